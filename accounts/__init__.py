@@ -1,0 +1,1 @@
+"""Who people are: sign-in with their PDS, DID documents, device certificates, peers and routes."""

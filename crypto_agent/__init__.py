@@ -1,0 +1,1 @@
+"""Key custody and the XRPC service around it; runs on a host that has neither accounts nor webmail."""

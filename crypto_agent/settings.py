@@ -1,0 +1,51 @@
+"""Settings of the crypto agent, read from the environment; it shares none with the web process.
+
+Every variable may also be given as ``NAME_FILE``, the path of a file that holds the value.
+"""
+
+from pathlib import Path
+
+import environ
+
+env = environ.FileAwareEnv()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env("WAXWING_AGENT_DATA_DIR", default=str(BASE_DIR / ".run" / "agent")))
+
+DEBUG = False
+SECRET_KEY = env("WAXWING_AGENT_SECRET_KEY")
+ALLOWED_HOSTS = env.list("WAXWING_AGENT_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+
+#: File with the operator's key: 32 bytes in url-safe base64. Without it the agent starts sealed.
+OPERATOR_KEY_FILE = env("WAXWING_AGENT_OPERATOR_KEY_PATH", default="")
+#: Verifies the short-lived tokens of this installation's web and worker processes.
+TOKEN_SECRET = env("WAXWING_AGENT_TOKEN_SECRET")
+
+INSTALLED_APPS = ["crypto_agent"]
+MIDDLEWARE: list[str] = []
+ROOT_URLCONF = "crypto_agent.urls"
+WSGI_APPLICATION = "crypto_agent.wsgi.application"
+
+DATABASES = {
+    "default": env.db_url("WAXWING_AGENT_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'agent.sqlite3'}")
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+#: Batches of a hundred envelopes of 64 KiB in base64, and some room.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env("WAXWING_LOG_LEVEL", default="INFO")},
+}
