@@ -1,0 +1,242 @@
+"""Tables of who people are: accounts of this installation, their sessions and devices, and their peers.
+
+Nothing here makes a network call. Tokens are stored encrypted (see token_encryption.py); no ``__str__``
+shows one. Private keys of devices are never here: they live in the crypto agent.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+#: How long a person may take on their own server's sign-in pages.
+OAUTH_REQUEST_LIFETIME = timedelta(minutes=10)
+
+
+class Account(models.Model):
+    """A person who has signed in here. The DID is who they are; the rest follows what their PDS says."""
+
+    did = models.CharField("DID", max_length=2048, unique=True)
+    handle = models.CharField(max_length=253)
+    display_name = models.CharField(max_length=640, blank=True, default="")
+    pds_url = models.CharField("PDS", max_length=512)
+    created_at = models.DateTimeField(default=timezone.now)
+    signed_in_at = models.DateTimeField(null=True, blank=True)
+    #: Set once all records were published the first time.
+    enrolled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("handle", "did")
+
+    def __str__(self) -> str:
+        return f"{self.handle} ({self.did})"
+
+    @property
+    def name(self) -> str:
+        """What pages call this person."""
+        return self.display_name or self.handle
+
+
+class OAuthRequest(models.Model):
+    """A sign-in that was begun and not yet answered. Used once, within OAUTH_REQUEST_LIFETIME."""
+
+    #: SHA-256 in hex of the ``state`` parameter, which only the browser and its server see in clear.
+    state_hash = models.CharField(max_length=64, unique=True)
+    issuer = models.CharField(max_length=512)
+    #: The DID that was asked for; empty when the person named only a server.
+    did = models.CharField(max_length=2048, blank=True, default="")
+    scope = models.TextField()
+    sealed_verifier = models.BinaryField()
+    sealed_dpop_key = models.BinaryField()
+    #: A path of this installation to return to.
+    next_path = models.CharField(max_length=512, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-created_at",)
+        indexes = (models.Index(fields=("created_at",)),)
+        verbose_name = "OAuth request"
+
+    def __str__(self) -> str:
+        return f"sign-in at {self.issuer}"
+
+    def expired(self, now: datetime) -> bool:
+        return now >= self.created_at + OAUTH_REQUEST_LIFETIME
+
+
+class OAuthSession(models.Model):
+    """What one signed-in browser was granted at the person's own server; workers use the newest."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="oauth_sessions")
+    issuer = models.CharField(max_length=512)
+    scope = models.TextField()
+    sealed_access_token = models.BinaryField()
+    sealed_refresh_token = models.BinaryField()
+    sealed_dpop_key = models.BinaryField()
+    access_expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now)
+    refreshed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        verbose_name = "OAuth session"
+
+    def __str__(self) -> str:
+        return f"session {self.pk} at {self.issuer}"
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    """Devices by state; see Device.state for what each means."""
+
+    def revoked(self) -> "DeviceQuerySet":
+        return self.filter(revoked_at__isnull=False)
+
+    def expired(self, now: datetime | None = None) -> "DeviceQuerySet":
+        return self.filter(revoked_at__isnull=True, not_after__lte=now or timezone.now())
+
+    def unpublished(self, now: datetime | None = None) -> "DeviceQuerySet":
+        return self.filter(
+            revoked_at__isnull=True, not_after__gt=now or timezone.now(), published_at__isnull=True
+        )
+
+    def active(self, now: datetime | None = None) -> "DeviceQuerySet":
+        return self.filter(
+            revoked_at__isnull=True, not_after__gt=now or timezone.now(), published_at__isnull=False
+        )
+
+
+class Device(models.Model):
+    """The public side of a device whose keys this installation's agent holds, and what of it is published."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "active"
+        REVOKED = "revoked", "revoked"
+        EXPIRED = "expired", "expired"
+        UNPUBLISHED = "unpublished", "not published"
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="devices")
+    fingerprint = models.CharField(max_length=64, unique=True)
+    certificate_pem = models.TextField("certificate")
+    serial = models.CharField(max_length=40)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now)
+    #: When each record was last confirmed by the PDS; empty while it is not there.
+    published_at = models.DateTimeField(null=True, blank=True)
+    prekey_published_at = models.DateTimeField(null=True, blank=True)
+    prekey_expires_at = models.DateTimeField(null=True, blank=True)
+    inbox_published_at = models.DateTimeField(null=True, blank=True)
+    #: From this moment the agent neither signs nor opens for this device.
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    #: When the PDS was seen to say so too. Until then the revocation waits for the person's session.
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DeviceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(withdrawn_at__isnull=True) | Q(revoked_at__isnull=False),
+                name="device_withdrawn_only_when_revoked",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"device {self.fingerprint[:16]}"
+
+    def state_at(self, now: datetime) -> "Device.State":
+        if self.revoked_at is not None:
+            return Device.State.REVOKED
+        if self.not_after <= now:
+            return Device.State.EXPIRED
+        if self.published_at is None:
+            return Device.State.UNPUBLISHED
+        return Device.State.ACTIVE
+
+    @property
+    def state(self) -> "Device.State":
+        return self.state_at(timezone.now())
+
+    @property
+    def withdrawal_pending(self) -> bool:
+        """Revoked in the agent, but the PDS still shows the device as valid."""
+        return self.revoked_at is not None and self.withdrawn_at is None
+
+
+class Peer(models.Model):
+    """What was last learned about somebody to whom mail goes or from whom it came (a cache)."""
+
+    did = models.CharField("DID", max_length=2048, unique=True)
+    handle = models.CharField(max_length=253, blank=True, default="")
+    display_name = models.CharField(max_length=640, blank=True, default="")
+    #: Content identifier of the profile picture in the person's repository; empty without one.
+    avatar = models.CharField(max_length=128, blank=True, default="")
+    pds_url = models.CharField("PDS", max_length=512, blank=True, default="")
+    #: ``smtp://host[:port]`` of the DID document; empty without one.
+    smtp_endpoint = models.CharField(max_length=512, blank=True, default="")
+    #: URIs of the at.atsms.inbox record in its order.
+    inbox_endpoints = models.JSONField(default=list, blank=True)
+    #: Records that were skipped, as ``{"record": ..., "code": ...}``.
+    problems = models.JSONField(default=list, blank=True)
+    #: When devices and routes were last read from the PDS.
+    checked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("handle", "did")
+
+    def __str__(self) -> str:
+        return f"{self.handle or 'unnamed'} ({self.did})"
+
+
+class PeerCertificate(models.Model):
+    """A device certificate that a peer publishes or published, as it was last seen."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "active"
+        REVOKED = "revoked", "revoked"
+        EXPIRED = "expired", "expired"
+        ABSENT = "absent", "not published"
+        BROKEN = "broken", "not usable"
+
+    peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="certificates")
+    fingerprint = models.CharField(max_length=64)
+    certificate_pem = models.TextField("certificate")
+    not_before = models.DateTimeField(null=True, blank=True)
+    not_after = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    #: The verified at.atsms.prekey record in atproto JSON, or null.
+    prekey = models.JSONField(null=True, blank=True)
+    #: Why the prekey record is not used; empty when it is, or when there is none.
+    prekey_problem = models.CharField(max_length=64, blank=True, default="")
+    #: Why the certificate is not used; empty when it is fine.
+    problem = models.CharField(max_length=64, blank=True, default="")
+    #: Whether the record was in the repository at ``checked_at``.
+    present = models.BooleanField(default=True)
+    first_seen_at = models.DateTimeField(default=timezone.now)
+    checked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("peer", "fingerprint")
+        constraints = (
+            models.UniqueConstraint(fields=("peer", "fingerprint"), name="peer_certificate_unique"),
+        )
+
+    def __str__(self) -> str:
+        return f"certificate {self.fingerprint[:16]}"
+
+    def state_at(self, now: datetime) -> "PeerCertificate.State":
+        if not self.present:
+            return PeerCertificate.State.ABSENT
+        if self.problem:
+            return PeerCertificate.State.BROKEN
+        if self.revoked_at is not None and self.revoked_at <= now:
+            return PeerCertificate.State.REVOKED
+        if self.not_after is not None and self.not_after <= now:
+            return PeerCertificate.State.EXPIRED
+        return PeerCertificate.State.ACTIVE
+
+    @property
+    def state(self) -> "PeerCertificate.State":
+        return self.state_at(timezone.now())
