@@ -1,0 +1,206 @@
+"""The agent's values as the JSON of its lexicons, and back."""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any
+
+from crypto_agent.client_values import (
+    ArchivedMessage,
+    ArchiveItem,
+    Copy,
+    Device,
+    Expires,
+    Facet,
+    OpenedEnvelope,
+    OpenedMessage,
+    Prekey,
+    ReadMessage,
+    RefusedTarget,
+    SealedContent,
+    Target,
+)
+
+Json = dict[str, Any]
+
+
+def bytes_json(value: bytes) -> dict[str, str]:
+    """Bytes as atproto's JSON has them: ``{"$bytes": base64 without padding}``."""
+    return {"$bytes": base64.b64encode(value).rstrip(b"=").decode()}
+
+
+def bytes_value(value: Any) -> bytes:
+    """The bytes of ``{"$bytes": …}``; raises ValueError for anything else."""
+    if not isinstance(value, dict) or value.keys() != {"$bytes"} or not isinstance(value["$bytes"], str):
+        raise ValueError("not a bytes value")
+    text = value["$bytes"]
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("not base64") from error
+
+
+def time_json(value: datetime) -> str:
+    """An aware datetime as ISO 8601 in UTC with milliseconds; raises ValueError for a naive one."""
+    if value.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def time_value(value: str) -> datetime:
+    """An ISO 8601 text with its zone as an aware datetime in UTC; raises ValueError otherwise."""
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment.astimezone(UTC)
+
+
+def plain_value(value: Any) -> Any:
+    """JSON with every bytes value in it replaced by ``bytes``."""
+    if isinstance(value, dict):
+        if value.keys() == {"$bytes"}:
+            return bytes_value(value)
+        return {name: plain_value(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [plain_value(member) for member in value]
+    return value
+
+
+def prekey_json(prekey: Prekey) -> Json:
+    return {
+        "signedPrekey": bytes_json(prekey.signed_prekey),
+        "signingPk": bytes_json(prekey.signing_pk),
+        "createdAt": prekey.created_at,
+        "expiresAt": prekey.expires_at,
+        "bundleSig": bytes_json(prekey.bundle_sig),
+    }
+
+
+def prekey_value(json: Json) -> Prekey:
+    return Prekey(
+        signed_prekey=bytes_value(json["signedPrekey"]),
+        signing_pk=bytes_value(json["signingPk"]),
+        created_at=json["createdAt"],
+        expires_at=json["expiresAt"],
+        bundle_sig=bytes_value(json["bundleSig"]),
+    )
+
+
+def device_value(json: Json) -> Device:
+    return Device(
+        did=json["did"],
+        fingerprint=json["fingerprint"],
+        certificate_pem=json["certificatePem"],
+        serial_hex=json["serialNumber"],
+        created_at=time_value(json["createdAt"]),
+        valid_until=time_value(json["validUntil"]),
+        revoked_at=time_value(json["revokedAt"]) if "revokedAt" in json else None,
+        prekey=prekey_value(json["prekey"]) if "prekey" in json else None,
+    )
+
+
+def sealed_content_json(content: SealedContent) -> Json:
+    return {
+        "conversationId": content.conversation_id,
+        "messageId": content.message_id,
+        "sealed": bytes_json(content.sealed),
+    }
+
+
+def target_json(target: Target) -> Json:
+    json: Json = {
+        "did": target.did,
+        "fingerprint": target.fingerprint,
+        "certificatePem": target.certificate_pem,
+    }
+    if target.prekey is not None:
+        json["prekey"] = prekey_json(target.prekey)
+    return json
+
+
+def copy_value(json: Json) -> Copy:
+    return Copy(
+        did=json["did"],
+        fingerprint=json["fingerprint"],
+        form=json["form"],
+        envelope_id=json["envelopeId"],
+        envelope=bytes_value(json["envelope"]),
+    )
+
+
+def refused_target_value(json: Json) -> RefusedTarget:
+    return RefusedTarget(did=json["did"], fingerprint=json["fingerprint"], code=json["code"])
+
+
+def opened_message_value(json: Json) -> OpenedMessage:
+    expires = json.get("expires")
+    return OpenedMessage(
+        conversation_id=json["conversationId"],
+        message_id=json["messageId"],
+        sender_did=json["senderDid"],
+        sender_fingerprint=json["senderFingerprint"],
+        sender_certificate_pem=json["senderCertificatePem"],
+        created_at=time_value(json["createdAt"]),
+        recipients=json["recipients"],
+        replaces=json.get("replaces"),
+        in_reply_to=json.get("inReplyTo"),
+        ephemeral=json["ephemeral"],
+        render_kinds=json["renderKinds"],
+        apply_kinds=json["applyKinds"],
+        degraded=json["degraded"],
+        tombstone=json["tombstone"],
+        expires=Expires(expires["relative"], expires["time"]) if expires is not None else None,
+        sealed=bytes_value(json["sealed"]),
+    )
+
+
+def opened_envelope_value(json: Json) -> OpenedEnvelope:
+    message = json.get("message")
+    return OpenedEnvelope(
+        envelope_id=json["envelopeId"],
+        message=opened_message_value(message) if message is not None else None,
+        error=json.get("error"),
+    )
+
+
+def read_message_value(json: Json) -> ReadMessage:
+    if "error" in json:
+        return ReadMessage(json["messageId"], error=json["error"])
+    return ReadMessage(
+        message_id=json["messageId"],
+        text=json.get("text"),
+        facets=tuple(Facet(f["start"], f["end"], f["type"], f["value"]) for f in json["facets"]),
+        parts=tuple(plain_value(part) for part in json["parts"]),
+        fallback=json["fallback"],
+        degraded=json["degraded"],
+        tombstone=json["tombstone"],
+    )
+
+
+def archive_item_json(item: ArchiveItem) -> Json:
+    json: Json = {
+        "conversationId": item.conversation_id,
+        "messageId": item.message_id,
+        "sealed": bytes_json(item.sealed),
+        "receivedAt": time_json(item.received_at),
+        "direction": item.direction,
+        "deliveredTo": list(item.delivered_to),
+    }
+    if item.verified_at is not None:
+        json["verifiedAt"] = time_json(item.verified_at)
+    if item.envelope_id is not None:
+        json["envelopeId"] = item.envelope_id
+    return json
+
+
+def archived_message_value(json: Json) -> ArchivedMessage:
+    if "error" in json:
+        return ArchivedMessage(error=json["error"])
+    return ArchivedMessage(
+        message=opened_message_value(json["message"]),
+        received_at=time_value(json["receivedAt"]),
+        verified_at=time_value(json["verifiedAt"]) if "verifiedAt" in json else None,
+        direction=json["direction"],
+        envelope_id=json.get("envelopeId"),
+        delivered_to=tuple(json["deliveredTo"]),
+    )
