@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from joserfc import jwt
@@ -96,13 +96,13 @@ class AgentRefused(AgentError):
 
 
 class AgentClient:
-    """A caller of the agent at ``url`` (scheme, host, port), named ``caller`` in its audit log."""
+    """A caller of the agent at ``url`` (scheme, host, port): ``web`` or ``worker``, as its audit log names it."""
 
     def __init__(
         self,
         url: str,
         token_secret: str,
-        caller: Literal["web", "worker"],
+        caller: str,
         *,
         timeout_s: float = 60.0,
         now: Callable[[], float] = time.time,
@@ -305,6 +305,6 @@ def _error_of(response: httpx.Response) -> AgentError:
         code, message = f"Http{response.status_code}", "the agent answered without an XRPC error"
     if code == "AgentSealed":
         return AgentSealed(code, message)
-    if response.status_code >= 500:
+    if response.status_code >= 500 and response.status_code != httpx.codes.NOT_IMPLEMENTED:
         return AgentUnavailable(code, message)
     return AgentRefused(code, message)
