@@ -147,7 +147,7 @@ def opened_message_value(json: Json) -> OpenedMessage:
         ephemeral=json["ephemeral"],
         render_kinds=json["renderKinds"],
         apply_kinds=json["applyKinds"],
-        degraded=json["degraded"],
+        degraded=json.get("degraded"),
         tombstone=json["tombstone"],
         expires=Expires(expires["relative"], expires["time"]) if expires is not None else None,
         sealed=bytes_value(json["sealed"]),
@@ -172,7 +172,7 @@ def read_message_value(json: Json) -> ReadMessage:
         facets=tuple(Facet(f["start"], f["end"], f["type"], f["value"]) for f in json["facets"]),
         parts=tuple(plain_value(part) for part in json["parts"]),
         fallback=json["fallback"],
-        degraded=json["degraded"],
+        degraded=json.get("degraded"),
         tombstone=json["tombstone"],
     )
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 Direction = Literal["in", "out"]
 CopyForm = Literal["sealed", "cms"]
+#: What to show where no part was understood: the fallback text, or nothing. None where one was.
+Degraded = Literal["fallback", "hidden"] | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class SealedMessage:
 
 @dataclass(frozen=True)
 class Expires:
-    """When a message ends: ``time`` in milliseconds, since 1970 or, if relative, since it was read."""
+    """When a message asks to disappear: seconds after reading it if relative, else since 1970."""
 
     relative: bool
     time: int
@@ -139,7 +141,7 @@ class OpenedMessage:
     ephemeral: bool
     render_kinds: list[int]
     apply_kinds: list[int]
-    degraded: bool
+    degraded: Degraded
     tombstone: bool
     expires: Expires | None
     sealed: bytes = field(repr=False)
@@ -178,7 +180,7 @@ class ReadMessage:
     #: One mapping for each part: ``kind`` and the part's own members; bytes are ``bytes``.
     parts: Sequence[dict[str, Any]] = field(default=(), repr=False)
     fallback: str = field(default="", repr=False)
-    degraded: bool = False
+    degraded: Degraded = None
     tombstone: bool = False
     error: str | None = None
 
