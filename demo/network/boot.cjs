@@ -3,10 +3,11 @@
  * A PLC directory and a PDS on this machine's loopback address, for the demo and the tests.
  *
  * Everything that must survive a restart is in NETWORK_DIRECTORY: the PDS's databases, the directory's log and the
- * keys. Prints one line of JSON when both answer, then serves until SIGTERM, SIGINT or the end of standard input,
- * so it can't outlive the process that started it.
+ * keys. When both answer, network.json in it says where and lists the accounts. Serves until SIGTERM, SIGINT or the end
+ * of standard input, so it can't outlive the process that started it.
  *
  *   NETWORK_DIRECTORY   where to keep everything
+ *   PACKAGES            the folder whose node_modules holds the servers
  *   PLC_PORT, PDS_PORT  where to listen
  *   ACCOUNTS            [{"name", "handle", "email", "password", "displayName"}] as JSON; made if they do not exist
  *   SMTP_URL            where the PDS hands in its mail; without it, it sends none
@@ -15,12 +16,14 @@
  */
 const crypto = require('node:crypto')
 const fs = require('node:fs')
+const { createRequire } = require('node:module')
 const net = require('node:net')
 const path = require('node:path')
 
 process.umask(0o077)
 process.env.LOG_ENABLED ??= 'false'
 
+const requirePackage = createRequire(path.join(process.env.PACKAGES, 'package.json'))
 const directory = process.env.NETWORK_DIRECTORY
 const plcUrl = `http://localhost:${process.env.PLC_PORT}`
 const pdsUrl = `http://localhost:${process.env.PDS_PORT}`
@@ -66,7 +69,7 @@ async function serverSecrets() {
   const file = path.join(directory, 'secrets.json')
   const kept = readJson(file)
   if (kept) return kept
-  const { Secp256k1Keypair } = await importPackage('@atproto/crypto')
+  const { Secp256k1Keypair } = requirePackage('@atproto/crypto')
   const rotationKey = await Secp256k1Keypair.create({ exportable: true })
   const made = {
     plcRotationKeyK256PrivateKeyHex: Buffer.from(await rotationKey.export()).toString('hex'),
@@ -76,11 +79,6 @@ async function serverSecrets() {
   }
   writeAtomically(file, JSON.stringify(made))
   return made
-}
-
-async function importPackage(name) {
-  const loaded = await import(name)
-  return loaded.default && typeof loaded.default === 'object' ? { ...loaded.default, ...loaded } : loaded
 }
 
 /** The directory's in-memory database, with its log kept in a file that is written before an operation is confirmed. */
@@ -155,13 +153,15 @@ async function main() {
   listenOnLoopbackOnly()
   fetchMappedOriginsFromLoopback(JSON.parse(process.env.FETCH_MAP || '{}'))
   fs.mkdirSync(directory, { recursive: true })
+  const announcement = path.join(directory, 'network.json')
+  fs.rmSync(announcement, { force: true })
 
-  const plc = await importPackage('@did-plc/server')
+  const plc = requirePackage('@did-plc/server')
   const database = await keptDirectory(plc)
   const plcServer = plc.PlcServer.create({ db: database, port: Number(process.env.PLC_PORT) })
   await plcServer.start()
 
-  const pds = await importPackage('@atproto/pds')
+  const pds = requirePackage('@atproto/pds')
   const settings = {
     ...(await serverSecrets()),
     port: Number(process.env.PDS_PORT),
@@ -195,7 +195,7 @@ async function main() {
   for (const wanted of JSON.parse(process.env.ACCOUNTS || '[]')) {
     accounts[wanted.name] = { ...(await account(wanted)), displayName: wanted.displayName }
   }
-  console.log(JSON.stringify({ plc: plcUrl, pds: pdsUrl, accounts }))
+  writeAtomically(announcement, JSON.stringify({ plc: plcUrl, pds: pdsUrl, accounts }))
 }
 
 main().catch((error) => {

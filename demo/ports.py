@@ -1,0 +1,43 @@
+"""Ports on this machine's loopback address."""
+
+import socket
+
+
+class PortInUse(Exception):
+    """Something else listens where one of our processes should; says which variable moves it."""
+
+    def __init__(self, port: int, purpose: str, variable: str) -> None:
+        self.port = port
+        self.variable = variable
+        super().__init__(
+            f"Port {port}, for {purpose}, is in use by another program: stop that program, or choose"
+            f" another port with {variable}={port + 100}."
+        )
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address on which nothing listens at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def check_free(port: int, purpose: str, variable: str) -> None:
+    """Raises PortInUse if the port can't be listened on."""
+    with socket.socket() as probe:
+        # As servers do, so that connections of a run that just ended don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise PortInUse(port, purpose, variable) from None
+
+
+def accepts_connections(port: int) -> bool:
+    """Whether something on the loopback address answers on the port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
