@@ -1,0 +1,151 @@
+// Everything here shortens the way; pages work without it. No page state is kept in this file.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const YEAR = 31536000;
+
+  const setCookie = (name, value) => {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=${YEAR}; SameSite=Lax${secure}`;
+  };
+
+  // ---- Time zone and theme: cookies that the server reads, so that nothing moves after loading.
+  setCookie("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
+
+  document.addEventListener("submit", (event) => {
+    const theme = event.submitter?.dataset.themeChoice;
+    if (!theme) return;
+    event.preventDefault();
+    root.dataset.theme = theme;
+    setCookie("theme", theme);
+  });
+
+  // ---- Dialogs for browsers without command/commandfor.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[commandfor]");
+    if (!button || "commandForElement" in HTMLButtonElement.prototype) return;
+    const dialog = document.getElementById(button.getAttribute("commandfor"));
+    if (button.getAttribute("command") === "show-modal") dialog?.showModal();
+    else dialog?.close();
+  });
+
+  // Menus close when the next thing is clicked, or with Escape.
+  const closeMenus = (except) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
+  };
+  document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+
+  // ---- The thread: start at the first unread message or at the end, and stay at the end when there.
+  const scroller = () => $("#thread")?.closest(".pane__scroll");
+  const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight; };
+  const isAtEnd = (box) => box && box.scrollHeight - box.scrollTop - box.clientHeight < 120;
+  const firstUnread = $("#unread");
+  if (location.hash.startsWith("#m")) { /* the browser goes there */ }
+  else if (firstUnread) firstUnread.scrollIntoView({ block: "center" });
+  else toEnd(scroller());
+
+  let follow = false;
+  let heightBefore = 0;
+  document.addEventListener("htmx:beforeSwap", () => {
+    follow = isAtEnd(scroller()) || follow;
+    heightBefore = scroller()?.scrollHeight ?? 0;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const box = scroller();
+    if (event.detail.requestConfig?.elt.matches?.("[data-older]")) {
+      if (box && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;
+    } else if (follow) toEnd(box);
+    follow = false;
+    if (event.target.id === "chips") $("#who")?.focus();
+    if (event.target.id === "side") $("#side h1")?.focus();
+  });
+
+  // ---- The composer: cleared at once, filled again if the message was not taken.
+  const grow = (field) => {
+    if (CSS.supports("field-sizing", "content")) return;
+    field.style.height = "auto";
+    field.style.height = `${field.scrollHeight}px`;
+  };
+  document.addEventListener("input", (event) => {
+    if (event.target.matches(".composer textarea")) grow(event.target);
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const form = event.detail.elt;
+    if (!form.matches(".composer")) return;
+    const field = $("textarea", form);
+    form.dataset.sending = "";
+    event.detail.requestConfig.typed = field.value;
+    field.value = "";
+    grow(field);
+    follow = true;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const form = event.detail.elt;
+    if (!form.matches(".composer")) return;
+    delete form.dataset.sending;
+    const field = $("textarea", form);
+    if (!event.detail.successful) {
+      field.value = [event.detail.requestConfig.typed, field.value].filter(Boolean).join("\n");
+      grow(field);
+    }
+    $("#not-sent")?.toggleAttribute("hidden", Boolean(event.detail.xhr.status) && event.detail.xhr.status < 500);
+  });
+
+  // ---- Keys
+  const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]");
+  const moveInList = (step) => {
+    const rows = [...document.querySelectorAll("#convos .row")];
+    const at = rows.findIndex((row) => row === document.activeElement);
+    const current = at >= 0 ? at : rows.findIndex((row) => row.hasAttribute("aria-current"));
+    rows[Math.min(Math.max(current + step, 0), rows.length - 1)]?.focus();
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") return closeMenus();
+    const field = event.target.closest?.("textarea");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field && !event.isComposing) {
+      event.preventDefault();
+      return field.form.requestSubmit($("[data-send]", field.form));
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (event.key === "j") moveInList(1);
+    else if (event.key === "k") moveInList(-1);
+    else if (event.key === "c") $("[data-compose]")?.click();
+  });
+
+  // ---- Live: events name what changed; the page asks for it again. They are hints, so after any gap
+  // the page catches up with "caught-up" rather than trusting that it heard everything.
+  const address = document.body.dataset.events;
+  if (!address || !window.EventSource) return;
+  const banner = $("#offline");
+  let stream, timer, wait = 2000;
+  const tell = (name, detail) => window.htmx?.trigger(document.body, name, detail);
+  const lost = () => { timer ??= setTimeout(() => { banner.hidden = false; }, 4000); };
+  const found = () => { clearTimeout(timer); timer = undefined; wait = 2000; banner.hidden = true; };
+
+  const open = () => {
+    stream?.close();
+    stream = new EventSource(address);
+    stream.addEventListener("ready", () => { found(); tell("caught-up"); });
+    stream.addEventListener("conversations", () => tell("conversations"));
+    const conversation = $("#news")?.dataset.event;
+    if (conversation) stream.addEventListener(conversation, () => tell("news"));
+    stream.addEventListener("error", () => {
+      lost();
+      // A dropped connection reconnects by itself; an answer that was no stream does not.
+      if (stream.readyState !== EventSource.CLOSED) return;
+      setTimeout(open, wait);
+      wait = Math.min(wait * 2, 60000);
+    });
+  };
+  open();
+  addEventListener("offline", () => { banner.hidden = false; });
+  addEventListener("online", open);
+  addEventListener("pagehide", () => stream?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) tell("caught-up"); });
+  // Only a page that somebody sees counts as read.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.elt.id === "news") event.detail.parameters.seen = document.hidden ? "" : "1";
+  });
+})();
