@@ -1,0 +1,119 @@
+"""The one door for what arrives: an envelope or an ordinary mail for a DID, into that DID's mailbox.
+
+Both carriers come through here, so what is stored is the same octets whichever brought it. Nothing is
+known or asked of the sender, and every sender gets the same answers.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from accounts.models import Account
+from webmail.ingress_quota import Quota, QuotaExceeded, redis_quota
+from webmail.mailbox import INBOX, MailboxError, open_mailbox
+from webmail.mailbox.envelope_mail import (
+    EnvelopeError,
+    envelope_message_id,
+    mail_with_envelope,
+    read_envelope,
+)
+
+log = logging.getLogger(__name__)
+
+#: The largest ordinary mail that is stored, in octets.
+MAX_MAIL = 10 * 1024 * 1024
+
+
+class IngressRefusal(Exception):
+    """Something that is not taken in. `code` is one of unknown-recipient, too-large, not-an-envelope,
+    over-quota and mailbox-unavailable; `retry_after` is in seconds, where there is a time to name."""
+
+    def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Durably stored. `duplicate` says that it had been stored before and was not stored again."""
+
+    envelope_id: str
+    duplicate: bool
+
+
+def accept(did: str, envelope: bytes, *, now: datetime, quota: Quota | None = None) -> Accepted:
+    """Store a decoded envelope in the mailbox of a DID, then start the pull.
+
+    Two copies that arrive in the same instant may both be stored; they meet at the intake by envelope id.
+    Raises IngressRefusal; then nothing was stored.
+    """
+    try:
+        read = read_envelope(envelope)
+    except EnvelopeError as error:
+        raise IngressRefusal(error.code, str(error)) from error
+    account = _account(did)
+    _take_quota(quota or redis_quota(), did, len(envelope), now)
+    try:
+        with open_mailbox(did) as mailbox:
+            duplicate = bool(mailbox.find(INBOX, envelope_message_id(read.envelope_id)))
+            if not duplicate:
+                mailbox.append(INBOX, mail_with_envelope(envelope))
+    except MailboxError as error:
+        raise _unavailable(error) from error
+    _start_pull(account)
+    return Accepted(read.envelope_id, duplicate)
+
+
+def accept_mail(did: str, raw: bytes, *, now: datetime, quota: Quota | None = None) -> None:
+    """Store ordinary mail as it came (CRLF line ends) in the mailbox of a DID, then start the pull.
+
+    Raises IngressRefusal; then nothing was stored.
+    """
+    if len(raw) > MAX_MAIL:
+        raise IngressRefusal("too-large", f"a mail has at most {MAX_MAIL} octets")
+    account = _account(did)
+    _take_quota(quota or redis_quota(), did, len(raw), now)
+    try:
+        with open_mailbox(did) as mailbox:
+            mailbox.append(INBOX, raw)
+    except MailboxError as error:
+        raise _unavailable(error) from error
+    _start_pull(account)
+
+
+def has_mailbox(did: str) -> bool:
+    """Whether this DID receives here."""
+    return Account.objects.filter(did=did).exists()
+
+
+def _account(did: str) -> Account:
+    account = Account.objects.filter(did=did).first()
+    if account is None:
+        raise IngressRefusal("unknown-recipient", "there is no such mailbox here")
+    return account
+
+
+def _take_quota(quota: Quota, did: str, size: int, now: datetime) -> None:
+    try:
+        quota.take(did, size, now=now)
+    except QuotaExceeded as error:
+        raise IngressRefusal(
+            "over-quota", "this mailbox takes no more for the moment", retry_after=error.retry_after
+        ) from error
+
+
+def _unavailable(error: MailboxError) -> IngressRefusal:
+    log.error("the mailbox could not store what arrived: %s", error)
+    return IngressRefusal("mailbox-unavailable", "the mailbox can't be reached at the moment", retry_after=60)
+
+
+def _start_pull(account: Account) -> None:
+    """Ask a worker to fetch what was stored. It is safe where it is: if the broker is away, the regular
+    pull finds it, so no answer may fail for this."""
+    from webmail.tasks import pull
+
+    try:
+        pull.delay(account.pk)
+    except Exception:
+        log.exception("the pull could not be started")

@@ -1,0 +1,47 @@
+"""Mailboxes: the store of record for every message."""
+
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+from .mailbox import (
+    ARCHIVE,
+    FOLDERS,
+    INBOX,
+    QUARANTINE,
+    Mailbox,
+    MailboxError,
+    Stored,
+    Uid,
+)
+from .names import mailbox_name
+
+__all__ = [
+    "ARCHIVE",
+    "FOLDERS",
+    "INBOX",
+    "QUARANTINE",
+    "Mailbox",
+    "MailboxError",
+    "Stored",
+    "Uid",
+    "open_mailbox",
+]
+
+
+def open_mailbox(did: str) -> Mailbox:
+    """The mailbox of a DID, by settings.MAILBOX_URL; a context manager that connects on entry.
+
+    Raises MailboxError "refused" for a DID that can have no mailbox, before any socket or file is touched.
+    """
+    name = mailbox_name(did)
+    url = urlsplit(settings.MAILBOX_URL)
+    if url.scheme == "maildir":
+        from .maildir import MaildirMailbox
+
+        return MaildirMailbox(unquote(url.path), name)
+    if url.scheme in ("imap", "imaps"):
+        from .imap import ImapMailbox
+
+        return ImapMailbox(url, name, settings.MAIL_TOKEN_KEY_FILE)
+    raise MailboxError("refused", "WAXWING_MAILBOX_URL must be maildir://, imap:// or imaps://")

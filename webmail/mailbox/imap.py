@@ -1,0 +1,231 @@
+"""Mailboxes on an IMAP server (RFC 9051; made for Dovecot 2.3)."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import SplitResult
+
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import IMAPClientError, LoginError
+
+from .mailbox import (
+    FETCH_BYTES,
+    MailboxError,
+    Stored,
+    Uid,
+    check_folder,
+    check_keywords,
+    check_message_id,
+    check_uids,
+    with_crlf,
+)
+from .tokens import mailbox_token
+
+TIMEOUT = SocketTimeout(connect=5, read=30)
+#: How many messages one FETCH command asks for.
+FETCH_BATCH = 32
+#: How many UIDs one SEARCH may name: imaplib refuses an answer line beyond a million octets.
+SEARCH_WINDOW = 50_000
+
+Result = TypeVar("Result")
+
+_APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]")
+_BODY = f"BODY.PEEK[]<0.{FETCH_BYTES}>"
+
+
+class ImapMailbox:
+    """One DID's mailbox over one connection of its own, opened on entry and closed on exit.
+
+    A connection per use costs a few milliseconds and holds no state that a fork or an idle hour could spoil.
+    """
+
+    def __init__(self, url: SplitResult, name: str, key_file: str) -> None:
+        self._host = url.hostname or "localhost"
+        self._tls = url.scheme == "imaps"
+        self._port = url.port or (993 if self._tls else 143)
+        self._name = name
+        self._key_file = key_file
+        self._connection: IMAPClient | None = None
+        self._selected: str | None = None
+
+    def __enter__(self) -> Self:
+        token = mailbox_token(self._key_file, self._name, now=datetime.now(UTC))
+        try:
+            client = IMAPClient(self._host, self._port, ssl=self._tls, timeout=TIMEOUT)
+        except (IMAPClientError, OSError) as error:
+            raise MailboxError("unavailable", "the mail server can't be reached") from error
+        try:
+            client.oauthbearer_login(self._name, token)
+            # The server states its full abilities only after the login.
+            client.capabilities()
+        except (IMAPClientError, OSError) as error:
+            with contextlib.suppress(IMAPClientError, OSError):
+                client.shutdown()
+            raise _login_error(error) from error
+        self._connection = client
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        client, self._connection, self._selected = self._connection, None, None
+        if client is not None:
+            with contextlib.suppress(IMAPClientError, OSError):
+                if error is None:
+                    client.logout()
+                else:
+                    client.shutdown()
+
+    def append(self, folder: str, raw: bytes, *, keywords: Iterable[str] = ()) -> Uid:
+        check_folder(folder)
+        flags = check_keywords(keywords)
+        message = with_crlf(raw)
+        if b"\0" in message:
+            raise MailboxError("refused", "mail can't hold a NUL")
+
+        def append(client: IMAPClient) -> Uid:
+            reply: bytes = client.append(folder, message, flags)
+            match = _APPENDUID.search(reply)
+            if match is None:
+                raise MailboxError("unavailable", "the mail server did not name the UID of what it stored")
+            return Uid(uid=int(match[2]), uidvalidity=int(match[1]))
+
+        with self._speaking() as client:
+            return self._in_folder(client, folder, append)
+
+    def uids_after(self, folder: str, uid: int) -> list[int]:
+        with self._speaking() as client:
+            # Not the SELECT's own answer: mail may have come since.
+            end = self._status(client, folder, "UIDNEXT")
+            self._select(client, folder)
+            found: list[int] = []
+            for start in range(uid + 1, end, SEARCH_WINDOW):
+                found += client.search(["UID", f"{start}:{min(start + SEARCH_WINDOW, end) - 1}"])
+        return sorted(number for number in found if number > uid)
+
+    def fetch(self, folder: str, uids: Sequence[int]) -> dict[int, Stored]:
+        wanted = check_uids(uids)
+        stored: dict[int, Stored] = {}
+        with self._speaking() as client:
+            self._select(client, folder)
+            for start in range(0, len(wanted), FETCH_BATCH):
+                batch = wanted[start : start + FETCH_BATCH]
+                answer = client.fetch(batch, [_BODY, "RFC822.SIZE", "INTERNALDATE", "FLAGS"])
+                stored |= {uid: _stored(uid, item) for uid, item in answer.items() if uid in batch}
+        return stored
+
+    def expunge(self, folder: str, uids: Sequence[int]) -> None:
+        wanted = check_uids(uids)
+        with self._speaking() as client:
+            self._select(client, folder)
+            for start in range(0, len(wanted), 500):
+                batch = wanted[start : start + 500]
+                client.add_flags(batch, [b"\\Deleted"], silent=True)
+                client.uid_expunge(batch)
+
+    def uidvalidity(self, folder: str) -> int:
+        with self._speaking() as client:
+            return self._status(client, folder, "UIDVALIDITY")
+
+    def find(self, folder: str, message_id: str) -> list[int]:
+        check_message_id(message_id)
+        with self._speaking() as client:
+            self._select(client, folder)
+            return sorted(client.search(["HEADER", "Message-ID", message_id]))
+
+    def move(self, folder: str, uids: Sequence[int], target: str) -> None:
+        wanted = check_uids(uids)
+        check_folder(target)
+        with self._speaking() as client:
+            self._select(client, folder)
+            for start in range(0, len(wanted), 500):
+                batch = wanted[start : start + 500]
+                try:
+                    client.move(batch, target)
+                except IMAPClientError as error:
+                    if not _names_missing_folder(error):
+                        raise
+                    _create(client, target)
+                    client.move(batch, target)
+
+    @contextlib.contextmanager
+    def _speaking(self) -> Iterator[IMAPClient]:
+        """The open connection; whatever goes wrong on it becomes a MailboxError."""
+        if self._connection is None:
+            raise MailboxError("unavailable", "the mailbox is not open")
+        try:
+            yield self._connection
+        except (IMAPClient.AbortError, IMAPClient.ReadOnlyError, OSError) as error:
+            raise MailboxError("unavailable", "the mail server did not answer as it should") from error
+        except IMAPClientError as error:
+            raise _command_error(error) from error
+
+    def _select(self, client: IMAPClient, folder: str) -> None:
+        check_folder(folder)
+        if self._selected != folder:
+            self._selected = None
+            self._in_folder(client, folder, lambda client: client.select_folder(folder))
+            self._selected = folder
+
+    def _status(self, client: IMAPClient, folder: str, item: str) -> int:
+        check_folder(folder)
+        if self._selected is not None:
+            # Dovecot answers STATUS for the selected mailbox from a stale view.
+            client.unselect_folder()
+            self._selected = None
+        answer: dict[bytes, int] = self._in_folder(
+            client, folder, lambda client: client.folder_status(folder, [item])
+        )
+        return int(answer[item.encode("ascii")])
+
+    @staticmethod
+    def _in_folder(client: IMAPClient, folder: str, command: Callable[[IMAPClient], Result]) -> Result:
+        """Run a command that needs the folder; if the folder is missing, make it and run it again."""
+        try:
+            return command(client)
+        except IMAPClientError as error:
+            if not _names_missing_folder(error):
+                raise
+        _create(client, folder)
+        return command(client)
+
+
+def _create(client: IMAPClient, folder: str) -> None:
+    try:
+        client.create_folder(folder)
+    except IMAPClientError as error:
+        # Another process was faster.
+        if "ALREADYEXISTS" not in str(error):
+            raise
+
+
+def _names_missing_folder(error: Exception) -> bool:
+    text = str(error)
+    return any(sign in text for sign in ("[NONEXISTENT]", "[TRYCREATE]", "doesn't exist"))
+
+
+def _stored(uid: int, item: dict[bytes, Any]) -> Stored:
+    received: datetime = item[b"INTERNALDATE"]
+    return Stored(
+        uid=uid,
+        raw=item[b"BODY[]<0>"],
+        received_at=received.astimezone(UTC),
+        flags=frozenset(flag.decode("ascii", "replace") for flag in item[b"FLAGS"] if flag != b"\\Recent"),
+        size=int(item[b"RFC822.SIZE"]),
+    )
+
+
+def _login_error(error: Exception) -> MailboxError:
+    passing = not isinstance(error, LoginError) or "[UNAVAILABLE]" in str(error)
+    if passing:
+        return MailboxError("unavailable", "the mail server can't log anyone in at the moment")
+    return MailboxError("refused", "the mail server did not accept this mailbox's token")
+
+
+def _command_error(error: Exception) -> MailboxError:
+    if "[UNAVAILABLE]" in str(error) or "[SERVERBUG]" in str(error) or "[INUSE]" in str(error):
+        return MailboxError("unavailable", "the mail server can't do that at the moment")
+    return MailboxError("refused", "the mail server refused a command")
