@@ -44,6 +44,8 @@ OAUTH_CLIENT_KEY_FILE = env("WAXWING_OAUTH_CLIENT_KEY_PATH", default="")
 AGENT_URL = env("WAXWING_AGENT_URL", default="http://127.0.0.1:8700").rstrip("/")
 #: Signs this installation's short-lived tokens for the agent.
 AGENT_TOKEN_SECRET = env("WAXWING_AGENT_TOKEN_SECRET")
+#: Who this process is to the agent, which allows each a set of purposes: "web" or "worker".
+AGENT_CALLER = env("WAXWING_AGENT_CALLER", default="web")
 
 #: maildir:///path, imap://host:port or imaps://host:port
 MAILBOX_URL = env("WAXWING_MAILBOX_URL", default=f"maildir://{DATA_DIR / 'mail'}")
@@ -58,6 +60,12 @@ SMTP_PUBLIC_URL = env("WAXWING_SMTP_PUBLIC_URL", default="")
 #: What one mailbox accepts in an hour.
 INGRESS_ENVELOPES_PER_HOUR = env.int("WAXWING_INGRESS_ENVELOPES_PER_HOUR", default=600)
 INGRESS_BYTES_PER_HOUR = env.int("WAXWING_INGRESS_BYTES_PER_HOUR", default=20_000_000)
+
+#: Seconds for which a worker has a delivery to itself; after a crash it is tried again then.
+DELIVERY_LEASE_SECONDS = env.int("WAXWING_DELIVERY_LEASE_SECONDS", default=60)
+#: Seconds between the scheduler's rounds: unfinished work, and the safety net under the pull.
+RECONCILE_SECONDS = env.float("WAXWING_RECONCILE_SECONDS", default=10)
+PULL_SECONDS = env.float("WAXWING_PULL_SECONDS", default=60)
 
 REDIS_URL = env("WAXWING_REDIS_URL", default="redis://127.0.0.1:6379/0")
 
@@ -103,7 +111,9 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db_url("WAXWING_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'webmail.sqlite3'}")}
+DATABASES = {
+    "default": env.db_url("WAXWING_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'webmail.sqlite3'}")
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",

@@ -1,0 +1,155 @@
+"""Carrying the envelopes of one recipient, with growing gaps between tries for up to five days."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from accounts.routes import Route
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from accounts import peers, routes
+from webmail import carriers, events
+from webmail.carriers import Accepted, Deferred, Outcome, Refused
+from webmail.models import Delivery, DeliveryCopy
+
+log = logging.getLogger(__name__)
+
+#: The gaps between tries; the last one repeats.
+GAPS = [
+    timedelta(seconds=15),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=15),
+    timedelta(hours=1),
+    timedelta(hours=3),
+    timedelta(hours=6),
+]
+#: After this the sender is told that it did not arrive.
+GIVE_UP_AFTER = timedelta(days=5)
+
+#: Refusals after which the recipient's devices and routes are read afresh, once.
+STALE_CODES = frozenset({"address-unknown", "gone"})
+
+
+def gap_after(attempts: int) -> timedelta:
+    """How long to wait after the given number of tries (1 or more)."""
+    return GAPS[min(max(attempts, 1), len(GAPS)) - 1]
+
+
+def deliver(delivery_pk: int, *, now: datetime | None = None) -> None:
+    """Carry what a recipient's server has not yet accepted, by the first route that works.
+
+    Another worker that holds the same delivery, or one that is not due, makes this do nothing. A crash
+    after the server accepted means that it gets the same envelope again, which it knows by its id.
+    """
+    now = now or timezone.now()
+    if not _claim(delivery_pk, now):
+        return
+    delivery = Delivery.objects.select_related("message__account", "message__conversation").get(
+        pk=delivery_pk
+    )
+    copies = list(delivery.copies.filter(accepted_at=None))
+    _carry(delivery, copies, now)
+    message = delivery.message
+    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
+
+
+def due(now: datetime, *, limit: int = 500) -> list[int]:
+    """Keys of the deliveries that may go out now."""
+    rows = Delivery.objects.filter(state=Delivery.State.SEALED, next_attempt_at__lte=now)
+    return list(rows.order_by("next_attempt_at").values_list("pk", flat=True)[:limit])
+
+
+def give_up_or_wait(
+    delivery: Delivery, code: str, reply: str, *, now: datetime, not_before: timedelta | None = None
+) -> None:
+    """Note a try that did not succeed: the next one after a gap, or failed when five days have passed."""
+    delivery.failure_code = code
+    delivery.failure_reply = reply[:2000]
+    if now - delivery.created_at >= GIVE_UP_AFTER:
+        _finish(delivery, Delivery.State.FAILED, now)
+        return
+    if delivery.state == Delivery.State.QUEUED:
+        delivery.attempts += 1
+    wait = max(gap_after(delivery.attempts), not_before or timedelta())
+    delivery.next_attempt_at = now + wait
+    delivery.save()
+
+
+def _claim(delivery_pk: int, now: datetime) -> bool:
+    lease = now + timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
+    rows = Delivery.objects.filter(pk=delivery_pk, state=Delivery.State.SEALED, next_attempt_at__lte=now)
+    return rows.update(next_attempt_at=lease, attempts=F("attempts") + 1) == 1
+
+
+def _carry(delivery: Delivery, copies: Sequence[DeliveryCopy], now: datetime) -> None:
+    try:
+        ways = routes.routes_for(delivery.recipient_did)
+    except peers.PeerError as error:
+        give_up_or_wait(delivery, error.code, str(error), now=now)
+        return
+    if not ways:
+        delivery.failure_code = "no-route"
+        _finish(delivery, Delivery.State.FAILED, now)
+        return
+    for position, way in enumerate(ways):
+        outcomes = _try(delivery, way, copies)
+        copies = _note_accepted(copies, outcomes, now)
+        problem = next((outcome for outcome in outcomes if not isinstance(outcome, Accepted)), None)
+        if problem is None:
+            relayed = any(isinstance(outcome, Accepted) and outcome.relayed for outcome in outcomes)
+            state = Delivery.State.HANDED_OVER if relayed else Delivery.State.ACCEPTED
+            delivery.failure_code = delivery.failure_reply = ""
+            _finish(delivery, state, now)
+            return
+        if isinstance(problem, Deferred) and position + 1 < len(ways):
+            continue
+        _note_problem(delivery, problem, now)
+        return
+
+
+def _try(delivery: Delivery, way: Route, copies: Sequence[DeliveryCopy]) -> list[Outcome]:
+    delivery.route_kind = way.kind
+    delivery.route_target = way.target
+    delivery.route_source = way.source
+    delivery.route_reason = way.reason
+    envelopes = [bytes(copy.envelope or b"") for copy in copies]
+    return carriers.carry(way, envelopes, bounce_token=f"{delivery.pk}")
+
+
+def _note_accepted(
+    copies: Sequence[DeliveryCopy], outcomes: Sequence[Outcome], now: datetime
+) -> list[DeliveryCopy]:
+    """Mark what was accepted, drop its bytes, and return the copies still to be carried."""
+    accepted = [
+        copy.pk for copy, outcome in zip(copies, outcomes, strict=True) if isinstance(outcome, Accepted)
+    ]
+    DeliveryCopy.objects.filter(pk__in=accepted).update(accepted_at=now, envelope=None)
+    return [copy for copy in copies if copy.pk not in accepted]
+
+
+def _note_problem(delivery: Delivery, problem: Deferred | Refused, now: datetime) -> None:
+    if isinstance(problem, Deferred):
+        give_up_or_wait(delivery, problem.code, problem.reply, now=now, not_before=problem.retry_after)
+        return
+    delivery.failure_code = problem.code
+    delivery.failure_reply = problem.reply[:2000]
+    if problem.code in STALE_CODES and delivery.attempts <= 1:
+        # The person may have moved: seal again for what their own server lists now (protocol §1).
+        peers.forget(delivery.recipient_did)
+        delivery.state = Delivery.State.QUEUED
+        delivery.next_attempt_at = now
+        delivery.save()
+        return
+    _finish(delivery, Delivery.State.FAILED, now)
+
+
+def _finish(delivery: Delivery, state: Delivery.State, now: datetime) -> None:
+    delivery.state = state
+    delivery.finished_at = now
+    delivery.next_attempt_at = None
+    delivery.save()

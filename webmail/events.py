@@ -1,0 +1,70 @@
+"""What open pages are told: which list or thread changed, never what it says.
+
+Events travel through Redis from any process to the web processes that hold a stream. They are hints:
+a page that missed some catches up by asking again when it reconnects.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from functools import cache
+
+import redis
+import redis.asyncio
+from django.conf import settings
+
+log = logging.getLogger(__name__)
+
+#: Seconds between comments on a silent stream, so that proxies keep it open.
+HEARTBEAT_SECONDS = 20.0
+#: Milliseconds after which a browser reconnects.
+RETRY_MILLISECONDS = 2000
+
+
+def channel_of(account_id: int) -> str:
+    """The Redis channel of one account's open pages."""
+    return f"events:{account_id}"
+
+
+@cache
+def _publisher() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+
+
+def publish(account_id: int, *names: str, message: str | None = None) -> None:
+    """Tell the account's open pages that something changed.
+
+    `names` are "conversations" or "conversation:<hex id>"; `message` is the hex id of the message.
+    A broker that cannot be reached is logged and otherwise ignored: the data is already stored.
+    """
+    payload = json.dumps({"names": names, "message": message})
+    try:
+        _publisher().publish(channel_of(account_id), payload)
+    except redis.RedisError as error:
+        log.warning("open pages were not told of a change: %s", type(error).__name__)
+
+
+def conversation_changed(account_id: int, conversation_id: str, message: str | None = None) -> None:
+    """Tell the open pages that a conversation, and so the list, changed."""
+    publish(account_id, "conversations", f"conversation:{conversation_id}", message=message)
+
+
+async def stream(account_id: int) -> AsyncIterator[bytes]:
+    """The server-sent events of one open page (WHATWG HTML §9.2), endlessly."""
+    client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    try:
+        await pubsub.subscribe(channel_of(account_id))
+        yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {{}}\n\n".encode()
+        while True:
+            received = await pubsub.get_message(timeout=HEARTBEAT_SECONDS)
+            if received is None:
+                yield b": still here\n\n"
+                continue
+            event = json.loads(received["data"])
+            data = json.dumps({"message": event["message"]})
+            for name in event["names"]:
+                yield f"event: {name}\ndata: {data}\n\n".encode()
+    finally:
+        await pubsub.aclose()  # type: ignore[no-untyped-call]
+        await client.aclose()

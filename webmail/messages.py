@@ -1,0 +1,63 @@
+"""Opened messages as rows of the index."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from accounts.models import Account
+from crypto_agent.client import OpenedMessage
+from webmail.conversations import conversation_for
+from webmail.models import Message
+
+Counted = Literal["unread", "read"]
+
+
+def shown(message: OpenedMessage) -> bool:
+    """Whether a message has a place of its own in the thread (protocol §5)."""
+    if message.replaces:
+        return False
+    return bool(message.render_kinds) or message.degraded == "fallback"
+
+
+def store(
+    account: Account,
+    message: OpenedMessage,
+    *,
+    placed_at: datetime,
+    trust: Message.Trust,
+    trust_code: str,
+    checked_at: datetime | None,
+    next_check_at: datetime | None,
+    counted: Counted,
+    archived_at: datetime | None = None,
+) -> tuple[Message, bool]:
+    """The row of an opened message and whether it is new; the one that is there already if the message
+    came before in another envelope. Call within a transaction."""
+    own = message.sender_did == account.did
+    conversation = conversation_for(
+        account, message.conversation_id, [message.sender_did, *message.recipients], placed_at
+    )
+    return Message.objects.get_or_create(
+        account=account,
+        message_id=message.message_id,
+        defaults={
+            "conversation": conversation,
+            "direction": Message.Direction.OUT if own else Message.Direction.IN,
+            "sender_did": message.sender_did,
+            "sender_fingerprint": message.sender_fingerprint,
+            "sender_certificate_pem": message.sender_certificate_pem,
+            "trust": trust,
+            "trust_code": trust_code,
+            "trust_checked_at": checked_at,
+            "next_check_at": next_check_at,
+            "created_at": message.created_at,
+            "placed_at": placed_at,
+            "shown": shown(message),
+            "unread": counted == "unread" and shown(message) and not own,
+            "in_reply_to": message.in_reply_to or "",
+            "replaces": message.replaces or "",
+            "sealed": message.sealed,
+            "archived_at": archived_at,
+        },
+    )

@@ -1,0 +1,49 @@
+"""How pages show a person: by name and handle where known, by DID otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from accounts.models import Account, Peer
+
+TONES = 6
+
+
+@dataclass(frozen=True)
+class Person:
+    """`tone` (1 to 6) is the colour of the avatar that stands in for a picture."""
+
+    did: str
+    handle: str
+    name: str
+    tone: int
+    has_avatar: bool = False
+
+    @property
+    def initial(self) -> str:
+        """What the avatar shows without a picture."""
+        return next((letter.upper() for letter in self.name if letter.isalnum()), "?")
+
+
+def tone_of(did: str) -> int:
+    """The avatar's colour: first byte of the DID's SHA-256, mod 6, plus 1."""
+    return hashlib.sha256(did.encode()).digest()[0] % TONES + 1
+
+
+def people_of(dids: Iterable[str]) -> dict[str, Person]:
+    """The people with these DIDs, in two queries; every DID asked for is in the answer."""
+    wanted = set(dids)
+    known: dict[str, Person] = {}
+    for peer in Peer.objects.filter(did__in=wanted):
+        known[peer.did] = person(peer.did, peer.handle, peer.display_name, bool(peer.avatar))
+    for account in Account.objects.filter(did__in=wanted):
+        avatar = account.did in known and known[account.did].has_avatar
+        known[account.did] = person(account.did, account.handle, account.display_name, avatar)
+    return {did: known.get(did) or person(did, "", "", False) for did in wanted}
+
+
+def person(did: str, handle: str, display_name: str, has_avatar: bool) -> Person:
+    """One person; the name falls back to the handle, the handle to the DID."""
+    return Person(did, handle or did, display_name or handle or did, tone_of(did), has_avatar)

@@ -1,0 +1,142 @@
+"""Sealing a sent message: the devices of everybody in it, one signature, one envelope per device."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from accounts.peers import PeerDevice
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts import peers
+from crypto_agent.client import SealedContent, SealedMessage, Target
+from webmail import archive, events
+from webmail.agent import agent
+from webmail.deliveries import give_up_or_wait
+from webmail.models import Delivery, DeliveryCopy, Message
+
+log = logging.getLogger(__name__)
+
+
+def seal_message(message_pk: int, *, now: datetime | None = None) -> list[int]:
+    """Seal what is due of one message and return the keys of the deliveries that may now go out.
+
+    A recipient whose devices cannot be learnt now is left queued for a later try; one that has none
+    fails with a reason. Signing is deterministic, so a second run signs the same bytes. Raises
+    crypto_agent.client.AgentError, which leaves everything as it was.
+    """
+    now = now or timezone.now()
+    message = Message.objects.select_related("account", "conversation").get(pk=message_pk)
+    queued = list(message.deliveries.filter(state=Delivery.State.QUEUED, next_attempt_at__lte=now))
+    if not queued and message.state != Message.State.COMPOSED:
+        return []
+    devices = {delivery.pk: _devices(delivery, now) for delivery in queued}
+    targets = [device for found in devices.values() for device in found or ()]
+    own = _own_other_devices(message) if message.state == Message.State.COMPOSED else []
+    sealed = agent().seal(
+        message.account.did,
+        SealedContent(message.conversation.conversation_id, message.message_id, bytes(message.sealed)),
+        [_target(device) for device in [*targets, *own]],
+    )
+    with transaction.atomic():
+        still_queued = set(
+            message.deliveries.select_for_update()
+            .filter(state=Delivery.State.QUEUED)
+            .values_list("pk", flat=True)
+        )
+        ready = [
+            delivery.pk
+            for delivery in queued
+            if delivery.pk in still_queued and devices[delivery.pk] and _store(delivery, sealed, now)
+        ]
+        if own:
+            ready += _store_own(message, sealed, now)
+        Message.objects.filter(pk=message.pk).update(sealed=sealed.sealed, state=Message.State.SEALED)
+    message.refresh_from_db()
+    archive.archive([message], now=now)
+    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
+    return ready
+
+
+def due(now: datetime, *, older_than: timedelta, limit: int = 500) -> list[int]:
+    """Keys of the messages that wait to be sealed, those younger than `older_than` left out."""
+    rows = Message.objects.filter(placed_at__lt=now - older_than).filter(
+        Q(state=Message.State.COMPOSED)
+        | Q(deliveries__state=Delivery.State.QUEUED, deliveries__next_attempt_at__lte=now)
+    )
+    return list(rows.order_by("pk").values_list("pk", flat=True).distinct()[:limit])
+
+
+def _devices(delivery: Delivery, now: datetime) -> list[PeerDevice] | None:
+    """The recipient's devices; None, with the reason stored, when there are none to seal for."""
+    try:
+        found = peers.devices_of(delivery.recipient_did)
+        if not found:
+            # A cached "none" may be older than the person's first device.
+            found = peers.devices_of(delivery.recipient_did, fresh=True)
+    except peers.PeerError as error:
+        log.info("devices of a recipient could not be read: %s", error.code)
+        give_up_or_wait(delivery, error.code, str(error), now=now)
+        return None
+    if not found:
+        _fail(delivery, "no-device", now)
+        return None
+    return found
+
+
+def _own_other_devices(message: Message) -> list[PeerDevice]:
+    """The sender's devices beside the agent, which keeps its own copy in the archive."""
+    try:
+        found = peers.devices_of(message.account.did)
+    except peers.PeerError as error:
+        log.info("own devices could not be read: %s", error.code)
+        return []
+    own = set(message.account.devices.values_list("fingerprint", flat=True))
+    return [device for device in found if device.fingerprint not in own]
+
+
+def _target(device: PeerDevice) -> Target:
+    return Target(device.did, device.fingerprint, device.certificate_pem, device.prekey)
+
+
+def _store(delivery: Delivery, sealed: SealedMessage, now: datetime) -> bool:
+    """Keep the envelopes for one recipient; False when none could be sealed."""
+    copies = [copy for copy in sealed.copies if copy.did == delivery.recipient_did]
+    if not copies:
+        _fail(delivery, "no-usable-device", now)
+        return False
+    delivery.copies.filter(accepted_at=None).delete()
+    kept = set(delivery.copies.values_list("fingerprint", flat=True))
+    DeliveryCopy.objects.bulk_create(
+        DeliveryCopy(
+            delivery=delivery,
+            fingerprint=copy.fingerprint,
+            form=copy.form,
+            envelope_id=copy.envelope_id,
+            envelope=copy.envelope,
+        )
+        for copy in copies
+        if copy.fingerprint not in kept
+    )
+    delivery.state = Delivery.State.SEALED
+    delivery.next_attempt_at = now
+    delivery.save(update_fields=["state", "next_attempt_at"])
+    return True
+
+
+def _store_own(message: Message, sealed: SealedMessage, now: datetime) -> Sequence[int]:
+    delivery, _created = Delivery.objects.get_or_create(
+        message=message, recipient_did=message.account.did, defaults={"created_at": now}
+    )
+    return [delivery.pk] if _store(delivery, sealed, now) else []
+
+
+def _fail(delivery: Delivery, code: str, now: datetime) -> None:
+    delivery.state = Delivery.State.FAILED
+    delivery.failure_code = code
+    delivery.next_attempt_at = None
+    delivery.finished_at = now
+    delivery.save(update_fields=["state", "failure_code", "next_attempt_at", "finished_at"])

@@ -1,0 +1,85 @@
+"""Whether the signer of a message is who the message says, by the signer's own server (protocol §4)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from accounts import peers
+from accounts.models import Account
+from crypto_agent.client import OpenedMessage
+from webmail import archive, events
+from webmail.models import Message
+
+log = logging.getLogger(__name__)
+
+#: Verdicts that say nothing about the signer, only that the check could not be made now.
+NOT_NOW = frozenset({"signer-unreachable"})
+GAPS = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    trust: Message.Trust
+    code: str
+
+
+def check_all(
+    account: Account, messages: Iterable[OpenedMessage], *, now: datetime
+) -> dict[tuple[str, str], Verdict]:
+    """The verdict on each (DID, fingerprint) that signed any of the messages; one look-up for each."""
+    latest: dict[tuple[str, str], OpenedMessage] = {}
+    for message in messages:
+        latest[(message.sender_did, message.sender_fingerprint)] = message
+    return {
+        signer: check(message.sender_did, message.sender_fingerprint, message.sender_certificate_pem, now)
+        for signer, message in latest.items()
+    }
+
+
+def check(did: str, fingerprint: str, certificate_pem: str, now: datetime) -> Verdict:
+    """Ask the signer's server, or what it said within a day; asks again before saying no."""
+    verdict = peers.check_signer(did, fingerprint, certificate_pem, at=now)
+    if not verdict.ok and verdict.code not in NOT_NOW:
+        verdict = peers.check_signer(did, fingerprint, certificate_pem, at=now, fresh=True)
+    if verdict.ok:
+        return Verdict(Message.Trust.SIGNED, "")
+    if verdict.code in NOT_NOW:
+        return Verdict(Message.Trust.UNCHECKED, verdict.code)
+    return Verdict(Message.Trust.REFUSED, verdict.code)
+
+
+def next_check(attempts: int, now: datetime) -> datetime:
+    """When to try again after so many checks that could not be made."""
+    return now + GAPS[min(attempts, len(GAPS) - 1)]
+
+
+def recheck(message: Message, *, now: datetime | None = None) -> Message:
+    """Check the signer of a message that could not be checked when it came, and archive the outcome."""
+    now = now or timezone.now()
+    if message.trust != Message.Trust.UNCHECKED:
+        return message
+    verdict = check(message.sender_did, message.sender_fingerprint, message.sender_certificate_pem, now)
+    message.trust = verdict.trust
+    message.trust_code = verdict.code
+    message.trust_checked_at = now
+    message.check_attempts += 1
+    still_open = verdict.trust == Message.Trust.UNCHECKED
+    message.next_check_at = next_check(message.check_attempts, now) if still_open else None
+    if verdict.trust == Message.Trust.SIGNED:
+        message.archived_at = None
+    message.save()
+    if verdict.trust == Message.Trust.SIGNED:
+        archive.archive([message], now=now)
+    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
+    return message
+
+
+def due(now: datetime, *, limit: int = 200) -> list[int]:
+    """Keys of the messages whose signer should be checked again now."""
+    rows = Message.objects.filter(trust=Message.Trust.UNCHECKED, next_check_at__lte=now)
+    return list(rows.order_by("next_check_at").values_list("pk", flat=True)[:limit])
