@@ -1,0 +1,392 @@
+"""The content of one message: a fixed-position CBOR array, and how a reader treats it (protocol §5).
+
+Nothing here has a ``repr`` that shows what people wrote.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from crypto_agent.atsms import cbor
+from crypto_agent.atsms.cbor import CborValue
+from crypto_agent.atsms.errors import BadContent, Unsupported
+from crypto_agent.atsms.facets import Facet, check_facets, facet_maps
+from crypto_agent.atsms.ids import (
+    CONVERSATION_ID_BYTES,
+    GROUP,
+    MESSAGE_ID_BYTES,
+    ONE_SHOT,
+    conversation_id,
+    is_did,
+)
+
+VERSION = 2
+SALT_BYTES = 16
+RECIPIENTS = 1
+
+TEXT, REACTION, FILE, CALL, CALL_EVENT, RECEIPT, TYPING, PREVIEW, GROUP_UPDATE, SMS = range(1, 11)
+RENDER = frozenset({TEXT, FILE, CALL_EVENT, PREVIEW, SMS})
+APPLY = frozenset({REACTION, RECEIPT, GROUP_UPDATE})
+SIGNAL = frozenset({CALL, TYPING})
+
+_INLINE, _EXTERNAL = 0, 1
+
+Degraded: TypeAlias = Literal["fallback", "hidden"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When a message asks to disappear: seconds after reading it, or seconds since 1970."""
+
+    relative: bool
+    time: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class InlinePart:
+    """A part carried in the message itself; unknown fields are kept."""
+
+    kind: int
+    fields: Mapping[str, CborValue]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ExternalPart:
+    """A part kept elsewhere as an encrypted blob, with the key to it."""
+
+    kind: int
+    media_type: str
+    url: str
+    size: int
+    encryption_algorithm: int
+    key: bytes
+    nonce: bytes
+    hash_algorithm: int
+    content_hash: bytes
+    meta: Mapping[str, CborValue]
+
+
+Part: TypeAlias = InlinePart | ExternalPart
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Content:
+    """One message. ``created_at`` is milliseconds since 1970 by the sender's clock; ids are bytes.
+
+    ``body`` None with ``replaces`` takes a message back; ``replaces`` names its first version.
+    """
+
+    salt: bytes
+    conversation_id: bytes
+    created_at: int
+    body: tuple[Part, ...] | None
+    extensions: Mapping[int | str, CborValue] = field(default_factory=dict)
+    replaces: bytes | None = None
+    topic_id: bytes | None = None
+    in_reply_to: bytes | None = None
+    expires: Expiry | None = None
+    ephemeral: bool = False
+    fallback: str = ""
+
+    @property
+    def recipients(self) -> tuple[str, ...] | None:
+        """The DIDs that the sender addressed, or None where the sender named none."""
+        dids = self.extensions.get(RECIPIENTS)
+        if dids is None:
+            return None
+        return _recipients(dids)
+
+    @property
+    def render_kinds(self) -> tuple[int, ...]:
+        """Kinds of the parts that make a bubble, in order."""
+        return tuple(part.kind for part in self.body or () if part.kind in RENDER)
+
+    @property
+    def apply_kinds(self) -> tuple[int, ...]:
+        """Kinds of the parts that change state and are never a bubble, in order."""
+        return tuple(part.kind for part in self.body or () if part.kind in APPLY)
+
+    @property
+    def signal_kinds(self) -> tuple[int, ...]:
+        """Kinds of the parts that are processed and dropped, in order."""
+        return tuple(part.kind for part in self.body or () if part.kind in SIGNAL)
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """What to show where nothing was understood: the fallback text, or nothing at all."""
+        known = RENDER | APPLY | SIGNAL
+        if self.render_kinds or all(part.kind in known for part in self.body or ()):
+            return None
+        return "fallback" if self.fallback else "hidden"
+
+    @property
+    def tombstone(self) -> bool:
+        """Whether this takes an earlier message back."""
+        return self.body is None and self.replaces is not None
+
+    @property
+    def text(self) -> str | None:
+        """One plain text for the whole message: its first text, else a file's name or type.
+
+        The fallback stands in where nothing was understood; None where there is nothing to show.
+        """
+        rendered = [part for part in self.body or () if part.kind in RENDER]
+        texts = (_field_text(part, "text") for part in rendered if part.kind in (TEXT, SMS))
+        labels = (_label(part) for part in rendered)
+        for shown in (*texts, *labels):
+            if shown is not None:
+                return shown
+        return self.fallback if self.degraded == "fallback" else None
+
+
+def new_content(
+    sender: str,
+    recipients: Sequence[str],
+    body: Sequence[Part] | None,
+    *,
+    salt: bytes,
+    created_at: int,
+    in_reply_to: bytes | None = None,
+    replaces: bytes | None = None,
+    ephemeral: bool = False,
+    fallback: str = "",
+) -> Content:
+    """A message from ``sender`` to ``recipients`` (DIDs) in the conversation that these make.
+
+    ``salt`` is 16 fresh random bytes, ``created_at`` milliseconds since 1970.
+    """
+    return Content(
+        salt=salt,
+        conversation_id=conversation_id((sender, *recipients)),
+        created_at=created_at,
+        body=None if body is None else tuple(body),
+        extensions={RECIPIENTS: list(recipients)},
+        in_reply_to=in_reply_to,
+        replaces=replaces,
+        ephemeral=ephemeral,
+        fallback=fallback,
+    )
+
+
+def text_part(text: str, facets: Iterable[Facet] = ()) -> InlinePart:
+    """A text part; raises BadContent for a facet that does not lie on the text's UTF-8 bytes."""
+    fields: dict[str, CborValue] = {"text": text}
+    maps = facet_maps(facets)
+    if maps:
+        check_facets(text, maps)
+        fields["facets"] = maps
+    return InlinePart(TEXT, fields)
+
+
+def encode_content(content: Content) -> bytes:
+    """The bytes to sign; raises BadContent for what ``decode_content`` would refuse."""
+    expires = content.expires
+    encoded = cbor.encode(
+        [
+            VERSION,
+            content.salt,
+            content.conversation_id,
+            content.created_at,
+            content.replaces,
+            content.topic_id,
+            content.in_reply_to,
+            None if expires is None else [expires.relative, expires.time],
+            content.ephemeral,
+            content.fallback,
+            content.extensions,
+            None if content.body is None else [_encode_part(part) for part in content.body],
+        ]
+    )
+    decode_content(encoded)
+    return encoded
+
+
+def decode_content(data: bytes) -> Content:
+    """The message in ``data``.
+
+    Raises NotCanonical or TooLarge for its CBOR, Unsupported for another version, BadContent for a
+    field of the wrong type, length or range. Kinds that are not known are kept.
+    """
+    fields = cbor.decode(data)
+    if not isinstance(fields, list) or not fields:
+        raise BadContent("content is not an array")
+    if fields[0] != VERSION or isinstance(fields[0], bool):
+        raise Unsupported("content of another version")
+    if len(fields) != 12:
+        raise BadContent("content does not have its 12 fields")
+    _, salt, conversation, created_at, replaces, topic_id, in_reply_to, expires, *rest = fields
+    ephemeral, fallback, extensions, body = rest
+    return Content(
+        salt=_bytes(salt, SALT_BYTES, "salt"),
+        conversation_id=_conversation_id(conversation),
+        created_at=_integer(created_at, "createdAt"),
+        body=None if body is None else tuple(_decode_part(part) for part in _array(body, "body")),
+        extensions=_extensions(extensions),
+        replaces=_reference(replaces, "replaces"),
+        topic_id=_topic_id(topic_id),
+        in_reply_to=_reference(in_reply_to, "inReplyTo"),
+        expires=_expiry(expires),
+        ephemeral=_boolean(ephemeral, "ephemeral"),
+        fallback=_text(fallback, "fallback"),
+    )
+
+
+def _encode_part(part: Part) -> CborValue:
+    if isinstance(part, InlinePart):
+        return [part.kind, [_INLINE, part.fields]]
+    return [
+        part.kind,
+        [
+            _EXTERNAL,
+            part.media_type,
+            part.url,
+            part.size,
+            part.encryption_algorithm,
+            part.key,
+            part.nonce,
+            part.hash_algorithm,
+            part.content_hash,
+            part.meta,
+        ],
+    ]
+
+
+def _decode_part(value: CborValue) -> Part:
+    match value:
+        case [kind, [0, fields]]:
+            part = InlinePart(_integer(kind, "part kind"), _text_map(fields, "an inline part"))
+            _check_known_fields(part)
+            return part
+        case [kind, [1, media_type, url, size, cipher, key, nonce, hash_algorithm, digest, meta]]:
+            return ExternalPart(
+                kind=_integer(kind, "part kind"),
+                media_type=_text(media_type, "media type"),
+                url=_text(url, "url"),
+                size=_integer(size, "size"),
+                encryption_algorithm=_integer(cipher, "encryption algorithm"),
+                key=_bytes(key, None, "key"),
+                nonce=_bytes(nonce, None, "nonce"),
+                hash_algorithm=_integer(hash_algorithm, "hash algorithm"),
+                content_hash=_bytes(digest, None, "content hash"),
+                meta=_text_map(meta, "an external part's meta"),
+            )
+    raise BadContent("a part that is neither inline nor external")
+
+
+def _check_known_fields(part: InlinePart) -> None:
+    fields = part.fields
+    match part.kind:
+        case 1:
+            check_facets(_text(fields.get("text"), "text"), fields.get("facets", []))
+        case 2:
+            _text(fields.get("emoji"), "emoji")
+        case 3:
+            _bytes(fields.get("data"), None, "file data")
+            _text(fields.get("contentType"), "file content type")
+            _text(fields.get("filename", ""), "file name")
+        case 6:
+            _text(fields.get("status"), "receipt status")
+            for message in _array(fields.get("ids"), "receipt ids"):
+                _bytes(message, MESSAGE_ID_BYTES, "receipt id")
+        case 7:
+            _text(fields.get("state"), "typing state")
+        case 8:
+            _text(fields.get("url"), "preview url")
+        case 10:
+            _text(fields.get("text"), "sms text")
+
+
+def _label(part: Part) -> str | None:
+    if isinstance(part, ExternalPart):
+        name = part.meta.get("filename")
+        return name if isinstance(name, str) else part.media_type
+    return _field_text(part, "filename") or _field_text(part, "contentType")
+
+
+def _field_text(part: Part, name: str) -> str | None:
+    value = part.fields.get(name) if isinstance(part, InlinePart) else None
+    return value if isinstance(value, str) else None
+
+
+def _recipients(value: CborValue) -> tuple[str, ...]:
+    dids = [_text(did, "a recipient") for did in _array(value, "recipients")]
+    if not all(is_did(did) for did in dids):
+        raise BadContent("a recipient that is not a DID")
+    return tuple(dids)
+
+
+def _extensions(value: CborValue) -> Mapping[int | str, CborValue]:
+    if not isinstance(value, Mapping):
+        raise BadContent("extensions are not a map")
+    extensions: dict[int | str, CborValue] = dict(value.items())
+    if RECIPIENTS in extensions:
+        _recipients(extensions[RECIPIENTS])
+    return extensions
+
+
+def _conversation_id(value: CborValue) -> bytes:
+    conversation = _bytes(value, CONVERSATION_ID_BYTES, "conversation id")
+    if conversation[0] not in (ONE_SHOT, GROUP):
+        raise BadContent("a conversation id of an unknown kind")
+    return conversation
+
+
+def _reference(value: CborValue, name: str) -> bytes | None:
+    return None if value is None else _bytes(value, MESSAGE_ID_BYTES, name)
+
+
+def _topic_id(value: CborValue) -> bytes | None:
+    if value is None:
+        return None
+    topic = _bytes(value, None, "topicId")
+    if not topic:
+        raise BadContent("topicId is empty")
+    return topic
+
+
+def _expiry(value: CborValue) -> Expiry | None:
+    if value is None:
+        return None
+    pair = _array(value, "expires")
+    if len(pair) != 2:
+        raise BadContent("expires is not a pair")
+    return Expiry(_boolean(pair[0], "expires"), _integer(pair[1], "expires"))
+
+
+def _bytes(value: CborValue, length: int | None, name: str) -> bytes:
+    if not isinstance(value, bytes) or (length is not None and len(value) != length):
+        raise BadContent(f"{name} is not {'' if length is None else f'{length} '}bytes")
+    return value
+
+
+def _text(value: CborValue, name: str) -> str:
+    if not isinstance(value, str):
+        raise BadContent(f"{name} is not text")
+    return value
+
+
+def _integer(value: CborValue, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadContent(f"{name} is not an integer")
+    return value
+
+
+def _boolean(value: CborValue, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise BadContent(f"{name} is not true or false")
+    return value
+
+
+def _array(value: CborValue, name: str) -> Sequence[CborValue]:
+    if not isinstance(value, list | tuple):
+        raise BadContent(f"{name} is not an array")
+    return value
+
+
+def _text_map(value: CborValue, name: str) -> dict[str, CborValue]:
+    if not isinstance(value, Mapping):
+        raise BadContent(f"{name} is not a map")
+    fields: dict[str, CborValue] = {}
+    for key, item in value.items():
+        fields[_text(key, f"a key of {name}")] = item
+    return fields

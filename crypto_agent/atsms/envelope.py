@@ -1,0 +1,114 @@
+"""The sealed envelope: HPKE to a device's prekey, padded to a few sizes (protocol §3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from pyhpke import AEADId, CipherSuite, KDFId, KEMId, KEMKey, PyHPKEError
+
+from crypto_agent.atsms import cbor
+from crypto_agent.atsms.errors import BadEnvelope, BadPadding, CannotOpen, TooLarge, Unsupported
+
+CONTENT_FRAME = 1
+CONTENT_CMS = 2
+
+BUCKETS = tuple(1024 << power for power in range(7))
+#: What an envelope adds to its bucket: head, encapsulated key and authentication tag.
+OVERHEAD_BYTES = 57
+MAX_ENVELOPE_BYTES = BUCKETS[-1] + OVERHEAD_BYTES
+
+_VERSION, _MODE_ASYM, _SUITE_X25519 = 1, 1, 1
+_INFO = b"atsms-seal:v1"
+_AAD = cbor.encode([_VERSION, _MODE_ASYM, _SUITE_X25519])
+_SUITE = CipherSuite.new(KEMId.DHKEM_X25519_HKDF_SHA256, KDFId.HKDF_SHA256, AEADId.CHACHA20_POLY1305)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Opened:
+    """What was inside a seal: 1 is a group-protocol frame, 2 is CMS."""
+
+    content_type: int
+    body: bytes
+
+
+def seal(content_type: int, body: bytes, prekey_public: bytes) -> bytes:
+    """An envelope that only the holder of the prekey's secret opens.
+
+    ``prekey_public`` is the device's 32-byte X25519 ``signedPrekey``. The result is a bucket and 57
+    bytes. Raises TooLarge for a body that no bucket holds, BadEnvelope for a key that is none.
+    """
+    plaintext = pad(content_type, body)
+    try:
+        recipient = KEMKey.from_pyca_cryptography_key(X25519PublicKey.from_public_bytes(prekey_public))
+        encapsulated, sender = _SUITE.create_sender_context(recipient, info=_INFO)
+        sealed = sender.seal(plaintext, aad=_AAD)
+    except (PyHPKEError, ValueError) as error:
+        raise BadEnvelope("not an X25519 public key that can be sealed to") from error
+    return cbor.encode([_VERSION, _MODE_ASYM, _SUITE_X25519, encapsulated, sealed])
+
+
+def open_envelope(envelope: bytes, prekey_secrets: Sequence[bytes]) -> Opened:
+    """What ``envelope`` holds, by the first of the 32-byte X25519 secrets that opens it.
+
+    Raises TooLarge, NotCanonical, BadEnvelope or Unsupported for what is no envelope of this suite,
+    CannotOpen where no secret opens it, and NotCanonical, BadEnvelope or BadPadding for what is inside.
+    """
+    encapsulated, sealed = _parse(envelope)
+    for secret in prekey_secrets:
+        plaintext = _open(encapsulated, sealed, secret)
+        if plaintext is not None:
+            return unpad(plaintext)
+    raise CannotOpen("no prekey opens this envelope")
+
+
+def pad(content_type: int, body: bytes) -> bytes:
+    """CBOR of ``[content_type, body, zeros]``, exactly as long as the smallest bucket that can be met.
+
+    A few body lengths miss a bucket by the growth of the padding's own CBOR head; these take the next.
+    """
+    prefix = cbor.head(4, 3) + cbor.encode(content_type) + cbor.encode(body)
+    for bucket in BUCKETS:
+        room = bucket - len(prefix)
+        for head_bytes in (1, 2, 3, 5):
+            zeros = room - head_bytes
+            if zeros >= 0 and len(cbor.head(2, zeros)) == head_bytes:
+                return prefix + cbor.head(2, zeros) + bytes(zeros)
+    raise TooLarge(f"a body of {len(body)} bytes fits no envelope")
+
+
+def unpad(plaintext: bytes) -> Opened:
+    """The content type and body in a sealed plaintext, whose padding may have any length."""
+    match cbor.decode(plaintext, max_bytes=BUCKETS[-1]):
+        case [int(content_type), bytes(body), bytes(padding)] if not isinstance(content_type, bool):
+            if padding.count(0) != len(padding):
+                raise BadPadding("the padding is not all zeros")
+            return Opened(content_type, body)
+    raise BadEnvelope("a sealed plaintext is [content type, body, padding]")
+
+
+def _parse(envelope: bytes) -> tuple[bytes, bytes]:
+    fields = cbor.decode(envelope, max_bytes=MAX_ENVELOPE_BYTES)
+    match fields:
+        case [int(version), int(mode), *rest] if not isinstance(version, bool) and not isinstance(mode, bool):
+            if (version, mode) != (_VERSION, _MODE_ASYM):
+                raise Unsupported("an envelope of another version or mode")
+        case _:
+            raise BadEnvelope("not an envelope")
+    match rest:
+        case [int(suite), bytes(encapsulated), bytes(sealed)] if not isinstance(suite, bool):
+            if suite != _SUITE_X25519:
+                raise Unsupported("an envelope of another suite")
+            if len(encapsulated) == 32:
+                return encapsulated, sealed
+    raise BadEnvelope("an envelope is [1, 1, 1, 32 bytes, bytes]")
+
+
+def _open(encapsulated: bytes, sealed: bytes, secret: bytes) -> bytes | None:
+    try:
+        key = KEMKey.from_pyca_cryptography_key(X25519PrivateKey.from_private_bytes(secret))
+        plaintext: bytes = _SUITE.create_recipient_context(encapsulated, key, info=_INFO).open(
+            sealed, aad=_AAD
+        )
+    except (PyHPKEError, ValueError):
+        return None
+    return plaintext
