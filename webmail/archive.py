@@ -51,6 +51,6 @@ def _item(message: Message) -> ArchiveItem:
         sealed=bytes(message.sealed),
         received_at=message.placed_at,
         verified_at=(message.trust_checked_at or message.placed_at) if checked else None,
-        direction=message.direction,
+        direction="out" if message.direction == Message.Direction.OUT else "in",
         envelope_id=None,
     )

@@ -20,7 +20,7 @@ _EXTEND = (
 
 
 @cache
-def _redis() -> redis.Redis[bytes]:
+def _redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
 
 
@@ -54,7 +54,7 @@ def asked_again(account_pk: int) -> bool:
         return False
 
 
-def _rounds(client: redis.Redis[bytes], name: str, again: str, owner: str) -> Iterator[int]:
+def _rounds(client: redis.Redis, name: str, again: str, owner: str) -> Iterator[int]:
     number = 0
     while client.delete(again):
         number += 1

@@ -39,7 +39,8 @@ _KEPT_ASIDE: dict[str, str | Promise] = {
     "signer-expired": gettext_lazy("The certificate that signed it has expired."),
     "agent-unavailable": gettext_lazy("Your agent, which opens your messages, does not answer just now."),
     "signer-unreachable": gettext_lazy(
-        "The sender's server cannot be reached, so the signature is not checked yet. It is tried again by itself."
+        "The sender's server cannot be reached, so the signature is not checked yet. "
+        "It is tried again by itself."
     ),
 }
 

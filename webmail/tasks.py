@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 UNFINISHED_AFTER = timedelta(seconds=10)
 
 
-def enqueue(task: Task, key: int) -> None:
+def enqueue(task: Task[Any, Any], key: int) -> None:
     """Give a task to the workers; a broker that cannot be reached is left to `reconcile`."""
     try:
         task.apply_async((key,), retry=False)

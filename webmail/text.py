@@ -11,7 +11,7 @@ from crypto_agent.client import Facet
 
 _URL = re.compile(r"https?://[^\s<>\"'`{}|\\^\x00-\x1f]{3,2000}", re.IGNORECASE)
 #: Punctuation that ends a sentence rather than an address.
-_TRAILING = ".,;:!?…»”’\"'"
+_TRAILING = ".,;:!?\u2026\u00bb\u201d\u2019\"'"
 _PAIRS = {")": "(", "]": "["}
 
 
