@@ -147,6 +147,11 @@ class LocalNetwork:
             self._process.stop()
             self._process = None
 
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process = None
+
     def __enter__(self) -> Self:
         self.start()
         return self

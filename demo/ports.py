@@ -1,6 +1,10 @@
 """Ports on this machine's loopback address."""
 
+import secrets
 import socket
+
+#: Ports for passing use: below those that the system gives to outgoing connections.
+PASSING = range(20_000, 32_000)
 
 
 class PortInUse(Exception):
@@ -17,10 +21,14 @@ class PortInUse(Exception):
 
 def free_port() -> int:
     """A TCP port of the loopback address on which nothing listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = secrets.choice(PASSING)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def check_free(port: int, purpose: str, variable: str) -> None:

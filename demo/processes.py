@@ -1,6 +1,7 @@
 """Child processes: started in groups of their own, watched, and stopped without leaving any behind."""
 
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -27,6 +28,9 @@ class ProcessSpec:
     environment: Mapping[str, str] = field(repr=False)
     directory: Path
     is_ready: Callable[[], bool]
+    #: Whom it runs as; only root can choose.
+    user: str | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
     start_seconds: float = 60
     stop_seconds: float = 8
 
@@ -67,7 +71,7 @@ class RunningProcess:
 
     def ask_to_stop(self) -> None:
         if not self.has_ended():
-            self.popen.send_signal(signal.SIGTERM)
+            self.popen.send_signal(self.spec.stop_signal)
 
     def stop(self) -> None:
         """Asks the process to end, waits, and then ends whatever is left of its group."""
@@ -97,6 +101,9 @@ def start(spec: ProcessSpec, log: Path) -> RunningProcess:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            user=spec.user,
+            group=spec.user and pwd.getpwnam(spec.user).pw_gid,
+            extra_groups=[] if spec.user else None,
         )
     return RunningProcess(spec, log, popen)
 

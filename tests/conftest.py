@@ -1,0 +1,97 @@
+"""Fixtures that start the real servers, once in a run, when the first test asks for them."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from demo.broker import redis_process
+from demo.local_network import LocalNetwork, NetworkInfo
+from demo.processes import start
+from tests.environment import RUN
+from tests.services.agent import AgentProcess
+from tests.services.agent import agent_process as run_agent
+from tests.services.chromium import chromium
+from tests.services.postgres import postgres_server
+from tests.services.programs import LEFT_OUT, find_postgres
+from tests.services.smtp_sink import SmtpSink
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The run's PostgreSQL; the URL of its `postgres` database."""
+    with postgres_server(RUN.postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The run's Redis, which the settings name; its URL."""
+    directory = RUN.directory / "redis"
+    running = start(redis_process(directory, RUN.redis, RUN.redis_password), directory / "log")
+    try:
+        running.wait_until_ready()
+        yield RUN.redis_url
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
+    """Tests with a database have the servers that a request or a task of the webmail reaches for."""
+    if find_postgres():
+        request.getfixturevalue("postgres")
+    request.getfixturevalue("redis_server")
+
+
+@pytest.fixture(scope="session")
+def smtp_sink() -> Iterator[SmtpSink]:
+    """Gets the mail that the local PDS sends to people."""
+    with SmtpSink() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="session")
+def local_network(smtp_sink: SmtpSink) -> Iterator[NetworkInfo]:
+    """The PDS and PLC directory that the settings name, with alice.test, bob.test and carol.test."""
+    network = LocalNetwork(
+        RUN.directory / "network",
+        pds_port=RUN.pds,
+        plc_port=RUN.plc,
+        smtp_url=smtp_sink.url,
+        fetch_map={RUN.public_origin: f"http://127.0.0.1:{RUN.public}"},
+    )
+    with network:
+        yield network.info
+
+
+@pytest.fixture(scope="session")
+def agent_process() -> Iterator[AgentProcess]:
+    """The crypto agent that the settings name, open, with its own database."""
+    with run_agent(RUN.directory / "agent", RUN.agent) as agent:
+        yield agent
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; take a context of it for each person."""
+    with chromium() as running:
+        yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for every group of tests that a missing program leaves out."""
+    counts: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+        if reason.startswith(LEFT_OUT):
+            counts[reason] = counts.get(reason, 0) + 1
+    for reason, count in sorted(counts.items()):
+        terminalreporter.write_line(f"{count} tests {reason}")
+    if not find_postgres():
+        terminalreporter.write_line("PostgreSQL is not installed: database tests ran on SQLite alone")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(RUN.directory, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""The crypto agent as its own process, with its own database."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.ports import accepts_connections
+from demo.processes import ProcessSpec, RunningProcess, inherited_environment, start
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass
+class AgentProcess:
+    """A running agent that a test may kill and start again."""
+
+    url: str
+    token_secret: str
+    spec: ProcessSpec
+    log: Path
+    running: RunningProcess
+
+    def start(self) -> None:
+        self.running = start(self.spec, self.log)
+        self.running.wait_until_ready()
+
+    def stop(self) -> None:
+        self.running.stop()
+
+    def kill(self) -> None:
+        self.running.kill()
+
+
+@contextmanager
+def agent_process(directory: Path, port: int) -> Iterator[AgentProcess]:
+    """Runs the agent in the environment of this test run, on the loopback address, its data in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **inherited_environment(),
+        **{name: value for name, value in os.environ.items() if name.startswith("WAXWING_AGENT_")},
+        "WAXWING_AGENT_DATA_DIR": str(directory),
+        "WAXWING_AGENT_DATABASE_URL": f"sqlite:///{directory / 'agent.sqlite3'}",
+        "DJANGO_SETTINGS_MODULE": "crypto_agent.settings",
+    }
+    subprocess.run(
+        [sys.executable, "-m", "django", "migrate", "--verbosity", "0"], cwd=ROOT, env=environment, check=True
+    )
+    spec = ProcessSpec(
+        name="agent",
+        command=(
+            *(sys.executable, "-m", "gunicorn", "crypto_agent.wsgi"),
+            *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"),
+        ),
+        environment=environment,
+        directory=ROOT,
+        is_ready=lambda: accepts_connections(port),
+    )
+    log = directory / "agent.log"
+    agent = AgentProcess(
+        f"http://127.0.0.1:{port}", environment["WAXWING_AGENT_TOKEN_SECRET"], spec, log, start(spec, log)
+    )
+    try:
+        agent.running.wait_until_ready()
+        yield agent
+    finally:
+        agent.stop()
