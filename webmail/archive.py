@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import ArchiveItem
-from webmail.agent import agent
 from webmail.mailbox import ARCHIVE, Mailbox, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id, mail_with_archive
 from webmail.models import Message

@@ -11,10 +11,10 @@ from django.db.models import Prefetch
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, ReadMessage, SealedContent
 from webmail import events, progress
-from webmail.agent import agent
 from webmail.models import Conversation, Delivery, Message
 from webmail.people import Person, people_of
 

@@ -14,10 +14,10 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import OpenedEnvelope
 from webmail import archive, events, messages, trust
-from webmail.agent import agent
 from webmail.conversations import place
 from webmail.mailbox import INBOX, QUARANTINE, Mailbox, Stored, open_mailbox
 from webmail.mailbox.envelope_mail import envelope_in_mail, envelope_message_id, mail_with_envelope

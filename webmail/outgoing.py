@@ -10,10 +10,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError
 from webmail import events
-from webmail.agent import agent
 from webmail.conversations import conversation_for, place
 from webmail.models import Delivery, Message
 

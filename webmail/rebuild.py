@@ -9,10 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import identities
+from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import ArchivedMessage
 from webmail import intake, messages
-from webmail.agent import agent
 from webmail.conversations import recount
 from webmail.mailbox import ARCHIVE, QUARANTINE, Mailbox, Stored, open_mailbox
 from webmail.mailbox.envelope_mail import archive_in_mail, envelope_in_mail

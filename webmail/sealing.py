@@ -12,9 +12,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts import peers
+from accounts.agent import agent
 from crypto_agent.client import SealedContent, SealedMessage, Target
 from webmail import archive, events
-from webmail.agent import agent
 from webmail.deliveries import give_up_or_wait
 from webmail.models import Delivery, DeliveryCopy, Message
 

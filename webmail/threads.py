@@ -9,10 +9,10 @@ from datetime import date, datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, ReadMessage, SealedContent
 from webmail import progress, reasons
-from webmail.agent import agent
 from webmail.conversations import ConversationRow, NotFound, row
 from webmail.models import Conversation, Message
 from webmail.people import Person, people_of
