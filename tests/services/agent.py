@@ -37,7 +37,7 @@ class AgentProcess:
 
 @contextmanager
 def agent_process(directory: Path, port: int) -> Iterator[AgentProcess]:
-    """Runs the agent in the environment of this test run, on the loopback address, its data in `directory`."""
+    """Runs the agent of this test run on the loopback address, with its data in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     environment = {
         **inherited_environment(),
