@@ -72,6 +72,7 @@ def signing_key(raw: Mapping[str, Any]) -> str | None:
     from atproto_core.exceptions import AtProtocolError
 
     try:
-        return parse(raw, str(raw.get("id"))).get_did_key()
+        key: str | None = parse(raw, str(raw.get("id"))).get_did_key()
     except (AtProtocolError, ValueError) as error:
         raise DocumentError("the signing key in the DID document is malformed") from error
+    return key

@@ -25,6 +25,8 @@ class Account(models.Model):
     signed_in_at = models.DateTimeField(null=True, blank=True)
     #: Set once all records were published the first time.
     enrolled_at = models.DateTimeField(null=True, blank=True)
+    #: The endpoints that this installation last put into the inbox record.
+    published_endpoints = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ("handle", "did")
@@ -180,6 +182,8 @@ class Peer(models.Model):
     inbox_endpoints = models.JSONField(default=list, blank=True)
     #: Records that were skipped, as ``{"record": ..., "code": ...}``.
     problems = models.JSONField(default=list, blank=True)
+    #: When name and picture were last read from the PDS.
+    profile_checked_at = models.DateTimeField(null=True, blank=True)
     #: When devices and routes were last read from the PDS.
     checked_at = models.DateTimeField(null=True, blank=True)
 
@@ -215,7 +219,7 @@ class PeerCertificate(models.Model):
     #: Whether the record was in the repository at ``checked_at``.
     present = models.BooleanField(default=True)
     first_seen_at = models.DateTimeField(default=timezone.now)
-    checked_at = models.DateTimeField(default=timezone.now)
+    checked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("peer", "fingerprint")

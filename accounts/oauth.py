@@ -188,7 +188,7 @@ def revoke_token(server: AuthorizationServer, key: ECKey, token: str) -> bool:
 
 
 def revoke(session: OAuthSession) -> bool:
-    """Ends a session at the server and here; False when the server could not be told (here it ends anyway)."""
+    """Ends a session, here in any case; False when the server could not be told."""
     try:
         server = authorization_servers.server_at(session.issuer)
         key = unsealed_key(session.sealed_dpop_key)

@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('signed_in_at', models.DateTimeField(blank=True, null=True)),
                 ('enrolled_at', models.DateTimeField(blank=True, null=True)),
+                ('published_endpoints', models.JSONField(blank=True, default=list)),
             ],
             options={
                 'ordering': ('handle', 'did'),
@@ -39,6 +40,7 @@ class Migration(migrations.Migration):
                 ('smtp_endpoint', models.CharField(blank=True, default='', max_length=512)),
                 ('inbox_endpoints', models.JSONField(blank=True, default=list)),
                 ('problems', models.JSONField(blank=True, default=list)),
+                ('profile_checked_at', models.DateTimeField(blank=True, null=True)),
                 ('checked_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
@@ -120,7 +122,7 @@ class Migration(migrations.Migration):
                 ('problem', models.CharField(blank=True, default='', max_length=64)),
                 ('present', models.BooleanField(default=True)),
                 ('first_seen_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('checked_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('checked_at', models.DateTimeField(blank=True, null=True)),
                 ('peer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='certificates', to='accounts.peer')),
             ],
             options={
