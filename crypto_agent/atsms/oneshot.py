@@ -21,6 +21,9 @@ from crypto_agent.atsms.errors import (
 from crypto_agent.atsms.ids import conversation_id, envelope_id, message_id
 from crypto_agent.atsms.prekeys import Prekey, verify_prekey
 
+#: Content of up to this many bytes always fits an envelope, whatever the names in the certificates.
+MAX_CONTENT_BYTES = 63_000
+
 _SEQUENCE = b"\x30"
 
 

@@ -1,7 +1,5 @@
 """Prekeys: the X25519 key that a device publishes each week for others to seal to (protocol §1)."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from crypto_agent.atsms import cbor
-from crypto_agent.atsms.errors import BadPrekey, ExpiredPrekey
+from crypto_agent.atsms.errors import AtsmsError, BadPrekey, ExpiredPrekey
+from crypto_agent.atsms.json_bytes import from_json, to_json
 
 COLLECTION = "at.atsms.prekey"
 KEY_BYTES = 32
@@ -51,11 +50,11 @@ class Prekey:
         """The ``at.atsms.prekey`` record as atproto JSON."""
         return {
             "$type": COLLECTION,
-            "signedPrekey": _json_bytes(self.signed_prekey),
-            "signingPk": _json_bytes(self.signing_pk),
+            "signedPrekey": to_json(self.signed_prekey),
+            "signingPk": to_json(self.signing_pk),
             "createdAt": self.created_at,
             "expiresAt": self.expires_at,
-            "bundleSig": _json_bytes(self.bundle_sig),
+            "bundleSig": to_json(self.bundle_sig),
         }
 
 
@@ -119,23 +118,14 @@ def _signature_holds(prekey: Prekey, point: bytes) -> bool:
     return True
 
 
-def _json_bytes(value: bytes) -> dict[str, str]:
-    return {"$bytes": base64.b64encode(value).rstrip(b"=").decode()}
-
-
 def _record_bytes(record: Mapping[str, Any], name: str, length: int) -> bytes:
-    value = record.get(name)
-    encoded = value.get("$bytes") if isinstance(value, Mapping) else None
-    # Twice the length is more than base64 with padding ever takes.
-    if not isinstance(encoded, str) or len(encoded) > 2 * length:
-        raise BadPrekey(f"{name} is not {length} bytes")
     try:
-        decoded = base64.b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadPrekey(f"{name} is not base64") from error
-    if len(decoded) != length:
+        value = from_json(record.get(name), length)
+    except AtsmsError as error:
+        raise BadPrekey(f"{name} is not {length} bytes") from error
+    if len(value) != length:
         raise BadPrekey(f"{name} is not {length} bytes")
-    return decoded
+    return value
 
 
 def _record_time(record: Mapping[str, Any], name: str) -> str:
