@@ -8,7 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
@@ -25,6 +25,18 @@ GATEWAY_ROLE = x509.ObjectIdentifier("2.25.84017644")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 #: RFC 5280's upper bound for a common name, which X.509 libraries enforce.
 _MAX_COMMON_NAME = 64
+
+#: What the X.509 library raises for certificates that it can't read or that lack an extension.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -150,13 +162,7 @@ def check_validity(certificate: EndpointCertificate, now: datetime) -> None:
 def _parse_der(encoded: bytes) -> EndpointCertificate:
     try:
         return _read(encoded, x509.load_der_x509_certificate(encoded))
-    except (
-        ValueError,
-        TypeError,
-        InvalidSignature,
-        x509.ExtensionNotFound,
-        x509.DuplicateExtension,
-    ) as error:
+    except _UNREADABLE as error:
         if isinstance(error, BadCertificate):
             raise
         raise BadCertificate(f"not an endpoint certificate: {type(error).__name__}") from error

@@ -23,6 +23,8 @@ from crypto_agent.atsms.ids import (
 VERSION = 2
 SALT_BYTES = 16
 RECIPIENTS = 1
+#: The end of the year 9999, in milliseconds since 1970: no calendar here goes further.
+LAST_MILLISECOND = 253_402_300_799_999
 
 TEXT, REACTION, FILE, CALL, CALL_EVENT, RECEIPT, TYPING, PREVIEW, GROUP_UPDATE, SMS = range(1, 11)
 RENDER = frozenset({TEXT, FILE, CALL_EVENT, PREVIEW, SMS})
@@ -219,7 +221,7 @@ def decode_content(data: bytes) -> Content:
     return Content(
         salt=_bytes(salt, SALT_BYTES, "salt"),
         conversation_id=_conversation_id(conversation),
-        created_at=_integer(created_at, "createdAt"),
+        created_at=_time(created_at, LAST_MILLISECOND, "createdAt"),
         body=None if body is None else tuple(_decode_part(part) for part in _array(body, "body")),
         extensions=_extensions(extensions),
         replaces=_reference(replaces, "replaces"),
@@ -350,7 +352,7 @@ def _expiry(value: CborValue) -> Expiry | None:
     pair = _array(value, "expires")
     if len(pair) != 2:
         raise BadContent("expires is not a pair")
-    return Expiry(_boolean(pair[0], "expires"), _integer(pair[1], "expires"))
+    return Expiry(_boolean(pair[0], "expires"), _time(pair[1], LAST_MILLISECOND // 1000, "expires"))
 
 
 def _bytes(value: CborValue, length: int | None, name: str) -> bytes:
@@ -369,6 +371,13 @@ def _integer(value: CborValue, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadContent(f"{name} is not an integer")
     return value
+
+
+def _time(value: CborValue, last: int, name: str) -> int:
+    time = _integer(value, name)
+    if time > last:
+        raise BadContent(f"{name} is past the year 9999")
+    return time
 
 
 def _boolean(value: CborValue, name: str) -> bool:

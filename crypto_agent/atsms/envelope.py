@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from pyhpke import AEADId, CipherSuite, KDFId, KEMId, KEMKey, PyHPKEError
 
 from crypto_agent.atsms import cbor
-from crypto_agent.atsms.errors import BadEnvelope, BadPadding, CannotOpen, TooLarge, Unsupported
+from crypto_agent.atsms.errors import BadEnvelope, BadPadding, BadPrekey, CannotOpen, TooLarge, Unsupported
 
 CONTENT_FRAME = 1
 CONTENT_CMS = 2
@@ -35,7 +35,7 @@ def seal(content_type: int, body: bytes, prekey_public: bytes) -> bytes:
     """An envelope that only the holder of the prekey's secret opens.
 
     ``prekey_public`` is the device's 32-byte X25519 ``signedPrekey``. The result is a bucket and 57
-    bytes. Raises TooLarge for a body that no bucket holds, BadEnvelope for a key that is none.
+    bytes. Raises TooLarge for a body that no bucket holds, BadPrekey for a key that is none.
     """
     plaintext = pad(content_type, body)
     try:
@@ -43,7 +43,7 @@ def seal(content_type: int, body: bytes, prekey_public: bytes) -> bytes:
         encapsulated, sender = _SUITE.create_sender_context(recipient, info=_INFO)
         sealed = sender.seal(plaintext, aad=_AAD)
     except (PyHPKEError, ValueError) as error:
-        raise BadEnvelope("not an X25519 public key that can be sealed to") from error
+        raise BadPrekey("not an X25519 public key that can be sealed to") from error
     return cbor.encode([_VERSION, _MODE_ASYM, _SUITE_X25519, encapsulated, sealed])
 
 
