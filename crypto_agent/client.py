@@ -17,6 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from crypto_agent import client_json as js
+from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.client_values import (
     AgentStatus,
     ArchivedMessage,
@@ -31,7 +32,6 @@ from crypto_agent.client_values import (
     Facet,
     OpenedEnvelope,
     OpenedMessage,
-    Prekey,
     ReadMessage,
     RefusedTarget,
     SealedContent,
@@ -98,7 +98,7 @@ class AgentRefused(AgentError):
 
 
 class AgentClient:
-    """A caller of the agent at ``url`` (scheme, host, port): ``web`` or ``worker``, as its audit log names it."""
+    """A caller of the agent at ``url`` (scheme, host, port), ``web`` or ``worker``."""
 
     def __init__(
         self,

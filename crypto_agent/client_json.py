@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.client_values import (
     ArchivedMessage,
     ArchiveItem,
@@ -14,7 +16,6 @@ from crypto_agent.client_values import (
     Facet,
     OpenedEnvelope,
     OpenedMessage,
-    Prekey,
     ReadMessage,
     RefusedTarget,
     SealedContent,
@@ -56,9 +57,9 @@ def time_value(value: str) -> datetime:
 
 
 def plain_value(value: Any) -> Any:
-    """JSON with every bytes value in it replaced by ``bytes``."""
+    """JSON with every bytes value in it replaced by ``bytes``; what only looks like one stays."""
     if isinstance(value, dict):
-        if value.keys() == {"$bytes"}:
+        with suppress(ValueError):
             return bytes_value(value)
         return {name: plain_value(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -83,6 +84,21 @@ def prekey_value(json: Json) -> Prekey:
         created_at=json["createdAt"],
         expires_at=json["expiresAt"],
         bundle_sig=bytes_value(json["bundleSig"]),
+    )
+
+
+def device_json(device: Device) -> Json:
+    return _without_none(
+        {
+            "did": device.did,
+            "fingerprint": device.fingerprint,
+            "certificatePem": device.certificate_pem,
+            "serialNumber": device.serial_hex,
+            "createdAt": time_json(device.created_at),
+            "validUntil": time_json(device.valid_until),
+            "revokedAt": time_json(device.revoked_at) if device.revoked_at else None,
+            "prekey": prekey_json(device.prekey) if device.prekey else None,
+        }
     )
 
 
@@ -118,6 +134,19 @@ def target_json(target: Target) -> Json:
     return json
 
 
+def copy_json(copy: Copy) -> Json:
+    return _without_none(
+        {
+            "did": copy.did,
+            "fingerprint": copy.fingerprint,
+            "form": copy.form,
+            "envelopeId": copy.envelope_id,
+            "envelope": bytes_json(copy.envelope),
+            "prekeyError": copy.prekey_error,
+        }
+    )
+
+
 def copy_value(json: Json) -> Copy:
     return Copy(
         did=json["did"],
@@ -125,11 +154,40 @@ def copy_value(json: Json) -> Copy:
         form=json["form"],
         envelope_id=json["envelopeId"],
         envelope=bytes_value(json["envelope"]),
+        prekey_error=json.get("prekeyError"),
     )
+
+
+def refused_target_json(refused: RefusedTarget) -> Json:
+    return {"did": refused.did, "fingerprint": refused.fingerprint, "code": refused.code}
 
 
 def refused_target_value(json: Json) -> RefusedTarget:
     return RefusedTarget(did=json["did"], fingerprint=json["fingerprint"], code=json["code"])
+
+
+def opened_message_json(message: OpenedMessage) -> Json:
+    expires = message.expires
+    return _without_none(
+        {
+            "conversationId": message.conversation_id,
+            "messageId": message.message_id,
+            "senderDid": message.sender_did,
+            "senderFingerprint": message.sender_fingerprint,
+            "senderCertificatePem": message.sender_certificate_pem,
+            "createdAt": time_json(message.created_at),
+            "recipients": message.recipients,
+            "replaces": message.replaces,
+            "inReplyTo": message.in_reply_to,
+            "ephemeral": message.ephemeral,
+            "renderKinds": message.render_kinds,
+            "applyKinds": message.apply_kinds,
+            "degraded": message.degraded,
+            "tombstone": message.tombstone,
+            "expires": {"relative": expires.relative, "time": expires.time} if expires else None,
+            "sealed": bytes_json(message.sealed),
+        }
+    )
 
 
 def opened_message_value(json: Json) -> OpenedMessage:
@@ -154,12 +212,42 @@ def opened_message_value(json: Json) -> OpenedMessage:
     )
 
 
+def opened_envelope_json(opened: OpenedEnvelope) -> Json:
+    message = opened.message
+    return _without_none(
+        {
+            "envelopeId": opened.envelope_id,
+            "message": opened_message_json(message) if message else None,
+            "error": opened.error,
+        }
+    )
+
+
 def opened_envelope_value(json: Json) -> OpenedEnvelope:
     message = json.get("message")
     return OpenedEnvelope(
         envelope_id=json["envelopeId"],
         message=opened_message_value(message) if message is not None else None,
         error=json.get("error"),
+    )
+
+
+def read_message_json(read: ReadMessage) -> Json:
+    if read.error is not None:
+        return {"messageId": read.message_id, "error": read.error}
+    return _without_none(
+        {
+            "messageId": read.message_id,
+            "text": read.text,
+            "facets": [
+                {"start": facet.start, "end": facet.end, "type": facet.type, "value": facet.value}
+                for facet in read.facets
+            ],
+            "parts": list(read.parts),
+            "fallback": read.fallback,
+            "degraded": read.degraded,
+            "tombstone": read.tombstone,
+        }
     )
 
 
@@ -178,19 +266,33 @@ def read_message_value(json: Json) -> ReadMessage:
 
 
 def archive_item_json(item: ArchiveItem) -> Json:
-    json: Json = {
-        "conversationId": item.conversation_id,
-        "messageId": item.message_id,
-        "sealed": bytes_json(item.sealed),
-        "receivedAt": time_json(item.received_at),
-        "direction": item.direction,
-        "deliveredTo": list(item.delivered_to),
-    }
-    if item.verified_at is not None:
-        json["verifiedAt"] = time_json(item.verified_at)
-    if item.envelope_id is not None:
-        json["envelopeId"] = item.envelope_id
-    return json
+    return _without_none(
+        {
+            "conversationId": item.conversation_id,
+            "messageId": item.message_id,
+            "sealed": bytes_json(item.sealed),
+            "receivedAt": time_json(item.received_at),
+            "verifiedAt": time_json(item.verified_at) if item.verified_at else None,
+            "direction": item.direction,
+            "envelopeId": item.envelope_id,
+            "deliveredTo": list(item.delivered_to),
+        }
+    )
+
+
+def archived_message_json(archived: ArchivedMessage) -> Json:
+    if archived.message is None or archived.received_at is None:
+        return {"error": archived.error}
+    return _without_none(
+        {
+            "message": opened_message_json(archived.message),
+            "receivedAt": time_json(archived.received_at),
+            "verifiedAt": time_json(archived.verified_at) if archived.verified_at else None,
+            "direction": archived.direction,
+            "envelopeId": archived.envelope_id,
+            "deliveredTo": list(archived.delivered_to),
+        }
+    )
 
 
 def archived_message_value(json: Json) -> ArchivedMessage:
@@ -204,3 +306,7 @@ def archived_message_value(json: Json) -> ArchivedMessage:
         envelope_id=json.get("envelopeId"),
         delivered_to=tuple(json["deliveredTo"]),
     )
+
+
+def _without_none(json: Json) -> Json:
+    return {name: value for name, value in json.items() if value is not None}

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from crypto_agent.atsms.prekeys import Prekey
+
 Direction = Literal["in", "out"]
 CopyForm = Literal["sealed", "cms"]
 #: What to show where no part was understood: the fallback text, or nothing. None where one was.
@@ -21,20 +23,6 @@ class AgentStatus:
 
     state: Literal["open", "sealed"]
     version: str
-
-
-@dataclass(frozen=True)
-class Prekey:
-    """The public prekey bundle of a device, exactly as its ``at.atsms.prekey`` record holds it.
-
-    ``created_at`` and ``expires_at`` are the signed ISO 8601 texts (protocol §1).
-    """
-
-    signed_prekey: bytes = field(repr=False)
-    signing_pk: bytes = field(repr=False)
-    created_at: str
-    expires_at: str
-    bundle_sig: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -86,18 +74,22 @@ class Composed:
 
 @dataclass(frozen=True)
 class Copy:
-    """One device's envelope; form ``cms`` is a bare CMS, which shows who sent it."""
+    """One device's envelope; form ``cms`` is a bare CMS, which shows who sent it.
+
+    ``prekey_error`` says what was wrong with the target's prekey, where that led to the bare form.
+    """
 
     did: str
     fingerprint: str
     form: CopyForm
     envelope_id: str
     envelope: bytes = field(repr=False)
+    prekey_error: str | None = None
 
 
 @dataclass(frozen=True)
 class RefusedTarget:
-    """A device that got no copy, and the stable code that says why (``expired-prekey``, …)."""
+    """A device that got no copy, and the stable code that says why (``bad-certificate``, …)."""
 
     did: str
     fingerprint: str
@@ -177,7 +169,8 @@ class ReadMessage:
     message_id: str
     text: str | None = field(default=None, repr=False)
     facets: Sequence[Facet] = field(default=(), repr=False)
-    #: One mapping for each part: ``kind`` and the part's own members; bytes are ``bytes``.
+    #: One mapping for each part: ``kind`` and the part's own fields; bytes are ``bytes``. A part kept
+    #: elsewhere has ``mediaType``, ``url``, ``size``, ``contentHash`` and its meta fields, never its key.
     parts: Sequence[dict[str, Any]] = field(default=(), repr=False)
     fallback: str = field(default="", repr=False)
     degraded: Degraded = None

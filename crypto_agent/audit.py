@@ -1,0 +1,117 @@
+"""The audit log: one entry for each answered request, chained by hashes, with no word of any content."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db import DatabaseError, transaction
+
+from crypto_agent.atsms import cbor
+from crypto_agent.errors import AuditUnavailable, ReplayedToken
+from crypto_agent.models import AuditEntry, AuditHead
+
+FIRST_HASH = bytes(32)
+_DOMAIN = "waxwing-audit:v1"
+
+
+@dataclass(frozen=True)
+class Use:
+    """Who asked, for which account, what, for how many things, and how it ended."""
+
+    at: datetime
+    caller: str
+    did: str
+    purpose: str
+    count: int
+    outcome: str
+    token_id: str | None
+
+
+@dataclass(frozen=True)
+class BrokenLink:
+    """The first entry that does not follow from the one before, and what is wrong with it."""
+
+    sequence: int
+    reason: str
+
+
+def append(use: Use) -> AuditEntry:
+    """Adds an entry in the transaction at hand, or in one of its own.
+
+    Whoever adds holds the lock of the head until its transaction ends, so that the chain can't fork.
+    Raises ReplayedToken if the token was used before, AuditUnavailable if the entry can't be written.
+    """
+    try:
+        with transaction.atomic():
+            head = AuditHead.objects.select_for_update().get()
+            entry = AuditEntry(
+                sequence=head.sequence + 1,
+                at=use.at,
+                caller=use.caller,
+                did=use.did,
+                purpose=use.purpose,
+                count=use.count,
+                outcome=use.outcome,
+                token_id=use.token_id,
+                previous_hash=bytes(head.entry_hash),
+            )
+            entry.entry_hash = entry_hash(entry)
+            if use.token_id is not None:
+                check_unused(use.token_id)
+            entry.save(force_insert=True)
+            head.sequence, head.entry_hash = entry.sequence, entry.entry_hash
+            head.save(force_update=True)
+    except (DatabaseError, AuditHead.DoesNotExist, AuditHead.MultipleObjectsReturned) as error:
+        raise AuditUnavailable("the audit log can't be written") from error
+    return entry
+
+
+def check_unused(token_id: str) -> None:
+    """Raises ReplayedToken if a request with this token was answered before."""
+    if AuditEntry.objects.filter(token_id=token_id).exists():
+        raise ReplayedToken("this token was used before")
+
+
+def entry_hash(entry: AuditEntry) -> bytes:
+    """SHA-256 over deterministic CBOR of the entry's fields and the hash of the one before."""
+    return hashlib.sha256(
+        cbor.encode(
+            [
+                _DOMAIN,
+                entry.sequence,
+                bytes(entry.previous_hash),
+                entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+                entry.caller,
+                entry.did,
+                entry.purpose,
+                entry.count,
+                entry.outcome,
+                entry.token_id,
+            ]
+        )
+    ).digest()
+
+
+def head_sequence() -> int:
+    """How many entries the log has; raises DatabaseError where it can't be read."""
+    return AuditHead.objects.values_list("sequence", flat=True).get()
+
+
+def first_broken_link() -> BrokenLink | None:
+    """Walks the chain up to its head; None if every entry follows from the one before."""
+    head = AuditHead.objects.get()
+    sequence, previous = 0, FIRST_HASH
+    entries = AuditEntry.objects.filter(sequence__lte=head.sequence).order_by("sequence")
+    for entry in entries.iterator(chunk_size=1000):
+        if entry.sequence != sequence + 1:
+            break
+        if bytes(entry.previous_hash) != previous:
+            return BrokenLink(entry.sequence, "it does not name the hash of the entry before it")
+        if bytes(entry.entry_hash) != entry_hash(entry):
+            return BrokenLink(entry.sequence, "its fields do not give its hash")
+        sequence, previous = entry.sequence, bytes(entry.entry_hash)
+    if sequence != head.sequence:
+        return BrokenLink(sequence + 1, "the entry is missing")
+    if bytes(head.entry_hash) != previous:
+        return BrokenLink(sequence, "the log's head names another hash")
+    return None

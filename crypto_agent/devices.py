@@ -1,0 +1,187 @@
+"""The devices of an account: making one, naming it, renewing its prekey, revoking it."""
+
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from django.db.models import QuerySet
+
+from crypto_agent.atsms.certificates import fingerprint as fingerprint_of
+from crypto_agent.atsms.certificates import issue_certificate, parse_certificate
+from crypto_agent.atsms.errors import BadCertificate
+from crypto_agent.atsms.prekeys import Prekey, sign_prekey
+from crypto_agent.client_json import time_json
+from crypto_agent.client_values import Device
+from crypto_agent.custody import AccountKeys, Random
+from crypto_agent.errors import DeviceRevoked, InvalidRequest, NoSuchDevice
+from crypto_agent.key_store import (
+    account_keys,
+    device_private_key,
+    new_account,
+    wrap_device_key,
+    wrap_prekey_secret,
+)
+from crypto_agent.models import DeviceKey, PrekeySecret
+from crypto_agent.purposes import Context, Purpose
+
+#: About ten years, and a start in the past for readers whose clock is behind.
+CERTIFICATE_LIFETIME = timedelta(days=3650)
+CERTIFICATE_EARLY_START = timedelta(minutes=10)
+SERIAL_BYTES = 16
+
+PREKEY_LIFETIME = timedelta(days=7)
+#: Renewed a day before it expires, so that there is always a valid one to seal to.
+PREKEY_ROTATION_AGE = timedelta(days=6)
+#: How long a prekey's secrets outlive its replacement, for mail that is still under way.
+PREKEY_GRACE = timedelta(days=7)
+
+
+def create_device(did: str, handle: str, mail_domain: str, now: datetime, random: Random) -> Device:
+    """The account's active device, made with certificate, prekey and archive key if there is none.
+
+    Runs in the caller's transaction. Raises InvalidRequest for names that no certificate can hold.
+    """
+    account, keys = new_account(did, now, random)
+    device = _devices().filter(account=account, state=DeviceKey.State.ACTIVE).first()
+    if device is None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        fingerprint = fingerprint_of(key.public_key())
+        try:
+            certificate = issue_certificate(
+                key,
+                did,
+                handle,
+                mail_domain,
+                random(SERIAL_BYTES),
+                (now - CERTIFICATE_EARLY_START).replace(microsecond=0),
+                (now + CERTIFICATE_LIFETIME).replace(microsecond=0),
+            )
+        except BadCertificate as error:
+            raise InvalidRequest(f"no certificate can be made: {error}") from error
+        device = DeviceKey.objects.create(
+            account=account,
+            fingerprint=fingerprint,
+            certificate=certificate,
+            wrapped=wrap_device_key(keys, key, fingerprint, random),
+            key_version=keys.current_version,
+            created_at=now,
+        )
+        _new_prekey(device, keys, key, generation=1, now=now, random=random)
+    return _described(_devices().get(pk=device.pk))
+
+
+def list_devices(did: str) -> list[Device]:
+    """All devices of the account, oldest first; none for an account without keys."""
+    return [_described(device) for device in _devices().filter(account__did=did).order_by("created_at", "pk")]
+
+
+def revoke_device(did: str, fingerprint: str, now: datetime) -> Device:
+    """Destroys the device's private key and prekeys, in the caller's transaction; raises NoSuchDevice."""
+    device = _locked_device(did, fingerprint)
+    if device.state == DeviceKey.State.ACTIVE:
+        device.prekeys.all().delete()
+        device.state = DeviceKey.State.REVOKED
+        device.wrapped = None
+        device.key_version = None
+        device.revoked_at = now
+        device.save()
+    return _described(_devices().get(pk=device.pk))
+
+
+def rotate_prekey(did: str, fingerprint: str, now: datetime, random: Random, *, force: bool) -> Device:
+    """Replaces the prekey if it is six days old, or forced, and destroys all prekeys whose time is over.
+
+    The one before is kept for ``PREKEY_GRACE``, any older one is destroyed. Runs in the caller's
+    transaction; raises NoSuchDevice, DeviceRevoked.
+    """
+    _, keys = account_keys(did)
+    device = _locked_device(did, fingerprint)
+    if device.state != DeviceKey.State.ACTIVE:
+        raise DeviceRevoked("the device is revoked")
+    current = device.prekeys.order_by("-generation").first()
+    if current is None or force or now - current.created_at >= PREKEY_ROTATION_AGE:
+        generation = current.generation + 1 if current else 1
+        device.prekeys.filter(generation__lt=generation - 1).delete()
+        if current is not None:
+            current.destroy_after = min(current.destroy_after, now + PREKEY_GRACE)
+            current.save(update_fields=["destroy_after"])
+        _new_prekey(device, keys, device_private_key(keys, device), generation, now, random)
+    destroy_expired_prekeys(now)
+    return _described(_devices().get(pk=device.pk))
+
+
+def destroy_expired_prekeys(now: datetime) -> int:
+    """Deletes the secrets of every account's prekeys whose time is over; how many there were."""
+    return PrekeySecret.objects.filter(destroy_after__lte=now).delete()[0]
+
+
+def _new_prekey(
+    device: DeviceKey,
+    keys: AccountKeys,
+    device_key: ec.EllipticCurvePrivateKey,
+    generation: int,
+    now: datetime,
+    random: Random,
+) -> None:
+    secret, signing_key = X25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    # The signed times have milliseconds; the row must give the same text again.
+    created_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    expires_at = created_at + PREKEY_LIFETIME
+    bundle = sign_prekey(
+        secret.public_key().public_bytes_raw(),
+        signing_key.public_key().public_bytes_raw(),
+        time_json(created_at),
+        time_json(expires_at),
+        device_key,
+    )
+    signing_context = Context(Purpose.PREKEY_SIGNING_KEY, keys.did, device=device.fingerprint)
+    PrekeySecret.objects.create(
+        device=device,
+        generation=generation,
+        signed_prekey=bundle.signed_prekey,
+        signing_pk=bundle.signing_pk,
+        bundle_sig=bundle.bundle_sig,
+        wrapped_secret=wrap_prekey_secret(keys, secret, device.fingerprint, random),
+        wrapped_signing_key=keys.encrypt(signing_context, signing_key.private_bytes_raw(), random),
+        key_version=keys.current_version,
+        created_at=created_at,
+        expires_at=expires_at,
+        destroy_after=expires_at + PREKEY_GRACE,
+    )
+
+
+def _devices() -> QuerySet[DeviceKey]:
+    return DeviceKey.objects.select_related("account").prefetch_related("prekeys")
+
+
+def _locked_device(did: str, fingerprint: str) -> DeviceKey:
+    device = DeviceKey.objects.select_for_update().filter(account__did=did, fingerprint=fingerprint).first()
+    if device is None:
+        raise NoSuchDevice("this account has no such device")
+    return device
+
+
+def _described(device: DeviceKey) -> Device:
+    certificate = parse_certificate(bytes(device.certificate))
+    newest = max(device.prekeys.all(), key=lambda prekey: prekey.generation, default=None)
+    return Device(
+        did=device.account.did,
+        fingerprint=device.fingerprint,
+        certificate_pem=certificate.pem,
+        serial_hex=certificate.serial_hex,
+        created_at=device.created_at,
+        valid_until=certificate.not_after,
+        revoked_at=device.revoked_at,
+        prekey=_bundle(newest) if newest is not None else None,
+    )
+
+
+def _bundle(prekey: PrekeySecret) -> Prekey:
+    return Prekey(
+        signed_prekey=bytes(prekey.signed_prekey),
+        signing_pk=bytes(prekey.signing_pk),
+        created_at=time_json(prekey.created_at),
+        expires_at=time_json(prekey.expires_at),
+        bundle_sig=bytes(prekey.bundle_sig),
+    )

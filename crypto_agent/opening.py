@@ -1,0 +1,102 @@
+"""Opening envelopes with the keys of an account's devices, and sealing what was in them at rest."""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from crypto_agent.atsms.certificates import parse_certificate
+from crypto_agent.atsms.errors import AtsmsError, BadContent, CannotOpen
+from crypto_agent.atsms.ids import envelope_id
+from crypto_agent.atsms.oneshot import DeviceKeys, SignedMessage, open_message
+from crypto_agent.client_values import Expires, OpenedEnvelope, OpenedMessage
+from crypto_agent.content_at_rest import RestingContent, seal_content
+from crypto_agent.custody import AccountKeys, Random
+from crypto_agent.key_store import account_keys, device_private_key, prekey_secrets
+from crypto_agent.models import Account, DeviceKey
+from crypto_agent.purposes import Purpose
+
+log = logging.getLogger(__name__)
+
+
+def open_envelopes(
+    did: str, envelopes: Sequence[bytes], now: datetime, random: Random
+) -> list[OpenedEnvelope]:
+    """Each envelope opened by any unrevoked device of the account, in the order given.
+
+    A failure is the envelope's own ``error``, the code of the format's error. Changes nothing.
+    """
+    account, keys = account_keys(did)
+    devices = _active_devices(account, keys, now)
+    return [_opened(keys, devices, envelope, random) for envelope in envelopes]
+
+
+def resting_message(
+    keys: AccountKeys, message: SignedMessage, purpose: Purpose, random: Random
+) -> OpenedMessage:
+    """What the index needs of a verified message, its content sealed at rest for ``purpose``.
+
+    Raises BadContent for a time that no calendar holds.
+    """
+    content = message.content
+    try:
+        created_at = datetime.fromtimestamp(content.created_at / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadContent("createdAt is after the year 9999") from error
+    conversation, message_hex = message.conversation_id.hex(), message.message_id.hex()
+    resting = RestingContent(purpose, message.content_bytes, message.signed_data)
+    return OpenedMessage(
+        conversation_id=conversation,
+        message_id=message_hex,
+        sender_did=message.sender_did,
+        sender_fingerprint=message.sender_fingerprint,
+        sender_certificate_pem=message.sender_certificate.pem,
+        created_at=created_at,
+        recipients=list(content.recipients or ()),
+        replaces=content.replaces.hex() if content.replaces is not None else None,
+        in_reply_to=content.in_reply_to.hex() if content.in_reply_to is not None else None,
+        ephemeral=content.ephemeral,
+        render_kinds=list(content.render_kinds),
+        apply_kinds=list(content.apply_kinds),
+        degraded=content.degraded,
+        tombstone=content.tombstone,
+        expires=Expires(content.expires.relative, content.expires.time) if content.expires else None,
+        sealed=seal_content(keys, conversation, message_hex, resting, random),
+    )
+
+
+def _active_devices(account: Account, keys: AccountKeys, now: datetime) -> list[DeviceKeys]:
+    active = DeviceKey.objects.filter(account=account, state=DeviceKey.State.ACTIVE)
+    return [
+        DeviceKeys(
+            did=keys.did,
+            key=device_private_key(keys, device),
+            certificate=parse_certificate(bytes(device.certificate)),
+            prekey_secrets=prekey_secrets(keys, device.fingerprint, list(device.prekeys.all()), now),
+        )
+        for device in active.prefetch_related("prekeys")
+    ]
+
+
+def _opened(
+    keys: AccountKeys, devices: Sequence[DeviceKeys], envelope: bytes, random: Random
+) -> OpenedEnvelope:
+    envelope_hex = envelope_id(envelope).hex()
+    try:
+        message = resting_message(keys, _opened_by_any(devices, envelope), Purpose.INCOMING_CONTENT, random)
+    except AtsmsError as error:
+        return OpenedEnvelope(envelope_hex, error=error.code)
+    except Exception as error:
+        # One envelope that trips a reader's fault must not hold up all that wait behind it. The
+        # error's text could quote the message, so only its kind is logged.
+        log.error("an envelope made the reader fail: %s", type(error).__name__)
+        return OpenedEnvelope(envelope_hex, error="reader-failed")
+    return OpenedEnvelope(envelope_hex, message=message)
+
+
+def _opened_by_any(devices: Sequence[DeviceKeys], envelope: bytes) -> SignedMessage:
+    for device in devices:
+        try:
+            return open_message(envelope, device)
+        except CannotOpen:
+            continue
+    raise CannotOpen("no device of this account opens it")

@@ -1,0 +1,79 @@
+"""The plaintext of messages at rest, for a page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crypto_agent.atsms import content as atsms_content
+from crypto_agent.atsms.cbor import CborValue
+from crypto_agent.atsms.content import Content, InlinePart, Part, decode_content
+from crypto_agent.atsms.errors import AtsmsError
+from crypto_agent.atsms.facets import check_facets
+from crypto_agent.client_json import bytes_json
+from crypto_agent.client_values import Facet, ReadMessage, SealedContent
+from crypto_agent.content_at_rest import unseal_content
+from crypto_agent.custody import AccountKeys
+from crypto_agent.errors import CannotUnseal
+from crypto_agent.key_store import account_keys
+
+
+def read(did: str, items: Sequence[SealedContent]) -> list[ReadMessage]:
+    """The messages in the order given; one that can't be unsealed has ``error``. Changes nothing.
+
+    Parts are JSON already, with bytes as ``{"$bytes": …}``.
+    """
+    _, keys = account_keys(did)
+    return [_read(keys, item) for item in items]
+
+
+def _read(keys: AccountKeys, item: SealedContent) -> ReadMessage:
+    try:
+        content = decode_content(unseal_content(keys, item).content)
+    except CannotUnseal:
+        return ReadMessage(item.message_id, error="cannot-unseal")
+    except AtsmsError as error:
+        return ReadMessage(item.message_id, error=error.code)
+    return ReadMessage(
+        message_id=item.message_id,
+        text=content.text,
+        facets=_facets(content),
+        parts=[_part_json(part) for part in content.body or ()],
+        fallback=content.fallback,
+        degraded=content.degraded,
+        tombstone=content.tombstone,
+    )
+
+
+def _facets(content: Content) -> list[Facet]:
+    """The facets of the part that gives the message its text."""
+    for part in content.body or ():
+        if isinstance(part, InlinePart) and part.kind == atsms_content.TEXT:
+            text = part.fields["text"]
+            assert isinstance(text, str)
+            if text != content.text:
+                return []
+            checked = check_facets(text, part.fields.get("facets", []))
+            return [Facet(facet.start, facet.end, facet.type, facet.value) for facet in checked]
+    return []
+
+
+def _part_json(part: Part) -> dict[str, Any]:
+    if isinstance(part, InlinePart):
+        return {**{name: _json(value) for name, value in part.fields.items()}, "kind": part.kind}
+    return {
+        **{name: _json(value) for name, value in part.meta.items()},
+        "kind": part.kind,
+        "mediaType": part.media_type,
+        "url": part.url,
+        "size": part.size,
+        "contentHash": bytes_json(part.content_hash),
+    }
+
+
+def _json(value: CborValue) -> Any:
+    if isinstance(value, bytes):
+        return bytes_json(value)
+    if isinstance(value, Mapping):
+        return {str(name): _json(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(member) for member in value]
+    return value
