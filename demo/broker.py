@@ -43,6 +43,7 @@ def redis_process(directory: Path, port: int, password: str) -> ProcessSpec:
         environment=inherited_environment(),
         directory=directory,
         is_ready=lambda: redis_answers(redis_url(port, password)),
+        is_used_by_others=True,
     )
 
 

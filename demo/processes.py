@@ -30,9 +30,12 @@ class ProcessSpec:
     is_ready: Callable[[], bool]
     #: Whom it runs as; only root can choose.
     user: str | None = None
+    umask: int = -1
     stop_signal: signal.Signals = signal.SIGTERM
     start_seconds: float = 60
     stop_seconds: float = 8
+    #: It is stopped after the processes that use it.
+    is_used_by_others: bool = False
 
 
 @dataclass
@@ -57,12 +60,18 @@ class RunningProcess:
     def failure(self, what: str) -> ProcessFailed:
         return ProcessFailed(f"{self.spec.name} {what}. The end of {self.log}:\n{self.last_lines()}")
 
-    def wait_until_ready(self, interrupted: Callable[[], bool] = lambda: False) -> None:
-        """Returns when the process is ready, or when `interrupted` says so; raises ProcessFailed."""
+    def wait(self, seconds: float) -> None:
+        """Returns when the process has ended, or after that time."""
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(seconds)
+
+    def wait_until_ready(self, check: Callable[[], None] = lambda: None) -> None:
+        """Returns when the process is ready; raises ProcessFailed, or what `check`, called often, raises."""
         deadline = time.monotonic() + self.spec.start_seconds
-        while not interrupted():
+        while True:
             if self.has_ended():
                 raise self.failure(f"ended with status {self.popen.returncode} while starting")
+            check()
             if self.spec.is_ready():
                 return
             if time.monotonic() > deadline:
@@ -76,8 +85,7 @@ class RunningProcess:
     def stop(self) -> None:
         """Asks the process to end, waits, and then ends whatever is left of its group."""
         self.ask_to_stop()
-        with suppress(subprocess.TimeoutExpired):
-            self.popen.wait(self.spec.stop_seconds)
+        self.wait(self.spec.stop_seconds)
         self.kill()
 
     def kill(self) -> None:
@@ -101,6 +109,7 @@ def start(spec: ProcessSpec, log: Path) -> RunningProcess:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=spec.umask,
             user=spec.user,
             group=spec.user and pwd.getpwnam(spec.user).pw_gid,
             extra_groups=[] if spec.user else None,
