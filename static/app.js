@@ -42,7 +42,7 @@
   const isAtEnd = (box) => box && box.scrollHeight - box.scrollTop - box.clientHeight < 120;
   const firstUnread = $("#unread");
   if (location.hash.startsWith("#m")) { /* the browser goes there */ }
-  else if (firstUnread) firstUnread.scrollIntoView({ block: "center" });
+  else if (firstUnread) scroller().scrollTop = firstUnread.offsetTop - scroller().clientHeight / 3;
   else toEnd(scroller());
 
   let follow = false;

@@ -1,0 +1,14 @@
+"""How a page names what it shows, for webmail.news to tell what is new."""
+
+from django import template
+
+from webmail.news import PREFIX, MessageState, mark_of
+from webmail.threads import Entry
+
+register = template.Library()
+
+
+@register.filter
+def shown(entry: Entry | MessageState) -> str:
+    """The id prefix and mark of a message, as "0123456789abcdef:3"."""
+    return f"{entry.id[:PREFIX]}:{mark_of(entry.state, entry.trust)}"

@@ -1,0 +1,42 @@
+"""What could not be opened or checked."""
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.sessions import signed_in
+from crypto_agent.client import AgentError
+from webmail import kept_aside
+from webmail.conversations import NotFound
+from webmail.mailbox import MailboxError
+from webmail.views.requests import PageRequest
+
+
+@require_safe
+@signed_in
+def kept(request: PageRequest) -> HttpResponse:
+    """The list, each with its reason."""
+    items = kept_aside.kept_aside(request.account)
+    if request.htmx.target == "kept":
+        return render(request, "webmail/_kept_list.html", {"items": items})
+    return render(request, "webmail/kept_aside.html", {"items": items})
+
+
+@require_POST
+@signed_in
+def retry(request: PageRequest, arrival_id: int) -> HttpResponse:
+    """Try to open one again."""
+    problem = ""
+    try:
+        still = kept_aside.retry(request.account, arrival_id)
+    except NotFound as error:
+        raise Http404 from error
+    except AgentError:
+        still, problem = None, _("Your agent, which opens your messages, does not answer.")
+    except MailboxError:
+        still, problem = None, _("Your mailbox does not answer.")
+    if request.htmx:
+        context = {"item": still, "problem": problem, "tried": True, "arrival_id": arrival_id}
+        return render(request, "webmail/_kept.html", context)
+    return redirect("kept-aside")
