@@ -11,6 +11,7 @@ from crypto_agent.atsms import cbor
 from crypto_agent.atsms.cbor import CborValue
 from crypto_agent.atsms.errors import BadContent, Unsupported
 from crypto_agent.atsms.facets import Facet, check_facets, facet_maps
+from crypto_agent.atsms.fields import array_of, boolean_of, integer_of, octets_of, text_map_of, text_of
 from crypto_agent.atsms.ids import (
     CONVERSATION_ID_BYTES,
     GROUP,
@@ -219,17 +220,17 @@ def decode_content(data: bytes) -> Content:
     _, salt, conversation, created_at, replaces, topic_id, in_reply_to, expires, *rest = fields
     ephemeral, fallback, extensions, body = rest
     return Content(
-        salt=_bytes(salt, SALT_BYTES, "salt"),
+        salt=octets_of(salt, SALT_BYTES, "salt"),
         conversation_id=_conversation_id(conversation),
         created_at=_time(created_at, LAST_MILLISECOND, "createdAt"),
-        body=None if body is None else tuple(_decode_part(part) for part in _array(body, "body")),
+        body=None if body is None else tuple(_decode_part(part) for part in array_of(body, "body")),
         extensions=_extensions(extensions),
         replaces=_reference(replaces, "replaces"),
         topic_id=_topic_id(topic_id),
         in_reply_to=_reference(in_reply_to, "inReplyTo"),
         expires=_expiry(expires),
-        ephemeral=_boolean(ephemeral, "ephemeral"),
-        fallback=_text(fallback, "fallback"),
+        ephemeral=boolean_of(ephemeral, "ephemeral"),
+        fallback=text_of(fallback, "fallback"),
     )
 
 
@@ -256,21 +257,21 @@ def _encode_part(part: Part) -> CborValue:
 def _decode_part(value: CborValue) -> Part:
     match value:
         case [kind, [0, fields]]:
-            part = InlinePart(_integer(kind, "part kind"), _text_map(fields, "an inline part"))
+            part = InlinePart(integer_of(kind, "part kind"), text_map_of(fields, "an inline part"))
             _check_known_fields(part)
             return part
         case [kind, [1, media_type, url, size, cipher, key, nonce, hash_algorithm, digest, meta]]:
             return ExternalPart(
-                kind=_integer(kind, "part kind"),
-                media_type=_text(media_type, "media type"),
-                url=_text(url, "url"),
-                size=_integer(size, "size"),
-                encryption_algorithm=_integer(cipher, "encryption algorithm"),
-                key=_bytes(key, None, "key"),
-                nonce=_bytes(nonce, None, "nonce"),
-                hash_algorithm=_integer(hash_algorithm, "hash algorithm"),
-                content_hash=_bytes(digest, None, "content hash"),
-                meta=_text_map(meta, "an external part's meta"),
+                kind=integer_of(kind, "part kind"),
+                media_type=text_of(media_type, "media type"),
+                url=text_of(url, "url"),
+                size=integer_of(size, "size"),
+                encryption_algorithm=integer_of(cipher, "encryption algorithm"),
+                key=octets_of(key, None, "key"),
+                nonce=octets_of(nonce, None, "nonce"),
+                hash_algorithm=integer_of(hash_algorithm, "hash algorithm"),
+                content_hash=octets_of(digest, None, "content hash"),
+                meta=text_map_of(meta, "an external part's meta"),
             )
     raise BadContent("a part that is neither inline nor external")
 
@@ -279,23 +280,23 @@ def _check_known_fields(part: InlinePart) -> None:
     fields = part.fields
     match part.kind:
         case 1:
-            check_facets(_text(fields.get("text"), "text"), fields.get("facets", []))
+            check_facets(text_of(fields.get("text"), "text"), fields.get("facets", []))
         case 2:
-            _text(fields.get("emoji"), "emoji")
+            text_of(fields.get("emoji"), "emoji")
         case 3:
-            _bytes(fields.get("data"), None, "file data")
-            _text(fields.get("contentType"), "file content type")
-            _text(fields.get("filename", ""), "file name")
+            octets_of(fields.get("data"), None, "file data")
+            text_of(fields.get("contentType"), "file content type")
+            text_of(fields.get("filename", ""), "file name")
         case 6:
-            _text(fields.get("status"), "receipt status")
-            for message in _array(fields.get("ids"), "receipt ids"):
-                _bytes(message, MESSAGE_ID_BYTES, "receipt id")
+            text_of(fields.get("status"), "receipt status")
+            for message in array_of(fields.get("ids"), "receipt ids"):
+                octets_of(message, MESSAGE_ID_BYTES, "receipt id")
         case 7:
-            _text(fields.get("state"), "typing state")
+            text_of(fields.get("state"), "typing state")
         case 8:
-            _text(fields.get("url"), "preview url")
+            text_of(fields.get("url"), "preview url")
         case 10:
-            _text(fields.get("text"), "sms text")
+            text_of(fields.get("text"), "sms text")
 
 
 def _label(part: Part) -> str | None:
@@ -311,7 +312,7 @@ def _field_text(part: Part, name: str) -> str | None:
 
 
 def _recipients(value: CborValue) -> tuple[str, ...]:
-    dids = [_text(did, "a recipient") for did in _array(value, "recipients")]
+    dids = [text_of(did, "a recipient") for did in array_of(value, "recipients")]
     if not all(is_did(did) for did in dids):
         raise BadContent("a recipient that is not a DID")
     return tuple(dids)
@@ -327,20 +328,20 @@ def _extensions(value: CborValue) -> Mapping[int | str, CborValue]:
 
 
 def _conversation_id(value: CborValue) -> bytes:
-    conversation = _bytes(value, CONVERSATION_ID_BYTES, "conversation id")
+    conversation = octets_of(value, CONVERSATION_ID_BYTES, "conversation id")
     if conversation[0] not in (ONE_SHOT, GROUP):
         raise BadContent("a conversation id of an unknown kind")
     return conversation
 
 
 def _reference(value: CborValue, name: str) -> bytes | None:
-    return None if value is None else _bytes(value, MESSAGE_ID_BYTES, name)
+    return None if value is None else octets_of(value, MESSAGE_ID_BYTES, name)
 
 
 def _topic_id(value: CborValue) -> bytes | None:
     if value is None:
         return None
-    topic = _bytes(value, None, "topicId")
+    topic = octets_of(value, None, "topicId")
     if not topic:
         raise BadContent("topicId is empty")
     return topic
@@ -349,53 +350,14 @@ def _topic_id(value: CborValue) -> bytes | None:
 def _expiry(value: CborValue) -> Expiry | None:
     if value is None:
         return None
-    pair = _array(value, "expires")
+    pair = array_of(value, "expires")
     if len(pair) != 2:
         raise BadContent("expires is not a pair")
-    return Expiry(_boolean(pair[0], "expires"), _time(pair[1], LAST_MILLISECOND // 1000, "expires"))
-
-
-def _bytes(value: CborValue, length: int | None, name: str) -> bytes:
-    if not isinstance(value, bytes) or (length is not None and len(value) != length):
-        raise BadContent(f"{name} is not {'' if length is None else f'{length} '}bytes")
-    return value
-
-
-def _text(value: CborValue, name: str) -> str:
-    if not isinstance(value, str):
-        raise BadContent(f"{name} is not text")
-    return value
-
-
-def _integer(value: CborValue, name: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise BadContent(f"{name} is not an integer")
-    return value
+    return Expiry(boolean_of(pair[0], "expires"), _time(pair[1], LAST_MILLISECOND // 1000, "expires"))
 
 
 def _time(value: CborValue, last: int, name: str) -> int:
-    time = _integer(value, name)
+    time = integer_of(value, name)
     if time > last:
         raise BadContent(f"{name} is past the year 9999")
     return time
-
-
-def _boolean(value: CborValue, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise BadContent(f"{name} is not true or false")
-    return value
-
-
-def _array(value: CborValue, name: str) -> Sequence[CborValue]:
-    if not isinstance(value, list | tuple):
-        raise BadContent(f"{name} is not an array")
-    return value
-
-
-def _text_map(value: CborValue, name: str) -> dict[str, CborValue]:
-    if not isinstance(value, Mapping):
-        raise BadContent(f"{name} is not a map")
-    fields: dict[str, CborValue] = {}
-    for key, item in value.items():
-        fields[_text(key, f"a key of {name}")] = item
-    return fields
