@@ -30,7 +30,7 @@ class PublicationError(Exception):
 
 @dataclass(frozen=True)
 class PlannedRecord:
-    """One record of the plan: ``collection`` and ``rkey`` ("" while the key does not exist yet), and for whom."""
+    """One record that will be published; ``rkey`` is "" while the key that it names does not exist yet."""
 
     collection: str
     rkey: str
@@ -84,11 +84,15 @@ def plan(account: Account) -> EnrolmentPlan:
 def enrol(account: Account) -> Device:
     """Makes the device in the agent if there is none, and publishes its certificate, prekey and inbox.
 
-    Raises AgentError, SignInAgain, PdsError, RepositoryError, PublicationError or RecordError; run it again then.
+    A device whose record was marked as revoked from elsewhere is revoked here too, and a new one made. Raises
+    AgentError, SignInAgain, PdsError, RepositoryError, PublicationError or RecordError; run it again then.
     """
-    made = agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN)
-    device = _mirror(account, made)
     pds = PdsClient(account)
+    made = agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN)
+    if _shows_revoked(pds, made.fingerprint):
+        revoke(account, made.fingerprint)
+        made = agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN)
+    device = _mirror(account, made)
     _publish_certificate(pds, device)
     if made.prekey is not None:
         _publish_prekey(pds, device, made.prekey)
@@ -104,7 +108,7 @@ def revoke(account: Account, fingerprint: str) -> Device:
     """Ends a device: destroys its keys in the agent at once, then says so in the repository.
 
     Raises AgentError if the keys could not be destroyed. If the repository cannot be written, the device is
-    revoked all the same, ``withdrawal_pending`` stays true, and ``finish_withdrawals`` does the rest later; then
+    revoked all the same, ``withdrawal_pending`` stays true for ``finish_withdrawals`` to do the rest, and
     SignInAgain, PdsError, RepositoryError or PublicationError is raised.
     """
     device = destroy_keys(account, fingerprint)
@@ -114,7 +118,7 @@ def revoke(account: Account, fingerprint: str) -> Device:
 
 
 def destroy_keys(account: Account, fingerprint: str) -> Device:
-    """The first half of ``revoke``: the agent signs and opens nothing more for the device. Raises AgentError."""
+    """The first half of ``revoke``: the agent signs and opens nothing more for it. Raises AgentError."""
     return _mirror(account, agent().revoke_device(account.did, fingerprint))
 
 
@@ -141,17 +145,22 @@ def renew_prekeys(account: Account) -> None:
 
 
 def check_published(account: Account, devices: Iterable[Device]) -> None:
-    """Reads from the PDS, as others do, whether devices are published, and notes it. Raises RepositoryError."""
+    """Reads at the PDS, as others do, whether devices are published, and notes it. Raises RepositoryError."""
     pds = PdsClient(account)
     now = timezone.now()
     for device in devices:
         found = pds.get_record(records.CERTIFICATES, device.fingerprint)
-        shown_revoked = found is not None and found.value.get("revokedAt") is not None
+        shown_revoked = found is not None and "revokedAt" in found.value
         if device.revoked_at is not None:
-            device.withdrawn_at = now if found is None or shown_revoked else None
+            device.withdrawn_at = (device.withdrawn_at or now) if found is None or shown_revoked else None
         else:
-            device.published_at = None if found is None or shown_revoked else now
+            device.published_at = None if found is None or shown_revoked else (device.published_at or now)
         device.save(update_fields=["published_at", "withdrawn_at"])
+
+
+def _shows_revoked(pds: PdsClient, fingerprint: str) -> bool:
+    found = pds.get_record(records.CERTIFICATES, fingerprint)
+    return found is not None and "revokedAt" in found.value
 
 
 def _mirror(account: Account, made: client.Device) -> Device:

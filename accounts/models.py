@@ -124,7 +124,7 @@ class Device(models.Model):
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     created_at = models.DateTimeField(default=timezone.now)
-    #: When each record was last confirmed by the PDS; empty while it is not there.
+    #: Since when the PDS shows each record; empty while it does not.
     published_at = models.DateTimeField(null=True, blank=True)
     prekey_published_at = models.DateTimeField(null=True, blank=True)
     prekey_expires_at = models.DateTimeField(null=True, blank=True)

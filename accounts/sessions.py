@@ -24,7 +24,7 @@ MAX_STATES = 5
 class SignedInAccount(MiddlewareMixin):
     """Sets ``request.account`` and ``request.oauth_session`` (both None when nobody is signed in).
 
-    A browser is signed in for as long as its OAuth session lives: when the person's server ends it, so does this.
+    A browser is signed in for as long as its OAuth session lives: the person's server can end both.
     """
 
     def process_request(self, request: HttpRequest) -> None:

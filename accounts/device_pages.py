@@ -1,0 +1,112 @@
+"""The pages of one's own devices: what they are, whether they are published, and revoking one."""
+
+import logging
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounts import avatars, certificate_fields, enrolment, failures, handles
+from accounts.models import Account, Device
+from accounts.repositories import RepositoryError
+from accounts.sessions import account_of, signed_in
+from crypto_agent.client import AgentError
+
+logger = logging.getLogger(__name__)
+
+AVATAR_SECONDS = 24 * 3600
+
+
+@never_cache
+@require_GET
+@signed_in
+def devices(request: HttpRequest) -> HttpResponse:
+    """Lists the account's devices, each checked against its PDS.
+
+    Template context: ``devices`` newest first, ``needs_device`` whether none can receive, ``host``, ``notice``
+    and ``error`` sentences or "".
+    """
+    account = _account(request)
+    found = list(account.devices.all())
+    error = ""
+    try:
+        enrolment.check_published(account, found)
+    except RepositoryError as failure:
+        error = f"{failure} What is shown here is what was known before."
+    context = {
+        "devices": found,
+        "needs_device": not any(device.state is Device.State.ACTIVE for device in found),
+        "host": settings.PUBLIC_HOST,
+        "notice": " ".join(str(message) for message in messages.get_messages(request)),
+        "error": error,
+    }
+    return render(request, "accounts/devices.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@signed_in
+def device_revoke(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Asks whether to revoke (GET), and revokes (POST).
+
+    Template context: ``device``, ``certificate`` (certificate_fields.CertificateFields), ``only`` whether it
+    is the last device that can receive, ``host``, ``error`` a sentence or "".
+    """
+    account = _account(request)
+    device = get_object_or_404(Device, account=account, fingerprint=fingerprint)
+    if device.revoked_at is not None and not device.withdrawal_pending:
+        return redirect("devices")
+    if request.method == "GET":
+        return _revoke_page(request, device)
+    try:
+        enrolment.revoke(account, device.fingerprint)
+    except AgentError as error:
+        logger.warning("revoking %s stopped: %s", device, error.code)
+        return _revoke_page(request, device, error=failures.sentence(error))
+    except failures.PUBLISHING as error:
+        logger.warning("withdrawing %s waits: %s", device, error.code)
+        messages.warning(
+            request,
+            "The keys are destroyed. Your server does not say so yet: it is told as soon as possible.",
+        )
+        return redirect("devices")
+    messages.success(request, "The device is revoked, and your server says so.")
+    return redirect("devices")
+
+
+@require_GET
+def avatar(request: HttpRequest, did: str) -> HttpResponse:
+    """The profile picture of a DID, for signed-in people only; 404 without one: pages show initials then."""
+    picture = avatars.avatar_of(did) if account_of(request) and handles.is_did(did) else None
+    if picture is None:
+        return HttpResponse(status=404, headers={"Cache-Control": "private, max-age=300"})
+    return HttpResponse(
+        picture.data,
+        content_type=picture.content_type,
+        headers={
+            "Cache-Control": f"private, max-age={AVATAR_SECONDS}",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _revoke_page(request: HttpRequest, device: Device, *, error: str = "") -> HttpResponse:
+    others = device.account.devices.filter(revoked_at__isnull=True).exclude(pk=device.pk)
+    context = {
+        "device": device,
+        "certificate": certificate_fields.read(device.certificate_pem),
+        "only": not others.exists(),
+        "host": settings.PUBLIC_HOST,
+        "error": error,
+    }
+    return render(request, "accounts/device_revoke.html", context, status=503 if error else 200)
+
+
+def _account(request: HttpRequest) -> Account:
+    account = account_of(request)
+    assert account is not None
+    return account

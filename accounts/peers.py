@@ -1,0 +1,265 @@
+"""Other people's devices, as their own PDS shows them, kept for at most a day (protocol §1).
+
+One broken record never hides the others: it is skipped, and its reason kept.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import did_documents, identities, profiles, records, repositories
+from accounts.identities import Identity, IdentityError
+from accounts.models import Peer, PeerCertificate
+from accounts.records import RecordError
+from accounts.repositories import Record, RepositoryError
+from crypto_agent.atsms import certificates
+from crypto_agent.atsms.certificates import EndpointCertificate
+from crypto_agent.atsms.errors import AtsmsError
+from crypto_agent.atsms.prekeys import Prekey as PrekeyRecord
+from crypto_agent.client import Prekey
+
+MAX_AGE = timedelta(hours=24)
+#: More devices than this are not read.
+MAX_DEVICES = 100
+MAX_PROBLEMS = 20
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class PeerError(Exception):
+    """What somebody publishes could not be read; the text is for a person.
+
+    ``code``: "peer-unreachable" (worth another try) or "peer-unknown".
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class PeerDevice:
+    """A device that can be written to; without a prekey its copy does not hide the sender."""
+
+    did: str
+    fingerprint: str
+    certificate_pem: str
+    prekey: Prekey | None
+
+
+@dataclass(frozen=True)
+class SignerVerdict:
+    """Whether a signer is who they say, by their own PDS.
+
+    ``code``: "ok", "bad-certificate", "signer-not-published", "signer-key-differs", "signer-revoked",
+    "signer-expired", or "signer-unreachable" (no verdict yet: ask again later).
+    """
+
+    ok: bool
+    code: str
+    certificate: EndpointCertificate | None = None
+
+
+def devices_of(did: str, *, max_age: timedelta = MAX_AGE, fresh: bool = False) -> list[PeerDevice]:
+    """The valid, unrevoked devices of a DID, from what was read within ``max_age`` (``fresh``: just now).
+
+    Raises PeerError.
+    """
+    peer = known_peer(did, max_age=max_age, fresh=fresh)
+    now = timezone.now()
+    return [_device(peer, row, now) for row in peer.certificates.all() if _is_usable(row, now)]
+
+
+def known_peer(did: str, *, max_age: timedelta = MAX_AGE, fresh: bool = False) -> Peer:
+    """What a DID publishes, read again if it was read longer ago than ``max_age``. Raises PeerError."""
+    peer = Peer.objects.filter(did=did).first()
+    if fresh or peer is None or peer.checked_at is None or peer.checked_at <= timezone.now() - max_age:
+        return refresh(did)
+    return peer
+
+
+def refresh(did: str) -> Peer:
+    """Reads devices, prekeys and inbox of a DID at its PDS, and keeps them. Raises PeerError."""
+    try:
+        identity = identities.resolve(did, fresh=True)
+        profiles.refresh_if_stale(identity)
+        found = repositories.list_records(identity.pds_url, did, records.CERTIFICATES, at_most=MAX_DEVICES)
+        prekeys = repositories.list_records(identity.pds_url, did, records.PREKEYS, at_most=MAX_DEVICES)
+        inbox = repositories.get_record(identity.pds_url, did, records.INBOX, records.INBOX_KEY)
+    except (IdentityError, RepositoryError) as error:
+        raise _peer_error(error) from error
+    now = timezone.now()
+    prekey_of = {record.rkey: record for record in prekeys}
+    read = [_read(did, record, prekey_of.get(record.rkey), now) for record in found]
+    return _keep(identity, read, records.read_inbox_endpoints(inbox.value) if inbox else [], now)
+
+
+def forget(did: str) -> None:
+    """Makes the next question about a DID go to its PDS."""
+    Peer.objects.filter(did=did).update(checked_at=None)
+    PeerCertificate.objects.filter(peer__did=did).update(checked_at=None)
+
+
+def check_signer(
+    did: str, fingerprint: str, certificate_pem: str, *, at: datetime, fresh: bool = False
+) -> SignerVerdict:
+    """Whether the signer's own PDS shows this very key for ``did``, and had not revoked it before ``at``.
+
+    ``at`` is when the message came, since what it says of itself may be a lie. An answer may be a day old,
+    unless ``fresh``. Raises nothing: a failed look-up is the code "signer-unreachable".
+    """
+    try:
+        signer = certificates.parse_certificate(certificate_pem)
+    except AtsmsError:
+        return SignerVerdict(False, "bad-certificate")
+    if signer.did != did or signer.fingerprint != fingerprint:
+        return SignerVerdict(False, "bad-certificate")
+    row = PeerCertificate.objects.filter(peer__did=did, fingerprint=fingerprint).first()
+    if fresh or row is None or row.checked_at is None or row.checked_at <= timezone.now() - MAX_AGE:
+        try:
+            row = _read_one(did, fingerprint)
+        except PeerError as error:
+            unreachable = error.code == "peer-unreachable"
+            return SignerVerdict(False, "signer-unreachable" if unreachable else "signer-not-published")
+    return _verdict(signer, row, at)
+
+
+def _verdict(signer: EndpointCertificate, row: PeerCertificate | None, at: datetime) -> SignerVerdict:
+    if row is None or not row.present:
+        return SignerVerdict(False, "signer-not-published", signer)
+    if row.problem:
+        return SignerVerdict(False, "signer-key-differs", signer)
+    published = certificates.parse_certificate(row.certificate_pem)
+    if published.public_key != signer.public_key:
+        return SignerVerdict(False, "signer-key-differs", signer)
+    if row.revoked_at is not None and row.revoked_at <= at:
+        return SignerVerdict(False, "signer-revoked", published)
+    if not published.not_before <= at <= published.not_after:
+        return SignerVerdict(False, "signer-expired", published)
+    return SignerVerdict(True, "ok", published)
+
+
+def _read_one(did: str, fingerprint: str) -> PeerCertificate | None:
+    """One certificate record and its prekey, read now and kept; None when it never was there."""
+    try:
+        identity = identities.resolve(did, fresh=True)
+        profiles.refresh_if_stale(identity)
+        record = repositories.get_record(identity.pds_url, did, records.CERTIFICATES, fingerprint)
+    except (IdentityError, RepositoryError) as error:
+        raise _peer_error(error) from error
+    now = timezone.now()
+    if record is None:
+        PeerCertificate.objects.filter(peer__did=did, fingerprint=fingerprint).update(
+            present=False, checked_at=now
+        )
+        return PeerCertificate.objects.filter(peer__did=did, fingerprint=fingerprint).first()
+    read = _read(did, record, None, now)
+    with transaction.atomic():
+        peer, _ = Peer.objects.update_or_create(
+            did=did, defaults={"handle": identity.handle, "pds_url": identity.pds_url}
+        )
+        # The prekey was not asked for, so what is known of it stays.
+        fields = {name: value for name, value in read.fields.items() if not name.startswith("prekey")}
+        row, is_new = peer.certificates.update_or_create(fingerprint=fingerprint, defaults=fields)
+        if is_new:
+            # Its prekey is wanted before anybody writes to it.
+            Peer.objects.filter(pk=peer.pk).update(checked_at=None)
+    return row
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One certificate record, judged: the columns of its row, and what was wrong with it."""
+
+    rkey: str
+    fields: dict[str, Any]
+    problem: str
+
+
+def _read(did: str, record: Record, prekey_record: Record | None, now: datetime) -> _Read:
+    fields: dict[str, Any] = {
+        "certificate_pem": "",
+        "not_before": None,
+        "not_after": None,
+        "revoked_at": None,
+        "prekey": None,
+        "prekey_problem": "",
+        "problem": "",
+        "present": True,
+        "checked_at": now,
+    }
+    try:
+        certificate = records.read_certificate_record(did, record.rkey, record.value)
+    except RecordError as error:
+        return _Read(record.rkey, fields | {"problem": error.code}, error.code)
+    fields |= {
+        "certificate_pem": certificate.certificate.pem,
+        "not_before": certificate.certificate.not_before,
+        "not_after": certificate.certificate.not_after,
+        "revoked_at": certificate.revoked_at,
+    }
+    if prekey_record is None:
+        return _Read(record.rkey, fields, "")
+    try:
+        prekey = records.read_prekey_record(prekey_record.value, certificate.certificate, now)
+    except RecordError as error:
+        return _Read(record.rkey, fields | {"prekey_problem": error.code}, error.code)
+    return _Read(record.rkey, fields | {"prekey": prekey.record()}, "")
+
+
+def _keep(identity: Identity, read: list[_Read], inbox_endpoints: list[str], now: datetime) -> Peer:
+    smtp_endpoint = did_documents.service_endpoint(identity.document, "#atsms_smtp", "AtsmsSmtpService")
+    problems = [{"record": one.rkey[:128], "code": one.problem} for one in read if one.problem]
+    with transaction.atomic():
+        peer, _ = Peer.objects.update_or_create(
+            did=identity.did,
+            defaults={
+                "handle": identity.handle,
+                "pds_url": identity.pds_url,
+                "smtp_endpoint": smtp_endpoint or "",
+                "inbox_endpoints": inbox_endpoints,
+                "problems": problems[:MAX_PROBLEMS],
+                "checked_at": now,
+            },
+        )
+        seen = [one for one in read if _FINGERPRINT.fullmatch(one.rkey)]
+        for one in seen:
+            peer.certificates.update_or_create(fingerprint=one.rkey, defaults=one.fields)
+        # With a full page there may be more records than were read, so nothing is known to be gone.
+        if len(read) < MAX_DEVICES:
+            gone = peer.certificates.exclude(fingerprint__in=[one.rkey for one in seen])
+            gone.update(present=False, checked_at=now)
+    return peer
+
+
+def _is_usable(row: PeerCertificate, now: datetime) -> bool:
+    active = row.state_at(now) is PeerCertificate.State.ACTIVE
+    return active and row.not_before is not None and row.not_before <= now
+
+
+def _device(peer: Peer, row: PeerCertificate, now: datetime) -> PeerDevice:
+    prekey = PrekeyRecord.from_record(row.prekey) if row.prekey else None
+    if prekey is not None and records.prekey_expiry(prekey) <= now:
+        prekey = None
+    return PeerDevice(peer.did, row.fingerprint, row.certificate_pem, _client_prekey(prekey))
+
+
+def _client_prekey(prekey: PrekeyRecord | None) -> Prekey | None:
+    if prekey is None:
+        return None
+    return Prekey(
+        signed_prekey=prekey.signed_prekey,
+        signing_pk=prekey.signing_pk,
+        created_at=prekey.created_at,
+        expires_at=prekey.expires_at,
+        bundle_sig=prekey.bundle_sig,
+    )
+
+
+def _peer_error(error: IdentityError | RepositoryError) -> PeerError:
+    passing = error.code in ("network", "pds-unreachable", "pds-answer-broken")
+    return PeerError("peer-unreachable" if passing else "peer-unknown", str(error))
