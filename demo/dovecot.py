@@ -120,6 +120,7 @@ def prepare(directory: Path, port: int) -> Dovecot:
         directory=directory,
         is_ready=lambda: _answers(port),
         user=user.pw_name if os.geteuid() == 0 else None,
+        is_used_by_others=True,
         start_seconds=30,
     )
     return Dovecot(spec, port, token_key)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import Account
+from webmail.carriers.bounces import outcome_in_report
+from webmail.delivery_reports import note_report
 from webmail.ingress_quota import Quota, QuotaExceeded, redis_quota
 from webmail.mailbox import INBOX, MailboxError, open_mailbox
 from webmail.mailbox.envelope_mail import (
@@ -82,6 +84,13 @@ def accept_mail(did: str, raw: bytes, *, now: datetime, quota: Quota | None = No
     _start_pull(account)
 
 
+def accept_report(token: str, raw: bytes, *, now: datetime) -> None:
+    """Note what a delivery report says of a delivery of this installation's own (see carriers/bounces.py)."""
+    outcome = outcome_in_report(raw)
+    if outcome is not None:
+        note_report(token, outcome, now=now)
+
+
 def has_mailbox(did: str) -> bool:
     """Whether this DID receives here."""
     return Account.objects.filter(did=did).exists()
@@ -111,9 +120,10 @@ def _unavailable(error: MailboxError) -> IngressRefusal:
 def _start_pull(account: Account) -> None:
     """Ask a worker to fetch what was stored. It is safe where it is: if the broker is away, the regular
     pull finds it, so no answer may fail for this."""
-    from webmail.tasks import pull
+    # The tasks import the whole of the webmail, which imports this.
+    from webmail.tasks import enqueue, pull
 
     try:
-        pull.delay(account.pk)
-    except Exception:
-        log.exception("the pull could not be started")
+        enqueue(pull, account.pk)
+    except Exception as error:
+        log.error("the pull could not be started: %s", type(error).__name__)

@@ -1,5 +1,7 @@
 """The name under which a DID's mailbox is known: local part of its address, IMAP user, directory."""
 
+import base64
+import binascii
 import re
 
 from .mailbox import MailboxError
@@ -8,7 +10,6 @@ from .mailbox import MailboxError
 _DID = re.compile(
     r"did:(?:plc:[a-z2-7]{24}|web:(?=[^%]{1,200}(?:%|$))[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:%3A[0-9]{1,5})?)"
 )
-_NAME = re.compile(r"did!(?:plc|web)![a-z0-9.%-]{1,210}")
 
 
 def mailbox_name(did: str) -> str:
@@ -22,10 +23,25 @@ def mailbox_name(did: str) -> str:
     return did.replace(":", "!").lower()
 
 
-def did_of_mailbox(name: str) -> str | None:
-    """The DID of a mailbox name or of the local part of an address, in any case; None if it is none."""
-    folded = name.lower()
-    if not _NAME.fullmatch(folded):
-        return None
-    did = folded.replace("!", ":").replace("%3a", "%3A")
-    return did if _DID.fullmatch(did) else None
+def did_of_local_part(local: str) -> str | None:
+    """The DID that the local part of a mail address stands for, in any case; None if it is none.
+
+    Read are: `did!plc!…` and `did!web!…` (with `#` for `.` as well, protocol §1), the DID itself as a
+    quoted local part, and the form of the certificate's address, `plc.…` and `web.<base64url>` (§2).
+    """
+    method, dot, rest = local.partition(".")
+    if dot and method.lower() == "plc":
+        return _checked(f"did:plc:{rest}")
+    if dot and method.lower() == "web":
+        try:
+            decoded = base64.urlsafe_b64decode(rest.encode("ascii") + b"=" * (-len(rest) % 4))
+            return _checked(f"did:web:{decoded.decode('ascii')}")
+        except (UnicodeError, binascii.Error):
+            return None
+    return _checked(local.replace("!", ":").replace("#", "."))
+
+
+def _checked(did: str) -> str | None:
+    """The DID in its canonical case, if it is one."""
+    folded = did.lower().replace("%3a", "%3A")
+    return folded if len(folded) <= 220 and _DID.fullmatch(folded) else None
