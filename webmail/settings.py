@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.sessions.SignedInAccount",
+    "webmail.time_zone.BrowserTimeZone",
 ]
 
 ROOT_URLCONF = "webmail.urls"
