@@ -151,7 +151,7 @@ def outcome_of_smtp(status: int, reply: str, *, security: str = "", relayed: boo
     if 500 <= status <= 599:
         return Refused(_enhanced(text) or _SMTP.get(status, "not-accepted"), shown)
     if 400 <= status <= 499:
-        return Deferred(_enhanced(text) or _SMTP.get(status, "server-trouble"), shown)
+        return Deferred(_passing(_enhanced(text) or _SMTP.get(status, "server-trouble")), shown)
     return Deferred("server-trouble", shown)
 
 
@@ -162,7 +162,7 @@ def outcome_of_status_code(status: str, diagnostic: str) -> Outcome:
         return Refused(_enhanced(status) or "not-accepted", shown)
     if status.startswith("2"):
         return Accepted(shown)
-    return Deferred(_enhanced(status) or "server-trouble", shown)
+    return Deferred(_passing(_enhanced(status) or "server-trouble"), shown)
 
 
 def outcome_of_http(
@@ -187,6 +187,11 @@ def printable(text: str) -> str:
 def _enhanced(text: str) -> str | None:
     match = _STATUS.search(text)
     return _ENHANCED.get(f"{int(match[2])}.{int(match[3])}") if match else None
+
+
+def _passing(code: str) -> str:
+    """The code for a passing fault: what is "not accepted" only now is the server's trouble."""
+    return "server-trouble" if code == "not-accepted" else code
 
 
 def _patience(value: str | None, now: datetime) -> timedelta | None:
