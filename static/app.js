@@ -21,15 +21,6 @@
     setCookie("theme", theme);
   });
 
-  // ---- Dialogs for browsers without command/commandfor.
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("[commandfor]");
-    if (!button || "commandForElement" in HTMLButtonElement.prototype) return;
-    const dialog = document.getElementById(button.getAttribute("commandfor"));
-    if (button.getAttribute("command") === "show-modal") dialog?.showModal();
-    else dialog?.close();
-  });
-
   // Menus close when the next thing is clicked, or with Escape.
   const closeMenus = (except) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
