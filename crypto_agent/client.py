@@ -17,6 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from crypto_agent import client_json as js
+from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.client_values import (
     AgentStatus,
@@ -207,7 +208,7 @@ class AgentClient:
         """Opens and verifies envelopes, in their order; each one's failure is its own ``error``."""
         opened = []
         for batch in _batches(envelopes, len):
-            arguments = {"did": did, "envelopes": [js.bytes_json(envelope) for envelope in batch]}
+            arguments = {"did": did, "envelopes": [bytes_json(envelope) for envelope in batch]}
             answer = self._procedure("open", arguments)
             opened += [js.opened_envelope_value(item) for item in answer["opened"]]
         return opened
@@ -237,7 +238,7 @@ class AgentClient:
         """Opens archived messages and verifies their signatures again; each failure is its own ``error``."""
         messages = []
         for batch in _batches(items, len):
-            arguments = {"did": did, "items": [js.bytes_json(item) for item in batch]}
+            arguments = {"did": did, "items": [bytes_json(item) for item in batch]}
             answer = self._procedure("readArchive", arguments)
             messages += [js.archived_message_value(item) for item in answer["messages"]]
         return messages

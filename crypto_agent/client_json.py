@@ -1,11 +1,11 @@
 """The agent's values as the JSON of its lexicons, and back."""
 
-import base64
-import binascii
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from crypto_agent.atsms import json_bytes
+from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.client_values import (
     ArchivedMessage,
@@ -24,21 +24,13 @@ from crypto_agent.client_values import (
 
 Json = dict[str, Any]
 
-
-def bytes_json(value: bytes) -> dict[str, str]:
-    """Bytes as atproto's JSON has them: ``{"$bytes": base64 without padding}``."""
-    return {"$bytes": base64.b64encode(value).rstrip(b"=").decode()}
+#: More than any value of the agent's answers has.
+_MOST_BYTES = 1 << 20
 
 
 def bytes_value(value: Any) -> bytes:
     """The bytes of ``{"$bytes": …}``; raises ValueError for anything else."""
-    if not isinstance(value, dict) or value.keys() != {"$bytes"} or not isinstance(value["$bytes"], str):
-        raise ValueError("not a bytes value")
-    text = value["$bytes"]
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError("not base64") from error
+    return json_bytes.from_json(value, _MOST_BYTES)
 
 
 def time_json(value: datetime) -> str:

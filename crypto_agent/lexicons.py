@@ -5,8 +5,6 @@ Lexicon asks: a field that the document does not name is refused too, since a mi
 would otherwise pass unseen.
 """
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from crypto_agent.atsms import json_bytes
+from crypto_agent.atsms.errors import NotCanonical
 from crypto_agent.atsms.ids import is_did
 from crypto_agent.errors import InvalidRequest
 
@@ -25,6 +25,8 @@ _HANDLE = re.compile(
 )
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,20})?(Z|[+-]\d\d:\d\d)")
 LONGEST_DID = 2048
+#: For byte strings whose schema names no length.
+_MOST_BYTES = 1 << 20
 _LARGEST_INTEGER = 2**53 - 1
 #: Schemas nest by name only, so this stops a document whose references form a circle.
 _MAX_DEPTH = 16
@@ -203,13 +205,10 @@ def _boolean(_schema: Schema, value: Any, path: str) -> bool:
 
 
 def _bytes(schema: Schema, value: Any, path: str) -> bytes:
-    if not isinstance(value, dict) or value.keys() != {"$bytes"} or not isinstance(value["$bytes"], str):
-        raise InvalidRequest(f"{path}: not a bytes value")
-    text = value["$bytes"]
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest(f"{path}: not base64") from None
+        data = json_bytes.from_json(value, schema.get("maxLength", _MOST_BYTES))
+    except NotCanonical as error:
+        raise InvalidRequest(f"{path}: {error}") from None
     _check_length(schema, len(data), path, "bytes")
     return data
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from crypto_agent import archiving, client_json, composing, devices, opening, reading, sealing
+from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.client_values import ArchiveItem, SealedContent, Target
 from crypto_agent.custody import Random
@@ -82,7 +83,7 @@ def compose(call: Call) -> Json:
         "conversationId": composed.conversation_id,
         "messageId": composed.message_id,
         "createdAt": client_json.time_json(composed.created_at),
-        "sealed": client_json.bytes_json(composed.sealed),
+        "sealed": bytes_json(composed.sealed),
     }
 
 
@@ -95,7 +96,7 @@ def seal(call: Call) -> Json:
         call.random,
     )
     return {
-        "sealed": client_json.bytes_json(sealed.sealed),
+        "sealed": bytes_json(sealed.sealed),
         "copies": [client_json.copy_json(copy) for copy in sealed.copies],
         "refused": [client_json.refused_target_json(refused) for refused in sealed.refused],
     }
@@ -114,7 +115,7 @@ def read(call: Call) -> Json:
 def archive(call: Call) -> Json:
     items = [_archive_item(item, f"items[{index}]") for index, item in enumerate(call.fields["items"])]
     archived = archiving.archive(call.fields["did"], items)
-    return {"archived": [client_json.bytes_json(item) for item in archived]}
+    return {"archived": [bytes_json(item) for item in archived]}
 
 
 def read_archive(call: Call) -> Json:

@@ -8,7 +8,7 @@ from crypto_agent.atsms.cbor import CborValue
 from crypto_agent.atsms.content import Content, InlinePart, Part, decode_content
 from crypto_agent.atsms.errors import AtsmsError
 from crypto_agent.atsms.facets import check_facets
-from crypto_agent.client_json import bytes_json
+from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.client_values import Facet, ReadMessage, SealedContent
 from crypto_agent.content_at_rest import unseal_content
 from crypto_agent.custody import AccountKeys
