@@ -15,7 +15,8 @@ CONTENT_CMS = 2
 BUCKETS = tuple(1024 << power for power in range(7))
 #: What an envelope adds to its bucket: head, encapsulated key and authentication tag.
 OVERHEAD_BYTES = 57
-MAX_ENVELOPE_BYTES = BUCKETS[-1] + OVERHEAD_BYTES
+#: The largest bucket with its tag is longer than 65,535 bytes, so its CBOR head takes two bytes more.
+MAX_ENVELOPE_BYTES = BUCKETS[-1] + OVERHEAD_BYTES + 2
 
 _VERSION, _MODE_ASYM, _SUITE_X25519 = 1, 1, 1
 _INFO = b"atsms-seal:v1"
@@ -35,7 +36,7 @@ def seal(content_type: int, body: bytes, prekey_public: bytes) -> bytes:
     """An envelope that only the holder of the prekey's secret opens.
 
     ``prekey_public`` is the device's 32-byte X25519 ``signedPrekey``. The result is a bucket and 57
-    bytes. Raises TooLarge for a body that no bucket holds, BadPrekey for a key that is none.
+    bytes (59 for the largest). Raises TooLarge for a body that no bucket holds, BadPrekey for a key that is none.
     """
     plaintext = pad(content_type, body)
     try:
