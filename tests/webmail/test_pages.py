@@ -1,0 +1,332 @@
+"""What pages show, and what they must not let through."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+from django.conf import settings
+from django.test import Client, override_settings
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Account
+from tests.services.agent import AgentProcess
+from tests.webmail.installation import browser_of, new_account, peer, received
+from webmail.models import Arrival, Delivery, Message
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+class Page(HTMLParser):
+    """The parts of a page that decide whether something could run in it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.forms: list[dict[str, object]] = []
+        self.text: list[str] = []
+        self._script = False
+        self.inline: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        if tag == "form":
+            self.forms.append({"method": attributes.get("method"), "fields": set()})
+        if tag == "input" and self.forms:
+            fields = self.forms[-1]["fields"]
+            assert isinstance(fields, set)
+            fields.add(attributes.get("name"))
+        if tag == "script":
+            self._script = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._script = False
+
+    def handle_data(self, data: str) -> None:
+        (self.inline if self._script else self.text).append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def assert_nothing_inline(html: str) -> Page:
+    """No script, style or handler that the policy would have to allow; every posting form has its token."""
+    page = Page(html)
+    assert not "".join(page.inline).strip()
+    for tag, attributes in page.tags:
+        assert tag != "style"
+        assert not [name for name in attributes if name.startswith(("on", "hx-on"))]
+        assert "style" not in attributes
+        for name in ("src", "href", "action", "formaction"):
+            assert not (attributes.get(name) or "").strip().lower().startswith(("javascript:", "data:"))
+    for form in page.forms:
+        fields = form["fields"]
+        assert isinstance(fields, set)
+        assert form["method"] != "post" or "csrfmiddlewaretoken" in fields
+    return page
+
+
+@pytest.fixture
+def alice(db: None, agent_process: AgentProcess) -> Account:
+    return new_account("alice", display_name="Alice")
+
+
+@pytest.fixture
+def at_alices(alice: Account) -> Client:
+    return browser_of(alice)
+
+
+def html_of(client: Client, address: str, **headers: str) -> str:
+    response = client.get(address, headers=headers or None)
+    assert response.status_code == 200, response.status_code
+    return response.content.decode()
+
+
+def test_pages_without_a_person_lead_to_sign_in() -> None:
+    client = Client()
+    for name in ("inbox", "new-conversation", "kept-aside", "devices"):
+        assert client.get(reverse(name)).headers["Location"].startswith(reverse("sign-in"))
+    part = client.get(reverse("conversation-list"), headers={"HX-Request": "true"})
+    assert part.status_code == 401
+    assert part.headers["HX-Redirect"] == reverse("sign-in")
+    assert_nothing_inline(html_of(client, reverse("sign-in")))
+
+
+def test_an_empty_inbox_says_so(at_alices: Client) -> None:
+    page = assert_nothing_inline(html_of(at_alices, reverse("inbox")))
+    assert "No conversations yet" in page.words
+    assert "All read" in Page(html_of(at_alices, reverse("inbox") + "?filter=unread")).words
+
+
+def test_hostile_names_and_texts_stay_text(alice: Account, at_alices: Client) -> None:
+    mallory = peer("mallory", display_name=HOSTILE)
+    message = received(alice, mallory.did, f'{HOSTILE} javascript:alert(3)\nhttps://a.example/?"><b>')
+    conversation = message.conversation.conversation_id
+    for address in (
+        reverse("inbox"),
+        reverse("conversation", args=[conversation]),
+        reverse("message", args=[message.message_id]),
+        reverse("conversation-list"),
+    ):
+        page = assert_nothing_inline(html_of(at_alices, address))
+        assert "<script>alert(1)</script>" in page.words
+        assert not [tag for tag, attributes in page.tags if tag == "img" or attributes.get("src") == "x"]
+
+
+def test_links_open_apart_and_tell_nothing(alice: Account, at_alices: Client) -> None:
+    message = received(alice, peer("bob").did, "read https://a.example/x?y=1&z=2\n\nsoon")
+    html = html_of(at_alices, reverse("conversation", args=[message.conversation.conversation_id]))
+    links = [attributes for tag, attributes in Page(html).tags if tag == "a" and attributes.get("target")]
+    assert links == [
+        {"href": "https://a.example/x?y=1&z=2", "target": "_blank", "rel": "noopener noreferrer nofollow"}
+    ]
+    assert "</a>\n\nsoon</p>" in html
+
+
+def test_a_conversation_is_read_once_it_is_shown(alice: Account, at_alices: Client) -> None:
+    bob = peer("bob", display_name="Bob")
+    message = received(alice, bob.did, "hello")
+    row = Page(html_of(at_alices, reverse("inbox"))).words
+    assert "unread: 1" in row
+    html_of(at_alices, reverse("conversation", args=[message.conversation.conversation_id]))
+    assert "unread:" not in Page(html_of(at_alices, reverse("inbox"))).words
+    assert not Message.objects.filter(unread=True).exists()
+
+
+def test_a_message_whose_signer_is_not_checked_shows_no_text(alice: Account, at_alices: Client) -> None:
+    message = received(
+        alice,
+        peer("bob").did,
+        "from whom, really",
+        trust=Message.Trust.UNCHECKED,
+        trust_code="signer-unreachable",
+    )
+    page = Page(html_of(at_alices, reverse("conversation", args=[message.conversation.conversation_id])))
+    assert "from whom, really" not in page.words
+    assert "This message is not shown yet" in page.words
+    assert "Try again" in page.words
+
+
+def test_other_peoples_pages_do_not_exist(alice: Account) -> None:
+    message = received(alice, peer("bob").did, "for Alice alone")
+    at_carols = browser_of(new_account("carol"))
+    conversation = message.conversation.conversation_id
+    for address in (
+        reverse("conversation", args=[conversation]),
+        reverse("conversation-older", args=[conversation]),
+        reverse("conversation-news", args=[conversation]),
+        reverse("message", args=[message.message_id]),
+    ):
+        assert at_carols.get(address).status_code == 404
+    for address in (
+        reverse("conversation-send", args=[conversation]),
+        reverse("message-retry", args=[message.message_id]),
+        reverse("message-check", args=[message.message_id]),
+    ):
+        assert at_carols.post(address, {"text": "x"}).status_code == 404
+
+
+def test_without_script_sending_shows_the_message(alice: Account, at_alices: Client) -> None:
+    first = received(alice, peer("bob").did, "hello")
+    address = reverse("conversation", args=[first.conversation.conversation_id])
+    token = re.search(r'name="token" value="([^"]+)"', html_of(at_alices, address))
+    assert token
+    form = {"text": "line one\nline two", "token": token[1]}
+    answers = [at_alices.post(f"{address}send/", form) for _again in range(2)]
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert answers[0].headers["Location"] == answers[1].headers["Location"]
+    assert html_of(at_alices, address).count("line one\nline two</p>") == 1
+
+
+def test_what_cannot_be_sent_keeps_its_text(alice: Account, at_alices: Client) -> None:
+    first = received(alice, peer("bob").did, "hello")
+    address = reverse("conversation-send", args=[first.conversation.conversation_id])
+    form = {"text": "x" * 60_000, "token": "b8e6b3f2-0d5c-4b63-9a4c-3f1f7e6b9f10"}
+    answer = at_alices.post(address, form)
+    assert answer.status_code == 422
+    page = assert_nothing_inline(answer.content.decode())
+    assert "Send it in parts" in page.words
+    assert "x" * 60_000 in page.words
+    part = at_alices.post(address, form, headers={"HX-Request": "true"})
+    assert part.status_code == 422
+    assert "Send it in parts" in Page(part.content.decode()).words
+
+
+def test_an_agent_that_does_not_answer_loses_nothing(
+    alice: Account, at_alices: Client, agent_process: AgentProcess
+) -> None:
+    message = received(alice, peer("bob").did, "hello")
+    address = reverse("conversation", args=[message.conversation.conversation_id])
+    agent_process.stop()
+    try:
+        assert "could not be opened" in Page(html_of(at_alices, reverse("inbox"))).words
+        assert "This message could not be opened" in Page(html_of(at_alices, address)).words
+        form = {"text": "kept", "token": "b8e6b3f2-0d5c-4b63-9a4c-3f1f7e6b9f11"}
+        answer = at_alices.post(f"{address}send/", form)
+    finally:
+        agent_process.start()
+    assert answer.status_code == 422
+    assert "kept" in Page(answer.content.decode()).words
+    assert "hello" in Page(html_of(at_alices, address)).words
+
+
+def test_a_failed_delivery_says_why_and_offers_a_retry(alice: Account, at_alices: Client) -> None:
+    bob = peer("bob", display_name="Bob")
+    first = received(alice, bob.did, "hello")
+    address = reverse("conversation", args=[first.conversation.conversation_id])
+    at_alices.post(f"{address}send/", {"text": "on its way", "token": "b8e6b3f2-0d5c-4b63-9a4c-3f1f7e6b9f12"})
+    sent = Message.objects.get(direction=Message.Direction.OUT)
+    sent.deliveries.update(state=Delivery.State.FAILED, failure_code="no-device")
+    page = Page(html_of(at_alices, address))
+    assert "Not delivered to Bob: they have no device yet" in page.words
+    assert "Not delivered to Bob" in Page(html_of(at_alices, reverse("inbox"))).words
+    assert "Not delivered" in Page(html_of(at_alices, reverse("message", args=[sent.message_id]))).words
+    answer = at_alices.post(reverse("message-retry", args=[sent.message_id]), headers={"HX-Request": "true"})
+    assert "Not delivered" not in Page(answer.content.decode()).words
+    assert sent.deliveries.get().state != Delivery.State.FAILED
+
+
+def test_what_was_kept_aside_has_its_reason(alice: Account, at_alices: Client) -> None:
+    now = timezone.now()
+    for number, reason in enumerate(("bad-signature", "ordinary-mail")):
+        Arrival.objects.create(
+            account=alice,
+            envelope_id=f"{number:064x}",
+            state=Arrival.State.KEPT_ASIDE,
+            uid_validity=1,
+            uid=number + 1,
+            size=2000,
+            arrived_at=now,
+            reason=reason,
+        )
+    page = assert_nothing_inline(html_of(at_alices, reverse("kept-aside")))
+    assert "The signature does not fit" in page.words
+    assert "Ordinary mail, not sealed" in page.words
+    assert page.words.count("Try again") == 1
+
+
+def test_older_messages_come_in_pages(alice: Account, at_alices: Client) -> None:
+    bob = peer("bob")
+    start = timezone.now() - timedelta(hours=3)
+    messages = [received(alice, bob.did, f"n{n:03}.", at=start + timedelta(minutes=n)) for n in range(60)]
+    address = reverse("conversation", args=[messages[0].conversation.conversation_id])
+    newest = html_of(at_alices, address)
+    assert "n059." in newest
+    assert "n009." not in newest
+    older = re.search(r'hx-get="([^"]+/older/[^"]+)"', newest)
+    assert older
+    part = html_of(at_alices, older[1], **{"HX-Request": "true"})
+    assert "n009." in part
+    assert "n000." in part
+    assert "n010." not in part
+    assert "Earlier messages" not in part
+
+
+def test_the_number_of_queries_does_not_grow(
+    alice: Account, at_alices: Client, django_assert_max_num_queries: pytest.FixtureRequest
+) -> None:
+    for number in range(12):
+        bob = peer(f"bob{number}")
+        for _each in range(3):
+            message = received(alice, bob.did, "hello")
+    address = reverse("conversation", args=[message.conversation.conversation_id])
+    html_of(at_alices, address)
+    with django_assert_max_num_queries(8):  # type: ignore[operator]
+        html_of(at_alices, reverse("inbox"))
+    with django_assert_max_num_queries(20):  # type: ignore[operator]
+        html_of(at_alices, address)
+
+
+def test_forms_without_their_token_are_refused_with_a_page(alice: Account) -> None:
+    strict = browser_of(alice)
+    strict.handler.enforce_csrf_checks = True
+    answer = strict.post(reverse("new-conversation"), {"do": "add", "q": "bob.test"})
+    assert answer.status_code == 403
+    assert "This page is too old" in assert_nothing_inline(answer.content.decode()).words
+
+
+@override_settings(DEBUG=False)
+def test_addresses_that_lead_nowhere_have_a_page(at_alices: Client) -> None:
+    answer = at_alices.get("/nowhere/")
+    assert answer.status_code == 404
+    assert "Nothing here" in assert_nothing_inline(answer.content.decode()).words
+
+
+def test_the_theme_is_kept_and_leads_back() -> None:
+    client = Client()
+    answer = client.post(reverse("theme"), {"theme": "dark", "next": "/sign-in/?next=/new/"})
+    assert answer.headers["Location"] == "/sign-in/?next=/new/"
+    assert 'data-theme="dark"' in html_of(client, reverse("sign-in"))
+    astray = client.post(reverse("theme"), {"theme": "<b>", "next": "//evil.example/"})
+    assert astray.headers["Location"] == "/"
+    assert 'data-theme="dark"' in html_of(client, reverse("sign-in"))
+
+
+def test_times_are_those_of_the_browser(alice: Account, at_alices: Client) -> None:
+    at = timezone.now().replace(year=2025, month=1, day=15, hour=23, minute=30)
+    message = received(alice, peer("bob").did, "hello", at=at)
+    address = reverse("conversation", args=[message.conversation.conversation_id])
+    assert "23:30" in html_of(at_alices, address)
+    at_alices.cookies["zone"] = "Asia%2FTokyo"
+    there = html_of(at_alices, address)
+    assert "08:30" in there
+    assert "16 January 2025" in there
+    at_alices.cookies["zone"] = "../../etc/passwd"
+    assert "23:30" in html_of(at_alices, address)
+
+
+def test_every_answer_carries_the_policy(at_alices: Client) -> None:
+    for address in (reverse("inbox"), reverse("sign-in"), "/admin/login/", "/nowhere/"):
+        policy = at_alices.get(address).headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+    assert settings.CSRF_COOKIE_HTTPONLY
