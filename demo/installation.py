@@ -159,14 +159,7 @@ def processes(installation: Installation) -> list[ProcessSpec]:
     worker = web_environment(installation, "worker")
     schedule = installation.directory / "data" / "celerybeat-schedule"
     return [
-        python_process(
-            "agent",
-            ("gunicorn", "crypto_agent.wsgi", "--bind", f"127.0.0.1:{ports.agent}"),
-            ("--workers", "1", "--threads", "4", "--graceful-timeout", "3"),
-            environment=agent_environment(installation),
-            is_ready=partial(accepts_connections, ports.agent),
-            is_used_by_others=True,
-        ),
+        agent_process(agent_environment(installation), ports.agent),
         python_process(
             "worker",
             ("celery", "--app", "webmail", "worker", "--loglevel", "INFO"),
@@ -203,6 +196,18 @@ def processes(installation: Installation) -> list[ProcessSpec]:
             is_ready=partial(page_answers, f"{installation.url}/sign-in/"),
         ),
     ]
+
+
+def agent_process(environment: Mapping[str, str], port: int) -> ProcessSpec:
+    """The crypto agent on the loopback address, with that environment."""
+    return python_process(
+        "agent",
+        ("gunicorn", "crypto_agent.wsgi", "--config", str(ROOT / "crypto_agent" / "gunicorn.conf.py")),
+        ("--bind", f"127.0.0.1:{port}", "--graceful-timeout", "3"),
+        environment=environment,
+        is_ready=partial(accepts_connections, port),
+        is_used_by_others=True,
+    )
 
 
 def python_process(

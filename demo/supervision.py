@@ -6,6 +6,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
+from demo.orphans import adopt_orphans, reap_orphans
 from demo.processes import POLL, ProcessSpec, RunningProcess, start, stop_all
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -27,6 +28,7 @@ class Supervisor:
         self._end_wanted = False
 
     def __enter__(self) -> Self:
+        adopt_orphans()
         for number in _SIGNALS:
             signal.signal(number, self._on_signal)
         return self
@@ -85,6 +87,7 @@ class Supervisor:
         stop_all(process for process in self.running if not process.spec.is_used_by_others)
         stop_all(process for process in self.running if process.spec.is_used_by_others)
         self.running.clear()
+        reap_orphans()
 
     def log_of(self, name: str) -> Path:
         return self.logs / f"{name}.log"

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.ports import accepts_connections
+from demo.installation import ROOT
+from demo.installation import agent_process as agent_spec
 from demo.processes import ProcessSpec, RunningProcess, inherited_environment, start
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass
@@ -49,16 +48,7 @@ def agent_process(directory: Path, port: int) -> Iterator[AgentProcess]:
     subprocess.run(
         [sys.executable, "-m", "django", "migrate", "--verbosity", "0"], cwd=ROOT, env=environment, check=True
     )
-    spec = ProcessSpec(
-        name="agent",
-        command=(
-            *(sys.executable, "-m", "gunicorn", "crypto_agent.wsgi"),
-            *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"),
-        ),
-        environment=environment,
-        directory=ROOT,
-        is_ready=lambda: accepts_connections(port),
-    )
+    spec = agent_spec(environment, port)
     log = directory / "agent.log"
     agent = AgentProcess(
         f"http://127.0.0.1:{port}", environment["WAXWING_AGENT_TOKEN_SECRET"], spec, log, start(spec, log)
