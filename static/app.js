@@ -118,7 +118,7 @@
     stream?.close();
     stream = new EventSource(address);
     stream.addEventListener("ready", () => { found(); tell("caught-up"); });
-    stream.addEventListener("conversations", () => tell("conversations"));
+    for (const name of ["conversations", "kept-aside"]) stream.addEventListener(name, () => tell(name));
     const conversation = $("#news")?.dataset.event;
     if (conversation) stream.addEventListener(conversation, () => tell("news"));
     stream.addEventListener("error", () => {

@@ -42,21 +42,6 @@ def pull(account: Account, *, now: datetime | None = None) -> int:
     return new
 
 
-def retry(account: Account, arrival_pk: int, *, now: datetime | None = None) -> Arrival:
-    """Try once more to open a mail that was kept aside. Raises Arrival.DoesNotExist."""
-    now = now or timezone.now()
-    arrival = Arrival.objects.get(pk=arrival_pk, account=account)
-    if arrival.state != Arrival.State.KEPT_ASIDE:
-        return arrival
-    with open_mailbox(account.did) as mailbox:
-        arrival.state = Arrival.State.WAITING
-        arrival.save()
-        _open(account, mailbox, [arrival], now)
-        _finish_opened(account, mailbox, now)
-    arrival.refresh_from_db()
-    return arrival
-
-
 def _note_arrivals(account: Account, mailbox: Mailbox, now: datetime) -> int:
     cursor, _created = MailboxCursor.objects.get_or_create(account=account)
     validity = mailbox.uidvalidity(INBOX)
@@ -160,12 +145,13 @@ def _settle(
         arrival.save()
         mailbox.expunge(arrival.folder, [arrival.uid])
         return
+    kept_aside_before = bool(arrival.reason)
     with transaction.atomic():
         unchecked = verdict.trust == Message.Trust.UNCHECKED
         row, created = messages.store(
             account,
             message,
-            placed_at=arrival.arrived_at,
+            placed_at=messages.place_in_time(message.created_at, arrival.arrived_at),
             trust=verdict.trust,
             trust_code=verdict.code,
             checked_at=now,
@@ -179,6 +165,8 @@ def _settle(
         arrival.reason = ""
         arrival.save()
     events.conversation_changed(account.pk, message.conversation_id, message.message_id)
+    if kept_aside_before:
+        events.publish(account.pk, "kept-aside")
 
 
 def _finish_opened(account: Account, mailbox: Mailbox, now: datetime) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q, QuerySet
+
 from accounts.models import Account
-from webmail import intake, reasons
+from webmail import reasons
 from webmail.conversations import NotFound
 from webmail.models import Arrival
 
@@ -16,6 +18,8 @@ FINAL = frozenset({"ordinary-mail", "gone"})
 
 @dataclass(frozen=True)
 class KeptAside:
+    """`trying` says that a worker has it in hand once more."""
+
     id: int
     envelope_id: str
     code: str
@@ -23,30 +27,40 @@ class KeptAside:
     arrived_at: datetime
     size: int
     can_retry: bool
+    trying: bool
 
 
 def kept_aside(account: Account, *, limit: int = 200) -> list[KeptAside]:
-    """The account's mails that were kept aside, newest first."""
-    rows = Arrival.objects.filter(account=account, state=Arrival.State.KEPT_ASIDE)
-    return [_kept(row) for row in rows[:limit]]
+    """The account's mails that were kept aside, newest first, those being tried again included."""
+    return [_kept(row) for row in _rows(account)[:limit]]
 
 
 def count(account: Account) -> int:
     """How many mails are kept aside, ordinary mail not counted."""
-    rows = Arrival.objects.filter(account=account, state=Arrival.State.KEPT_ASIDE)
-    return rows.exclude(reason="ordinary-mail").count()
+    return _rows(account).exclude(reason="ordinary-mail").count()
 
 
-def retry(account: Account, arrival_id: int) -> KeptAside | None:
-    """Try one again: None when it could be opened this time. Raises NotFound, MailboxError, AgentError."""
-    try:
-        arrival = intake.retry(account, arrival_id)
-    except Arrival.DoesNotExist as error:
-        raise NotFound(str(arrival_id)) from error
-    return _kept(arrival) if arrival.state == Arrival.State.KEPT_ASIDE else None
+def retry(account: Account, arrival_id: int) -> KeptAside:
+    """Have a worker try one again; open pages hear of the outcome. Raises NotFound."""
+    from webmail import tasks
+
+    rows = Arrival.objects.filter(account=account, pk=arrival_id)
+    asked = rows.filter(state=Arrival.State.KEPT_ASIDE).exclude(reason__in=FINAL)
+    if asked.update(state=Arrival.State.WAITING):
+        tasks.enqueue(tasks.pull, account.pk)
+    arrival = rows.first()
+    if arrival is None:
+        raise NotFound(str(arrival_id))
+    return _kept(arrival)
+
+
+def _rows(account: Account) -> QuerySet[Arrival]:
+    being_tried = Q(state=Arrival.State.WAITING) & ~Q(reason="")
+    return Arrival.objects.filter(Q(state=Arrival.State.KEPT_ASIDE) | being_tried, account=account)
 
 
 def _kept(arrival: Arrival) -> KeptAside:
+    trying = arrival.state != Arrival.State.KEPT_ASIDE
     return KeptAside(
         id=arrival.pk,
         envelope_id=arrival.envelope_id,
@@ -54,5 +68,6 @@ def _kept(arrival: Arrival) -> KeptAside:
         reason=reasons.of_kept_aside(arrival.reason),
         arrived_at=arrival.arrived_at,
         size=arrival.size,
-        can_retry=arrival.reason not in FINAL,
+        can_retry=not trying and arrival.reason not in FINAL,
+        trying=trying,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from accounts.models import Account
@@ -11,6 +11,21 @@ from webmail.conversations import conversation_for
 from webmail.models import Message
 
 Counted = Literal["unread", "read"]
+
+#: A message that took no longer than this came at once.
+AT_ONCE = timedelta(seconds=60)
+#: How far a sender's clock, or the mailbox's rounding, may be ahead.
+CLOCK_SKEW = timedelta(seconds=5)
+
+
+def place_in_time(created_at: datetime, arrived_at: datetime) -> datetime:
+    """Where a received message stands in its conversation.
+
+    At the time the sender says, which a mailbox's whole seconds would lose, if it came at once; else, and
+    when clocks differ, at the time it came, so that it is seen below what was read already.
+    """
+    under_way = arrived_at - created_at
+    return created_at if -CLOCK_SKEW <= under_way <= AT_ONCE else arrived_at
 
 
 def shown(message: OpenedMessage) -> bool:

@@ -71,7 +71,7 @@ def send(
                 sender_did=account.did,
                 trust=Message.Trust.OWN,
                 created_at=composed.created_at,
-                placed_at=now,
+                placed_at=composed.created_at,
                 in_reply_to=in_reply_to or "",
                 sealed=composed.sealed,
                 token=token,

@@ -58,6 +58,14 @@ def next_check(attempts: int, now: datetime) -> datetime:
     return now + GAPS[min(attempts, len(GAPS) - 1)]
 
 
+def check_again(message: Message) -> None:
+    """Have a worker check the signer of a message now; open pages hear of the outcome."""
+    from webmail import tasks
+
+    if message.trust == Message.Trust.UNCHECKED:
+        tasks.enqueue(tasks.recheck, message.pk)
+
+
 def recheck(message: Message, *, now: datetime | None = None) -> Message:
     """Check the signer of a message that could not be checked when it came, and archive the outcome."""
     now = now or timezone.now()

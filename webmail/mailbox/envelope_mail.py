@@ -11,8 +11,9 @@ from email.parser import BytesHeaderParser
 from email.policy import compat32
 from typing import Literal
 
-#: The largest envelope: 64 KiB of padded plaintext and 57 octets of framing (protocol §3).
-MAX_ENVELOPE = 64 * 1024 + 57
+#: The largest envelope: 64 KiB of padded plaintext and its framing. That is 57 octets (protocol §3), and two
+#: more for this bucket alone, whose length no longer fits two octets of CBOR.
+MAX_ENVELOPE = 64 * 1024 + 59
 #: The largest bare CMS, which has no buckets and carries the wrapped keys as well (protocol §4).
 MAX_CMS = 80 * 1024
 #: The largest archived message.

@@ -2,14 +2,11 @@
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
-from crypto_agent.client import AgentError
 from webmail import kept_aside
 from webmail.conversations import NotFound
-from webmail.mailbox import MailboxError
 from webmail.views.requests import PageRequest
 
 
@@ -26,17 +23,11 @@ def kept(request: PageRequest) -> HttpResponse:
 @require_POST
 @signed_in
 def retry(request: PageRequest, arrival_id: int) -> HttpResponse:
-    """Try to open one again."""
-    problem = ""
+    """Have one tried again; the list hears of the outcome."""
     try:
-        still = kept_aside.retry(request.account, arrival_id)
+        item = kept_aside.retry(request.account, arrival_id)
     except NotFound as error:
         raise Http404 from error
-    except AgentError:
-        still, problem = None, _("Your agent, which opens your messages, does not answer.")
-    except MailboxError:
-        still, problem = None, _("Your mailbox does not answer.")
     if request.htmx:
-        context = {"item": still, "problem": problem, "tried": True, "arrival_id": arrival_id}
-        return render(request, "webmail/_kept.html", context)
+        return render(request, "webmail/_kept.html", {"item": item})
     return redirect("kept-aside")

@@ -6,10 +6,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
-from crypto_agent.client import AgentError
 from webmail import outgoing, threads, trust
 from webmail.conversations import NotFound
-from webmail.mailbox import MailboxError
 from webmail.message_info import message_info
 from webmail.models import Message
 from webmail.views.conversation import conversation_of, conversation_page
@@ -51,11 +49,7 @@ def check(request: PageRequest, message_id: str) -> HttpResponse:
     found = rows.filter(account=request.account, message_id=message_id).first()
     if found is None:
         raise Http404
-    try:
-        trust.recheck(found)
-    except (AgentError, MailboxError):
-        # Tried again by itself; the page shows what is known now.
-        found.refresh_from_db()
+    trust.check_again(found)
     if request.htmx:
         entry = threads.entry(request.account, message_id)
         return render(request, "webmail/_entry.html", {"entry": entry})

@@ -1,0 +1,136 @@
+"""People of this installation with real devices in a real agent and real records in a real PDS."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.db import transaction
+from django.test import Client
+from pytest_django import DjangoDbBlocker, Settings
+
+from accounts import enrolment
+from accounts.agent import agent
+from accounts.models import Account, Device, OAuthSession
+from crypto_agent.client import AgentClient
+from demo.local_network import NetworkInfo
+from tests.accounts.conftest import begin, come_back
+from tests.services import sign_in as consent
+from tests.services.agent import AgentProcess
+from webmail import ingress, intake, outgoing, sealing
+from webmail.models import DeliveryCopy, Message
+
+
+@dataclass
+class Enrolled:
+    """The rows that a sign-in and an enrolment left, to be put into each test's empty database."""
+
+    account: Account
+    session: OAuthSession
+    devices: list[Device]
+
+
+class _Undo(Exception):
+    pass
+
+
+@pytest.fixture(scope="session")
+def enrolled(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    local_network: NetworkInfo,
+    agent_process: AgentProcess,
+) -> dict[str, Enrolled]:
+    """alice, bob and carol signed in and enrolled, once in a run."""
+    found: dict[str, Enrolled] = {}
+    agent.cache_clear()
+    with django_db_blocker.unblock():
+        cache.clear()
+        try:
+            with transaction.atomic():
+                for name, local in local_network.accounts.items():
+                    client = Client()
+                    url = begin(client, local.person.handle)
+                    come_back(client, consent.approve(url, local.person.handle, local.person.password))
+                    account = Account.objects.get(did=local.did)
+                    enrolment.enrol(account)
+                    found[name] = Enrolled(account, account.oauth_sessions.get(), list(account.devices.all()))
+                raise _Undo
+        except _Undo:
+            pass
+    return found
+
+
+@pytest.fixture
+def people(
+    db: None,
+    enrolled: dict[str, Enrolled],
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[dict[str, Account]]:
+    """The three of them, with empty mailboxes."""
+    settings.MAILBOX_URL = f"maildir://{tmp_path / 'mail'}"
+    settings.AGENT_CALLER = "worker"
+    agent.cache_clear()
+    # Pages write as "web", which may not do what the worker does.
+    as_web = AgentClient(settings.AGENT_URL, settings.AGENT_TOKEN_SECRET, "web")
+    monkeypatch.setattr(outgoing, "agent", lambda: as_web)
+    cache.clear()
+    for one in enrolled.values():
+        one.account.save(force_insert=True)
+        one.session.save(force_insert=True)
+        for device in one.devices:
+            device.save(force_insert=True)
+    yield {name: Account.objects.get(pk=one.account.pk) for name, one in enrolled.items()}
+    agent.cache_clear()
+
+
+@pytest.fixture
+def alice(people: dict[str, Account]) -> Account:
+    return people["alice"]
+
+
+@pytest.fixture
+def bob(people: dict[str, Account]) -> Account:
+    return people["bob"]
+
+
+@pytest.fixture
+def carol(people: dict[str, Account]) -> Account:
+    return people["carol"]
+
+
+#: write(sender, [recipients], text) gives a stored message; seal(message) its envelopes by recipient.
+Write = Callable[..., Message]
+
+
+@pytest.fixture
+def write() -> Write:
+    """Sends as a page does, each time with a token of its own."""
+    from uuid import uuid4
+
+    def write(sender: Account, recipients: list[Account], text: str, **more: object) -> Message:
+        dids = [recipient.did for recipient in recipients]
+        return outgoing.send(sender, dids, text, str(uuid4()), **more)  # type: ignore[arg-type]
+
+    return write
+
+
+def seal(message: Message) -> dict[str, list[bytes]]:
+    """Seals a message; the envelopes that would travel, by the recipient's DID."""
+    sealing.seal_message(message.pk)
+    found: dict[str, list[bytes]] = {}
+    for copy in DeliveryCopy.objects.filter(delivery__message=message).select_related("delivery"):
+        found.setdefault(copy.delivery.recipient_did, []).append(bytes(copy.envelope or b""))
+    return found
+
+
+def hand_over(recipient: Account, envelopes: list[bytes]) -> None:
+    """What a carrier does at the recipient's door, and the pull after it."""
+    from django.utils import timezone
+
+    for envelope in envelopes:
+        ingress.accept(recipient.did, envelope, now=timezone.now())
+    intake.pull(recipient)
