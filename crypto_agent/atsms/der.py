@@ -1,8 +1,10 @@
-"""Elements of ASN.1: written as DER, read as DER or BER (X.690), no deeper than they are asked for."""
+"""Elements of ASN.1: written as DER, read as DER or BER (X.690), one level at a time.
+
+No recursion and no value is ever interpreted here, so that hostile input costs time in proportion to its
+length: general libraries recurse into it, or take quadratic time for its tag numbers.
+"""
 
 from typing import NamedTuple
-
-from asn1crypto import parser
 
 from crypto_agent.atsms.errors import BadCms
 
@@ -10,6 +12,8 @@ INTEGER, BIT_STRING, OCTET_STRING, NULL, OBJECT_IDENTIFIER = 0x02, 0x03, 0x04, 0
 SEQUENCE, SET = 0x30, 0x31
 #: No structure read here comes near this many elements side by side; a recipient list has some 210.
 MAX_CHILDREN = 2048
+#: Levels of indefinite length inside each other; the profile's structures have some ten levels in all.
+MAX_INDEFINITE_DEPTH = 16
 
 
 class Element(NamedTuple):
@@ -37,8 +41,8 @@ def context(number: int, *contents: bytes, constructed: bool = True) -> bytes:
 
 def read(data: bytes, tag: int | None = None) -> Element:
     """The one element that ``data`` consists of; BadCms where it doesn't, or has another tag."""
-    element, rest = _first(data)
-    if rest:
+    element, end = _element_at(data, 0)
+    if end != len(data):
         raise BadCms("bytes after the end of an element")
     if tag is not None and element.tag != tag:
         raise BadCms("an element of another type than expected")
@@ -52,9 +56,9 @@ def children(element: Element, tag: int | None = None) -> list[Element]:
     if not element.tag & 0x20:
         raise BadCms("a primitive element where a constructed one is expected")
     found = []
-    rest = element.contents
-    while rest:
-        child, rest = _first(rest)
+    position = 0
+    while position < len(element.contents):
+        child, position = _element_at(element.contents, position)
         found.append(child)
         if len(found) > MAX_CHILDREN:
             raise BadCms(f"more than {MAX_CHILDREN} elements side by side")
@@ -81,13 +85,51 @@ def octets(element: Element, tag: int = OCTET_STRING) -> bytes:
     return b"".join(chunk.contents for chunk in chunks)
 
 
-def _first(data: bytes) -> tuple[Element, bytes]:
-    # Tags above 30 are in no structure read here, and cost quadratic time to parse.
-    if data and data[0] & 0x1F == 0x1F:
+def _element_at(data: bytes, start: int) -> tuple[Element, int]:
+    """The element that starts at ``start``, and where it ends."""
+    tag, first, length = _head(data, start)
+    if length is None:
+        end = _end_of_indefinite(data, first)
+        return Element(tag, data[first : end - 2], data[start:end]), end
+    end = first + length
+    if end > len(data):
+        raise BadCms("an element that ends after its surroundings")
+    return Element(tag, data[first:end], data[start:end]), end
+
+
+def _head(data: bytes, start: int) -> tuple[int, int, int | None]:
+    """Identifier octet, where the contents start, and their length: None where it is indefinite."""
+    if start + 2 > len(data):
+        raise BadCms("ends in the middle of an element")
+    tag, length = data[start], data[start + 1]
+    if tag & 0x1F == 0x1F:
         raise BadCms("a tag number above 30")
-    try:
-        _, _, _, header, contents, trailer = parser.parse(data)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BadCms("not an ASN.1 element") from error
-    size = len(header) + len(contents) + len(trailer)
-    return Element(header[0], contents, data[:size]), data[size:]
+    first = start + 2
+    if length < 0x80:
+        return tag, first, length
+    if length == 0x80:
+        if not tag & 0x20:
+            raise BadCms("a primitive element of indefinite length")
+        return tag, first, None
+    width = length & 0x7F
+    if width > 4 or first + width > len(data):
+        raise BadCms("a length that no input here can have")
+    return tag, first + width, int.from_bytes(data[first : first + width], "big")
+
+
+def _end_of_indefinite(data: bytes, position: int) -> int:
+    """Where the contents that start at ``position`` end, with their end-of-contents octets."""
+    depth = 1
+    while depth:
+        if data.startswith(b"\x00\x00", position):
+            position += 2
+            depth -= 1
+            continue
+        _, position, length = _head(data, position)
+        if length is None:
+            depth += 1
+            if depth > MAX_INDEFINITE_DEPTH:
+                raise BadCms(f"more than {MAX_INDEFINITE_DEPTH} levels of indefinite length")
+        else:
+            position += length
+    return position

@@ -36,7 +36,8 @@ def seal(content_type: int, body: bytes, prekey_public: bytes) -> bytes:
     """An envelope that only the holder of the prekey's secret opens.
 
     ``prekey_public`` is the device's 32-byte X25519 ``signedPrekey``. The result is a bucket and 57
-    bytes (59 for the largest). Raises TooLarge for a body that no bucket holds, BadPrekey for a key that is none.
+    bytes (59 for the largest). Raises TooLarge for a body that no bucket holds, and BadPrekey for a
+    key that is none.
     """
     plaintext = pad(content_type, body)
     try:

@@ -38,10 +38,10 @@ def flip_last_bit(element: Element) -> bytes:
     return der.write(element.tag, contents)
 
 
-def indefinite(data: bytes) -> bytes:
-    """BER of a DER structure with every constructed length left open (X.690 §8.1.3.6)."""
+def indefinite(data: bytes, levels: int) -> bytes:
+    """BER of a DER structure, its outer ``levels`` with their length left open (X.690 §8.1.3.6)."""
     element = der.read(data)
-    if not element.tag & 0x20:
+    if not element.tag & 0x20 or levels == 0:
         return data
-    inside = b"".join(indefinite(child.encoded) for child in der.children(element))
+    inside = b"".join(indefinite(child.encoded, levels - 1) for child in der.children(element))
     return bytes((element.tag, 0x80)) + inside + b"\x00\x00"
