@@ -26,8 +26,8 @@ AVATAR_SECONDS = 24 * 3600
 def devices(request: HttpRequest) -> HttpResponse:
     """Lists the account's devices, each checked against its PDS.
 
-    Template context: ``devices`` newest first, ``needs_device`` whether none can receive, ``host``, ``notice``
-    and ``error`` sentences or "".
+    Template context: ``devices`` newest first, ``needs_device`` whether none can receive, ``host``,
+    ``notice`` and ``error`` sentences or "".
     """
     account = _account(request)
     found = list(account.devices.all())

@@ -139,12 +139,16 @@ def finish(parameters: Mapping[str, str], browser_states: Collection[str]) -> tu
         server = authorization_servers.server_at(request.issuer)
     except ServerError as error:
         raise SignInError(error.code, str(error)) from error
-    key = unsealed_key(request.sealed_dpop_key)
+    try:
+        key = unsealed_key(request.sealed_dpop_key)
+        verifier = token_encryption.unseal(request.sealed_verifier)
+    except token_encryption.TokenUnreadable as error:
+        raise SignInError("expired", "This sign-in cannot be continued any more. Start again.") from error
     fields = {
         "grant_type": "authorization_code",
         "code": parameters["code"],
         "redirect_uri": oauth_client.redirect_uri(),
-        "code_verifier": token_encryption.unseal(request.sealed_verifier),
+        "code_verifier": verifier,
     }
     tokens = _read_tokens(server, _ask(server, server.token_endpoint, key, fields))
     try:
@@ -201,7 +205,7 @@ def revoke(session: OAuthSession) -> bool:
 
 def unsealed_key(sealed: bytes | memoryview) -> ECKey:
     """A DPoP key from the database. Raises TokenUnreadable."""
-    return ECKey.import_key(token_encryption.unseal(sealed))
+    return ECKey.import_key(json.loads(token_encryption.unseal(sealed)))
 
 
 def _sealed_key(key: ECKey) -> bytes:

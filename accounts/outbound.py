@@ -226,7 +226,7 @@ class _GuardedTransport(httpx.HTTPTransport):
             ssl_context=_ssl_context(),
             max_connections=50,
             max_keepalive_connections=20,
-            keepalive_expiry=15.0,
+            keepalive_expiry=3.0,
             network_backend=_CheckedBackend(),
         )
         self._max_bytes = max_bytes

@@ -1,0 +1,50 @@
+"""Signing in to a test's Django client through the real PDS."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.test import Client
+
+from accounts.models import Account
+from demo.local_network import NetworkInfo
+from tests.services import sign_in as consent
+
+SignIn = Callable[..., Account]
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test learned of an identity is no answer in the next."""
+    if "redis_server" in request.fixturenames or "db" in request.fixturenames:
+        request.getfixturevalue("redis_server")
+        cache.clear()
+    yield
+
+
+def begin(client: Client, handle: str, **fields: str) -> str:
+    """Posts the sign-in form; the authorization URL that the page leads on to."""
+    response = client.post("/sign-in/", {"handle": handle, **fields})
+    assert response.status_code == 200, response.context["error"]
+    url: str = response.context["authorization_url"]
+    return url
+
+
+def come_back(client: Client, callback_url: str) -> HttpResponse:
+    """Follows the PDS's redirect back to the app."""
+    return client.get("/oauth/callback", consent.callback_parameters(callback_url))
+
+
+@pytest.fixture
+def sign_in(local_network: NetworkInfo) -> SignIn:
+    """`sign_in(client, "alice")` signs a client in and returns the account."""
+
+    def sign_in(client: Client, name: str) -> Account:
+        person = local_network.accounts[name].person
+        url = begin(client, person.handle)
+        response = come_back(client, consent.approve(url, person.handle, person.password))
+        assert response.status_code == 302, response.context["error"]
+        return Account.objects.get(did=local_network.accounts[name].did)
+
+    return sign_in
