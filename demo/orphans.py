@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+import time
 
 #: PR_SET_CHILD_SUBREAPER of prctl(2), in Linux's <linux/prctl.h>.
 _SET_CHILD_SUBREAPER = 36
@@ -14,12 +15,16 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def reap_orphans() -> None:
-    """Takes leave of the descendants that have ended, so that none stays in the list of processes."""
-    while True:
+def reap_orphans(patience: float = 1) -> None:
+    """Takes leave of the descendants that have ended or are about to, so that no list of processes shows them.
+
+    `patience` is in seconds.
+    """
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
         try:
             pid, _status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if pid == 0:
-            return
+            time.sleep(0.02)
