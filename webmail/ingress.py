@@ -19,6 +19,7 @@ from webmail.mailbox.envelope_mail import (
     mail_with_envelope,
     read_envelope,
 )
+from webmail.mailbox.names import mailbox_name
 
 log = logging.getLogger(__name__)
 
@@ -93,11 +94,19 @@ def accept_report(token: str, raw: bytes, *, now: datetime) -> None:
 
 def has_mailbox(did: str) -> bool:
     """Whether this DID receives here."""
-    return Account.objects.filter(did=did).exists()
+    return _find_account(did) is not None
+
+
+def _find_account(did: str) -> Account | None:
+    try:
+        mailbox_name(did)
+    except MailboxError:
+        return None
+    return Account.objects.filter(did=did).first()
 
 
 def _account(did: str) -> Account:
-    account = Account.objects.filter(did=did).first()
+    account = _find_account(did)
     if account is None:
         raise IngressRefusal("unknown-recipient", "there is no such mailbox here")
     return account

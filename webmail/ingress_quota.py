@@ -9,6 +9,8 @@ from typing import Protocol, cast
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +67,13 @@ class RedisQuota:
             raise QuotaExceeded(HOUR - moment % HOUR)
 
 
+def redis_client(url: str) -> "redis.Redis":
+    """A client that gives up at once: by default it would try for seconds before every answer."""
+    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+
+
 @cache
 def redis_quota() -> RedisQuota:
     """The quota that the settings ask for."""
-    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+    client = redis_client(settings.REDIS_URL)
     return RedisQuota(client, settings.INGRESS_ENVELOPES_PER_HOUR, settings.INGRESS_BYTES_PER_HOUR)

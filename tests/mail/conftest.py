@@ -1,13 +1,17 @@
 """The real servers of the mail tests, and the two kinds of mailbox."""
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from pytest_django.fixtures import Settings
 
+from accounts.models import Account
 from tests.services.dovecot import DovecotServer, dovecot_server
+from tests.services.programs import need
 
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -45,3 +49,22 @@ def new_did() -> Callable[[], str]:
 @pytest.fixture
 def did(new_did: Callable[[], str]) -> str:
     return new_did()
+
+
+@pytest.fixture
+def account(transactional_db: None, did: str) -> Account:
+    """Somebody who receives here, in a database that other processes see."""
+    return Account.objects.create(did=did, handle="alice.test", pds_url="http://localhost")
+
+
+@pytest.fixture
+def shared_database(transactional_db: None) -> None:
+    """A database that another process can open."""
+    if connection.vendor == "sqlite":
+        need("PostgreSQL")
+
+
+@pytest.fixture
+def envelope() -> bytes:
+    """A well-framed envelope with random content, that nobody can open."""
+    return b"\x85\x01\x01\x01\x58\x20" + os.urandom(32) + b"\x59\x04\x10" + os.urandom(1040)
