@@ -1,6 +1,7 @@
 """The audit log: one entry for each answered request, chained by hashes, with no word of any content."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +13,8 @@ from crypto_agent.models import AuditEntry, AuditHead
 
 FIRST_HASH = bytes(32)
 _DOMAIN = "waxwing-audit:v1"
+#: Entries read at a time while the chain is walked.
+_CHUNK = 1000
 
 
 @dataclass(frozen=True)
@@ -101,17 +104,44 @@ def first_broken_link() -> BrokenLink | None:
     """Walks the chain up to its head; None if every entry follows from the one before."""
     head = AuditHead.objects.get()
     sequence, previous = 0, FIRST_HASH
-    entries = AuditEntry.objects.filter(sequence__lte=head.sequence).order_by("sequence")
-    for entry in entries.iterator(chunk_size=1000):
-        if entry.sequence != sequence + 1:
-            break
-        if bytes(entry.previous_hash) != previous:
-            return BrokenLink(entry.sequence, "it does not name the hash of the entry before it")
-        if bytes(entry.entry_hash) != entry_hash(entry):
-            return BrokenLink(entry.sequence, "its fields do not give its hash")
-        sequence, previous = entry.sequence, bytes(entry.entry_hash)
+    try:
+        for entry in _entries(head.sequence):
+            if entry.sequence != sequence + 1:
+                break
+            fault = _fault(entry, previous)
+            if fault is not None:
+                return BrokenLink(entry.sequence, fault)
+            sequence, previous = entry.sequence, bytes(entry.entry_hash)
+    except (DatabaseError, ValueError):
+        return BrokenLink(sequence + 1, "the entry can't be read")
     if sequence != head.sequence:
         return BrokenLink(sequence + 1, "the entry is missing")
     if bytes(head.entry_hash) != previous:
         return BrokenLink(sequence, "the log's head names another hash")
+    return None
+
+
+def _entries(last: int) -> Iterator[AuditEntry]:
+    """The entries up to ``last`` in order; raises DatabaseError at the first that can't be read."""
+    for start in range(1, last + 1, _CHUNK):
+        end = min(start + _CHUNK - 1, last)
+        chunk = AuditEntry.objects.filter(sequence__range=(start, end)).order_by("sequence")
+        try:
+            entries = list(chunk)
+        except DatabaseError:
+            for sequence in range(start, end + 1):
+                yield from AuditEntry.objects.filter(sequence=sequence)
+        else:
+            yield from entries
+
+
+def _fault(entry: AuditEntry, previous: bytes) -> str | None:
+    try:
+        if bytes(entry.previous_hash) != previous:
+            return "it does not name the hash of the entry before it"
+        if bytes(entry.entry_hash) != entry_hash(entry):
+            return "its fields do not give its hash"
+    except (TypeError, ValueError, AttributeError):
+        # A column can hold another type than its own after somebody wrote to it.
+        return "its fields are not those of an entry"
     return None

@@ -1,0 +1,139 @@
+"""A ciphertext at rest opens for its purpose, account, conversation and message, and for nothing else."""
+
+from dataclasses import replace
+
+import pytest
+
+from crypto_agent.client import AgentClient, AgentError, AgentRefused, ArchiveItem, Device, SealedContent
+from tests.crypto_agent.people import ALICE, BOB, CAROL, WRITTEN_AT, receive, target, write
+from tests.crypto_agent.running_agent import Agent
+
+
+def _item(content: SealedContent) -> ArchiveItem:
+    return ArchiveItem(content.conversation_id, content.message_id, content.sealed, WRITTEN_AT, None, "in")
+
+
+def test_content_moved_to_another_place_is_not_read(
+    web: AgentClient, worker: AgentClient, devices: dict[str, Device]
+) -> None:
+    mine = web.compose(ALICE, [BOB], "To bob", created_at=WRITTEN_AT).content
+    other = web.compose(ALICE, [CAROL], "To carol", created_at=WRITTEN_AT).content
+    theirs = web.compose(BOB, [ALICE], "To alice", created_at=WRITTEN_AT).content
+    moved = [
+        replace(mine, message_id=other.message_id),
+        replace(mine, conversation_id=other.conversation_id),
+        replace(other, sealed=mine.sealed),
+        theirs,
+        replace(mine, sealed=mine.sealed[:1] + b"\x02" + mine.sealed[2:]),
+        replace(mine, sealed=mine.sealed[:5] + b"\x02" + mine.sealed[6:]),
+        replace(mine, sealed=mine.sealed[:-1] + bytes((mine.sealed[-1] ^ 1,))),
+        replace(mine, sealed=b"\x01"),
+    ]
+    read = web.read(ALICE, [mine, *moved])
+    assert [message.error for message in read] == [None] + ["cannot-unseal"] * len(moved)
+    assert web.read(BOB, [mine])[0].error == "cannot-unseal"
+    for content in moved:
+        with pytest.raises(AgentRefused) as refused:
+            worker.seal(ALICE, content, [target(devices[BOB])])
+        assert refused.value.code == "CannotUnseal"
+        with pytest.raises(AgentRefused) as refused:
+            worker.archive(ALICE, [_item(content)])
+        assert refused.value.code == "CannotUnseal"
+
+
+def test_nothing_received_is_ever_signed(
+    web: AgentClient, worker: AgentClient, devices: dict[str, Device]
+) -> None:
+    _, sealed = write(web, worker, ALICE, [devices[BOB]])
+    received = receive(worker, BOB, sealed.copies[0].envelope)
+    with pytest.raises(AgentRefused) as refused:
+        worker.seal(BOB, received.content, [target(devices[ALICE])])
+    assert refused.value.code == "CannotUnseal"
+
+
+def test_no_method_takes_what_another_made(
+    agent: Agent, web: AgentClient, worker: AgentClient, devices: dict[str, Device]
+) -> None:
+    """Every ciphertext that the agent gives out or keeps, put into every method that opens something."""
+    composed, sealed = write(web, worker, BOB, [devices[ALICE]])
+    received = receive(worker, ALICE, sealed.copies[0].envelope)
+    (archived,) = worker.archive(ALICE, [_item(received.content)])
+    kept = [
+        bytes(row[0])
+        for table, column in (
+            ("datakey", "wrapped"),
+            ("devicekey", "wrapped"),
+            ("prekeysecret", "wrapped_secret"),
+            ("prekeysecret", "wrapped_signing_key"),
+            ("archivekey", "wrapped"),
+        )
+        for row in agent.execute(
+            f"SELECT {column} FROM crypto_agent_{table} WHERE {column} IS NOT NULL"  # noqa: S608
+        )
+    ]
+    assert len(kept) >= 15
+    as_content = [b"\x01" + kind + bytes((0, 0, 0, 1)) + row for row in kept for kind in (b"\x01", b"\x02")]
+
+    openable = [*kept, *as_content, archived, received.sealed, composed.sealed]
+    assert all(item.error for item in worker.open(ALICE, openable))
+
+    readable = [*kept, *as_content, archived, sealed.copies[0].envelope]
+    contents = [SealedContent(received.conversation_id, received.message_id, blob) for blob in readable]
+    assert {message.error for message in web.read(ALICE, contents)} == {"cannot-unseal"}
+    for content in contents[:: len(contents) // 8]:
+        for call in (
+            lambda content=content: worker.archive(ALICE, [_item(content)]),
+            lambda content=content: worker.seal(ALICE, content, []),
+        ):
+            with pytest.raises(AgentError) as refused:
+                call()
+            assert refused.value.code == "CannotUnseal"
+
+    archives = [*kept, *as_content, received.sealed, sealed.copies[0].envelope]
+    assert {item.error for item in worker.read_archive(ALICE, archives)} == {"cannot-open"}
+
+
+def test_an_archive_opens_for_its_account_alone(
+    web: AgentClient, worker: AgentClient, devices: dict[str, Device]
+) -> None:
+    _, sealed = write(web, worker, ALICE, [devices[BOB]])
+    received = receive(worker, BOB, sealed.copies[0].envelope)
+    archived = worker.archive(BOB, [_item(received.content)])
+    assert worker.read_archive(BOB, archived)[0].error is None
+    assert [item.error for item in worker.read_archive(ALICE, archived)] == ["cannot-open"]
+
+
+@pytest.mark.parametrize("column", ["wrapped", "key_version", "did"])
+def test_keys_moved_between_accounts_do_not_work(own_agent: Agent, column: str) -> None:
+    web, worker = own_agent.client("web"), own_agent.client("worker")
+    alice = web.create_device(ALICE, "alice.test", "mail.test")
+    bob = web.create_device(BOB, "bob.test", "mail.test")
+    composed = web.compose(ALICE, [BOB], "Hello", created_at=WRITTEN_AT)
+    bob_row = f"(SELECT wrapped FROM crypto_agent_devicekey WHERE fingerprint = '{bob.fingerprint}')"  # noqa: S608
+    own_agent.execute(
+        {
+            "wrapped": f"UPDATE crypto_agent_devicekey SET wrapped = {bob_row} "  # noqa: S608
+            f"WHERE fingerprint = '{alice.fingerprint}'",
+            "key_version": "UPDATE crypto_agent_devicekey SET key_version = 2",
+            "did": "UPDATE crypto_agent_datakey SET wrapped = (SELECT wrapped FROM crypto_agent_datakey "
+            "WHERE account_id = 2) WHERE account_id = 1",
+        }[column]
+    )
+    own_agent.kill()
+    own_agent.start()
+    with pytest.raises(AgentError) as failed:
+        worker.seal(ALICE, composed.content, [target(bob)])
+    assert failed.value.code == ("OperatorKeyMismatch" if column == "did" else "CannotUnseal")
+
+
+def test_another_operator_key_opens_nothing(own_agent: Agent) -> None:
+    web = own_agent.client("web")
+    web.create_device(ALICE, "alice.test", "mail.test")
+    composed = web.compose(ALICE, [BOB], "Hello", created_at=WRITTEN_AT)
+    own_agent.operator_key.unlink()
+    own_agent.command("make_operator_key").check_returncode()
+    own_agent.kill()
+    own_agent.start()
+    with pytest.raises(AgentError) as failed:
+        web.read(ALICE, [composed.content])
+    assert failed.value.code == "OperatorKeyMismatch"
