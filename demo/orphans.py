@@ -16,7 +16,7 @@ def adopt_orphans() -> None:
 
 
 def reap_orphans(patience: float = 1) -> None:
-    """Takes leave of the descendants that have ended or are about to, so that no list of processes shows them.
+    """Takes leave of the descendants that have ended or are about to, so that `ps` shows none of them.
 
     `patience` is in seconds.
     """
