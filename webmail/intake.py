@@ -14,6 +14,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import peers
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import OpenedEnvelope
@@ -132,7 +133,7 @@ def _settle(
 ) -> None:
     arrival.attempts += 1
     if opened.message is None:
-        _keep_aside(mailbox, arrival, opened.error or "cannot-open", envelope)
+        _keep_aside(mailbox, arrival, _why_not_opened(account, opened.error), envelope)
         return
     message = opened.message
     verdict = verdicts[(message.sender_did, message.sender_fingerprint)]
@@ -167,6 +168,19 @@ def _settle(
     events.conversation_changed(account.pk, message.conversation_id, message.message_id)
     if kept_aside_before:
         events.publish(account.pk, "kept-aside")
+
+
+def _why_not_opened(account: Account, error: str | None) -> str:
+    """A sender hands the copies for all devices of a person to the same door, and none says whose it is
+    (protocol §3): with other devices published, what the agent cannot open is most likely theirs."""
+    if error not in (None, "cannot-open"):
+        return error or ""
+    own = set(account.devices.values_list("fingerprint", flat=True))
+    try:
+        others = [device for device in peers.devices_of(account.did) if device.fingerprint not in own]
+    except peers.PeerError:
+        others = []
+    return "for-another-device" if others else "cannot-open"
 
 
 def _finish_opened(account: Account, mailbox: Mailbox, now: datetime) -> None:

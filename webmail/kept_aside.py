@@ -14,6 +14,8 @@ from webmail.models import Arrival
 
 #: Reasons that trying again cannot change.
 FINAL = frozenset({"ordinary-mail", "gone"})
+#: Reasons that are nothing to look into.
+NORMAL = ("ordinary-mail", "for-another-device")
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ def kept_aside(account: Account, *, limit: int = 200) -> list[KeptAside]:
 
 
 def count(account: Account) -> int:
-    """How many mails are kept aside, ordinary mail not counted."""
-    return _rows(account).exclude(reason="ordinary-mail").count()
+    """How many mails are kept aside that somebody should look into."""
+    return _rows(account).exclude(reason__in=NORMAL).count()
 
 
 def retry(account: Account, arrival_id: int) -> KeptAside:

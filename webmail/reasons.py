@@ -15,8 +15,11 @@ _DELIVERY: dict[str, str | Promise] = {
 
 _KEPT_ASIDE: dict[str, str | Promise] = {
     "cannot-open": gettext_lazy(
-        "None of your keys opens it. It may be meant for another of your devices, or for a key that was "
-        "destroyed a week after it was replaced."
+        "None of your keys opens it. It may have been sealed to a key that was destroyed a week after it was "
+        "replaced."
+    ),
+    "for-another-device": gettext_lazy(
+        "Most likely it is the copy for another of your devices: yours are all reached at the same address."
     ),
     "ordinary-mail": gettext_lazy("This is ordinary mail, not sealed. It stays in your mailbox."),
     "gone": gettext_lazy("It is no longer in the mailbox: another program has moved or removed it."),

@@ -1,0 +1,182 @@
+"""What devices run by other programs send and get: edits, reactions, files, forgeries, revoked keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts import peers
+from accounts.models import Account
+from crypto_agent.atsms.content import InlinePart, text_part
+from crypto_agent.atsms.errors import AtsmsError
+from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.other_client import OtherClient
+from webmail import conversations, kept_aside, threads
+from webmail.models import Conversation, DeliveryCopy, Message
+from webmail.threads import Entry
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def phone(bob: Account) -> Iterator[OtherClient]:
+    """Bob's phone, beside the device that his agent holds."""
+    phone = OtherClient.of(bob)
+    phone.publish()
+    yield phone
+    phone.withdraw()
+
+
+def entries(account: Account) -> list[Entry]:
+    conversation = Conversation.objects.get(account=account)
+    return threads.thread(account, conversation).entries
+
+
+def text_of(entry: Entry) -> str:
+    return "".join(segment.text for segment in entry.segments)
+
+
+def test_every_device_of_a_person_gets_a_copy_that_it_alone_opens(
+    alice: Account, phone: OtherClient, write: Write
+) -> None:
+    message = write(alice, [phone.account], "to both of your devices")
+    envelopes = seal(message)[phone.account.did]
+    assert len(envelopes) == 2
+    opened = []
+    for envelope in envelopes:
+        try:
+            opened.append(phone.open(envelope))
+        except AtsmsError as error:
+            assert error.code == "cannot-open"  # noqa: PT017
+    assert [each.content.text for each in opened] == ["to both of your devices"]
+    assert opened[0].message_id.hex() == message.message_id
+    assert opened[0].sender_did == alice.did
+
+
+def test_the_copy_for_another_device_is_no_alarm(alice: Account, phone: OtherClient, write: Write) -> None:
+    bob = phone.account
+    hand_over(bob, seal(write(alice, [bob], "to both"))[bob.did])
+    assert [text_of(entry) for entry in entries(bob)] == ["to both"]
+    assert [each.code for each in kept_aside.kept_aside(bob)] == ["for-another-device"]
+    assert kept_aside.count(bob) == 0
+
+
+def test_a_device_without_prekey_gets_a_copy_that_shows_the_sender(
+    alice: Account, bob: Account, write: Write
+) -> None:
+    tablet = OtherClient.of(bob)
+    tablet.publish(prekey=False)
+    try:
+        seal(write(alice, [bob], "no prekey"))
+        copy = DeliveryCopy.objects.get(fingerprint=tablet.fingerprint)
+        assert copy.form == DeliveryCopy.Form.CMS
+        assert tablet.open(bytes(copy.envelope or b"")).content.text == "no prekey"
+    finally:
+        tablet.withdraw()
+
+
+def test_an_edit_takes_the_place_of_what_it_replaces(alice: Account, phone: OtherClient) -> None:
+    hand_over(alice, phone.write([alice], [text_part("frist")]))
+    original = Message.objects.get(account=alice)
+    first = bytes.fromhex(original.message_id)
+    now = timezone.now()
+    hand_over(alice, phone.write([alice], [text_part("second")], replaces=first, created_at=now))
+    later = now + timedelta(seconds=2)
+    hand_over(alice, phone.write([alice], [text_part("first")], replaces=first, created_at=later))
+    # An old edit that comes late changes nothing.
+    earlier = now - timedelta(seconds=2)
+    hand_over(alice, phone.write([alice], [text_part("late")], replaces=first, created_at=earlier))
+
+    assert [(text_of(entry), entry.edited) for entry in entries(alice)] == [("first", True)]
+    assert Conversation.objects.get(account=alice).unread_count == 1
+
+
+def test_only_its_sender_may_edit_a_message(alice: Account, phone: OtherClient, write: Write) -> None:
+    message = write(alice, [phone.account], "mine")
+    seal(message)
+    forged = phone.write([alice], [text_part("yours")], replaces=bytes.fromhex(message.message_id))
+    hand_over(alice, forged)
+    assert [text_of(entry) for entry in entries(alice)] == ["mine"]
+
+
+def test_a_message_taken_back_says_so(alice: Account, phone: OtherClient) -> None:
+    hand_over(alice, phone.write([alice], [text_part("oh")]))
+    message = Message.objects.get(account=alice)
+    hand_over(alice, phone.write([alice], None, replaces=bytes.fromhex(message.message_id)))
+    (entry,) = entries(alice)
+    assert entry.tombstone
+    assert entry.segments == []
+
+
+def test_reactions_receipts_and_signals_make_no_bubble(alice: Account, phone: OtherClient) -> None:
+    hand_over(alice, phone.write([alice], [text_part("hello")]))
+    message = bytes.fromhex(Message.objects.get(account=alice).message_id)
+    reaction = [InlinePart(2, {"emoji": "\U0001f525"})]
+    hand_over(alice, phone.write([alice], reaction, in_reply_to=message))
+    hand_over(alice, phone.write([alice], [InlinePart(7, {"state": "start"})], ephemeral=True))
+    assert len(entries(alice)) == 1
+    assert Conversation.objects.get(account=alice).unread_count == 1
+    assert Message.objects.filter(account=alice).count() == 2
+    assert kept_aside.kept_aside(alice) == []
+
+
+def test_what_is_not_understood_shows_its_fallback_or_nothing(alice: Account, phone: OtherClient) -> None:
+    poll = [InlinePart(2304, {"q": "lunch"})]
+    hand_over(alice, phone.write([alice], poll, fallback="poll: lunch?"))
+    hand_over(alice, phone.write([alice], poll))
+    (entry,) = entries(alice)
+    assert text_of(entry) == "poll: lunch?"
+    assert entry.degraded
+    assert Conversation.objects.get(account=alice).unread_count == 1
+
+
+def test_a_file_is_named(alice: Account, phone: OtherClient) -> None:
+    part = InlinePart(3, {"data": b"1234", "contentType": "image/png", "filename": "<b>.png"})
+    hand_over(alice, phone.write([alice], [part, text_part("look")]))
+    (entry,) = entries(alice)
+    assert [(file.name, file.size) for file in entry.files] == [("<b>.png", 4)]
+    assert text_of(entry) == "look"
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("unpublished", "signer-not-published"), ("revoked", "signer-revoked")]
+)
+def test_a_key_that_its_owner_does_not_vouch_for_is_never_shown(
+    alice: Account, bob: Account, state: str, code: str
+) -> None:
+    stranger = OtherClient.of(bob)
+    if state == "revoked":
+        stranger.publish(prekey=False, revoked_at=timezone.now() - timedelta(minutes=1))
+    try:
+        peers.devices_of(alice.did)
+        hand_over(alice, stranger.write([alice], [text_part("believe me")]))
+    finally:
+        if state == "revoked":
+            stranger.withdraw()
+    assert conversations.list_conversations(alice).rows == []
+    (aside,) = kept_aside.kept_aside(alice)
+    assert aside.code == code
+    assert aside.reason
+    # Once it is published, trying again lets it through.
+    stranger.publish()
+    try:
+        kept_aside.retry(alice, aside.id)
+        hand_over(alice, [])
+        assert [text_of(entry) for entry in entries(alice)] == ["believe me"]
+        assert kept_aside.kept_aside(alice) == []
+    finally:
+        stranger.withdraw()
+
+
+def test_a_copy_of_ones_own_message_from_another_device_counts_as_ones_own(
+    alice: Account, phone: OtherClient
+) -> None:
+    bob = phone.account
+    hand_over(bob, phone.write([alice, bob], [text_part("from my phone")])[-2:])
+    message = Message.objects.get(account=bob)
+    assert message.direction == Message.Direction.OUT
+    assert not message.unread
+    assert [text_of(entry) for entry in entries(bob)] == ["from my phone"]
