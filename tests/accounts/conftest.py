@@ -9,18 +9,19 @@ from django.test import Client
 
 from accounts.models import Account
 from demo.local_network import NetworkInfo
+from tests.accounts.repository import empty_repository
 from tests.services import sign_in as consent
+from tests.services.agent import AgentProcess
 
 SignIn = Callable[..., Account]
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache(request: pytest.FixtureRequest) -> Iterator[None]:
+def _empty_cache(request: pytest.FixtureRequest) -> None:
     """What one test learned of an identity is no answer in the next."""
     if "redis_server" in request.fixturenames or "db" in request.fixturenames:
         request.getfixturevalue("redis_server")
         cache.clear()
-    yield
 
 
 def begin(client: Client, handle: str, **fields: str) -> str:
@@ -48,3 +49,28 @@ def sign_in(local_network: NetworkInfo) -> SignIn:
         return Account.objects.get(did=local_network.accounts[name].did)
 
     return sign_in
+
+
+@pytest.fixture
+def enrolled(sign_in: SignIn, agent_process: AgentProcess) -> SignIn:
+    """`enrolled(client, "alice")` signs a client in and publishes, as the welcome page does; the account."""
+
+    def enrolled(client: Client, name: str) -> Account:
+        account = sign_in(client, name)
+        response = client.post("/welcome/")
+        assert response.status_code == 302, response.context["error"]
+        account.refresh_from_db()
+        return account
+
+    return enrolled
+
+
+@pytest.fixture(autouse=True)
+def _empty_repositories(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test published is not there in the next: its records are deleted with a password session."""
+    yield
+    if "local_network" not in request.fixturenames:
+        return
+    network: NetworkInfo = request.getfixturevalue("local_network")
+    for account in network.accounts.values():
+        empty_repository(network, account)
