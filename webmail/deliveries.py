@@ -6,28 +6,18 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from accounts.routes import Route
 from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
 from accounts import peers, routes
+from accounts.routes import Route
 from webmail import carriers, events
 from webmail.carriers import Accepted, Deferred, Outcome, Refused
 from webmail.models import Delivery, DeliveryCopy
 
 log = logging.getLogger(__name__)
 
-#: The gaps between tries; the last one repeats.
-GAPS = [
-    timedelta(seconds=15),
-    timedelta(minutes=1),
-    timedelta(minutes=5),
-    timedelta(minutes=15),
-    timedelta(hours=1),
-    timedelta(hours=3),
-    timedelta(hours=6),
-]
 #: After this the sender is told that it did not arrive.
 GIVE_UP_AFTER = timedelta(days=5)
 
@@ -37,7 +27,8 @@ STALE_CODES = frozenset({"address-unknown", "gone"})
 
 def gap_after(attempts: int) -> timedelta:
     """How long to wait after the given number of tries (1 or more)."""
-    return GAPS[min(max(attempts, 1), len(GAPS)) - 1]
+    gaps = settings.DELIVERY_GAPS_SECONDS
+    return timedelta(seconds=gaps[min(max(attempts, 1), len(gaps)) - 1])
 
 
 def deliver(delivery_pk: int, *, now: datetime | None = None) -> None:

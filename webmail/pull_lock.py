@@ -10,8 +10,6 @@ from functools import cache
 import redis
 from django.conf import settings
 
-#: Seconds after which the lock of a worker that died is free again.
-LIFETIME = 10
 #: Deletes or extends the lock only if it is still ours.
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 _EXTEND = (
@@ -32,8 +30,8 @@ def holding(account_pk: int) -> Iterator[Iterator[int]]:
     owner = secrets.token_hex(8)
     try:
         client = _redis()
-        client.set(again, 1, ex=LIFETIME * 6)
-        if not client.set(name, owner, nx=True, ex=LIFETIME):
+        client.set(again, 1, ex=settings.PULL_LOCK_SECONDS * 6)
+        if not client.set(name, owner, nx=True, ex=settings.PULL_LOCK_SECONDS):
             yield iter(())
             return
     except redis.RedisError:
@@ -58,5 +56,5 @@ def _rounds(client: redis.Redis, name: str, again: str, owner: str) -> Iterator[
     number = 0
     while client.delete(again):
         number += 1
-        client.eval(_EXTEND, 1, name, owner, LIFETIME)
+        client.eval(_EXTEND, 1, name, owner, settings.PULL_LOCK_SECONDS)
         yield number

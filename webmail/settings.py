@@ -63,9 +63,20 @@ INGRESS_BYTES_PER_HOUR = env.int("WAXWING_INGRESS_BYTES_PER_HOUR", default=20_00
 
 #: Seconds for which a worker has a delivery to itself; after a crash it is tried again then.
 DELIVERY_LEASE_SECONDS = env.int("WAXWING_DELIVERY_LEASE_SECONDS", default=60)
+#: The gaps in seconds between tries of a delivery, and of a check of who signed; the last one repeats.
+DELIVERY_GAPS_SECONDS = env.list(
+    "WAXWING_DELIVERY_GAPS_SECONDS", cast=int, default=[15, 60, 300, 900, 3600, 10_800, 21_600]
+)
+SIGNER_CHECK_GAPS_SECONDS = env.list(
+    "WAXWING_SIGNER_CHECK_GAPS_SECONDS", cast=int, default=[60, 300, 1800, 10_800]
+)
 #: Seconds between the scheduler's rounds: unfinished work, and the safety net under the pull.
 RECONCILE_SECONDS = env.float("WAXWING_RECONCILE_SECONDS", default=10)
 PULL_SECONDS = env.float("WAXWING_PULL_SECONDS", default=60)
+#: Work younger than this is still in the hands of the task that it was given to.
+UNFINISHED_SECONDS = env.float("WAXWING_UNFINISHED_SECONDS", default=10)
+#: Seconds after which the lock of a worker that died while pulling is free again.
+PULL_LOCK_SECONDS = env.int("WAXWING_PULL_LOCK_SECONDS", default=10)
 
 REDIS_URL = env("WAXWING_REDIS_URL", default="redis://127.0.0.1:6379/0")
 

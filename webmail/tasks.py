@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
+from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -22,9 +23,6 @@ from webmail.mailbox import MailboxError
 from webmail.models import Arrival, Delivery, Message
 
 log = logging.getLogger(__name__)
-
-#: Work younger than this is still in the hands of the task that it was given to.
-UNFINISHED_AFTER = timedelta(seconds=10)
 
 
 def enqueue(task: Task[Any, Any], key: int) -> None:
@@ -85,14 +83,15 @@ def recheck(message_pk: int) -> None:
 def reconcile() -> None:
     """Give unfinished work to the workers again."""
     now = timezone.now()
-    for message_pk in sealing.due(now, older_than=UNFINISHED_AFTER):
+    in_hand = timedelta(seconds=settings.UNFINISHED_SECONDS)
+    for message_pk in sealing.due(now, older_than=in_hand):
         enqueue(seal, message_pk)
     for delivery_pk in deliveries.due(now):
         enqueue(deliver, delivery_pk)
     for message_pk in trust.due(now):
         enqueue(recheck, message_pk)
     unfinished = Arrival.objects.filter(
-        state__in=[Arrival.State.WAITING, Arrival.State.OPENED], updated_at__lt=now - UNFINISHED_AFTER
+        state__in=[Arrival.State.WAITING, Arrival.State.OPENED], updated_at__lt=now - in_hand
     )
     for account_pk in set(unfinished.values_list("account_id", flat=True)):
         enqueue(pull, account_pk)

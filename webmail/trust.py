@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from accounts import peers
@@ -19,7 +20,6 @@ log = logging.getLogger(__name__)
 
 #: Verdicts that say nothing about the signer, only that the check could not be made now.
 NOT_NOW = frozenset({"signer-unreachable"})
-GAPS = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def check(did: str, fingerprint: str, certificate_pem: str, now: datetime) -> Ve
 
 def next_check(attempts: int, now: datetime) -> datetime:
     """When to try again after so many checks that could not be made."""
-    return now + GAPS[min(attempts, len(GAPS) - 1)]
+    gaps = settings.SIGNER_CHECK_GAPS_SECONDS
+    return now + timedelta(seconds=gaps[min(attempts, len(gaps) - 1)])
 
 
 def check_again(message: Message) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import Account, Peer
@@ -95,7 +96,7 @@ def test_deferred_waits_in_growing_gaps_and_arrives_once(delivery: Delivery, inb
         gaps.append(delivery.next_attempt_at - now)
         carry(delivery, now)  # not due: nothing happens
         now = delivery.next_attempt_at
-    assert gaps == deliveries.GAPS[:3]
+    assert gaps == [timedelta(seconds=gap) for gap in settings.DELIVERY_GAPS_SECONDS[:3]]
     assert carry(delivery, now).state == Delivery.State.ACCEPTED
     assert len(inbox.got) == 1
 
