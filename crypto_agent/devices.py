@@ -1,5 +1,6 @@
 """The devices of an account: making one, naming it, renewing its prekey, revoking it."""
 
+import re
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,6 +31,9 @@ CERTIFICATE_LIFETIME = timedelta(days=3650)
 CERTIFICATE_EARLY_START = timedelta(minutes=10)
 SERIAL_BYTES = 16
 
+#: A domain name, or the address that stands for one where everything runs on one machine.
+_DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+
 PREKEY_LIFETIME = timedelta(days=7)
 #: Renewed a day before it expires, so that there is always a valid one to seal to.
 PREKEY_ROTATION_AGE = timedelta(days=6)
@@ -42,6 +46,8 @@ def create_device(did: str, handle: str, mail_domain: str, now: datetime, random
 
     Runs in the caller's transaction. Raises InvalidRequest for names that no certificate can hold.
     """
+    if _DOMAIN.fullmatch(mail_domain) is None:
+        raise InvalidRequest("mailDomain: not a domain")
     account, keys = new_account(did, now, random)
     device = _devices().filter(account=account, state=DeviceKey.State.ACTIVE).first()
     if device is None:

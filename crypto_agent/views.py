@@ -72,7 +72,7 @@ def xrpc(request: HttpRequest, nsid: str) -> HttpResponse:
         return _error(AgentProblem.name, "the agent failed", AgentProblem.status)
 
 
-def not_found(_request: HttpRequest, _exception: Exception | None = None) -> HttpResponse:
+def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
     return _error("NotFound", "there is nothing here", 404)
 
 

@@ -1,30 +1,13 @@
 """An agent without its operator's key answers that it is sealed, and opens when the key is there."""
 
-from collections.abc import Callable
-from typing import Any
-
 import httpx
 import pytest
 
-from crypto_agent.client import AgentClient, AgentSealed, AgentUnavailable, ArchiveItem, SealedContent
+from crypto_agent.client import AgentClient, AgentSealed, AgentUnavailable
 from demo.ports import free_port
-from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT
+from tests.crypto_agent.calls import CALLS
+from tests.crypto_agent.people import ALICE
 from tests.crypto_agent.running_agent import Agent, running_agent
-
-CONTENT = SealedContent("01" * 33, "01" * 32, b"sealed")
-ITEM = ArchiveItem("01" * 33, "01" * 32, b"sealed", WRITTEN_AT, None, "in")
-CALLS: dict[str, tuple[str, Callable[[AgentClient], Any]]] = {
-    "createDevice": ("web", lambda client: client.create_device(ALICE, "alice.test", "mail.test")),
-    "listDevices": ("web", lambda client: client.list_devices(ALICE)),
-    "revokeDevice": ("web", lambda client: client.revoke_device(ALICE, "00" * 32)),
-    "rotatePrekey": ("web", lambda client: client.rotate_prekey(ALICE, "00" * 32)),
-    "compose": ("web", lambda client: client.compose(ALICE, [BOB], "Hello", created_at=WRITTEN_AT)),
-    "seal": ("worker", lambda client: client.seal(ALICE, CONTENT, [])),
-    "open": ("worker", lambda client: client.open(ALICE, [b"envelope"])),
-    "read": ("web", lambda client: client.read(ALICE, [CONTENT])),
-    "archive": ("worker", lambda client: client.archive(ALICE, [ITEM])),
-    "readArchive": ("worker", lambda client: client.read_archive(ALICE, [b"archived"])),
-}
 
 
 def test_a_sealed_agent_answers_its_state_alone_and_can_be_opened_while_it_runs(

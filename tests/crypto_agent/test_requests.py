@@ -1,0 +1,229 @@
+"""Malformed calls: every one gets InvalidRequest with the place of the fault, none a traceback."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from crypto_agent.client import NAMESPACE, AgentClient
+from crypto_agent.tokens import PERMITTED
+from tests.crypto_agent.people import ALICE, BOB
+from tests.crypto_agent.running_agent import LEXICONS, Agent
+
+Json = dict[str, Any]
+
+HEX32, HEX33 = "ab" * 32, "01" * 33
+BYTES = {"$bytes": "AQID"}
+CONTENT = {"conversationId": HEX33, "messageId": HEX32, "sealed": BYTES}
+TARGET = {"did": BOB, "fingerprint": HEX32, "certificatePem": "-----BEGIN"}
+TIME = "2026-11-20T12:00:00Z"
+ITEM = {**CONTENT, "receivedAt": TIME, "direction": "in", "deliveredTo": []}
+
+WELL_FORMED: dict[str, Json] = {
+    "listDevices": {"did": ALICE},
+    "createDevice": {"did": ALICE, "handle": "alice.test", "mailDomain": "mail.test"},
+    "revokeDevice": {"did": ALICE, "fingerprint": HEX32},
+    "rotatePrekey": {"did": ALICE, "fingerprint": HEX32},
+    "compose": {"did": ALICE, "recipients": [BOB], "text": "Hello", "createdAt": TIME},
+    "seal": {"did": ALICE, "message": CONTENT, "targets": [TARGET]},
+    "open": {"did": ALICE, "envelopes": [BYTES]},
+    "read": {"did": ALICE, "items": [CONTENT]},
+    "archive": {"did": ALICE, "items": [ITEM]},
+    "readArchive": {"did": ALICE, "items": [BYTES]},
+}
+
+#: Method, what is changed in its well-formed call (None takes a field away), and where the fault is.
+MALFORMED: list[tuple[str, Json, str]] = [
+    *((method, {"did": None}, "did: missing") for method in WELL_FORMED),
+    *((method, {"did": "alice.test"}, "did: not a did") for method in WELL_FORMED),
+    *((method, {"did": "did:plc:" + "x" * 2100}, "did: not a did") for method in WELL_FORMED),
+    *((method, {"extra": "x"}, "extra: unknown field") for method in WELL_FORMED),
+    *((method, {"did": 7}, "did: not a string") for method in WELL_FORMED if method != "listDevices"),
+    ("createDevice", {"handle": "not a handle"}, "handle: not a handle"),
+    ("createDevice", {"handle": "alice"}, "handle: not a handle"),
+    ("createDevice", {"handle": "a" * 250 + ".test"}, "handle: not a handle"),
+    ("createDevice", {"mailDomain": ""}, "mailDomain: fewer than 1 bytes"),
+    ("createDevice", {"mailDomain": "x" * 254}, "mailDomain: more than 253 bytes"),
+    ("createDevice", {"mailDomain": "mail.test\r\n"}, "mailDomain: not a domain"),
+    ("revokeDevice", {"fingerprint": "ab"}, "fingerprint: fewer than 64 bytes"),
+    ("rotatePrekey", {"fingerprint": HEX33}, "fingerprint: more than 64 bytes"),
+    ("rotatePrekey", {"force": "yes"}, "force: not true or false"),
+    ("rotatePrekey", {"force": 1}, "force: not true or false"),
+    ("compose", {"text": ""}, "text: fewer than 1 bytes"),
+    ("compose", {"text": " \r\n\t "}, "text: blank"),
+    ("compose", {"text": "é" * 30_001}, "text: more than 60000 bytes"),
+    ("compose", {"text": "\ud800"}, "text: not Unicode text"),
+    ("compose", {"text": {"$bytes": "AQ"}}, "text: not a string"),
+    ("compose", {"recipients": []}, "recipients: fewer than 1 items"),
+    ("compose", {"recipients": [BOB] * 101}, "recipients: more than 100 items"),
+    ("compose", {"recipients": BOB}, "recipients: not an array"),
+    ("compose", {"recipients": [BOB, "bob.test"]}, "recipients[1]: not a did"),
+    ("compose", {"recipients": [BOB, None]}, "recipients[1]: not a string"),
+    ("compose", {"createdAt": "2026-11-20T12:00:00"}, "createdAt: not a datetime"),
+    ("compose", {"createdAt": "2026-02-30T12:00:00Z"}, "createdAt: not a datetime"),
+    ("compose", {"createdAt": "1969-12-31T23:59:59Z"}, "createdAt: before 1970"),
+    ("compose", {"createdAt": 1_800_000_000}, "createdAt: not a string"),
+    ("compose", {"inReplyTo": "xy" * 32}, "inReplyTo: not lowercase hex"),
+    ("compose", {"inReplyTo": "AB" * 32}, "inReplyTo: not lowercase hex"),
+    ("compose", {"inReplyTo": "ab"}, "inReplyTo: fewer than 64 bytes"),
+    ("seal", {"message": "text"}, "message: not an object"),
+    ("seal", {"message": {**CONTENT, "sealed": "AQID"}}, "message.sealed: not"),
+    ("seal", {"message": {**CONTENT, "sealed": {"$bytes": "*"}}}, "message.sealed: not base64"),
+    ("seal", {"message": {**CONTENT, "sealed": {"$bytes": ""}}}, "message.sealed: fewer than 1 bytes"),
+    ("seal", {"message": {"sealed": BYTES}}, "message.conversationId: missing"),
+    ("seal", {"targets": [TARGET] * 101}, "targets: more than 100 items"),
+    ("seal", {"targets": [TARGET, {**TARGET, "prekeyy": {}}]}, "targets[1].prekeyy: unknown field"),
+    ("seal", {"targets": [{**TARGET, "certificatePem": "x" * 16_385}]}, "targets[0].certificatePem: more"),
+    ("seal", {"targets": [{**TARGET, "prekey": {}}]}, "targets[0].prekey.signedPrekey: missing"),
+    ("open", {"envelopes": []}, "envelopes: fewer than 1 items"),
+    ("open", {"envelopes": [BYTES] * 101}, "envelopes: more than 100 items"),
+    ("open", {"envelopes": [BYTES, {"$bytes": "A" * 174_768}]}, "envelopes[1]: not a byte string of at most"),
+    ("open", {"envelopes": [{"$bytes": "AQID", "x": 1}]}, "envelopes[0]: not a byte string"),
+    ("open", {"envelopes": [{"$bytes": "AQ=ID"}]}, "envelopes[0]: not base64"),
+    ("open", {"envelopes": ["AQID"]}, "envelopes[0]: not a byte string"),
+    ("read", {"items": []}, "items: fewer than 1 items"),
+    ("read", {"items": [CONTENT] * 101}, "items: more than 100 items"),
+    ("read", {"items": [CONTENT, {**CONTENT, "messageId": 1}]}, "items[1].messageId: not a string"),
+    ("archive", {"items": [{**ITEM, "direction": "up"}]}, "items[0].direction: not one of in, out"),
+    ("archive", {"items": [{**ITEM, "receivedAt": ""}]}, "items[0].receivedAt: not a datetime"),
+    ("archive", {"items": [{**ITEM, "envelopeId": "zz" * 32}]}, "items[0].envelopeId: not lowercase hex"),
+    ("archive", {"items": [{**ITEM, "conversationId": "zz" * 33}]}, "items[0].conversationId: not lowercase"),
+    ("archive", {"items": [{**ITEM, "deliveredTo": [BOB] * 1001}]}, "items[0].deliveredTo: more than 1000"),
+    ("readArchive", {"items": [None]}, "items[0]: not a byte string"),
+    ("readArchive", {"items": {}}, "items: not an array"),
+]
+
+#: Bodies of a call of ``open`` that are no JSON object at all.
+BROKEN_BODIES = {
+    "nothing": b"",
+    "not JSON": b"envelope",
+    "half an object": b'{"did": "did:plc:x"',
+    "two objects": b"{}{}",
+    "an array": b"[]",
+    "text": b'"text"',
+    "a number too large": b'{"did": ' + b"9" * 5000 + b"}",
+    "not a number": b'{"did": NaN}',
+    "not UTF-8": b'{"did": "\xff"}',
+    "a name twice": b'{"did": "did:plc:x", "did": "did:plc:y"}',
+    "nested deep": b'{"did": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@pytest.fixture
+def http(agent: Agent) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{agent.url}/xrpc/{NAMESPACE}.") as client:
+        yield client
+
+
+def _token(agent: Agent, method: str) -> str:
+    caller = next(caller for caller, methods in PERMITTED.items() if method in methods)
+    now = int(time.time())
+    claims = {
+        "iss": caller,
+        "aud": "waxwing-agent",
+        "lxm": f"{NAMESPACE}.{method}",
+        "iat": now,
+        "exp": now + 30,
+        "jti": secrets.token_hex(16),
+    }
+    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(agent.token_secret))
+
+
+def _post(agent: Agent, http: httpx.Client, method: str, **request: Any) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {_token(agent, method)}", "Content-Type": "application/json"}
+    return http.post(f"{agent.url}/xrpc/{NAMESPACE}.{method}", **{"headers": headers, **request})
+
+
+def _call(agent: Agent, http: httpx.Client, method: str, fields: Json) -> httpx.Response:
+    if LEXICONS.methods[f"{NAMESPACE}.{method}"].is_query:
+        headers = {"Authorization": f"Bearer {_token(agent, method)}"}
+        return http.get(f"{agent.url}/xrpc/{NAMESPACE}.{method}", params=fields, headers=headers)
+    # As escapes, so that text that is not Unicode can be sent too.
+    return _post(agent, http, method, content=json.dumps(fields).encode())
+
+
+def _refused(answer: httpx.Response, name: str, status: int) -> str:
+    assert (answer.status_code, answer.json()["error"]) == (status, name), answer.text
+    assert "Traceback" not in answer.text
+    message: str = answer.json()["message"]
+    return message
+
+
+@pytest.mark.usefixtures("devices")
+@pytest.mark.parametrize("method", WELL_FORMED)
+def test_the_calls_below_are_well_formed_before_they_are_changed(
+    agent: Agent, http: httpx.Client, method: str
+) -> None:
+    answer = _call(agent, http, method, WELL_FORMED[method])
+    assert answer.status_code == 200 or answer.json()["error"] in ("CannotUnseal", "NoSuchDevice")
+
+
+@pytest.mark.usefixtures("devices")
+@pytest.mark.parametrize(
+    ("method", "change", "fault"),
+    MALFORMED,
+    ids=[f"{method} {fault}" for method, _, fault in MALFORMED],
+)
+def test_a_malformed_call_names_the_field(
+    agent: Agent, http: httpx.Client, method: str, change: Json, fault: str
+) -> None:
+    changed = {**WELL_FORMED[method], **change}
+    fields = {name: value for name, value in changed.items() if not (name in change and value is None)}
+    message = _refused(_call(agent, http, method, fields), "InvalidRequest", 400)
+    assert message.startswith(fault)
+
+
+def test_every_method_is_among_them() -> None:
+    methods = {nsid.removeprefix(f"{NAMESPACE}.") for nsid in LEXICONS.methods} - {"getStatus"}
+    assert set(WELL_FORMED) == methods == {method for method, _, _ in MALFORMED}
+
+
+@pytest.mark.parametrize("body", BROKEN_BODIES)
+def test_a_broken_body_is_refused(agent: Agent, http: httpx.Client, body: str) -> None:
+    _refused(_post(agent, http, "open", content=BROKEN_BODIES[body]), "InvalidRequest", 400)
+
+
+def test_a_body_of_another_type_is_refused(agent: Agent, http: httpx.Client) -> None:
+    headers = {"Authorization": f"Bearer {_token(agent, 'open')}"}
+    answer = _post(agent, http, "open", data={"did": ALICE}, headers=headers)
+    assert "application/json" in _refused(answer, "InvalidRequest", 400)
+
+
+def test_a_body_that_is_too_large_is_refused(agent: Agent, http: httpx.Client) -> None:
+    _refused(_post(agent, http, "open", content=b" " * (16 * 1024 * 1024 + 1)), "PayloadTooLarge", 413)
+
+
+def test_a_query_is_asked_by_get_and_a_procedure_by_post(agent: Agent, http: httpx.Client) -> None:
+    _refused(_post(agent, http, "listDevices", content=b"{}"), "InvalidRequest", 400)
+    headers = {"Authorization": f"Bearer {_token(agent, 'compose')}"}
+    got = http.get(f"{agent.url}/xrpc/{NAMESPACE}.compose", headers=headers)
+    _refused(got, "InvalidRequest", 400)
+
+
+def test_a_parameter_given_twice_is_refused(agent: Agent, http: httpx.Client) -> None:
+    headers = {"Authorization": f"Bearer {_token(agent, 'listDevices')}"}
+    twice = [("did", ALICE), ("did", BOB)]
+    answer = http.get(f"{agent.url}/xrpc/{NAMESPACE}.listDevices", params=twice, headers=headers)
+    assert _refused(answer, "InvalidRequest", 400).startswith("did: given more than once")
+
+
+@pytest.mark.parametrize(
+    "nsid", ["dev.waxwing.agent.decrypt", "com.atproto.server.getSession", "at.atsms.x509", "x"]
+)
+def test_a_method_that_is_not_there(agent: Agent, nsid: str) -> None:
+    _refused(httpx.post(f"{agent.url}/xrpc/{nsid}", json={}), "MethodNotImplemented", 501)
+
+
+def test_another_path_is_not_there(agent: Agent) -> None:
+    for path in ("/", "/xrpc/", "/xrpc/a/b", "/admin/", "/healthz/"):
+        _refused(httpx.get(f"{agent.url}{path}"), "NotFound", 404)
+
+
+def test_the_agent_still_answers_after_all_that(web: AgentClient) -> None:
+    assert web.status().state == "open"
