@@ -28,7 +28,11 @@ GENERAL_ERRORS = {"InvalidRequest", "PayloadTooLarge", "Unreachable"}
 
 
 class CheckedClient(AgentClient):
-    """Holds every answer, and every error's name, to the method's lexicon."""
+    """Holds every answer, and every error's name, to the method's lexicon, and keeps the answers."""
+
+    def __init__(self, url: str, token_secret: str, caller: str) -> None:
+        super().__init__(url, token_secret, caller)
+        self.answers: list[dict[str, Any]] = []
 
     def _call(self, verb: str, method: str, **request: Any) -> dict[str, Any]:
         described = LEXICONS.methods[f"{NAMESPACE}.{method}"]
@@ -39,6 +43,7 @@ class CheckedClient(AgentClient):
                 raise AssertionError(f"{method} does not declare {error.code}") from error
             raise
         LEXICONS.output(described, answer)
+        self.answers.append(answer)
         return answer
 
 
@@ -67,7 +72,7 @@ class Agent:
     def log(self) -> bytes:
         return self.running.log.read_bytes()
 
-    def client(self, caller: str = "web") -> AgentClient:
+    def client(self, caller: str = "web") -> CheckedClient:
         return CheckedClient(self.url, self.token_secret, caller)
 
     def execute(self, *statements: str) -> list[Any]:

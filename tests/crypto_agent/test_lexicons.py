@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from atproto_lexicon.parser import lexicon_parse_file
 
+from crypto_agent.atsms.json_bytes import to_json
 from crypto_agent.client import NAMESPACE
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.lexicons import Lexicons
@@ -14,7 +15,7 @@ from crypto_agent.methods import METHODS
 from tests.crypto_agent.running_agent import LEXICONS, ROOT
 
 DOCUMENTS = sorted((ROOT / "lexicons").rglob("*.json"))
-PREKEY = json.loads((ROOT / "tests" / "vectors" / "prekey-record.json").read_text())
+VECTORS = json.loads((ROOT / "tests" / "vectors" / "prekey-record.json").read_text())
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
@@ -35,7 +36,12 @@ def test_every_method_counts_a_field_that_it_has() -> None:
 
 
 def test_the_records_of_the_protocol_fit() -> None:
-    LEXICONS.record("at.atsms.inbox", {"endpoints": [{"uri": "https://mail.test/inbox/did:plc:x"}]})
+    LEXICONS.record("at.atsms.inbox", VECTORS["inbox"])
+    prekey = {name: VECTORS["prekey"][name] for name in ("createdAt", "expiresAt")} | {
+        name: to_json(bytes.fromhex(VECTORS["prekey"][f"{name}Hex"]))
+        for name in ("signedPrekey", "signingPk", "bundleSig")
+    }
+    LEXICONS.record("at.atsms.prekey", prekey)
     x509 = {"certificate": "-----BEGIN", "serialNumber": "01", "createdAt": "2026-11-20T12:00:00.000Z"}
     LEXICONS.record("at.atsms.x509", x509)
     LEXICONS.record("at.atsms.x509", {**x509, "revokedAt": "2026-11-20T12:00:00.000Z"})
