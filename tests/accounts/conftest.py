@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts.models import Account
 from demo.local_network import NetworkInfo
+from tests.accounts.http_server import Server
 from tests.accounts.repository import empty_repository
 from tests.services import sign_in as consent
 from tests.services.agent import AgentProcess
@@ -74,3 +75,12 @@ def _empty_repositories(request: pytest.FixtureRequest) -> Iterator[None]:
     network: NetworkInfo = request.getfixturevalue("local_network")
     for account in network.accounts.values():
         empty_repository(network, account)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """An HTTP server on the loopback address whose answers the test sets."""
+    running = Server()
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
