@@ -36,7 +36,8 @@ def test_every_method_counts_a_field_that_it_has() -> None:
 
 
 def test_the_records_of_the_protocol_fit() -> None:
-    LEXICONS.record("at.atsms.inbox", VECTORS["inbox"])
+    endpoints = [{"uri": uri} for uri in VECTORS["inbox"]["endpoints"]]
+    LEXICONS.record("at.atsms.inbox", {"endpoints": endpoints})
     prekey = {name: VECTORS["prekey"][name] for name in ("createdAt", "expiresAt")} | {
         name: to_json(bytes.fromhex(VECTORS["prekey"][f"{name}Hex"]))
         for name in ("signedPrekey", "signingPk", "bundleSig")
