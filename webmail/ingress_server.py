@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 #: How many mails are stored at once; each holds a thread and a connection to the database and the mailbox.
 THREADS = 16
 TIMEOUT_SECONDS = 60.0
+STOP_SECONDS = 20.0
 MAX_RECIPIENTS = 50
 #: Octets that one client may send without getting an answer: one mail and its dots.
 MAX_UNANSWERED = ingress.MAX_MAIL + 512 * 1024
@@ -43,6 +44,8 @@ class IngressHandler:
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
+        #: The connections that wait for the answer to a mail.
+        self.waiting: set[SMTP] = set()
 
     async def handle_RCPT(
         self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]
@@ -58,6 +61,7 @@ class IngressHandler:
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
         recipients: list[MailboxAddress | ReportAddress] = list(envelope.rcpt_tos)
         raw: bytes = envelope.original_content
+        self.waiting.add(server)
         replies = await self._in_thread(
             lambda: replies_to_mail(recipients, raw, ingress, now=datetime.now(UTC), on_error=_log_error)
         )
@@ -96,6 +100,11 @@ class _Bounded(SMTP):
     async def push(self, status: AnyStr) -> None:
         self._unanswered = 0
         await super().push(status)
+        self.event_handler.waiting.discard(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.event_handler.waiting.discard(self)
+        super().connection_lost(error)
 
 
 class SmtpIngress(_Bounded):
@@ -138,6 +147,10 @@ async def serve(url: str, stopped: asyncio.Event) -> None:
         log.info("listening at %s", url)
         await stopped.wait()
         server.close()
+        # Whoever waits gets their answer, so that they need not send what is already stored.
+        deadline = loop.time() + STOP_SECONDS
+        while handler.waiting and loop.time() < deadline:
+            await asyncio.sleep(0.02)
 
 
 def own_domains() -> set[str]:

@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Account
 from tests.services.dovecot import DovecotServer, dovecot_server
+from tests.services.ingress import IngressProcess, ingress_process
 from tests.services.programs import need
 
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
@@ -62,6 +63,24 @@ def shared_database(transactional_db: None) -> None:
     """A database that another process can open."""
     if connection.vendor == "sqlite":
         need("PostgreSQL")
+
+
+@pytest.fixture(scope="module")
+def lmtp_process(
+    django_db_setup: None, dovecot: DovecotServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[IngressProcess]:
+    if connection.vendor == "sqlite":
+        need("PostgreSQL")
+    variables = {"WAXWING_MAILBOX_URL": dovecot.url, "WAXWING_MAIL_TOKEN_KEY_PATH": dovecot.token_key}
+    with ingress_process(tmp_path_factory.mktemp("lmtp"), variables=variables) as ingress:
+        yield ingress
+
+
+@pytest.fixture
+def lmtp(in_dovecot: None, shared_database: None, lmtp_process: IngressProcess) -> IngressProcess:
+    """The LMTP ingress in front of Dovecot; a test may kill it."""
+    lmtp_process.make_sure_it_runs()
+    return lmtp_process
 
 
 @pytest.fixture

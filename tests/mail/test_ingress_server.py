@@ -73,12 +73,6 @@ def begin(lines: Lines, greeting: str, *recipients: str) -> list[str]:
 
 
 @pytest.fixture
-def lmtp(in_dovecot: None, shared_database: None, tmp_path: Path) -> Iterator[IngressProcess]:
-    with ingress_process(tmp_path) as ingress:
-        yield ingress
-
-
-@pytest.fixture
 def smtp(in_maildir: None, shared_database: None, tmp_path: Path) -> Iterator[IngressProcess]:
     with ingress_process(tmp_path, scheme="smtp") as ingress:
         yield ingress
@@ -310,5 +304,13 @@ def test_the_log_names_nobody(lmtp: IngressProcess, account: Account) -> None:
 
 def test_sigterm_finishes_what_was_begun(lmtp: IngressProcess, account: Account) -> None:
     assert lmtp.running is not None
-    os.kill(lmtp.running.pid, signal.SIGTERM)
+    with Lines(lmtp.port) as lines:
+        begin(lines, "LHLO", address_of(account.did))
+        lines.say("DATA")
+        lines.socket.sendall(mail_of(b"\x85last") + b".\r\n")
+        time.sleep(0.005)
+        os.kill(lmtp.running.pid, signal.SIGTERM)
+        answer = lines.reply()
+        # Either it was taken and answered, or it had not been begun.
+        assert answer.startswith("250") == bool(inbox_of(account.did))
     assert lmtp.running.popen.wait(10) == 0

@@ -28,6 +28,7 @@ def test_a_name_stands_for_its_did(did: str, name: str) -> None:
     ("local", "did"),
     [
         (PLC, PLC),
+        (PLC.replace(":", "_"), PLC),
         ("plc.ewvi7nxzyoun6zhxrhs64oiz", PLC),
         ("did!web!bob#example", "did:web:bob.example"),
         ("web." + base64.urlsafe_b64encode(b"bob.example").decode().rstrip("="), "did:web:bob.example"),

@@ -45,6 +45,11 @@ class IngressProcess:
         self.running = start(self.spec, self.log)
         self.running.wait_until_ready()
 
+    def make_sure_it_runs(self) -> None:
+        """Start it again if the last test killed it."""
+        if self.running is None or self.running.has_ended():
+            self.start()
+
     def stop(self) -> None:
         if self.running is not None:
             self.running.stop()

@@ -1,0 +1,252 @@
+"""The whole way in: our own SMTP carrier, a real Postfix, the ingress, and a real Dovecot."""
+
+import base64
+import os
+import smtplib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from accounts.models import Account
+from demo.postfix import Postfix
+from tests.services.certificates import self_signed
+from tests.services.ingress import IngressProcess
+from tests.services.postfix import postfix_server
+from webmail.carriers import Accepted, Deferred, Refused, smtp
+from webmail.mailbox import INBOX, open_mailbox
+from webmail.mailbox.envelope_mail import mail_with_envelope
+from webmail.mailbox.names import mailbox_name
+
+pytestmark = pytest.mark.usefixtures("shared_database")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A route as accounts.routes gives it."""
+
+    target: str
+    address: str | None
+    kind: str = "smtp"
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return self_signed(tmp_path_factory.mktemp("tls") / "chain.pem", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def postfix(chain: Path, lmtp_process: IngressProcess) -> Iterator[Postfix]:
+    with postfix_server(
+        ingress_port=lmtp_process.port, mail_domains=["mail.test"], tls_chain=chain
+    ) as running:
+        yield running
+
+
+def inbox_of(did: str) -> list[bytes]:
+    with open_mailbox(did) as mailbox:
+        return [stored.raw for stored in mailbox.fetch(INBOX, mailbox.uids_after(INBOX, 0)).values()]
+
+
+def wait_for_mails(did: str, count: int, seconds: float = 20) -> list[bytes]:
+    deadline = time.monotonic() + seconds
+    while len(found := inbox_of(did)) < count:
+        assert time.monotonic() < deadline, f"{len(found)} of {count} mails arrived"
+        time.sleep(0.05)
+    return found
+
+
+def way_to(postfix: Postfix, did: str) -> Way:
+    return Way(f"smtp://127.0.0.1:{postfix.port}", f"{mailbox_name(did)}@mail.test")
+
+
+def test_the_configuration_is_sound(postfix: Postfix) -> None:
+    assert postfix.check() == ""
+
+
+def test_envelopes_arrive_as_the_octets_that_https_would_store(
+    postfix: Postfix, lmtp: IngressProcess, account: Account
+) -> None:
+    envelopes = [b"\x85" + os.urandom(size) for size in (10, 1080, 65_592)] + [b"\x30" + os.urandom(70_000)]
+    outcomes = smtp.deliver(way_to(postfix, account.did), envelopes, bounce_token="1")
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
+    stored = wait_for_mails(account.did, len(envelopes))
+    assert sorted(stored) == sorted(mail_with_envelope(envelope) for envelope in envelopes)
+    # Nothing of the way it came: no address of the sender's, no date, no return address.
+    for header in (raw.split(b"\r\n\r\n")[0] for raw in stored):
+        assert not any(word in header for word in (b"127.0.0.1", b"Received", b"Date", b"b+", b"From"))
+
+
+def test_the_same_envelope_by_smtp_again_is_stored_once(
+    postfix: Postfix, lmtp: IngressProcess, account: Account, envelope: bytes
+) -> None:
+    for _ in range(3):
+        (outcome,) = smtp.deliver(way_to(postfix, account.did), [envelope], bounce_token="1")
+        assert isinstance(outcome, Accepted)
+        wait_for_mails(account.did, 1)
+    deadline = time.monotonic() + 10
+    while postfix.queue() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert inbox_of(account.did) == [mail_with_envelope(envelope)]
+
+
+def test_unknown_recipients_are_refused_before_the_mail(
+    postfix: Postfix, lmtp: IngressProcess, new_did: Callable[[], str], envelope: bytes
+) -> None:
+    stranger = new_did()
+    (outcome,) = smtp.deliver(way_to(postfix, stranger), [envelope], bounce_token="1")
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "address-unknown"
+    assert not any(mailbox_name(stranger) in line for line in postfix.queue())
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "user@other.test",
+        "did!plc!aaaaaaaaaaaaaaaaaaaaaaaa@other.test",
+        "@other.test:did!plc!aaaaaaaaaaaaaaaaaaaaaaaa@mail.test",
+        "other.test!user@mail.test",
+        "user%other.test@mail.test",
+        '"user@other.test"@mail.test',
+        "user@other.test@mail.test",
+        "root@localhost",
+        "root",
+    ],
+)
+def test_nothing_is_relayed(postfix: Postfix, lmtp: IngressProcess, recipient: str) -> None:
+    with smtplib.SMTP("127.0.0.1", postfix.port, "other.test", timeout=20) as client:
+        client.ehlo()
+        client.docmd("MAIL", "FROM:<a@other.test>")
+        code, text = client.docmd("RCPT", f"TO:<{recipient}>")
+        assert 500 <= code <= 599, (code, text)
+
+
+def test_ordinary_mail_arrives_whole(postfix: Postfix, lmtp: IngressProcess, account: Account) -> None:
+    body = "Grüße\r\n.\r\n..\r\nend\r\n".encode()
+    with smtplib.SMTP("127.0.0.1", postfix.port, "other.test") as client:
+        client.sendmail(
+            "a@other.test",
+            [f"{mailbox_name(account.did)}@mail.test"],
+            b"From: a@other.test\r\nSubject: hello\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + body,
+            ["BODY=8BITMIME"],
+        )
+    (raw,) = wait_for_mails(account.did, 1)
+    assert raw.endswith(b"Subject: hello\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r"])
+def test_no_other_end_of_a_mail_is_taken_for_one(
+    postfix: Postfix, lmtp: IngressProcess, account: Account, end: bytes
+) -> None:
+    address = f"{mailbox_name(account.did)}@mail.test".encode()
+    with socket.create_connection(("127.0.0.1", postfix.port), 20) as connection:
+        file = connection.makefile("rb")
+        file.readline()
+        for command in (b"HELO other.test", b"MAIL FROM:<a@other.test>", b"RCPT TO:<%s>" % address, b"DATA"):
+            connection.sendall(command + b"\r\n")
+            file.readline()
+        smuggled = b"MAIL FROM:<evil@other.test>\r\nRCPT TO:<%s>\r\nDATA\r\n\r\nx\r\n.\r\n" % address
+        connection.sendall(b"Subject: outer\r\n\r\nhello" + end + smuggled)
+        answers = [file.readline()]
+        connection.settimeout(0.5)
+        try:
+            while line := file.readline():
+                answers.append(line)
+        except TimeoutError:
+            pass
+    assert not any(b"queued" in answer for answer in answers[1:]), answers
+    time.sleep(0.3)
+    assert len(inbox_of(account.did)) <= 1
+    assert not any(b"evil@" in raw.split(b"\r\n\r\n")[0] for raw in inbox_of(account.did))
+
+
+def test_tls_is_used_whenever_it_is_offered(
+    postfix: Postfix, lmtp: IngressProcess, account: Account, chain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = way_to(postfix, account.did)
+    (unknown,) = smtp.deliver(way, [b"\x85 a"], bounce_token="1")
+    assert isinstance(unknown, Accepted)
+    assert unknown.security == "TLSv1.3, certificate not verified"
+    monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+    smtp._verifying.cache_clear()
+    try:
+        (known,) = smtp.deliver(way, [b"\x85 b"], bounce_token="1")
+    finally:
+        smtp._verifying.cache_clear()
+    assert isinstance(known, Accepted)
+    assert known.security == "TLSv1.3, certificate verified"
+
+
+def test_an_announced_size_is_held_to(postfix: Postfix) -> None:
+    with smtplib.SMTP("127.0.0.1", postfix.port, "other.test") as client:
+        client.ehlo()
+        assert client.docmd("MAIL", "FROM:<a@other.test> SIZE=11000000")[0] == 552
+
+
+def test_outgoing_mail_goes_through_the_relay_and_names_no_worker(
+    postfix: Postfix, lmtp: IngressProcess, account: Account, settings: Settings, envelope: bytes
+) -> None:
+    settings.SMTP_RELAY_URL = f"smtp://127.0.0.1:{postfix.relay_port}"
+    address = f"{mailbox_name(account.did)}@mail.test"
+    (outcome,) = smtp.deliver(Way("mail.test", address), [envelope], bounce_token="1")
+    assert isinstance(outcome, Accepted)
+    assert outcome.relayed
+    assert wait_for_mails(account.did, 1) == [mail_with_envelope(envelope)]
+    with smtplib.SMTP("127.0.0.1", postfix.relay_port, "worker.internal") as client:
+        client.sendmail("a@mail.test", [address], b"From: a@mail.test\r\nSubject: plain\r\n\r\nx\r\n")
+    plain = wait_for_mails(account.did, 2)[1]
+    assert b"worker.internal" not in plain
+    assert b"127.0.0.1" not in plain
+
+
+def test_an_envelope_of_another_implementation_is_read(
+    postfix: Postfix, lmtp: IngressProcess, account: Account, envelope: bytes
+) -> None:
+    """The whole mail in several parts, the recipient as a quoted local part."""
+    raw = (
+        b'From: a@other.test\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\nsealed\r\n--b\r\n"
+        b"Content-Type: application/atsms-envelope\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(envelope).replace(b"\n", b"\r\n")
+        + b"--b--\r\n"
+    )
+    with smtplib.SMTP("127.0.0.1", postfix.port, "other.test") as client:
+        client.ehlo()
+        assert client.docmd("MAIL", "FROM:<a@other.test>")[0] == 250
+        assert client.docmd("RCPT", f'TO:<"{account.did}"@mail.test>')[0] == 250
+        assert client.data(raw)[0] == 250
+    assert wait_for_mails(account.did, 1) == [mail_with_envelope(envelope)]
+
+
+def test_the_queue_outlives_an_ingress_that_is_away(
+    postfix: Postfix, lmtp: IngressProcess, account: Account
+) -> None:
+    way = way_to(postfix, account.did)
+    (first,) = smtp.deliver(way, [b"\x85 before"], bounce_token="1")
+    assert isinstance(first, Accepted)
+    wait_for_mails(account.did, 1)
+    lmtp.kill()
+    during = [b"\x85 during %d" % number for number in range(10)]
+    outcomes = smtp.deliver(way, during, bounce_token="1")
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
+    assert sum(mailbox_name(account.did) in line for line in postfix.queue()) == 10
+    assert len(inbox_of(account.did)) == 1
+    lmtp.start()
+    stored = wait_for_mails(account.did, 11, seconds=60)
+    assert set(stored) == {mail_with_envelope(envelope) for envelope in [b"\x85 before", *during]}
+    assert len(stored) == 11
+
+
+def test_a_recipient_whom_nobody_could_ask_about_is_deferred(
+    postfix: Postfix, lmtp: IngressProcess, new_did: Callable[[], str], envelope: bytes
+) -> None:
+    lmtp.kill()
+    stranger = new_did()
+    (outcome,) = smtp.deliver(way_to(postfix, stranger), [envelope], bounce_token="1")
+    assert isinstance(outcome, Deferred)
+    assert not any(mailbox_name(stranger) in line for line in postfix.queue())
