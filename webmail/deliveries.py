@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -87,29 +88,32 @@ def _carry(delivery: Delivery, copies: Sequence[DeliveryCopy], now: datetime) ->
         delivery.failure_code = "no-route"
         _finish(delivery, Delivery.State.FAILED, now)
         return
-    for position, way in enumerate(ways):
-        outcomes = _try(delivery, way, copies)
-        copies = _note_accepted(copies, outcomes, now)
+    problems: list[tuple[Route, Deferred | Refused]] = []
+    for way in ways:
+        _note_route(delivery, way)
+        envelopes = [bytes(copy.envelope or b"") for copy in copies]
+        outcomes = carriers.carry(way, envelopes, bounce_token=f"{delivery.pk}")
         problem = next((outcome for outcome in outcomes if not isinstance(outcome, Accepted)), None)
-        if problem is None:
-            relayed = any(isinstance(outcome, Accepted) and outcome.relayed for outcome in outcomes)
-            state = Delivery.State.HANDED_OVER if relayed else Delivery.State.ACCEPTED
-            delivery.failure_code = delivery.failure_reply = ""
-            _finish(delivery, state, now)
-            return
-        if isinstance(problem, Deferred) and position + 1 < len(ways):
-            continue
-        _note_problem(delivery, problem, now)
-        return
+        with transaction.atomic():
+            copies = _note_accepted(copies, outcomes, now)
+            if problem is None:
+                relayed = any(isinstance(outcome, Accepted) and outcome.relayed for outcome in outcomes)
+                state = Delivery.State.HANDED_OVER if relayed else Delivery.State.ACCEPTED
+                delivery.failure_code = delivery.failure_reply = ""
+                _finish(delivery, state, now)
+                return
+        problems.append((way, problem))
+    # While one way may open again, that another leads nowhere decides nothing.
+    way, problem = next((each for each in problems if isinstance(each[1], Deferred)), problems[0])
+    _note_route(delivery, way)
+    _note_problem(delivery, problem, now)
 
 
-def _try(delivery: Delivery, way: Route, copies: Sequence[DeliveryCopy]) -> list[Outcome]:
+def _note_route(delivery: Delivery, way: Route) -> None:
     delivery.route_kind = way.kind
     delivery.route_target = way.target
     delivery.route_source = way.source
     delivery.route_reason = way.reason
-    envelopes = [bytes(copy.envelope or b"") for copy in copies]
-    return carriers.carry(way, envelopes, bounce_token=f"{delivery.pk}")
 
 
 def _note_accepted(

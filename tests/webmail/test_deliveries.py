@@ -153,6 +153,25 @@ def test_the_next_route_is_tried_when_the_first_does_not_answer(delivery: Delive
     assert delivery.route_target == inbox.url
 
 
+def test_a_way_that_leads_nowhere_ends_nothing_while_another_may_open_again(
+    delivery: Delivery, inbox: Inbox
+) -> None:
+    inbox.answers = [(503, {}), (200, {})]
+    Peer.objects.update(inbox_endpoints=[inbox.url, "mailto:bob@localhost"])
+    carry(delivery)
+    assert (delivery.state, delivery.failure_code) == (Delivery.State.SEALED, "server-trouble")
+    assert delivery.route_target == inbox.url
+    assert delivery.next_attempt_at
+    assert carry(delivery, delivery.next_attempt_at).state == Delivery.State.ACCEPTED
+
+
+def test_another_way_is_tried_when_the_first_refuses(delivery: Delivery, inbox: Inbox) -> None:
+    inbox.answers = [(403, {}), (200, {})]
+    Peer.objects.update(inbox_endpoints=[inbox.url, f"{inbox.url}/again"])
+    carry(delivery)
+    assert (delivery.state, delivery.route_target) == (Delivery.State.ACCEPTED, f"{inbox.url}/again")
+
+
 def test_nobody_to_hand_it_to(delivery: Delivery) -> None:
     Peer.objects.update(inbox_endpoints=[], smtp_endpoint="", handle="handle.invalid")
     carry(delivery)
