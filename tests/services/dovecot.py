@@ -23,9 +23,13 @@ class DovecotServer:
         self.running: RunningProcess | None = None
 
     def start(self) -> None:
-        self.running = start(self.dovecot.spec, self.log)
-        self.running.wait_until_ready()
+        self.begin().wait_until_ready()
         self.dovecot.warm_up()
+
+    def begin(self) -> RunningProcess:
+        """Start it without waiting until it answers."""
+        self.running = start(self.dovecot.spec, self.log)
+        return self.running
 
     def stop(self) -> None:
         if self.running is not None:
