@@ -13,7 +13,7 @@ from demo.processes import ProcessSpec, inherited_environment
 from deploy.render import render_file
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "deploy" / "postfix"
-FILES = ("main.cf", "master.cf", "outgoing_headers")
+FILES = ("main.cf", "master.cf", "outgoing_headers", "postmaster")
 
 
 class PostfixUnavailable(Exception):
@@ -92,7 +92,7 @@ def prepare(
         "QUEUE_DIR": str(places["queue"]),
         "STATE_DIR": str(places["state"]),
         "CONFIG_DIR": str(places["config"]),
-        "HOSTNAME": mail_domains[0],
+        "MAIL_HOST": mail_domains[0],
         "MAIL_DOMAINS": ", ".join(mail_domains),
         "LISTEN": "127.0.0.1",
         "INET_PROTOCOLS": "ipv4",
@@ -101,7 +101,7 @@ def prepare(
         "RELAY_NETWORKS": "127.0.0.0/8",
         "RELAYHOST": "",
         "INGRESS": f"inet:[127.0.0.1]:{ingress_port}",
-        "POSTMASTER_MAP": "",
+        "POSTMASTER": "postmaster@localhost.invalid",
         "RETRY_TIME": "2s",
         "SMTPD_TLS_LEVEL": "may" if tls_chain else "none",
         "TLS_CHAIN_FILES": str(tls_chain or ""),

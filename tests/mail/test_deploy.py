@@ -1,0 +1,181 @@
+"""The files by which an operator runs this, as far as they can be checked without a Docker engine."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from demo.dovecot import program as dovecot_program
+from deploy.render import RenderError, render
+from tests.services.programs import need
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {"web", "worker", "scheduler", "ingress", "migrate", "agent", "migrate-agent"}
+
+
+def secrets_of(service: str) -> set[str]:
+    return {
+        item if isinstance(item, str) else item["source"] for item in SERVICES[service].get("secrets", [])
+    }
+
+
+def networks_of(service: str) -> set[str]:
+    return set(SERVICES[service]["networks"])
+
+
+def members_of(network: str) -> set[str]:
+    return {service for service in SERVICES if network in networks_of(service)}
+
+
+def test_only_web_and_worker_reach_the_agent() -> None:
+    assert members_of("agent") == {"web", "worker", "agent"}
+    assert members_of("agent-data") == {"agent", "migrate-agent", "postgres"}
+    assert networks_of("agent") == {"agent", "agent-data"}
+    for network in ("agent", "agent-data", "data", "mailbox", "mta"):
+        assert COMPOSE["networks"][network]["internal"] is True
+    assert members_of("edge") == {"web", "worker", "postfix"}
+
+
+def test_only_the_web_on_loopback_and_mail_are_published() -> None:
+    published = {service: SERVICES[service]["ports"] for service in SERVICES if "ports" in SERVICES[service]}
+    assert set(published) == {"web", "postfix"}
+    assert published["postfix"] == ["25:25"]
+    assert all(port.startswith("127.0.0.1:") for port in published["web"])
+
+
+def test_secrets_go_only_where_they_are_needed() -> None:
+    holders = {
+        name: {service for service in SERVICES if name in secrets_of(service)} for name in COMPOSE["secrets"]
+    }
+    assert holders["agent_operator_key"] == {"agent", "migrate-agent"}
+    assert holders["agent_database_url"] == {"agent", "migrate-agent"}
+    assert holders["agent_token_secret"] == {"agent", "migrate-agent", "web", "worker"}
+    assert holders["token_keys"] == {"web", "worker"}
+    assert holders["oauth_client_key"] == {"web", "worker"}
+    assert holders["mail_token_key"] == {"web", "worker", "ingress"}
+    assert holders["smtp_tls_chain"] == {"postfix"}
+    assert all(holders.values()), "a secret that nobody uses"
+    used = set().union(*(secrets_of(service) for service in SERVICES))
+    assert used == set(COMPOSE["secrets"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_container_is_held_down(service: str) -> None:
+    definition = SERVICES[service]
+    assert definition["read_only"] is True
+    assert definition["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in definition["security_opt"]
+    assert "privileged" not in definition
+    assert "healthcheck" in definition or service.startswith("migrate")
+    allowed = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"}
+    assert set(definition.get("cap_add", [])) <= allowed
+    if service in OURS | {"dovecot", "redis"}:
+        assert "cap_add" not in definition
+    for key, value in definition.get("environment", {}).items():
+        secret = re.search(r"SECRET|PASSWORD|TOKEN_KEYS", key) and not key.endswith("_FILE")
+        assert not secret or value in ("", "none"), f"{service} has {key} in its environment"
+
+
+def test_every_network_path_that_a_setting_names_exists() -> None:
+    for service in OURS - {"agent", "migrate-agent"}:
+        for key, value in SERVICES[service]["environment"].items():
+            host = re.fullmatch(r"(?:imap|http|smtp)://([a-z-]+):\d+", str(value))
+            if host and service in ("web", "worker"):
+                assert networks_of(service) & networks_of(host[1]) or (service, host[1]) == (
+                    "web",
+                    "postfix",
+                ), key
+
+
+def test_the_script_makes_every_secret_and_keeps_them(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = subprocess.run(
+            [ROOT / "deploy" / "make-secrets", "mx.test", tmp_path / "secrets"],
+            capture_output=True,
+            check=True,
+        )
+        assert done.stderr == b""
+        files = {path.name: path.read_bytes() for path in (tmp_path / "secrets").iterdir()}
+        assert set(files) == set(COMPOSE["secrets"])
+        if _ == 0:
+            before = files
+    assert files == before
+    assert all(files.values())
+    assert b"\n" not in files["secret_key"] + files["web_database_url"] + files["redis_url"]
+    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+
+
+def test_every_file_that_the_images_copy_is_there() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M):
+        for source in sources.split():
+            assert (ROOT / source).exists(), source
+            assert any(source == each or source.startswith(f"{each}/") for each in allowed), source
+    for start in ("app", "dovecot", "postfix"):
+        assert (ROOT / "deploy" / start / "start").stat().st_mode & 0o111
+
+
+def environment_of(start: str) -> dict[str, str]:
+    """What a start script exports, under the environment that docker-compose.yml gives its container."""
+    script = (ROOT / "deploy" / start / "start").read_text()
+    head = script[: script.index("\nmkdir")]
+    given = {"MAIL_HOST": "mx.test", "MAIL_DOMAIN": "mail.test", "POSTMASTER": "operator@example.com"}
+    given |= {
+        key: re.sub(r"\$\{(\w+)[^}]*\}", lambda match: given.get(match[1], ""), str(value))
+        for key, value in SERVICES[start].get("environment", {}).items()
+    }
+    done = subprocess.run(
+        ["sh", "-c", f"{head}\nenv -0"],
+        capture_output=True,
+        check=True,
+        env={**given, "PATH": "/usr/bin:/bin"},
+    )
+    return dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)
+
+
+def test_dovecot_reads_the_containers_configuration(tmp_path: Path) -> None:
+    need("Dovecot")
+    values = environment_of("dovecot") | {"CONFIG_DIR": str(tmp_path)}
+    # The user of the container is not on this machine.
+    values |= {"DOVECOT_USER": "nobody", "DOVECOT_GROUP": "nogroup"}
+    for name in ("dovecot.conf", "oauth2.conf"):
+        (tmp_path / name).write_text(render((ROOT / "deploy" / "dovecot" / name).read_text(), values))
+    done = subprocess.run(
+        [str(dovecot_program()), "-n", "-c", tmp_path / "dovecot.conf"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "port = 1143" in done.stdout
+    assert not re.search(r"(?i)error|fatal|obsolete", done.stderr), done.stderr
+
+
+def test_postfix_reads_the_containers_configuration(tmp_path: Path) -> None:
+    need("Postfix")
+    values = environment_of("postfix") | {"CONFIG_DIR": str(tmp_path)}
+    for name in ("main.cf", "master.cf", "outgoing_headers", "postmaster"):
+        (tmp_path / name).write_text(render((ROOT / "deploy" / "postfix" / name).read_text(), values))
+    postconf = shutil.which("postconf", path="/usr/sbin:/usr/bin") or "postconf"
+    done = subprocess.run([postconf, "-c", tmp_path, "-x", "-n"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "virtual_mailbox_domains = mail.test, mx.test" in done.stdout
+    assert "smtpd_tls_security_level = may" in done.stdout
+    services = subprocess.run([postconf, "-c", tmp_path, "-M"], capture_output=True, text=True, check=True)
+    assert services.stderr == ""
+    assert "mynetworks=172.31.25.0/24" in services.stdout
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a;b", "a{b", 'a"b', "a\0b"])
+def test_a_value_can_mean_no_more_than_itself(value: str) -> None:
+    with pytest.raises(RenderError):
+        render("x = ${NAME}", {"NAME": value})
+
+
+def test_a_placeholder_without_a_value_is_named() -> None:
+    with pytest.raises(RenderError, match="NAME"):
+        render("x = ${NAME} ${name}", {})
+    assert render("$a ${b} $(c) ${NAME}", {"NAME": "$OTHER"}) == "$a ${b} $(c) $OTHER"
