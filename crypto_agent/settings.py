@@ -18,8 +18,15 @@ ALLOWED_HOSTS = env.list("WAXWING_AGENT_ALLOWED_HOSTS", default=["127.0.0.1", "l
 
 #: File with the operator's key: 32 bytes in url-safe base64. Without it the agent starts sealed.
 OPERATOR_KEY_FILE = env("WAXWING_AGENT_OPERATOR_KEY_PATH", default="")
-#: Verifies the short-lived tokens of this installation's web and worker processes.
-TOKEN_SECRET = env("WAXWING_AGENT_TOKEN_SECRET")
+#: Verify the short-lived tokens of this installation's processes. With a secret of its own for each
+#: caller, one that is broken into can't pass for the other; by default both have the same.
+_SHARED_SECRET = env("WAXWING_AGENT_TOKEN_SECRET", default="")
+TOKEN_SECRETS = {
+    "web": env("WAXWING_AGENT_WEB_TOKEN_SECRET", default=_SHARED_SECRET),
+    "worker": env("WAXWING_AGENT_WORKER_TOKEN_SECRET", default=_SHARED_SECRET),
+}
+if not all(TOKEN_SECRETS.values()):
+    raise environ.ImproperlyConfigured("Set the WAXWING_AGENT_TOKEN_SECRET environment variable")
 
 INSTALLED_APPS = ["crypto_agent"]
 MIDDLEWARE: list[str] = []

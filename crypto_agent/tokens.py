@@ -52,38 +52,44 @@ class Caller:
     token_id: str
 
 
-def verify_token(authorization: str, secret: str, nsid: str, now_s: float) -> Caller:
+def verify_token(authorization: str, secrets: Mapping[str, str], nsid: str, now_s: float) -> Caller:
     """The caller of the method ``nsid`` by its ``Authorization`` header, at ``now_s`` (seconds since 1970).
 
-    Raises AuthenticationRequired without a bearer token, and InvalidToken for one that is not HS256
-    under ``secret`` with the claims ``iss``, ``aud``, ``lxm``, ``iat``, ``exp`` and ``jti`` in order.
+    ``secrets`` holds each caller's own. Raises AuthenticationRequired without a bearer token, and
+    InvalidToken for one that is not HS256 under the secret of the caller that it names, with the
+    claims ``iss``, ``aud``, ``lxm``, ``iat``, ``exp`` and ``jti`` in order.
     """
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise AuthenticationRequired("a bearer token is needed")
-    try:
-        claims = jwt.decode(token, OctKey.import_key(secret), algorithms=["HS256"]).claims
-    except (JoseError, ValueError):
-        raise InvalidToken("the token does not verify") from None
-    if not isinstance(claims, dict):
-        raise InvalidToken("the token does not verify")
-    issuer, token_id = claims.get("iss"), claims.get("jti")
-    if not isinstance(issuer, str) or issuer not in PERMITTED:
-        raise InvalidToken("the token's issuer is not known here")
+    caller, claims = _verified(token, secrets)
     if claims.get("aud") != AUDIENCE:
         raise InvalidToken("the token is for another audience")
     if claims.get("lxm") != nsid:
         raise InvalidToken("the token is for another method")
     _check_times(claims.get("iat"), claims.get("exp"), now_s)
+    token_id = claims.get("jti")
     if not isinstance(token_id, str) or not 16 <= len(token_id) <= LONGEST_TOKEN_ID:
         raise InvalidToken("the token has no id")
-    return Caller(issuer, token_id)
+    return Caller(caller, token_id)
 
 
 def check_permitted(caller: str, method: str) -> None:
     """Raises NotPermitted if ``method`` (the last part of its NSID) is not among the caller's."""
     if method not in PERMITTED[caller]:
         raise NotPermitted(f"{caller} may not call {method}")
+
+
+def _verified(token: str, secrets: Mapping[str, str]) -> tuple[str, Mapping[str, object]]:
+    """The caller whose secret signed the token and whom it names, and its claims."""
+    for caller, secret in secrets.items():
+        try:
+            claims = jwt.decode(token, OctKey.import_key(secret), algorithms=["HS256"]).claims
+        except (JoseError, ValueError):
+            continue
+        if isinstance(claims, dict) and claims.get("iss") == caller:
+            return caller, claims
+    raise InvalidToken("the token does not verify")
 
 
 def _check_times(issued_at: object, expires_at: object, now_s: float) -> None:

@@ -86,7 +86,7 @@ def _answered(request: HttpRequest, nsid: str) -> Json:
         raise MethodNotImplemented("there is no such method")
     now = timezone.now()
     caller = verify_token(
-        request.headers.get("Authorization", ""), settings.TOKEN_SECRET, nsid, now.timestamp()
+        request.headers.get("Authorization", ""), settings.TOKEN_SECRETS, nsid, now.timestamp()
     )
     name = nsid.removeprefix(NAMESPACE)
     if name == "getStatus":

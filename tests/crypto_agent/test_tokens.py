@@ -14,7 +14,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
 from crypto_agent.client import NAMESPACE, AgentClient, AgentRefused
-from crypto_agent.tokens import PERMITTED
+from crypto_agent.errors import InvalidToken
+from crypto_agent.tokens import PERMITTED, verify_token
 from tests.crypto_agent.calls import CALLS
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT
 from tests.crypto_agent.running_agent import LEXICONS, Agent
@@ -161,6 +162,20 @@ def test_each_caller_may_do_its_own_part(agent: Agent, method: str, caller: str)
         with pytest.raises(AgentRefused) as refusal:
             call(agent.client(caller))
         assert refusal.value.code == "NotPermitted"
+
+
+def test_with_secrets_of_their_own_one_caller_cannot_pass_for_the_other() -> None:
+    own = {"web": "w" * 32, "worker": "k" * 32}
+
+    def verified(signer: str, issuer: str) -> str:
+        token = jwt.encode({"alg": "HS256"}, _claims(iss=issuer), OctKey.import_key(own[signer]))
+        return verify_token(f"Bearer {token}", own, NSID, time.time()).name
+
+    assert verified("web", "web") == "web"
+    assert verified("worker", "worker") == "worker"
+    for signer, issuer in (("web", "worker"), ("worker", "web")):
+        with pytest.raises(InvalidToken):
+            verified(signer, issuer)
 
 
 def test_the_table_of_callers_names_methods_that_there_are() -> None:
