@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.models import Account
 from tests.services.dovecot import DovecotServer, dovecot_server
 from tests.services.ingress import IngressProcess, ingress_process
 from tests.services.programs import need
+from webmail.models import Conversation, Delivery, Message
 
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -87,3 +89,25 @@ def lmtp(in_dovecot: None, shared_database: None, lmtp_process: IngressProcess) 
 def envelope() -> bytes:
     """A well-framed envelope with random content, that nobody can open."""
     return b"\x85\x01\x01\x01\x58\x20" + os.urandom(32) + b"\x59\x04\x10" + os.urandom(1040)
+
+
+@pytest.fixture
+def delivery(account: Account, new_did: Callable[[], str]) -> Delivery:
+    """A delivery to somebody whom nobody knows, that was handed to the relay."""
+    conversation = Conversation.objects.create(
+        account=account, conversation_id="01" + os.urandom(32).hex(), participants=[account.did]
+    )
+    message = Message.objects.create(
+        account=account,
+        conversation=conversation,
+        message_id=os.urandom(32).hex(),
+        direction="out",
+        sender_did=account.did,
+        trust="verified",
+        created_at=timezone.now(),
+        placed_at=timezone.now(),
+        sealed=b"",
+    )
+    return Delivery.objects.create(
+        message=message, recipient_did=new_did(), state=Delivery.State.HANDED_OVER, next_attempt_at=None
+    )

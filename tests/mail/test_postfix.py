@@ -21,6 +21,7 @@ from webmail.carriers import Accepted, Deferred, Refused, smtp
 from webmail.mailbox import INBOX, open_mailbox
 from webmail.mailbox.envelope_mail import mail_with_envelope
 from webmail.mailbox.names import mailbox_name
+from webmail.models import Delivery
 
 pytestmark = pytest.mark.usefixtures("shared_database")
 
@@ -202,6 +203,23 @@ def test_outgoing_mail_goes_through_the_relay_and_names_no_worker(
     plain = wait_for_mails(account.did, 2)[1]
     assert b"worker.internal" not in plain
     assert b"127.0.0.1" not in plain
+
+
+def test_mail_that_the_relay_could_not_deliver_fails_its_delivery(
+    postfix: Postfix, lmtp: IngressProcess, delivery: Delivery, settings: Settings, envelope: bytes
+) -> None:
+    """The relay takes it, the other side does not know the recipient, and the report comes back by mail."""
+    settings.SMTP_RELAY_URL = f"smtp://127.0.0.1:{postfix.relay_port}"
+    address = f"{mailbox_name(delivery.recipient_did)}@mail.test"
+    (outcome,) = smtp.deliver(Way("mail.test", address), [envelope], bounce_token=str(delivery.pk))
+    assert isinstance(outcome, Accepted)
+    deadline = time.monotonic() + 20
+    while delivery.state != Delivery.State.FAILED and time.monotonic() < deadline:
+        time.sleep(0.1)
+        delivery.refresh_from_db()
+    assert delivery.state == Delivery.State.FAILED
+    assert delivery.failure_code == "address-unknown"
+    assert "no such mailbox" in delivery.failure_reply
 
 
 def test_an_envelope_of_another_implementation_is_read(
