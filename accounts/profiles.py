@@ -98,13 +98,12 @@ def clean_name(name: object) -> str:
     """A display name as it may stand on a page: one line, no control or direction characters, bounded."""
     if not isinstance(name, str):
         return ""
-    kept = (
-        character
-        for character in name[:MAX_NAME_LENGTH]
-        if character not in _DIRECTION_MARKS
-        and unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
-    )
+    kept = (character for character in name[:MAX_NAME_LENGTH] if character.isspace() or _is_shown(character))
     return " ".join("".join(kept).split())
+
+
+def _is_shown(character: str) -> bool:
+    return character not in _DIRECTION_MARKS and unicodedata.category(character) not in ("Cc", "Cs")
 
 
 def _is_stale(peer: Peer, max_age: timedelta) -> bool:

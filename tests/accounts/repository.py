@@ -14,16 +14,14 @@ class Repository:
         self.network = network
         self.did = account.did
         credentials = {"identifier": account.person.handle, "password": account.person.password}
-        self._token = self._call("com.atproto.server.createSession", credentials)["accessJwt"]
+        self._token = self.call("com.atproto.server.createSession", credentials)["accessJwt"]
 
     def put(self, collection: str, rkey: str, record: Mapping[str, Any]) -> None:
         body = {"repo": self.did, "collection": collection, "rkey": rkey, "record": dict(record)}
-        self._call("com.atproto.repo.putRecord", body)
+        self.call("com.atproto.repo.putRecord", body)
 
     def delete(self, collection: str, rkey: str) -> None:
-        self._call(
-            "com.atproto.repo.deleteRecord", {"repo": self.did, "collection": collection, "rkey": rkey}
-        )
+        self.call("com.atproto.repo.deleteRecord", {"repo": self.did, "collection": collection, "rkey": rkey})
 
     def records(self, collection: str) -> dict[str, dict[str, Any]]:
         answer = httpx.get(
@@ -42,9 +40,9 @@ class Repository:
         blob: dict[str, Any] = answer.raise_for_status().json()["blob"]
         return blob
 
-    def _call(self, nsid: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, nsid: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self._token}"} if hasattr(self, "_token") else {}
-        answer = httpx.post(f"{self.network.pds_url}/xrpc/{nsid}", json=dict(body), headers=headers)
+        answer = httpx.post(f"{self.network.pds_url}/xrpc/{nsid}", json=body, headers=headers)
         found: dict[str, Any] = answer.raise_for_status().json() if answer.content else {}
         return found
 

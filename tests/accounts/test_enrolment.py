@@ -19,7 +19,7 @@ from tests.accounts.conftest import SignIn
 from tests.accounts.repository import Repository
 from tests.services.agent import AgentProcess
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def test_the_welcome_page_shows_what_will_be_published_before_anything_is(

@@ -19,7 +19,7 @@ from crypto_agent.atsms.certificates import EndpointCertificate
 from demo.local_network import NetworkInfo
 from tests.accounts.repository import Repository
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 SERIAL = bytes(range(1, 17))
 

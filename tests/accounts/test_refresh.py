@@ -15,7 +15,7 @@ from accounts.oauth_tokens import SignInAgain
 from accounts.pds import PdsClient, PdsError
 from tests.accounts.conftest import SignIn
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 THREADS = 6
 
@@ -25,6 +25,7 @@ def expire(session: OAuthSession) -> None:
     session.save()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_at_once_refresh_once(client: Client, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
     session = sign_in(client, "alice").oauth_sessions.get()
     expire(session)

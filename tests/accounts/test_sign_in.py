@@ -16,7 +16,7 @@ from demo.local_network import NetworkInfo
 from tests.accounts.conftest import SignIn, begin, come_back
 from tests.services import sign_in as consent
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 ALICE = ("alice.test", "alice-pass")
 
