@@ -1,0 +1,160 @@
+"""Data keys and the contexts that bind what they encrypt; how often the database is asked."""
+
+import os
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pytest_django import DjangoAssertNumQueries
+
+from crypto_agent import archiving, composing, devices, opening, reading, sealing
+from crypto_agent.atsms import cbor
+from crypto_agent.client_values import ArchiveItem
+from crypto_agent.custody import (
+    UNWRAPPED_KEYS,
+    AccountKeys,
+    FileOperatorKey,
+    _unwrapped,
+    unwrap_account_keys,
+)
+from crypto_agent.errors import CannotUnseal, OperatorKeyMismatch
+from crypto_agent.purposes import Context, Purpose
+from tests.crypto_agent.people import ALICE, BOB, target
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+OPERATOR_KEY = FileOperatorKey(bytes(range(32)))
+CONTEXT = Context(Purpose.INCOMING_CONTENT, ALICE, "device", "conversation", "message")
+OTHERS = {
+    "purpose": Purpose.OUTGOING_CONTENT,
+    "did": BOB,
+    "device": "another",
+    "conversation": "another",
+    "message": "another",
+}
+
+
+def _keys(did: str = ALICE, versions: int = 1) -> AccountKeys:
+    rows = [
+        (version, OPERATOR_KEY.wrap(os.urandom(32), did, os.urandom), 1) for version in range(1, versions + 1)
+    ]
+    return unwrap_account_keys(did, rows, OPERATOR_KEY)
+
+
+def test_every_field_of_the_context_is_authenticated() -> None:
+    assert {field.name for field in fields(Context)} == OTHERS.keys()
+    keys = _keys()
+    ciphertext = keys.encrypt(CONTEXT, b"content", os.urandom)
+    assert keys.decrypt(CONTEXT, ciphertext, 1) == b"content"
+    for name, other in OTHERS.items():
+        with pytest.raises(CannotUnseal):
+            keys.decrypt(replace(CONTEXT, **{name: other}), ciphertext, 1)
+
+
+def test_each_purpose_refuses_what_another_made() -> None:
+    keys = _keys()
+    purposes = [purpose for purpose in Purpose if purpose is not Purpose.DATA_KEY]
+    for made in purposes:
+        ciphertext = keys.encrypt(replace(CONTEXT, purpose=made), b"content", os.urandom)
+        for asked in purposes:
+            if asked is not made:
+                with pytest.raises(CannotUnseal):
+                    keys.decrypt(replace(CONTEXT, purpose=asked), ciphertext, 1)
+
+
+def test_a_data_key_encrypts_no_data_keys() -> None:
+    for act in (_keys().encrypt, _keys().decrypt):
+        with pytest.raises(CannotUnseal):
+            act(Context(Purpose.DATA_KEY, ALICE), b"x" * 32, 1)  # type: ignore[operator]
+
+
+def test_an_older_version_still_opens_and_the_newest_encrypts() -> None:
+    first = unwrap_account_keys(ALICE, [(1, wrapped := _wrapped(), 1)], OPERATOR_KEY)
+    old = first.encrypt(CONTEXT, b"content", os.urandom)
+    both = unwrap_account_keys(ALICE, [(1, wrapped, 1), (2, _wrapped(), 1)], OPERATOR_KEY)
+    assert both.current_version == 2
+    assert both.decrypt(CONTEXT, old, 1) == b"content"
+    new = both.encrypt(CONTEXT, b"content", os.urandom)
+    assert both.decrypt(CONTEXT, new, 2) == b"content"
+    for ciphertext, version in ((old, 2), (new, 1), (new, 3)):
+        with pytest.raises(CannotUnseal):
+            both.decrypt(CONTEXT, ciphertext, version)
+
+
+def _wrapped(did: str = ALICE) -> bytes:
+    return OPERATOR_KEY.wrap(os.urandom(32), did, os.urandom)
+
+
+def test_a_wrapped_data_key_belongs_to_its_account_and_operator_key() -> None:
+    wrapped = _wrapped()
+    assert len(OPERATOR_KEY.unwrap(wrapped, ALICE, 1)) == 32
+    for key, did, version in (
+        (OPERATOR_KEY, BOB, 1),
+        (OPERATOR_KEY, ALICE, 2),
+        (FileOperatorKey(bytes(32)), ALICE, 1),
+    ):
+        with pytest.raises(OperatorKeyMismatch):
+            key.unwrap(wrapped, did, version)
+
+
+def test_the_associated_data_is_as_documented() -> None:
+    expected = cbor.encode([1, "incoming-content", ALICE, "device", "conversation", "message", 7])
+    assert CONTEXT.associated_data(7) == expected
+    key = os.urandom(32)
+    keys = AccountKeys(ALICE, {7: AESGCM(key)})
+    ciphertext = keys.encrypt(CONTEXT, b"content", os.urandom)
+    assert AESGCM(key).decrypt(ciphertext[:12], ciphertext[12:], expected) == b"content"
+
+
+def test_unwrapped_keys_are_remembered_and_not_without_end() -> None:
+    _unwrapped.cache_clear()
+    wrapped = _wrapped()
+    for _ in range(3):
+        unwrap_account_keys(ALICE, [(1, wrapped, 1)], OPERATOR_KEY)
+    assert (_unwrapped.cache_info().misses, _unwrapped.cache_info().hits) == (1, 2)
+    for number in range(UNWRAPPED_KEYS + 10):
+        did = f"did:plc:{number}"
+        unwrap_account_keys(did, [(1, _wrapped(did), 1)], OPERATOR_KEY)
+    assert _unwrapped.cache_info().currsize == UNWRAPPED_KEYS
+
+
+@pytest.mark.django_db
+def test_a_batch_asks_the_database_no_more_often_than_one(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for did, handle in ((ALICE, "alice.test"), (BOB, "bob.test")):
+        devices.create_device(did, handle, "mail.test", NOW, os.urandom)
+    (bob,) = devices.list_devices(BOB)
+    composed = composing.compose(ALICE, [BOB], "Hello", NOW, None, os.urandom)
+    with django_assert_num_queries(2):
+        sealed = sealing.seal(ALICE, composed.content, [target(bob)] * 50, NOW, os.urandom)
+    with django_assert_num_queries(3):
+        opened = opening.open_envelopes(BOB, [copy.envelope for copy in sealed.copies], NOW, os.urandom)
+    messages = [item.message for item in opened if item.message]
+    assert len(messages) == 50
+    assert all(one.sealed != other.sealed for one, other in pairwise(messages))
+    with django_assert_num_queries(1):
+        assert len(reading.read(BOB, [message.content for message in messages])) == 50
+    items = [
+        ArchiveItem(message.conversation_id, message.message_id, message.sealed, NOW, NOW, "in")
+        for message in messages
+    ]
+    with django_assert_num_queries(2):
+        archived = archiving.archive(BOB, items)
+    with django_assert_num_queries(3):
+        archiving.read_archive(BOB, archived, os.urandom)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("length", [1, 400, 460, 470, 480, 490, 500, 1400, 1500, 3500, 20_000, 59_000])
+def test_an_archived_message_says_little_by_its_size(length: int) -> None:
+    devices.create_device(ALICE, "alice.test", "mail.test", NOW, os.urandom)
+    composed = composing.compose(ALICE, [BOB], "x" * length, NOW, None, os.urandom)
+    sealed = sealing.seal(ALICE, composed.content, [], NOW, os.urandom).sealed
+    item = ArchiveItem(composed.conversation_id, composed.message_id, sealed, NOW, None, "out")
+    (archived,) = archiving.archive(ALICE, [item])
+    plaintext = len(archived) - 5 - 32 - 16
+    # A power of two, and what the padding's own head adds.
+    assert plaintext - (1 << (plaintext.bit_length() - 1)) <= 4
+    assert archiving.read_archive(ALICE, [archived], os.urandom)[0].error is None
