@@ -38,16 +38,19 @@
 
   let follow = false;
   let heightBefore = 0;
-  document.addEventListener("htmx:beforeSwap", () => {
-    follow = isAtEnd(scroller()) || follow;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.requestConfig.elt.id === "news") follow ||= isAtEnd(scroller());
     heightBefore = scroller()?.scrollHeight ?? 0;
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     const box = scroller();
-    if (event.detail.requestConfig?.elt.matches?.("[data-older]")) {
-      if (box && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;
-    } else if (follow) toEnd(box);
-    follow = false;
+    const { elt } = event.detail.requestConfig;
+    if (elt.id === "news" && follow) {
+      toEnd(box);
+      follow = false;
+    }
+    // Browsers that do not keep the place themselves when something is put above it.
+    if (elt.matches("[data-older]") && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;
     if (event.target.id === "chips") $("#who")?.focus();
     if (event.target.id === "side") $("#side h1")?.focus();
   });
@@ -61,26 +64,46 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches(".composer textarea")) grow(event.target);
   });
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    const form = event.detail.elt;
-    if (!form.matches(".composer")) return;
-    const field = $("textarea", form);
-    form.dataset.sending = "";
-    event.detail.requestConfig.typed = field.value;
+  // What was written waits here until its turn: htmx sends one after the other. A text that goes out
+  // again unchanged keeps its token, by which the server knows that it is the same message.
+  const outbox = [];
+  let notSent = {};
+  const newToken = () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 15) | 64;
+    bytes[8] = (bytes[8] & 63) | 128;
+    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  };
+  const composer = $(".composer");
+  if (composer) composer.noValidate = true;
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches(".composer") || !window.htmx) return;
+    const field = $("textarea", event.target);
+    const text = field.value;
+    if (!text.trim()) {
+      event.preventDefault();
+      return event.stopPropagation();
+    }
+    outbox.push({ text, token: text === notSent.text ? notSent.token : newToken() });
     field.value = "";
     grow(field);
+  }, true);
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (!event.detail.elt.matches(".composer")) return;
+    Object.assign(event.detail.parameters, outbox.shift());
     follow = true;
   });
   document.addEventListener("htmx:afterRequest", (event) => {
-    const form = event.detail.elt;
-    if (!form.matches(".composer")) return;
-    delete form.dataset.sending;
-    const field = $("textarea", form);
-    if (!event.detail.successful) {
-      field.value = [event.detail.requestConfig.typed, field.value].filter(Boolean).join("\n");
-      grow(field);
-    }
-    $("#not-sent")?.toggleAttribute("hidden", Boolean(event.detail.xhr.status) && event.detail.xhr.status < 500);
+    const { elt, requestConfig, successful, xhr } = event.detail;
+    if (!elt.matches(".composer")) return;
+    $("#not-sent").hidden = successful || xhr.status === 422;
+    if (successful) return;
+    follow = false;
+    const { text, token } = requestConfig.parameters;
+    notSent = { text, token };
+    const field = $("textarea", elt);
+    field.value = [text, field.value].filter(Boolean).join("\n");
+    grow(field);
   });
 
   // ---- Keys
