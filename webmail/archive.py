@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from accounts.agent import agent
 from accounts.models import Account
@@ -31,14 +31,29 @@ def archive(messages: Sequence[Message], *, now: datetime) -> None:
             _archive_batch(account, mailbox, waiting[start : start + BATCH], now)
 
 
+def archive_waiting(account: Account, *, now: datetime) -> None:
+    """Archive what was left out because a worker died or the mailbox was away. Raises as `archive`."""
+    rows = Message.objects.filter(account=account, archived_at=None).exclude(state=Message.State.COMPOSED)
+    archive(list(rows.select_related("account", "conversation").order_by("placed_at", "pk")[:500]), now=now)
+
+
+def due(now: datetime, *, older_than: timedelta) -> list[int]:
+    """Keys of the accounts with messages that wait for the archive, those younger than that left out."""
+    rows = Message.objects.filter(archived_at=None, placed_at__lt=now - older_than)
+    return list(
+        rows.exclude(state=Message.State.COMPOSED).values_list("account_id", flat=True).distinct().order_by()
+    )
+
+
 def _archive_batch(account: Account, mailbox: Mailbox, messages: Sequence[Message], now: datetime) -> None:
     blobs = agent().archive(account.did, [_item(message) for message in messages])
     for message, blob in zip(messages, blobs, strict=True):
-        earlier = mailbox.find(ARCHIVE, archive_message_id(message.message_id))
-        if not earlier or message.trust == Message.Trust.SIGNED:
-            # A checked signature replaces the copy that was stored before the check.
-            mailbox.append(ARCHIVE, mail_with_archive(blob, message.message_id))
-            mailbox.expunge(ARCHIVE, earlier)
+        name = archive_message_id(message.message_id)
+        # A checked signature replaces the copy that was stored before the check.
+        if message.trust == Message.Trust.SIGNED or not mailbox.find(ARCHIVE, name):
+            copy = mailbox.append(ARCHIVE, mail_with_archive(blob, message.message_id))
+            # Of copies that several workers stored at the same time, the newest stays.
+            mailbox.expunge(ARCHIVE, [uid for uid in mailbox.find(ARCHIVE, name) if uid < copy.uid])
         message.archived_at = now
     Message.objects.filter(pk__in=[message.pk for message in messages]).update(archived_at=now)
 

@@ -99,6 +99,9 @@ class Message(models.Model):
             models.Index(fields=["conversation", "placed_at", "id"], name="message_thread"),
             models.Index(fields=["state"], name="message_to_seal", condition=models.Q(state="composed")),
             models.Index(
+                fields=["account"], name="message_to_archive", condition=models.Q(archived_at__isnull=True)
+            ),
+            models.Index(
                 fields=["next_check_at"], name="message_to_check", condition=models.Q(trust="unchecked")
             ),
         ]

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 
 from accounts.models import Account
 from crypto_agent.client import AgentError
-from webmail import deliveries, intake, pull_lock, sealing, trust
+from webmail import archive, deliveries, intake, pull_lock, sealing, trust
 from webmail.mailbox import MailboxError
 from webmail.models import Arrival, Delivery, Message
 
@@ -79,6 +79,15 @@ def recheck(message_pk: int) -> None:
         log.warning("check of message %s waits: %s", message_pk, error.code)
 
 
+@shared_task
+def archive_waiting(account_pk: int) -> None:
+    """Archive what was left out."""
+    try:
+        archive.archive_waiting(Account.objects.get(pk=account_pk), now=timezone.now())
+    except (MailboxError, AgentError) as error:
+        log.warning("the archive of account %s waits: %s", account_pk, error.code)
+
+
 @shared_task(expires=60)
 def reconcile() -> None:
     """Give unfinished work to the workers again."""
@@ -90,6 +99,8 @@ def reconcile() -> None:
         enqueue(deliver, delivery_pk)
     for message_pk in trust.due(now):
         enqueue(recheck, message_pk)
+    for account_pk in archive.due(now, older_than=in_hand):
+        enqueue(archive_waiting, account_pk)
     unfinished = Arrival.objects.filter(
         state__in=[Arrival.State.WAITING, Arrival.State.OPENED], updated_at__lt=now - in_hand
     )
