@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts import peers
@@ -21,7 +22,12 @@ from crypto_agent.client import OpenedEnvelope
 from webmail import archive, events, messages, trust
 from webmail.conversations import place
 from webmail.mailbox import INBOX, QUARANTINE, Mailbox, Stored, open_mailbox
-from webmail.mailbox.envelope_mail import envelope_in_mail, envelope_message_id, mail_with_envelope
+from webmail.mailbox.envelope_mail import (
+    Envelope,
+    envelope_in_mail,
+    envelope_message_id,
+    mail_with_envelope,
+)
 from webmail.models import Arrival, MailboxCursor, Message
 
 log = logging.getLogger(__name__)
@@ -77,12 +83,16 @@ def _note(account: Account, mailbox: Mailbox, stored: Stored, validity: int, now
     if created or (arrival.uid_validity, arrival.uid, arrival.folder) == (validity, stored.uid, INBOX):
         return
     settled = arrival.state == Arrival.State.DONE or arrival.folder == QUARANTINE
-    if settled or mailbox.fetch(INBOX, [arrival.uid]).get(arrival.uid) is not None:
+    # A number from before a renumbering names another mail now, or this very one.
+    has_other_copy = arrival.uid_validity == validity and bool(mailbox.fetch(INBOX, [arrival.uid]))
+    if settled or has_other_copy:
         mailbox.expunge(INBOX, [stored.uid])
         return
     # The mailbox was renumbered, or the first copy went away: this copy is the one to go on with.
-    arrival.uid_validity, arrival.uid, arrival.folder = validity, stored.uid, INBOX
-    arrival.save()
+    state = Arrival.State.WAITING if arrival.reason == "gone" else arrival.state
+    Arrival.objects.filter(pk=arrival.pk).update(
+        uid_validity=validity, uid=stored.uid, folder=INBOX, state=state
+    )
 
 
 def _open_waiting(account: Account, mailbox: Mailbox, now: datetime) -> None:
@@ -94,32 +104,47 @@ def _open_waiting(account: Account, mailbox: Mailbox, now: datetime) -> None:
 
 def _open(account: Account, mailbox: Mailbox, arrivals: Sequence[Arrival], now: datetime) -> None:
     """Have a batch opened by the agent; afterwards none of it is WAITING any more."""
-    stored = _fetch(mailbox, arrivals)
-    envelopes: list[tuple[Arrival, bytes]] = []
+    found = _envelopes(mailbox, arrivals)
     for arrival in arrivals:
-        mail = stored.get(arrival.pk)
-        found = envelope_in_mail(mail.raw) if mail else None
-        if found is None:
-            _keep_aside(mailbox, arrival, "gone" if mail is None else "ordinary-mail")
-        else:
-            envelopes.append((arrival, found.data))
-    if not envelopes:
+        if arrival.pk not in found:
+            _keep_aside(mailbox, arrival, "gone", None, now)
+    present = [arrival for arrival in arrivals if arrival.pk in found]
+    if not present:
         return
-    opened = agent().open(account.did, [data for _arrival, data in envelopes])
+    opened = agent().open(account.did, [found[arrival.pk] for arrival in present])
     verdicts = trust.check_all(account, [each.message for each in opened if each.message], now=now)
-    for (arrival, data), each in zip(envelopes, opened, strict=True):
-        _settle(account, mailbox, arrival, data, each, verdicts, now)
+    for arrival, each in zip(present, opened, strict=True):
+        _settle(account, mailbox, arrival, found[arrival.pk], each, verdicts, now)
 
 
-def _fetch(mailbox: Mailbox, arrivals: Sequence[Arrival]) -> dict[int, Stored]:
-    found: dict[int, Stored] = {}
+def _envelopes(mailbox: Mailbox, arrivals: Sequence[Arrival]) -> dict[int, bytes]:
+    """The envelopes by arrival. One that is not where it was noted is looked for by its Message-ID: a worker
+    may have died between moving it and noting so, or the folder was renumbered."""
+    found: dict[int, bytes] = {}
     for folder in (INBOX, QUARANTINE):
-        here = [arrival for arrival in arrivals if arrival.folder == folder]
-        if not here:
-            continue
-        stored = mailbox.fetch(folder, [arrival.uid for arrival in here])
-        found |= {arrival.pk: stored[arrival.uid] for arrival in here if arrival.uid in stored}
+        here = {arrival.uid: arrival for arrival in arrivals if arrival.folder == folder}
+        for uid, mail in (mailbox.fetch(folder, list(here)) if here else {}).items():
+            envelope = envelope_in_mail(mail.raw)
+            if envelope and envelope.envelope_id == here[uid].envelope_id:
+                found[here[uid].pk] = envelope.data
+    for arrival in arrivals:
+        if arrival.pk not in found and (envelope := _look_for(mailbox, arrival)):
+            found[arrival.pk] = envelope.data
     return found
+
+
+def _look_for(mailbox: Mailbox, arrival: Arrival) -> Envelope | None:
+    for folder in (INBOX, QUARANTINE):
+        for uid, mail in mailbox.fetch(
+            folder, mailbox.find(folder, envelope_message_id(arrival.envelope_id))
+        ).items():
+            envelope = envelope_in_mail(mail.raw)
+            if envelope and envelope.envelope_id == arrival.envelope_id:
+                arrival.folder, arrival.uid = folder, uid
+                arrival.uid_validity = mailbox.uidvalidity(folder)
+                arrival.save(update_fields=["folder", "uid", "uid_validity"])
+                return envelope
+    return None
 
 
 def _settle(
@@ -131,20 +156,17 @@ def _settle(
     verdicts: dict[tuple[str, str], trust.Verdict],
     now: datetime,
 ) -> None:
-    arrival.attempts += 1
     if opened.message is None:
-        _keep_aside(mailbox, arrival, _why_not_opened(account, opened.error), envelope)
+        _keep_aside(mailbox, arrival, _why_not_opened(account, opened.error), envelope, now)
         return
     message = opened.message
     verdict = verdicts[(message.sender_did, message.sender_fingerprint)]
     if verdict.trust == Message.Trust.REFUSED:
-        _keep_aside(mailbox, arrival, verdict.code, envelope)
+        _keep_aside(mailbox, arrival, verdict.code, envelope, now)
         return
     if message.ephemeral:
         # Signals (protocol §5: calls, typing) are dropped; none is acted on.
-        arrival.state = Arrival.State.DONE
-        arrival.save()
-        mailbox.expunge(arrival.folder, [arrival.uid])
+        _note_opened(arrival, None, now)
         return
     kept_aside_before = bool(arrival.reason)
     with transaction.atomic():
@@ -161,13 +183,21 @@ def _settle(
         )
         if created:
             place(row)
-        arrival.message = row
-        arrival.state = Arrival.State.OPENED
-        arrival.reason = ""
-        arrival.save()
+        _note_opened(arrival, row, now)
     events.conversation_changed(account.pk, message.conversation_id, message.message_id)
     if kept_aside_before:
         events.publish(account.pk, "kept-aside")
+
+
+def _note_opened(arrival: Arrival, row: Message | None, now: datetime) -> None:
+    """Unless another worker, whose hold on the mailbox had run out, is further with it already."""
+    Arrival.objects.filter(pk=arrival.pk).exclude(state=Arrival.State.DONE).update(
+        message=row,
+        state=Arrival.State.OPENED,
+        reason="",
+        attempts=F("attempts") + 1,
+        updated_at=now,
+    )
 
 
 def _why_not_opened(account: Account, error: str | None) -> str:
@@ -195,22 +225,32 @@ def _finish_opened(account: Account, mailbox: Mailbox, now: datetime) -> None:
     for folder in (INBOX, QUARANTINE):
         here = [arrival for arrival in opened if arrival.folder == folder]
         if here:
-            mailbox.expunge(folder, [arrival.uid for arrival in here])
+            validity = mailbox.uidvalidity(folder)
+            mailbox.expunge(folder, [each.uid for each in here if each.uid_validity == validity])
             Arrival.objects.filter(pk__in=[arrival.pk for arrival in here]).update(state=Arrival.State.DONE)
 
 
-def _keep_aside(mailbox: Mailbox, arrival: Arrival, reason: str, envelope: bytes | None = None) -> None:
-    """Set a mail aside with its reason. An envelope goes to the Quarantine folder; ordinary mail stays
-    in the INBOX for other programs. The copy is noted before the original goes, so none is ever lost."""
-    arrival.state = Arrival.State.KEPT_ASIDE
-    arrival.reason = reason
-    original = arrival.uid if arrival.folder == INBOX and envelope else None
-    if original and envelope:
-        there = mailbox.find(QUARANTINE, envelope_message_id(arrival.envelope_id))
-        arrival.folder = QUARANTINE
-        arrival.uid = there[0] if there else mailbox.append(QUARANTINE, mail_with_envelope(envelope)).uid
-        arrival.uid_validity = mailbox.uidvalidity(QUARANTINE)
-    arrival.save()
-    if original:
+def _keep_aside(
+    mailbox: Mailbox, arrival: Arrival, reason: str, envelope: bytes | None, now: datetime
+) -> None:
+    """Set an arrival aside with its reason, its envelope in the Quarantine folder. The copy there is durable
+    before the original goes, and is found there if the worker dies before it could note so."""
+    if arrival.folder == INBOX and envelope:
+        original, name = arrival.uid, envelope_message_id(arrival.envelope_id)
+        if not mailbox.find(QUARANTINE, name):
+            copy = mailbox.append(QUARANTINE, mail_with_envelope(envelope))
+            mailbox.expunge(QUARANTINE, [uid for uid in mailbox.find(QUARANTINE, name) if uid < copy.uid])
         mailbox.expunge(INBOX, [original])
+        arrival.folder, arrival.uid = QUARANTINE, max(mailbox.find(QUARANTINE, name))
+        arrival.uid_validity = mailbox.uidvalidity(QUARANTINE)
+    # Another worker, whose hold on the mailbox had run out, may be further with it already.
+    Arrival.objects.filter(pk=arrival.pk, state=Arrival.State.WAITING).update(
+        state=Arrival.State.KEPT_ASIDE,
+        reason=reason,
+        folder=arrival.folder,
+        uid=arrival.uid,
+        uid_validity=arrival.uid_validity,
+        attempts=F("attempts") + 1,
+        updated_at=now,
+    )
     events.publish(arrival.account_id, "kept-aside")
