@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.db import transaction
 from django.db.models import Prefetch
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.agent import agent
@@ -127,9 +127,15 @@ def unread_total(account: Account) -> int:
 
 def mark_read(account: Account, conversation: Conversation) -> bool:
     """Everything in the conversation has been seen; tells other open pages. True if anything changed."""
-    changed = Message.objects.filter(conversation=conversation, unread=True).update(unread=False)
-    if changed:
+    unread = Message.objects.filter(conversation=conversation, unread=True)
+    if not unread.exists():
+        return False
+    with transaction.atomic():
+        # What is being placed waits, and counts afterwards.
+        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        changed = unread.update(unread=False)
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=0)
+    if changed:
         events.publish(account.pk, "conversations")
     return bool(changed)
 
@@ -212,9 +218,11 @@ def _preview_by(last: Message | None, own: bool, group: bool, people: dict[str, 
 
 def recount(account: Account) -> None:
     """Bring last message and unread count of all the account's conversations in line with their messages."""
-    for conversation in Conversation.objects.filter(account=account):
-        last = conversation.messages.filter(shown=True).order_by("-placed_at", "-pk").first()
-        conversation.last_message = last
-        conversation.last_activity = last.placed_at if last else timezone.now()
-        conversation.unread_count = conversation.messages.filter(unread=True).count()
-        conversation.save()
+    for pk in Conversation.objects.filter(account=account).values_list("pk", flat=True):
+        with transaction.atomic():
+            conversation = Conversation.objects.select_for_update().get(pk=pk)
+            last = conversation.messages.filter(shown=True).order_by("-placed_at", "-pk").first()
+            conversation.last_message = last
+            conversation.last_activity = last.placed_at if last else conversation.last_activity
+            conversation.unread_count = conversation.messages.filter(unread=True).count()
+            conversation.save(update_fields=["last_message", "last_activity", "unread_count"])
