@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ def networks_of(service: str) -> set[str]:
 
 def members_of(network: str) -> set[str]:
     return {service for service in SERVICES if network in networks_of(service)}
+
+
+def test_the_compose_file_is_tidy_yaml() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "yamllint", "--strict", "docker-compose.yml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_only_web_and_worker_reach_the_agent() -> None:

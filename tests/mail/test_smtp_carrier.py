@@ -57,6 +57,8 @@ def test_addresses_that_can_be_used(address: str) -> None:
         "a,b@mail.test",
         '"a"@mail.test',
         "a(b)@mail.test",
+        "a:b@mail.test",
+        "a;b@mail.test",
         "a\\b@mail.test",
         "ä@mail.test",
         "a@mäil.test",

@@ -36,8 +36,8 @@ REPLY_SECONDS = 30.0
 MAX_SERVERS = 4
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
-# Printable ASCII without space, quotes, brackets, comma and backslash.
-_LOCAL_PART = re.compile(r"[!#-'*+\--;=?A-Z^-~]{1,64}")
+# A dot-atom (RFC 5321 §4.1.2).
+_LOCAL_PART = re.compile(r"[!#-'*+\--9=?A-Z^-~]{1,64}")
 
 
 class SmtpDestination(Protocol):
