@@ -36,6 +36,13 @@
   else if (firstUnread) scroller().scrollTop = firstUnread.offsetTop - scroller().clientHeight / 3;
   else toEnd(scroller());
 
+  // What shrinks the pane (a banner, a keyboard, a growing composer) does not push the end out of sight.
+  if (scroller()) {
+    let atEnd = isAtEnd(scroller());
+    scroller().addEventListener("scroll", () => { atEnd = isAtEnd(scroller()); }, { passive: true });
+    new ResizeObserver(() => { if (atEnd) toEnd(scroller()); }).observe(scroller());
+  }
+
   let follow = false;
   let heightBefore = 0;
   document.addEventListener("htmx:beforeSwap", (event) => {

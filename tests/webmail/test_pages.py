@@ -252,6 +252,7 @@ def test_what_was_kept_aside_has_its_reason(alice: Account, at_alices: Client) -
     assert "The signature does not fit" in page.words
     assert "Ordinary mail, not sealed" in page.words
     assert page.words.count("Try again") == 1
+    assert "1 message could not be opened or checked" in Page(html_of(at_alices, reverse("inbox"))).words
 
 
 def test_older_messages_come_in_pages(alice: Account, at_alices: Client) -> None:

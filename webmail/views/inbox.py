@@ -10,6 +10,7 @@ from django.utils.timezone import is_aware
 from django.views.decorators.http import require_safe
 
 from accounts.sessions import signed_in
+from webmail import kept_aside
 from webmail.conversations import Filter, list_conversations
 from webmail.views.requests import PageRequest
 
@@ -34,7 +35,12 @@ def list_context(request: PageRequest) -> dict[str, Any]:
     chosen: Filter = "unread" if request.GET.get("filter") == "unread" else "all"
     before = _moment(request.GET.get("older_than", ""))
     found = list_conversations(request.account, filter=chosen, before=before)
-    return {"list": found, "filter": chosen, "older_than": before}
+    return {
+        "list": found,
+        "filter": chosen,
+        "older_than": before,
+        "kept_count": kept_aside.count(request.account),
+    }
 
 
 def _moment(text: str) -> datetime | None:

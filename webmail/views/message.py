@@ -52,7 +52,7 @@ def check(request: PageRequest, message_id: str) -> HttpResponse:
     trust.check_again(found)
     if request.htmx:
         entry = threads.entry(request.account, message_id)
-        return render(request, "webmail/_entry.html", {"entry": entry})
+        return render(request, "webmail/_entry.html", {"entry": entry, "tried": True})
     return _back_to(found)
 
 
