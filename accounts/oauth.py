@@ -172,7 +172,8 @@ def refresh(issuer: str, key: ECKey, refresh_token: str, sub: str) -> Tokens:
         raise SignInError(error.code, str(error)) from error
     fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     response = _ask(server, server.token_endpoint, key, fields)
-    if _error_code(response) in ("invalid_grant", "invalid_client", "unauthorized_client"):
+    # Other refusals, of this installation's own key for one, may pass; this one never does.
+    if _error_code(response) == "invalid_grant":
         raise SignInError("expired", f"{oauth_client.server_name(issuer)} has ended this session.")
     tokens = _read_tokens(server, response)
     if tokens.sub != sub:

@@ -1,0 +1,208 @@
+"""What administrators see of devices, and revoking one with a confirmation."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Account, Device, OAuthSession, Peer, PeerCertificate
+from accounts.records import CERTIFICATES, PREKEYS
+from demo.local_network import NetworkInfo
+from tests.accounts.conftest import SignIn
+from tests.accounts.repository import Repository
+from tests.accounts.test_records import certificate
+from tests.services.agent import AgentProcess
+
+pytestmark = pytest.mark.django_db
+
+DEVICES = "/admin/accounts/device/"
+
+
+def make_device(handle: str, *, did_letter: str, fingerprint: str = "", **fields: object) -> Device:
+    now = timezone.now()
+    account = Account.objects.create(
+        did="did:plc:" + did_letter * 24, handle=handle, pds_url="http://localhost:9"
+    )
+    return Device.objects.create(
+        account=account,
+        fingerprint=fingerprint or did_letter * 64,
+        **{
+            "certificate_pem": certificate().pem,
+            "serial": did_letter * 32,
+            "not_before": now - timedelta(days=1),
+            "not_after": now + timedelta(days=1),
+            "published_at": now,
+            **fields,
+        },
+    )
+
+
+@pytest.fixture
+def four_devices() -> dict[str, Device]:
+    now = timezone.now()
+    return {
+        "active": make_device("ann.test", did_letter="a"),
+        "revoked": make_device("ben.test", did_letter="b", revoked_at=now),
+        "expired": make_device("cat.test", did_letter="c", not_after=now),
+        "unpublished": make_device("dan.test", did_letter="d", published_at=None),
+    }
+
+
+def listed(response: object) -> set[str]:
+    return {str(row.fingerprint) for row in response.context["cl"].result_list}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("state", ["active", "revoked", "expired", "unpublished"])
+def test_filters_by_state(admin_client: Client, four_devices: dict[str, Device], state: str) -> None:
+    assert four_devices[state].state == state
+    assert listed(admin_client.get(DEVICES, {"state": state})) == {four_devices[state].fingerprint}
+
+
+def test_lists_all_and_those_with_a_pending_revocation(
+    admin_client: Client, four_devices: dict[str, Device]
+) -> None:
+    assert len(listed(admin_client.get(DEVICES))) == 4
+    assert listed(admin_client.get(DEVICES, {"state": "pending"})) == {four_devices["revoked"].fingerprint}
+    Device.objects.filter(revoked_at__isnull=False).update(withdrawn_at=timezone.now())
+    assert listed(admin_client.get(DEVICES, {"state": "pending"})) == set()
+
+
+@pytest.mark.parametrize("query", ["a" * 64, "aaaaaaaa", "ann.test", "did:plc:" + "a" * 24])
+def test_searches(admin_client: Client, four_devices: dict[str, Device], query: str) -> None:
+    assert listed(admin_client.get(DEVICES, {"q": query})) == {four_devices["active"].fingerprint}
+
+
+def test_shows_the_fields_of_the_certificate_and_changes_nothing(
+    admin_client: Client, four_devices: dict[str, Device]
+) -> None:
+    device = four_devices["active"]
+    url = f"{DEVICES}{device.pk}/change/"
+    page = admin_client.get(url).content.decode()
+    shown = certificate()
+    for text in (
+        f"CN={shown.did}",
+        f"URI: at://{shown.did}/at.atsms.x509/{shown.fingerprint}",
+        "DNS: alice.test",
+        f"email: {shown.email}",
+        "digital signature, key agreement",
+        "emailProtection",
+        "ecdsa-with-SHA256",
+        shown.serial_hex,
+        device.fingerprint,
+    ):
+        assert text in page, text
+    assert "<textarea" not in page
+    assert 'name="_save"' not in page
+    assert admin_client.post(url, {"fingerprint": "0" * 64}).status_code == 403
+    assert admin_client.get(f"{DEVICES}add/").status_code == 403
+    assert admin_client.get(f"{DEVICES}{device.pk}/delete/").status_code == 403
+    device.refresh_from_db()
+    assert device.fingerprint == "a" * 64
+
+
+def revoke(client: Client, *devices: Device, confirm: bool = False) -> object:
+    fields = {"action": "revoke_selected", "_selected_action": [device.pk for device in devices]}
+    if confirm:
+        fields["confirm"] = "yes"
+    return client.post(DEVICES, fields, follow=True)
+
+
+def test_revokes_after_a_confirmation(
+    admin_client: Client, client: Client, enrolled: SignIn, local_network: NetworkInfo
+) -> None:
+    owner = Client()
+    device = enrolled(owner, "alice").devices.get()
+    alice = Repository(local_network, local_network.accounts["alice"])
+    page = revoke(admin_client, device).content.decode()  # type: ignore[attr-defined]
+    assert device.fingerprint in page
+    assert 'name="csrfmiddlewaretoken"' in page
+    device.refresh_from_db()
+    assert device.revoked_at is None
+
+    response = revoke(admin_client, device, confirm=True)
+    assert "is revoked, and its owner&#x27;s PDS says so" in response.content.decode()  # type: ignore[attr-defined]
+    device.refresh_from_db()
+    assert device.state is Device.State.REVOKED
+    assert "revokedAt" in alice.records(CERTIFICATES)[device.fingerprint]
+    assert alice.records(PREKEYS) == {}
+    again = revoke(admin_client, device)
+    assert "revoked already" in again.content.decode()  # type: ignore[attr-defined]
+
+
+def test_without_the_owners_session_says_what_is_still_to_be_done(
+    admin_client: Client, enrolled: SignIn, local_network: NetworkInfo
+) -> None:
+    owner = Client()
+    device = enrolled(owner, "alice").devices.get()
+    owner.post("/sign-out/")
+    page = revoke(admin_client, device, confirm=True).content.decode()  # type: ignore[attr-defined]
+    assert "its keys are destroyed" in page
+    assert "when the owner next signs in" in page
+    device.refresh_from_db()
+    assert device.withdrawal_pending
+    assert "not yet shown by the PDS" in admin_client.get(DEVICES).content.decode()
+
+
+def test_says_when_the_agent_is_away_and_revokes_nothing(
+    admin_client: Client, four_devices: dict[str, Device], agent_process: AgentProcess
+) -> None:
+    agent_process.stop()
+    try:
+        page = revoke(admin_client, four_devices["active"], confirm=True).content.decode()  # type: ignore[attr-defined]
+    finally:
+        agent_process.start()
+    assert "is not revoked. The key agent does not answer" in page
+    four_devices["active"].refresh_from_db()
+    assert four_devices["active"].revoked_at is None
+
+
+def test_revoking_needs_the_permission(client: Client, four_devices: dict[str, Device]) -> None:
+    user = User.objects.create_user("looker", password="looker", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_device"))
+    client.force_login(user)
+    assert client.get(DEVICES).status_code == 200
+    assert "revoke_selected" not in client.get(DEVICES).content.decode()
+    revoke(client, four_devices["active"], confirm=True)
+    four_devices["active"].refresh_from_db()
+    assert four_devices["active"].revoked_at is None
+
+
+def test_sessions_show_no_token_or_key(admin_client: Client, client: Client, sign_in: SignIn) -> None:
+    session: OAuthSession = sign_in(Client(), "alice").oauth_sessions.get()
+    for url in ("/admin/accounts/oauthsession/", f"/admin/accounts/oauthsession/{session.pk}/change/"):
+        page = admin_client.get(url).content.decode()
+        for secret in (session.sealed_access_token, session.sealed_refresh_token, session.sealed_dpop_key):
+            assert bytes(secret).decode() not in page
+        assert session.issuer in page
+
+
+def test_peers_certificates_by_state(admin_client: Client) -> None:
+    now = timezone.now()
+    peer = Peer.objects.create(did="did:plc:" + "e" * 24, handle="eve.test")
+    later = now + timedelta(days=1)
+    rows = {
+        "active": {"not_after": later},
+        "revoked": {"not_after": later, "revoked_at": now},
+        "expired": {"not_after": now},
+        "absent": {"not_after": later, "present": False},
+        "broken": {"problem": "bad-certificate"},
+    }
+    for number, (state, fields) in enumerate(rows.items()):
+        pem = certificate().pem if state != "broken" else "nonsense"
+        row = PeerCertificate.objects.create(
+            peer=peer, fingerprint=f"{number}" * 64, certificate_pem=pem, **fields
+        )
+        assert row.state == state
+        url = "/admin/accounts/peercertificate/"
+        assert listed(admin_client.get(url, {"state": state})) == {row.fingerprint}
+        assert admin_client.get(f"{url}{row.pk}/change/").status_code == 200
+    assert len(listed(admin_client.get("/admin/accounts/peercertificate/", {"q": "eve.test"}))) == 5
+
+
+@pytest.mark.parametrize("model", ["account", "oauthsession", "peer"])
+def test_the_other_lists(admin_client: Client, four_devices: dict[str, Device], model: str) -> None:
+    response = admin_client.get(f"/admin/accounts/{model}/", {"q": "ann"})
+    assert response.status_code == 200
+    assert admin_client.get(f"/admin/accounts/{model}/add/").status_code == 403
