@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -58,6 +59,8 @@ class ImapMailbox:
         except (IMAPClientError, OSError) as error:
             raise MailboxError("unavailable", "the mail server can't be reached") from error
         try:
+            # An APPEND is several small writes, which would otherwise wait for each other (Nagle).
+            client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.oauthbearer_login(self._name, token)
             # The server states its full abilities only after the login.
             client.capabilities()
