@@ -80,6 +80,7 @@ def web_environment(installation: Installation, caller: str) -> dict[str, str]:
     """The environment of a process of the webmail; `caller` is what it is to the agent: web or worker."""
     data = installation.directory / "data"
     secrets = installation.secrets
+    token_secrets = {"web": secrets.agent_web_token_secret, "worker": secrets.agent_worker_token_secret}
     ports = installation.ports
     return {
         **inherited_environment(),
@@ -95,7 +96,7 @@ def web_environment(installation: Installation, caller: str) -> dict[str, str]:
         "WAXWING_INGRESS_URL": f"smtp://127.0.0.1:{ports.ingress}",
         "WAXWING_SMTP_PUBLIC_URL": f"smtp://localhost:{ports.ingress}",
         "WAXWING_AGENT_URL": f"http://127.0.0.1:{ports.agent}",
-        "WAXWING_AGENT_TOKEN_SECRET": secrets.agent_token_secret,
+        "WAXWING_AGENT_TOKEN_SECRET": token_secrets[caller],
         "WAXWING_AGENT_CALLER": caller,
         "WAXWING_REDIS_URL": installation.redis_url,
         **installation.settings,
@@ -114,7 +115,8 @@ def agent_environment(installation: Installation) -> dict[str, str]:
         "WAXWING_AGENT_DATABASE_URL": f"sqlite:///{data / 'agent.sqlite3'}",
         "WAXWING_AGENT_SECRET_KEY": secrets.agent_secret_key,
         "WAXWING_AGENT_OPERATOR_KEY_PATH": str(data / "operator-key"),
-        "WAXWING_AGENT_TOKEN_SECRET": secrets.agent_token_secret,
+        "WAXWING_AGENT_WEB_TOKEN_SECRET": secrets.agent_web_token_secret,
+        "WAXWING_AGENT_WORKER_TOKEN_SECRET": secrets.agent_worker_token_secret,
         **installation.agent_settings,
     }
 

@@ -15,7 +15,9 @@ class Secrets:
     web_secret_key: str = field(repr=False)
     token_key: str = field(repr=False)
     agent_secret_key: str = field(repr=False)
-    agent_token_secret: str = field(repr=False)
+    #: What each caller signs its tokens for the agent with, so that neither can pass as the other.
+    agent_web_token_secret: str = field(repr=False)
+    agent_worker_token_secret: str = field(repr=False)
     redis_password: str = field(repr=False)
 
 
@@ -26,7 +28,8 @@ def keep_secrets(file: Path) -> Secrets:
             web_secret_key=secrets.token_urlsafe(48),
             token_key=random_key(),
             agent_secret_key=secrets.token_urlsafe(48),
-            agent_token_secret=secrets.token_urlsafe(48),
+            agent_web_token_secret=secrets.token_urlsafe(48),
+            agent_worker_token_secret=secrets.token_urlsafe(48),
             redis_password=secrets.token_urlsafe(24),
         )
         write_private_file(file, json.dumps(asdict(made)))
