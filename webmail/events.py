@@ -13,6 +13,8 @@ import redis
 import redis.asyncio
 from django.conf import settings
 
+from webmail.redis_client import redis_client
+
 log = logging.getLogger(__name__)
 
 #: Seconds between comments on a silent stream, so that proxies keep it open.
@@ -28,7 +30,7 @@ def channel_of(account_id: int) -> str:
 
 @cache
 def _publisher() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+    return redis_client(settings.REDIS_URL)
 
 
 def publish(account_id: int, *names: str, message: str | None = None) -> None:

@@ -9,8 +9,8 @@ from typing import Protocol, cast
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from webmail.redis_client import redis_client
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +65,6 @@ class RedisQuota:
             return
         if not taken:
             raise QuotaExceeded(HOUR - moment % HOUR)
-
-
-def redis_client(url: str) -> "redis.Redis":
-    """A client that gives up at once: by default it would try for seconds before every answer."""
-    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
 @cache

@@ -10,6 +10,8 @@ from functools import cache
 import redis
 from django.conf import settings
 
+from webmail.redis_client import redis_client
+
 #: Deletes or extends the lock only if it is still ours.
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 _EXTEND = (
@@ -19,7 +21,7 @@ _EXTEND = (
 
 @cache
 def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
+    return redis_client(settings.REDIS_URL)
 
 
 @contextmanager

@@ -66,7 +66,8 @@ def test_secrets_go_only_where_they_are_needed() -> None:
     }
     assert holders["agent_operator_key"] == {"agent", "migrate-agent"}
     assert holders["agent_database_url"] == {"agent", "migrate-agent"}
-    assert holders["agent_token_secret"] == {"agent", "migrate-agent", "web", "worker"}
+    for caller in ("web", "worker"):
+        assert holders[f"agent_{caller}_token_secret"] == {"agent", "migrate-agent", caller}
     assert holders["token_keys"] == {"web", "worker"}
     assert holders["oauth_client_key"] == {"web", "worker"}
     assert holders["mail_token_key"] == {"web", "worker", "ingress"}

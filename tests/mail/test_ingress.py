@@ -12,9 +12,10 @@ from pytest_django.fixtures import Settings
 from accounts.models import Account
 from webmail import ingress
 from webmail.ingress import IngressRefusal, accept, accept_mail
-from webmail.ingress_quota import QuotaExceeded, RedisQuota, redis_client
+from webmail.ingress_quota import QuotaExceeded, RedisQuota
 from webmail.mailbox import INBOX, open_mailbox
 from webmail.mailbox.envelope_mail import MAX_ENVELOPE, envelope_in_mail, mail_with_envelope
+from webmail.redis_client import redis_client
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
