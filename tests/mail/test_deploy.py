@@ -44,6 +44,20 @@ def test_the_compose_file_is_tidy_yaml() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"),
+        ("hadolint", "Dockerfile"),
+    ],
+    ids=["compose schema", "hadolint"],
+)
+def test_schema_and_linter_find_nothing(command: tuple[str, ...]) -> None:
+    program = Path(sys.executable).with_name(command[0])
+    done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_only_web_and_worker_reach_the_agent() -> None:
     assert members_of("agent") == {"web", "worker", "agent"}
     assert members_of("agent-data") == {"agent", "migrate-agent", "postgres"}
