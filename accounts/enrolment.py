@@ -158,6 +158,15 @@ def check_published(account: Account, devices: Iterable[Device]) -> None:
         device.save(update_fields=["published_at", "withdrawn_at"])
 
 
+def restore_devices(account: Account) -> None:
+    """Makes the rows of all devices that the agent has for an account, as after the loss of the database.
+
+    Whether they are published is noted when it is next looked at. Raises AgentError.
+    """
+    for made in agent().list_devices(account.did):
+        _mirror(account, made)
+
+
 def _shows_revoked(pds: PdsClient, fingerprint: str) -> bool:
     found = pds.get_record(records.CERTIFICATES, fingerprint)
     return found is not None and "revokedAt" in found.value

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import identities
+from accounts import enrolment, identities
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import ArchivedMessage
@@ -42,6 +42,7 @@ def rebuild(account: Account, *, progress: Callable[[int, int], None] = lambda d
     What the index has already is left alone, so this may run at any time and twice. Messages restored
     count as read. Raises MailboxError or AgentError; what was restored so far stays.
     """
+    enrolment.restore_devices(account)
     with open_mailbox(account.did) as mailbox:
         uids = mailbox.uids_after(ARCHIVE, 0)
         for start in range(0, len(uids), BATCH):
