@@ -58,7 +58,8 @@
     }
     // Browsers that do not keep the place themselves when something is put above it.
     if (elt.matches("[data-older]") && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;
-    if (event.target.id === "chips") $("#who")?.focus();
+    // Back to the field, unless somebody writes elsewhere by now.
+    if (event.target.id === "chips" && document.activeElement === document.body) $("#who")?.focus();
     if (event.target.id === "side") $("#side h1")?.focus();
   });
 
