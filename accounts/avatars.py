@@ -17,6 +17,8 @@ from accounts.repositories import RepositoryError
 MAX_BYTES = 1_000_000
 #: How long a picture that could not be had is not asked for again, in seconds.
 RETRY_SECONDS = 600
+#: How long a picture stays on disk before it is fetched again.
+KEPT_SECONDS = 30 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ def avatar_of(did: str) -> Avatar | None:
         cache.set(failed_key, True, RETRY_SECONDS)
         return None
     return Avatar(content_type, data)
+
+
+def forget_old(now: float) -> None:
+    """Deletes pictures that were fetched more than KEPT_SECONDS before ``now`` (seconds since the epoch)."""
+    directory = _directory()
+    for path in directory.iterdir() if directory.is_dir() else ():
+        if path.stat().st_mtime < now - KEPT_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def image_type(data: bytes) -> str | None:

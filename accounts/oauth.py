@@ -100,8 +100,6 @@ def begin(identifier: str, *, next_path: str = "") -> Begun:
             "request-refused",
             f"{oauth_client.server_name(server.issuer)} did not accept the request to sign in.",
         )
-    now = timezone.now()
-    OAuthRequest.objects.filter(created_at__lt=now - OAUTH_REQUEST_LIFETIME).delete()
     OAuthRequest.objects.create(
         state_hash=_state_hash(state),
         issuer=server.issuer,
@@ -110,7 +108,6 @@ def begin(identifier: str, *, next_path: str = "") -> Begun:
         sealed_verifier=token_encryption.seal(verifier),
         sealed_dpop_key=_sealed_key(key),
         next_path=next_path,
-        created_at=now,
     )
     query = urlencode({"client_id": oauth_client.client_id(), "request_uri": request_uri})
     separator = "&" if "?" in server.authorization_endpoint else "?"
@@ -158,6 +155,11 @@ def finish(parameters: Mapping[str, str], browser_states: Collection[str]) -> tu
         revoke_token(server, key, tokens.refresh_token)
         raise
     return _keep(identity, server, key, tokens), request.next_path
+
+
+def forget_expired_requests() -> None:
+    """Deletes what was begun and can no longer be finished."""
+    OAuthRequest.objects.filter(created_at__lt=timezone.now() - OAUTH_REQUEST_LIFETIME).delete()
 
 
 def refresh(issuer: str, key: ECKey, refresh_token: str, sub: str) -> Tokens:

@@ -1,15 +1,12 @@
 """What the workers do for accounts. Each task calls one domain function and may run twice."""
 
 import logging
+import time
 
 from celery import shared_task
 
-from accounts import enrolment
+from accounts import avatars, enrolment, failures, oauth
 from accounts.models import Account
-from accounts.pds import PdsError, SignInAgain
-from accounts.records import RecordError
-from accounts.repositories import RepositoryError
-from crypto_agent.client import AgentError
 
 logger = logging.getLogger(__name__)
 
@@ -20,18 +17,18 @@ def renew_prekeys_of(account_id: int) -> None:
     account = Account.objects.filter(pk=account_id).first()
     if account is None:
         return
-    try:
-        enrolment.finish_withdrawals(account)
-        enrolment.renew_prekeys(account)
-    except (
-        AgentError,
-        SignInAgain,
-        PdsError,
-        RepositoryError,
-        RecordError,
-        enrolment.PublicationError,
-    ) as error:
-        logger.warning("prekeys of account %s were not renewed: %s", account_id, error.code)
+    for work in (enrolment.finish_withdrawals, enrolment.renew_prekeys):
+        try:
+            work(account)
+        except failures.PUBLISHING as error:
+            logger.warning("%s for account %s stopped: %s", work.__name__, account_id, error.code)
+
+
+@shared_task
+def forget_old() -> None:
+    """Forgets sign-ins that were never finished, and pictures fetched long ago."""
+    oauth.forget_expired_requests()
+    avatars.forget_old(time.time())
 
 
 @shared_task

@@ -1,4 +1,9 @@
 """The webmail's own settings, loaded in the environment of this test run."""
 
-from tests import environment  # noqa: F401
+from tests.environment import RUN
 from webmail.settings import *  # noqa: F403
+from webmail.settings import DATABASES
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, as in real use: threads do not wait for each other's locks on a database in memory.
+    DATABASES["default"]["TEST"] = {"NAME": str(RUN.directory / "tests-of-webmail.sqlite3")}

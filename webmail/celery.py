@@ -19,4 +19,5 @@ def _set_schedule(sender: Celery, **_arguments: object) -> None:
         "reconcile": {"task": "webmail.tasks.reconcile", "schedule": settings.RECONCILE_SECONDS},
         "pull-all": {"task": "webmail.tasks.pull_all", "schedule": settings.PULL_SECONDS},
         "renew-prekeys": {"task": "accounts.tasks.renew_all_prekeys", "schedule": 3600.0},
+        "forget-old": {"task": "accounts.tasks.forget_old", "schedule": 3600.0},
     }

@@ -1,5 +1,8 @@
 """Names and pictures of people, and looking somebody up before writing."""
 
+import time
+from pathlib import Path
+
 import httpx
 import pytest
 from django.conf import settings as django_settings
@@ -82,7 +85,7 @@ def test_a_public_service_is_asked_when_the_pds_shows_no_profile(
 
 
 def test_a_picture_is_served_from_here_with_no_power(
-    client: Client, sign_in: SignIn, carol: Repository, settings: Settings, tmp_path: object
+    client: Client, sign_in: SignIn, carol: Repository, settings: Settings, tmp_path: Path
 ) -> None:
     settings.DATA_DIR = tmp_path
     set_profile(carol, avatar=carol.upload(PNG, "image/png"))
@@ -102,6 +105,10 @@ def test_a_picture_is_served_from_here_with_no_power(
         Peer.objects.update(pds_url="http://localhost:9")
         settings.PLC_URL = "http://localhost:9"
         assert client.get(url).content == PNG
+        avatars.forget_old(time.time())
+        assert len(list((tmp_path / "avatars").iterdir())) == 1
+        avatars.forget_old(time.time() + avatars.KEPT_SECONDS + 1)
+        assert not list((tmp_path / "avatars").iterdir())
     finally:
         set_profile(carol)
 

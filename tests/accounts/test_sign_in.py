@@ -7,8 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from accounts import oauth_client, oauth_tokens
+from accounts import oauth_client, oauth_tokens, tasks
 from accounts.models import OAUTH_REQUEST_LIFETIME, Account, OAuthRequest, OAuthSession
 from accounts.oauth_tokens import SignInAgain
 from accounts.pds import PdsClient
@@ -131,6 +132,25 @@ def test_a_callback_works_once(client: Client, local_network: NetworkInfo) -> No
     assert come_back(client, callback).status_code == 302
     response = come_back(client, callback)
     assert response.status_code == 400
+    assert OAuthSession.objects.count() == 1
+
+
+def test_requests_that_were_never_finished_are_forgotten(client: Client, local_network: NetworkInfo) -> None:
+    begin(client, "alice.test")
+    begin(client, "bob.test")
+    OAuthRequest.objects.filter(did=local_network.accounts["alice"].did).update(
+        created_at=timezone.now() - OAUTH_REQUEST_LIFETIME - timedelta(seconds=1)
+    )
+    tasks.forget_old()
+    assert OAuthRequest.objects.get().did == local_network.accounts["bob"].did
+
+
+def test_unsafe_requests_need_a_token_of_our_own_pages(sign_in: SignIn) -> None:
+    client = Client()
+    sign_in(client, "alice")
+    client.handler.enforce_csrf_checks = True
+    for path in ("/sign-in/", "/sign-out/", "/welcome/", f"/devices/{'0' * 64}/revoke/"):
+        assert client.post(path, {"handle": "alice.test"}).status_code == 403
     assert OAuthSession.objects.count() == 1
 
 
