@@ -118,7 +118,8 @@ def shown_in(page: str) -> list[Shown]:
 
 def words(html: str) -> str:
     """The text of a page or a part of one."""
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+    without_isolation = re.sub(r"</?bdi[^>]*>", "", html)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", without_isolation)).split())
 
 
 def _shown(item: str) -> Shown:
