@@ -63,6 +63,10 @@
     if (event.target.id === "side") $("#side h1")?.focus();
   });
 
+  document.addEventListener("person-added", (event) => {
+    if ($("#who").value === event.detail.typed) $("#who").value = "";
+  });
+
   // ---- The composer: cleared at once, filled again if the message was not taken.
   const grow = (field) => {
     if (CSS.supports("field-sizing", "content")) return;
@@ -133,6 +137,10 @@
     if (event.key === "j") moveInList(1);
     else if (event.key === "k") moveInList(-1);
     else if (event.key === "c") $("[data-compose]")?.click();
+    else if (event.key === "r") {
+      event.preventDefault();
+      $(".composer textarea")?.focus();
+    }
   });
 
   // ---- Live: events name what changed; the page asks for it again. They are hints, so after any gap

@@ -1,5 +1,6 @@
 """A new conversation: who gets it, and its first message."""
 
+import json
 from dataclasses import dataclass, field
 
 from django.http import HttpResponse
@@ -68,7 +69,12 @@ def find(request: PageRequest) -> HttpResponse:
 @signed_in
 def people(request: PageRequest) -> HttpResponse:
     """The chosen people after one was added or removed."""
-    return render(request, "webmail/_chosen.html", _context(_choice(request)))
+    choice = _choice(request)
+    answer = render(request, "webmail/_chosen.html", _context(choice))
+    if not choice.typed:
+        # The field is emptied by the page, unless somebody has typed on in it meanwhile.
+        answer["HX-Trigger"] = json.dumps({"person-added": {"typed": request.POST.get("q", "")}})
+    return answer
 
 
 def _choice(request: PageRequest) -> Choice:
