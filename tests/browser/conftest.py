@@ -1,0 +1,77 @@
+"""A whole installation in the local network, and people at browser windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import Browser
+
+from demo.local_network import NetworkInfo
+from tests.browser.first_visit import FirstVisit, make_first_visit
+from tests.browser.visitors import Visitor, foreign_hosts, visitor_at
+from tests.environment import RUN
+from tests.services.installations import RunningInstallation, running_installation
+
+#: As people have it: a page that only catches up by a look every minute fails its test.
+UNHURRIED = {"WAXWING_PULL_SECONDS": "60", "WAXWING_RECONCILE_SECONDS": "10"}
+
+
+@pytest.fixture(scope="session")
+def installation(local_network: NetworkInfo) -> Iterator[RunningInstallation]:
+    """Web, worker, scheduler, ingress, agent and broker, as `make demo` starts them."""
+    with running_installation(RUN.directory / "browser", local_network, settings=UNHURRIED) as running:
+        yield running
+
+
+FirstVisitOf = Callable[[str], FirstVisit]
+
+
+@pytest.fixture(scope="session")
+def first_visit_of(
+    browser: Browser, installation: RunningInstallation, local_network: NetworkInfo
+) -> FirstVisitOf:
+    """`first_visit_of("alice")` is what she saw when she came for the first time, once in a run."""
+    made: dict[str, FirstVisit] = {}
+
+    def first_visit_of(name: str) -> FirstVisit:
+        if name not in made:
+            person = local_network.accounts[name].person
+            with visitor_at(browser, installation.url, person) as visitor:
+                made[name] = make_first_visit(visitor)
+        return made[name]
+
+    return first_visit_of
+
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(
+    browser: Browser,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+    first_visit_of: FirstVisitOf,
+) -> Iterator[Visit]:
+    """`visit("alice")` opens a browser in which she is signed in, at her inbox.
+
+    At the end nothing may have failed in a script, been refused by the policy, or gone to another host.
+    """
+    with ExitStack() as stack:
+        visitors: list[Visitor] = []
+
+        def visit(name: str, *, signed_in: bool = True, **form: object) -> Visitor:
+            person = local_network.accounts[name].person
+            state = first_visit_of(name).storage_state if signed_in else None
+            visitor = stack.enter_context(
+                visitor_at(browser, installation.url, person, storage_state=state, **form)  # type: ignore[arg-type]
+            )
+            visitors.append(visitor)
+            visitor.page.goto("/" if signed_in else "/sign-in/")
+            return visitor
+
+        yield visit
+        assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
+        assert foreign_hosts(visitors, installation.url, local_network.pds_url) == set()

@@ -1,0 +1,94 @@
+"""What holds on every page: it fits, anyone can operate it, and nothing in it is refused or fails."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page
+
+from demo.local_network import NetworkInfo
+from tests.browser.accessibility import violations
+from tests.browser.conftest import FirstVisitOf, Visit
+from tests.browser.every_page import pages_of
+from tests.browser.seeding import Seeded, seed
+from tests.browser.visitors import NARROWEST, PHONE, WIDE
+from tests.services.installations import RunningInstallation
+
+FORMS = [
+    pytest.param(WIDE, False, id="wide-light"),
+    pytest.param(WIDE, True, id="wide-dark"),
+    pytest.param(PHONE, False, id="phone-light"),
+    pytest.param(PHONE, True, id="phone-dark"),
+    pytest.param(NARROWEST, False, id="narrowest"),
+]
+
+
+@pytest.fixture(scope="module")
+def seeded(
+    installation: RunningInstallation, local_network: NetworkInfo, first_visit_of: FirstVisitOf
+) -> Seeded:
+    for name in local_network.accounts:
+        first_visit_of(name)
+    return seed(installation, local_network)
+
+
+@pytest.mark.parametrize(("viewport", "dark"), FORMS)
+def test_pages_fit_and_break_no_rule_of_accessibility(
+    viewport: dict[str, int], dark: bool, visit: Visit, seeded: Seeded
+) -> None:
+    alice = visit("alice", viewport=viewport, dark=dark)
+    found: dict[str, list[str]] = {}
+    for name, way in pages_of(seeded).items():
+        way(alice.page)
+        # On the narrowest screen only the size differs from a phone's.
+        rules = [] if viewport == NARROWEST else violations(alice.page)
+        if problems := [*too_wide(alice.page), *rules]:
+            found[name] = problems
+    alice.excuse("status of 404")
+    assert found == {}
+
+
+@pytest.mark.parametrize(("viewport", "dark"), FORMS)
+def test_the_sign_in_page_does_too(viewport: dict[str, int], dark: bool, visit: Visit) -> None:
+    stranger = visit("alice", signed_in=False, viewport=viewport, dark=dark)
+    assert [*too_wide(stranger.page), *violations(stranger.page)] == []
+    stranger.page.get_by_label("Your handle").fill("nobody.test")
+    stranger.page.get_by_label("Your handle").press("Enter")
+    stranger.page.get_by_role("alert").wait_for()
+    assert [*too_wide(stranger.page), *violations(stranger.page)] == []
+    stranger.excuse(r"status of 4\d\d")
+
+
+def test_a_page_that_is_too_wide_is_noticed(visit: Visit) -> None:
+    alice = visit("alice", viewport=PHONE)
+    assert too_wide(alice.page) == []
+    alice.page.evaluate("document.querySelector('main').append('M'.repeat(200))")
+    alice.page.evaluate("document.querySelector('main').style.whiteSpace = 'nowrap'")
+    alice.page.evaluate("document.querySelector('main').style.width = '900px'")
+    assert too_wide(alice.page) != []
+
+
+def test_a_page_that_breaks_the_policy_or_a_rule_is_noticed(visit: Visit) -> None:
+    alice = visit("alice")
+    assert violations(alice.page) == []
+    alice.page.evaluate(
+        "document.querySelector('h1').innerHTML = '<img src=https://elsewhere.example/x.png>'"
+    )
+    assert violations(alice.page) != []
+    assert any("refused by policy: img-src" in complaint for complaint in alice.complaints)
+    assert "elsewhere.example" in alice.hosts
+    alice.excuse("elsewhere.example")
+    alice.hosts.discard("elsewhere.example")
+
+
+def too_wide(page: Page) -> list[str]:
+    """What reaches beyond the window sideways, in CSS pixels."""
+    scrolls: list[str] = page.evaluate(
+        """() => {
+          const box = document.scrollingElement;
+          const wide = [...document.querySelectorAll("body, main, .pane__scroll, .card")].filter(
+            (one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX !== "hidden");
+          if (box.scrollWidth > innerWidth) wide.push(box);
+          return wide.map((one) => `${one.tagName}.${one.className} is ${one.scrollWidth} wide`);
+        }"""
+    )
+    return scrolls

@@ -1,0 +1,43 @@
+"""A page that stays open while the server is away."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitors import ARRIVAL, bubble, composer, message
+from tests.services.installations import RunningInstallation
+
+#: What a browser writes on the console when a server is away.
+AWAY = (
+    "net::ERR_CONNECTION_REFUSED",
+    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "ERR_EMPTY_RESPONSE",
+    "htmx:(sendError|afterRequest)",
+)
+
+
+def test_pages_say_that_the_server_is_away_and_catch_up_when_it_is_back(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    alice, bob = visit("alice"), visit("bob")
+    alice.start_conversation("bob.test", text="Before it goes away")
+    bob.open_conversation(alice.page.url)
+    expect(message(bob.page, "Before it goes away")).to_be_visible(timeout=ARRIVAL)
+    alice.write("On its way")
+    installation.stop("web")
+    try:
+        expect(bob.page.locator("#offline")).to_be_visible(timeout=15_000)
+        alice.write("Not lost")
+        expect(alice.page.get_by_role("alert").filter(has_text="Not sent")).to_be_visible()
+        expect(composer(alice.page)).to_have_value("Not lost")
+    finally:
+        installation.start("web")
+    expect(bob.page.locator("#offline")).to_be_hidden(timeout=ARRIVAL)
+    # What was carried meanwhile, or now, shows without a reload, once.
+    expect(bubble(bob.page, "On its way")).to_have_count(1, timeout=60_000)
+    composer(alice.page).press("Control+Enter")
+    expect(alice.page.get_by_role("alert").filter(has_text="Not sent")).to_be_hidden()
+    expect(bubble(bob.page, "Not lost")).to_have_count(1, timeout=ARRIVAL)
+    for visitor in (alice, bob):
+        visitor.excuse(*AWAY)

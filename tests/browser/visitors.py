@@ -1,0 +1,148 @@
+"""People at browser windows: their context, and everything that their pages complain about or ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    StorageState,
+    expect,
+)
+
+from demo.local_network import Person
+
+WIDE = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+#: The narrowest screen that has to be enough (WCAG 2.2, 1.4.10 Reflow), in CSS pixels.
+NARROWEST = {"width": 320, "height": 640}
+
+#: Milliseconds for sealing, carrying, opening and checking on a busy machine.
+ARRIVAL = 30_000
+
+#: Says on the console what the policy refused, also where the browser itself keeps silent.
+_TELL_OF_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  console.error(`refused by policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`);
+});
+"""
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser of their own. Complaints fail the test at its end, unless it excuses them."""
+
+    person: Person
+    context: BrowserContext
+    page: Page
+    installation_url: str
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def excuse(self, *patterns: str) -> None:
+        """For what a test provokes: takes complaints that contain one of the patterns away."""
+        self.complaints[:] = [
+            complaint
+            for complaint in self.complaints
+            if not any(re.search(pattern, complaint) for pattern in patterns)
+        ]
+
+    def another_tab(self) -> Page:
+        return self.context.new_page()
+
+    def on_request(self, request: Request) -> None:
+        if request.url.startswith(("http:", "https:", "ws:", "wss:")):
+            self.hosts.add(urlsplit(request.url).netloc)
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        """Errors on our own pages; what other people's servers write on the console is theirs."""
+        page = message.page.url if message.page else ""
+        if message.type == "error" and page.startswith(self.installation_url):
+            self.complaints.append(f"{page}: {message.text} {message.location['url']}")
+
+    # ---- What a person does on the pages
+
+    def start_conversation(self, *handles: str, text: str) -> None:
+        """Types each handle, chooses who is found, writes and sends; ends on the conversation's page."""
+        page = self.page
+        page.goto("/new/")
+        for count, handle in enumerate(handles, start=1):
+            page.get_by_label("To", exact=True).press_sequentially(handle)
+            page.locator("#results").get_by_role("button", name=re.compile("^Add")).click(timeout=ARRIVAL)
+            page.locator("#chips .chip").nth(count - 1).wait_for()
+        page.get_by_label("Message", exact=True).fill(text)
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator("#thread, [role=alert]").first).to_be_attached()
+        assert "/c/" in page.url, page.get_by_role("alert").all_inner_texts()
+
+    def open_conversation(self, url: str) -> None:
+        """By the list, where it appears as soon as its first message has arrived."""
+        self.page.goto("/")
+        self.page.locator(f'#convos .row[href="{urlsplit(url).path}"]').click(timeout=ARRIVAL)
+        self.page.wait_for_url(re.compile("/c/"))
+
+    def write(self, text: str) -> None:
+        """In the open conversation, sent with the keys."""
+        field = composer(self.page)
+        field.fill(text)
+        field.press("Control+Enter")
+
+
+def composer(page: Page) -> Locator:
+    return page.get_by_role("textbox", name=re.compile("^Message to"))
+
+
+def bubble(page: Page, text: str) -> Locator:
+    """The bubbles of the open conversation that hold the text."""
+    return page.locator("#thread .bubble", has_text=text)
+
+
+def message(page: Page, text: str) -> Locator:
+    """A message of the open conversation with what stands around its bubble."""
+    return page.locator("#thread .msg", has=page.locator(".bubble", has_text=text))
+
+
+@contextmanager
+def visitor_at(
+    browser: Browser,
+    url: str,
+    person: Person,
+    *,
+    storage_state: StorageState | None = None,
+    viewport: dict[str, int] | None = None,
+    dark: bool = False,
+    script: bool = True,
+) -> Iterator[Visitor]:
+    """A new browser context; `storage_state` makes it one in which somebody is signed in."""
+    context = browser.new_context(
+        base_url=url,
+        viewport=viewport or WIDE,  # type: ignore[arg-type]
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=script,
+        storage_state=storage_state,
+    )
+    context.set_default_timeout(10_000)
+    visitor = Visitor(person, context, context.new_page(), url)
+    context.add_init_script(_TELL_OF_VIOLATIONS)
+    context.on("console", visitor.on_console)
+    context.on("weberror", lambda error: visitor.complaints.append(f"{error.page}: {error.error}"))
+    context.on("request", visitor.on_request)
+    try:
+        yield visitor
+    finally:
+        context.close()
+
+
+def foreign_hosts(visitors: Sequence[Visitor], *allowed_urls: str) -> set[str]:
+    """Hosts that a page asked for anything, and that are not at one of these URLs."""
+    allowed = {urlsplit(url).netloc for url in allowed_urls}
+    return set().union(*(visitor.hosts for visitor in visitors)) - allowed
