@@ -17,6 +17,7 @@ COPY manage.py ./
 COPY accounts accounts
 COPY crypto_agent crypto_agent
 COPY lexicons lexicons
+COPY outbound outbound
 COPY static static
 COPY templates templates
 COPY webmail webmail

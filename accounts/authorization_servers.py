@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from accounts import outbound
+import outbound
 
 METADATA_MAX_BYTES = 64 * 1024
 

@@ -15,7 +15,8 @@ import httpx
 from django.conf import settings
 from django.core.cache import cache
 
-from accounts import did_documents, handles, outbound
+import outbound
+from accounts import did_documents, handles
 
 #: How long an answer is used again, in seconds.
 CACHE_SECONDS = 600

@@ -20,13 +20,13 @@ import httpx
 from django.utils import timezone
 from joserfc.jwk import ECKey
 
+import outbound
 from accounts import (
     authorization_servers,
     dpop,
     handles,
     identities,
     oauth_client,
-    outbound,
     token_encryption,
 )
 from accounts.authorization_servers import AuthorizationServer, ServerError

@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 
-from accounts import dpop, oauth_tokens, outbound, repositories
+import outbound
+from accounts import dpop, oauth_tokens, repositories
 from accounts.models import Account
 from accounts.oauth import SignInError
 from accounts.oauth_tokens import SignInAgain

@@ -13,7 +13,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import identities, outbound, repositories
+import outbound
+from accounts import identities, repositories
 from accounts.identities import Identity, IdentityError
 from accounts.models import Account, Peer
 from accounts.repositories import RepositoryError

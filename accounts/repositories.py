@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from accounts import outbound
+import outbound
 
 PAGE_SIZE = 100
 ANSWER_MAX_BYTES = 2_000_000

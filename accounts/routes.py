@@ -8,7 +8,8 @@ from urllib.parse import unquote, urlsplit
 import dns.exception
 import dns.resolver
 
-from accounts import handles, outbound, peers
+import outbound
+from accounts import handles, peers
 from accounts.models import Peer
 from crypto_agent.atsms import certificates
 from crypto_agent.atsms.errors import AtsmsError

@@ -27,7 +27,7 @@ NEW_MIGRATIONS = ("django-admin", "makemigrations", "--check", "--dry-run")
 CHECKS = (
     ("style", ("ruff", "check", "--quiet"), WEBMAIL),
     ("formatting", ("ruff", "format", "--check", "--quiet"), WEBMAIL),
-    ("types", ("mypy", "accounts", "webmail", "demo", "deploy", "manage.py"), WEBMAIL),
+    ("types", ("mypy", "accounts", "outbound", "webmail", "demo", "deploy", "manage.py"), WEBMAIL),
     ("the agent's types", ("mypy", "--config-file", "crypto_agent/mypy.ini", "crypto_agent"), AGENT),
     ("import rules", ("lint-imports",), WEBMAIL),
     ("migrations", NEW_MIGRATIONS, WEBMAIL),

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from accounts import did_documents, identities, outbound
+import outbound
+from accounts import did_documents, identities
 from accounts.did_documents import DocumentError
 from accounts.identities import IdentityError, resolve
 from demo.local_network import NetworkInfo

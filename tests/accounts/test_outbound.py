@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from accounts import outbound
-from accounts.outbound import OutboundError, allowed_addresses, http_client, is_public, is_web_address
+import outbound
+from outbound import OutboundError, allowed_addresses, http_client, is_public, is_web_address
 from tests.accounts.http_server import Server, reply
 
 INNER = [

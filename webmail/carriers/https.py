@@ -7,7 +7,7 @@ from typing import Protocol
 
 import httpx
 
-from accounts.outbound import OutboundError, is_web_address, shared_client
+from outbound import OutboundError, is_web_address, shared_client
 
 from .outcomes import Deferred, Outcome, Refused, outcome_of_http
 
@@ -27,7 +27,7 @@ def deliver(
 
     Any 2xx is accepted. What the network or the server has against the moment (no connection, 429, 5xx)
     ends the round: the rest are deferred with the same words and not tried. Raises nothing for what the
-    network does. `client` is a guarded client (accounts.outbound); the process's shared one by default.
+    network does. `client` is a guarded client (outbound); the process's shared one by default.
     """
     if not is_web_address(route.target):
         return [Refused("bad-address", "the endpoint is not an https address") for _ in envelopes]

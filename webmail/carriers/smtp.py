@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from django.conf import settings
 
-from accounts.outbound import OutboundError, allowed_addresses
+from outbound import OutboundError, allowed_addresses
 from webmail.mailbox.envelope_mail import (
     EnvelopeError,
     base64_lines,
