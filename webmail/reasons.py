@@ -9,6 +9,9 @@ from webmail.carriers import sentence
 #: What keeps a message from leaving before any carrier is asked.
 _DELIVERY: dict[str, str | Promise] = {
     "no-device": gettext_lazy("they have no device yet that can receive sealed messages."),
+    "no-own-device": gettext_lazy(
+        "you have no device that can sign it. Publish one under Devices and keys, then retry."
+    ),
     "no-usable-device": gettext_lazy("none of their devices has a valid key at the moment."),
     "no-route": gettext_lazy("they do not say where they can be reached."),
 }

@@ -6,27 +6,31 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from accounts.peers import PeerDevice
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts import peers
 from accounts.agent import agent
-from crypto_agent.client import SealedContent, SealedMessage, Target
+from accounts.peers import PeerDevice
+from crypto_agent.client import AgentRefused, SealedContent, SealedMessage, Target
 from webmail import archive, events
 from webmail.deliveries import give_up_or_wait
 from webmail.models import Delivery, DeliveryCopy, Message
 
 log = logging.getLogger(__name__)
 
+#: How the agent says that it has no key to sign with (crypto_agent/errors.py).
+NO_ACTIVE_DEVICE = "NoActiveDevice"
+
 
 def seal_message(message_pk: int, *, now: datetime | None = None) -> list[int]:
     """Seal what is due of one message and return the keys of the deliveries that may now go out.
 
     A recipient whose devices cannot be learnt now is left queued for a later try; one that has none
-    fails with a reason. Signing is deterministic, so a second run signs the same bytes. Raises
-    crypto_agent.client.AgentError, which leaves everything as it was.
+    fails with a reason, and so do all when the sender's own device is revoked. Signing is deterministic,
+    so a second run signs the same bytes. Raises crypto_agent.client.AgentError, which leaves everything as
+    it was.
     """
     now = now or timezone.now()
     message = Message.objects.select_related("account", "conversation").get(pk=message_pk)
@@ -36,11 +40,19 @@ def seal_message(message_pk: int, *, now: datetime | None = None) -> list[int]:
     devices = {delivery.pk: _devices(delivery, now) for delivery in queued}
     targets = [device for found in devices.values() for device in found or ()]
     own = _own_other_devices(message) if message.state == Message.State.COMPOSED else []
-    sealed = agent().seal(
-        message.account.did,
-        SealedContent(message.conversation.conversation_id, message.message_id, bytes(message.sealed)),
-        [_target(device) for device in [*targets, *own]],
-    )
+    try:
+        sealed = agent().seal(
+            message.account.did,
+            SealedContent(message.conversation.conversation_id, message.message_id, bytes(message.sealed)),
+            [_target(device) for device in [*targets, *own]],
+        )
+    except AgentRefused as error:
+        if error.code != NO_ACTIVE_DEVICE:
+            raise
+        for delivery in queued:
+            _fail(delivery, "no-own-device", now)
+        _tell(message)
+        return []
     with transaction.atomic():
         still_queued = set(
             message.deliveries.select_for_update()
@@ -57,14 +69,20 @@ def seal_message(message_pk: int, *, now: datetime | None = None) -> list[int]:
         Message.objects.filter(pk=message.pk).update(sealed=sealed.sealed, state=Message.State.SEALED)
     message.refresh_from_db()
     archive.archive([message], now=now)
-    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
+    _tell(message)
     return ready
+
+
+def _tell(message: Message) -> None:
+    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
 
 
 def due(now: datetime, *, older_than: timedelta, limit: int = 500) -> list[int]:
     """Keys of the messages that wait to be sealed, those younger than `older_than` left out."""
+    failed = Delivery.objects.filter(message=OuterRef("pk"), state=Delivery.State.FAILED)
     rows = Message.objects.filter(placed_at__lt=now - older_than).filter(
-        Q(state=Message.State.COMPOSED)
+        # One that could not be signed waits for its sender.
+        (Q(state=Message.State.COMPOSED) & ~Exists(failed))
         | Q(deliveries__state=Delivery.State.QUEUED, deliveries__next_attempt_at__lte=now)
     )
     return list(rows.order_by("pk").values_list("pk", flat=True).distinct()[:limit])

@@ -225,9 +225,11 @@ def test_what_a_revoked_device_signed_is_kept_aside(world: World) -> None:
     wait_until(lambda: world.bobs.mails(world.bob.did, "INBOX") == [])
     assert len(world.bobs.mails(world.bob.did, "Quarantine")) == 1
 
+    unsigned = world.alice.reply(conversation, "nobody can sign this")
+    wait_until(lambda: "you have no device that can sign it" in world.alice.thread(conversation)[-1].state)
     world.alice.enrol()
-    world.alice.reply(conversation, "with a new device")
-    wait_until(lambda: shows(world.bob, conversation, "with a new device"))
+    world.alice.post(f"/m/{unsigned}/retry/", {}, form_at=conversation)
+    wait_until(lambda: shows(world.bob, conversation, "nobody can sign this"))
 
 
 def test_nothing_is_sealed_for_a_person_who_revoked_their_device(world: World) -> None:

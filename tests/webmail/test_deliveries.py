@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import Account, Peer
+from crypto_agent.client import AgentClient
 from tests.webmail.conftest import Write, seal
 from webmail import deliveries, outgoing, progress, sealing
 from webmail.models import Delivery, Message
@@ -202,3 +203,24 @@ def test_a_crash_after_the_claim_is_repeated_when_the_lease_ends(
     later = now + timedelta(seconds=61)
     assert deliveries.due(later) == [delivery.pk]
     assert carry(delivery, later).state == Delivery.State.ACCEPTED
+
+
+def test_what_nobody_can_sign_any_more_says_so_and_waits_for_its_sender(bob: Account, write: Write) -> None:
+    alice = Account.objects.create(
+        did="did:plc:aliceelsewhereaaaaaaaaaa", handle="alice.test", pds_url="http://localhost:1"
+    )
+    # Only the web process may make and revoke devices.
+    web = AgentClient(settings.AGENT_URL, settings.AGENT_TOKEN_SECRET, "web")
+    device = web.create_device(alice.did, alice.handle, "mail.test")
+    message = write(alice, [bob], "too late to sign")
+    web.revoke_device(alice.did, device.fingerprint)
+    assert sealing.seal_message(message.pk) == []
+    delivery = message.deliveries.get()
+    assert (delivery.state, delivery.failure_code) == (Delivery.State.FAILED, "no-own-device")
+    later = timezone.now() + timedelta(hours=1)
+    assert sealing.due(later, older_than=timedelta()) == []
+
+    web.create_device(alice.did, alice.handle, "mail.test")
+    outgoing.retry(alice, message.message_id)
+    assert sealing.due(later, older_than=timedelta()) == [message.pk]
+    assert sealing.seal_message(message.pk) == [delivery.pk]
