@@ -44,18 +44,34 @@ class Seeded:
 
 
 def seed(installation: RunningInstallation, network: NetworkInfo) -> Seeded:
-    """Everybody has signed in and published before. Alice's pages are the ones to look at afterwards."""
-    windows = {name: Window(installation.url, account) for name, account in network.accounts.items()}
-    for window in windows.values():
-        window.sign_in()
-    seeded = Seeded(
+    """Conversations and troubles. Alice's pages are the ones to look at afterwards."""
+    seeded = seed_conversations(installation, network)
+    seed_troubles(installation, network, seeded)
+    return seeded
+
+
+def seed_conversations(installation: RunningInstallation, network: NetworkInfo) -> Seeded:
+    """Everybody has signed in and published before."""
+    windows = _windows(installation, network)
+    return Seeded(
         with_carol=_write(windows, ("alice", "carol"), WITH_CAROL),
         with_both=_write(windows, ("alice", "bob", "carol"), WITH_BOTH),
         with_bob=_write(windows, ("alice", "bob"), WITH_BOB),
     )
+
+
+def seed_troubles(installation: RunningInstallation, network: NetworkInfo, seeded: Seeded) -> None:
+    """A message that was not delivered, and one that could not be opened."""
+    windows = _windows(installation, network)
     _fail_to_deliver(installation, windows, seeded.with_carol)
     _keep_something_aside(installation, windows["alice"])
-    return seeded
+
+
+def _windows(installation: RunningInstallation, network: NetworkInfo) -> dict[str, Window]:
+    windows = {name: Window(installation.url, account) for name, account in network.accounts.items()}
+    for window in windows.values():
+        window.sign_in()
+    return windows
 
 
 def _write(windows: dict[str, Window], people: tuple[str, ...], said: tuple[tuple[str, str], ...]) -> str:

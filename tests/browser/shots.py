@@ -1,6 +1,7 @@
 """Pictures of every page, for looking at.
 
-python -m tests.browser.shots [NAME…]    into shots/: wide and on a phone, light and dark
+python -m tests.browser.shots [NAME…]      into shots/: wide and on a phone, light and dark
+python -m tests.browser.shots --readme     the one in docs/ that the README shows
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser, Page, StorageState
 from demo.local_network import LocalNetwork, Person
 from tests.browser.every_page import Open, pages_of
 from tests.browser.first_visit import make_first_visit
-from tests.browser.seeding import seed
+from tests.browser.seeding import seed_conversations, seed_troubles
 from tests.browser.visitors import PHONE, WIDE, visitor_at
 from tests.services.chromium import chromium
 from tests.services.installations import running_installation
@@ -24,7 +25,8 @@ FORMS = {"wide": WIDE, "phone": PHONE}
 
 
 def main() -> None:
-    chosen = set(sys.argv[1:])
+    readme = sys.argv[1:] == ["--readme"]
+    chosen = set(sys.argv[1:]) - {"--readme"}
     folder = ROOT / "shots"
     folder.mkdir(exist_ok=True)
     with (
@@ -38,12 +40,19 @@ def main() -> None:
             with visitor_at(browser, installation.url, account.person) as visitor:
 
                 def look(page_name: str, page: Page, name: str = name) -> None:
-                    if name == "alice":
+                    if name == "alice" and not readme:
                         shoot_all_forms(page, page_name, folder)
 
                 states[name] = make_first_visit(visitor, look).storage_state
         alice = network.info.accounts["alice"].person
-        pages = pages_of(seed(installation, network.info))
+        seeded = seed_conversations(installation, network.info)
+        if readme:
+            with visitor_at(browser, installation.url, alice, storage_state=states["alice"]) as visitor:
+                visitor.page.goto(seeded.with_bob)
+                visitor.page.screenshot(path=ROOT / "docs" / "conversation.png")
+            return
+        seed_troubles(installation, network.info, seeded)
+        pages = pages_of(seeded)
         wanted = {name: way for name, way in pages.items() if not chosen or name in chosen}
         shoot(browser, installation.url, alice, states["alice"], wanted, folder)
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")  # noqa: T201

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
 from tests.browser.visitors import ARRIVAL, PHONE, bubble, composer, message
+from tests.services.installations import RunningInstallation
 from tests.services.profiles import set_profile
 
 TEXT = "Tide is out at six 🌊\nPath by the weir: https://river.example/weir?from=here#map\n<b>not bold</b>"
@@ -116,10 +118,13 @@ def test_several_people_get_one_message_and_everybodys_answers(visit: Visit) -> 
         expect(said.locator(".msg__meta")).to_contain_text("Signed by carol.test")
 
 
-def test_a_handle_is_checked_as_it_is_typed(visit: Visit, local_network: NetworkInfo) -> None:
+def test_a_handle_is_checked_as_it_is_typed(
+    visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+) -> None:
     visit("bob")
     visit("carol")
     set_profile(local_network, "carol", display_name="Carol", picture=True)
+    installation.a_day_passes()
     alice = visit("alice")
     page = alice.page
     page.goto("/new/")
@@ -136,6 +141,13 @@ def test_a_handle_is_checked_as_it_is_typed(visit: Visit, local_network: Network
     expect(page.locator("#chips")).to_contain_text("Bob", timeout=ARRIVAL)
     expect(field).to_be_focused()
     expect(field).to_have_value("")
+
+    field.press_sequentially("carol.test")
+    picture = found.filter(has_text="Carol").locator("img")
+    expect(picture).to_be_visible(timeout=ARRIVAL)
+    page.wait_for_function("element => element.naturalWidth === 8", arg=picture.element_handle())
+    assert urlsplit(picture.get_attribute("src") or "").netloc == ""
+    field.fill("")
 
     alice.page.get_by_role("button", name="Remove Bob").click()
     expect(page.locator("#chips .chip")).to_have_count(0)
