@@ -111,7 +111,7 @@ class RunningInstallation:
 
     def a_day_passes(self) -> None:
         """For what is known of other people's devices: it is as old as may be, and will be read again."""
-        self.sql("UPDATE accounts_peer SET checked_at = NULL")
+        self.sql("UPDATE accounts_peer SET checked_at = NULL, profile_checked_at = NULL")
         self.sql("UPDATE accounts_peercertificate SET checked_at = NULL")
 
     def mailbox(self, did: str) -> Mailbox:
