@@ -59,6 +59,8 @@ def restored(
     restored.prepare()
     said = restored.manage("rebuild_index", *(window.did for window in in_use.people.values()))
     assert said.count("messages in the archive") == 3
+    # Before any worker could have asked again who signed.
+    assert restored.sql("SELECT DISTINCT trust FROM webmail_message ORDER BY 1") == [("own",), ("signed",)]
     try:
         restored.start(*OF_THE_WEBMAIL)
         for window in in_use.people.values():
