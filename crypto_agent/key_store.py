@@ -78,11 +78,13 @@ def wrap_prekey_secret(keys: AccountKeys, key: X25519PrivateKey, fingerprint: st
 
 def prekey_secrets(
     keys: AccountKeys, fingerprint: str, prekeys: Sequence[PrekeySecret], now: datetime
-) -> list[bytes]:
-    """The raw X25519 secrets of a device's prekeys that may still open mail at ``now``, newest first."""
+) -> list[X25519PrivateKey]:
+    """The secrets of a device's prekeys that may still open mail at ``now``, newest first."""
     context = Context(Purpose.PREKEY_SECRET, keys.did, device=fingerprint)
     return [
-        keys.decrypt(context, bytes(prekey.wrapped_secret), prekey.key_version)
+        X25519PrivateKey.from_private_bytes(
+            keys.decrypt(context, bytes(prekey.wrapped_secret), prekey.key_version)
+        )
         for prekey in sorted(prekeys, key=lambda prekey: -prekey.generation)
         if prekey.destroy_after > now
     ]

@@ -19,7 +19,7 @@ MAX_DEPTH = 16
 MAX_INTEGER = 2**53 - 1
 MAX_BYTES = 1 << 20
 
-_UNSIGNED, _BYTES, _TEXT, _ARRAY, _MAP, _SIMPLE = 0, 2, 3, 4, 5, 7
+_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _SIMPLE_VALUES = {0xF4: False, 0xF5: True, 0xF6: None}
 _SMALLEST_OF_WIDTH = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
 
@@ -72,17 +72,23 @@ def _append(value: CborValue, pieces: list[bytes], depth_left: int) -> None:
         pieces.append(_encode_integer(value))
     elif depth_left == 0:
         raise NotCanonical(f"nested deeper than {MAX_DEPTH}")
+    elif isinstance(value, list):
+        _append_items(value, pieces, depth_left - 1)
     elif isinstance(value, Mapping):
         pieces.append(head(_MAP, len(value)))
         for key, item in sorted((_encode_key(key), item) for key, item in value.items()):
             pieces.append(key)
             _append(item, pieces, depth_left - 1)
     elif isinstance(value, Sequence):
-        pieces.append(head(_ARRAY, len(value)))
-        for item in value:
-            _append(item, pieces, depth_left - 1)
+        _append_items(value, pieces, depth_left - 1)
     else:
         raise NotCanonical(f"a {type(value).__name__} has no encoding here")
+
+
+def _append_items(items: Sequence[CborValue], pieces: list[bytes], depth_left: int) -> None:
+    pieces.append(head(_ARRAY, len(items)))
+    for item in items:
+        _append(item, pieces, depth_left)
 
 
 def _encode_key(key: object) -> bytes:
@@ -116,9 +122,9 @@ def _decode_item(data: bytes, start: int, depth_left: int) -> tuple[CborValue, i
         if initial not in _SIMPLE_VALUES:
             raise NotCanonical("a float, or a simple value other than false, true and null")
         return _SIMPLE_VALUES[initial], start + 1
-    if major not in (_UNSIGNED, _BYTES, _TEXT, _ARRAY, _MAP):
+    if major in (_NEGATIVE, _TAG):
         raise NotCanonical("a negative integer or a tag")
-    argument, position = _decode_argument(data, start + 1, low)
+    argument, position = (low, start + 1) if low < 24 else _decode_argument(data, start + 1, low)
     if major == _UNSIGNED:
         if argument > MAX_INTEGER:
             raise NotCanonical("an integer above 2**53 - 1")
@@ -138,8 +144,6 @@ def _decode_item(data: bytes, start: int, depth_left: int) -> tuple[CborValue, i
 
 
 def _decode_argument(data: bytes, position: int, low: int) -> tuple[int, int]:
-    if low < 24:
-        return low, position
     if low > 27:
         raise NotCanonical("an indefinite length, or a reserved one")
     width = 1 << (low - 24)

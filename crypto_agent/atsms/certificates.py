@@ -140,13 +140,7 @@ def parse_certificate(certificate: str | bytes) -> EndpointCertificate:
     """
     if len(certificate) > MAX_CERTIFICATE_BYTES:
         raise BadCertificate(f"a certificate above {MAX_CERTIFICATE_BYTES} bytes")
-    encoded = certificate.encode() if isinstance(certificate, str) else certificate
-    if encoded.lstrip().startswith(b"-----BEGIN"):
-        try:
-            encoded = x509.load_pem_x509_certificate(encoded).public_bytes(serialization.Encoding.DER)
-        except ValueError as error:
-            raise BadCertificate("not a PEM certificate") from error
-    return _parse_der(encoded)
+    return _parse(certificate)
 
 
 def check_validity(certificate: EndpointCertificate, now: datetime) -> None:
@@ -157,9 +151,16 @@ def check_validity(certificate: EndpointCertificate, now: datetime) -> None:
         )
 
 
-# A sender's certificate comes with every message; reading it is a pure function of its bytes.
-@lru_cache(maxsize=1024)
-def _parse_der(encoded: bytes) -> EndpointCertificate:
+# The sender's certificate comes with every message, and a recipient's with every copy to seal; reading one
+# is a pure function of its text or bytes. One kept takes some 4 KB.
+@lru_cache(maxsize=4096)
+def _parse(certificate: str | bytes) -> EndpointCertificate:
+    encoded = certificate.encode() if isinstance(certificate, str) else certificate
+    if encoded.lstrip().startswith(b"-----BEGIN"):
+        try:
+            encoded = x509.load_pem_x509_certificate(encoded).public_bytes(serialization.Encoding.DER)
+        except ValueError as error:
+            raise BadCertificate("not a PEM certificate") from error
     try:
         return _read(encoded, x509.load_der_x509_certificate(encoded))
     except _UNREADABLE as error:

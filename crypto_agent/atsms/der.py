@@ -57,8 +57,9 @@ def children(element: Element, tag: int | None = None) -> list[Element]:
         raise BadCms("a primitive element where a constructed one is expected")
     found = []
     position = 0
-    while position < len(element.contents):
-        child, position = _element_at(element.contents, position)
+    contents = element.contents
+    while position < len(contents):
+        child, position = _element_at(contents, position)
         found.append(child)
         if len(found) > MAX_CHILDREN:
             raise BadCms(f"more than {MAX_CHILDREN} elements side by side")
@@ -87,11 +88,16 @@ def octets(element: Element, tag: int = OCTET_STRING) -> bytes:
 
 def _element_at(data: bytes, start: int) -> tuple[Element, int]:
     """The element that starts at ``start``, and where it ends."""
-    tag, first, length = _head(data, start)
-    if length is None:
-        end = _end_of_indefinite(data, first)
-        return Element(tag, data[first : end - 2], data[start:end]), end
-    end = first + length
+    first = start + 2
+    if first <= len(data) and data[start + 1] < 0x80 and data[start] & 0x1F != 0x1F:
+        # Nearly all elements have such a short head; one call less for each is half of the time here.
+        tag, end = data[start], first + data[start + 1]
+    else:
+        tag, first, length = _head(data, start)
+        if length is None:
+            end = _end_of_indefinite(data, first)
+            return Element(tag, data[first : end - 2], data[start:end]), end
+        end = first + length
     if end > len(data):
         raise BadCms("an element that ends after its surroundings")
     return Element(tag, data[first:end], data[start:end]), end

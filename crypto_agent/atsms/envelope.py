@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from pyhpke import AEADId, CipherSuite, KDFId, KEMId, KEMKey, PyHPKEError
 
-from crypto_agent.atsms import cbor
+from crypto_agent.atsms import cbor, hpke
 from crypto_agent.atsms.errors import BadEnvelope, BadPadding, BadPrekey, CannotOpen, TooLarge, Unsupported
+
+#: 32 raw bytes, or the key made of them: making it takes as long as using it once.
+PrekeySecret: TypeAlias = bytes | X25519PrivateKey
 
 CONTENT_FRAME = 1
 CONTENT_CMS = 2
@@ -21,7 +24,6 @@ MAX_ENVELOPE_BYTES = BUCKETS[-1] + OVERHEAD_BYTES + 2
 _VERSION, _MODE_ASYM, _SUITE_X25519 = 1, 1, 1
 _INFO = b"atsms-seal:v1"
 _AAD = cbor.encode([_VERSION, _MODE_ASYM, _SUITE_X25519])
-_SUITE = CipherSuite.new(KEMId.DHKEM_X25519_HKDF_SHA256, KDFId.HKDF_SHA256, AEADId.CHACHA20_POLY1305)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,16 +43,15 @@ def seal(content_type: int, body: bytes, prekey_public: bytes) -> bytes:
     """
     plaintext = pad(content_type, body)
     try:
-        recipient = KEMKey.from_pyca_cryptography_key(X25519PublicKey.from_public_bytes(prekey_public))
-        encapsulated, sender = _SUITE.create_sender_context(recipient, info=_INFO)
-        sealed = sender.seal(plaintext, aad=_AAD)
-    except (PyHPKEError, ValueError) as error:
-        raise BadPrekey("not an X25519 public key that can be sealed to") from error
+        recipient = X25519PublicKey.from_public_bytes(prekey_public)
+    except ValueError as error:
+        raise BadPrekey("not an X25519 public key") from error
+    encapsulated, sealed = hpke.seal(plaintext, recipient, _INFO, _AAD)
     return cbor.encode([_VERSION, _MODE_ASYM, _SUITE_X25519, encapsulated, sealed])
 
 
-def open_envelope(envelope: bytes, prekey_secrets: Sequence[bytes]) -> Opened:
-    """What ``envelope`` holds, by the first of the 32-byte X25519 secrets that opens it.
+def open_envelope(envelope: bytes, prekey_secrets: Sequence[PrekeySecret]) -> Opened:
+    """What ``envelope`` holds, by the first of the X25519 secrets that opens it.
 
     Raises TooLarge, NotCanonical, BadEnvelope or Unsupported for what is no envelope of this suite,
     CannotOpen where no secret opens it, and NotCanonical, BadEnvelope or BadPadding for what is inside.
@@ -105,12 +106,10 @@ def _parse(envelope: bytes) -> tuple[bytes, bytes]:
     raise BadEnvelope("an envelope is [1, 1, 1, 32 bytes, bytes]")
 
 
-def _open(encapsulated: bytes, sealed: bytes, secret: bytes) -> bytes | None:
-    try:
-        key = KEMKey.from_pyca_cryptography_key(X25519PrivateKey.from_private_bytes(secret))
-        plaintext: bytes = _SUITE.create_recipient_context(encapsulated, key, info=_INFO).open(
-            sealed, aad=_AAD
-        )
-    except (PyHPKEError, ValueError):
-        return None
-    return plaintext
+def _open(encapsulated: bytes, sealed: bytes, secret: PrekeySecret) -> bytes | None:
+    if isinstance(secret, bytes):
+        try:
+            secret = X25519PrivateKey.from_private_bytes(secret)
+        except ValueError:
+            return None
+    return hpke.open_sealed(encapsulated, sealed, secret, _INFO, _AAD)

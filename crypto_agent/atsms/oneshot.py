@@ -51,12 +51,12 @@ class SealedCopy:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DeviceKeys:
-    """What one device opens messages with; ``prekey_secrets`` are 32-byte X25519 secrets."""
+    """What one device opens messages with; ``prekey_secrets`` are X25519 secrets."""
 
     did: str
     key: ec.EllipticCurvePrivateKey
     certificate: EndpointCertificate
-    prekey_secrets: Sequence[bytes]
+    prekey_secrets: Sequence[envelope.PrekeySecret]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
