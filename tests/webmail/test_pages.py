@@ -228,7 +228,7 @@ def test_a_failed_delivery_says_why_and_offers_a_retry(alice: Account, at_alices
     sent.deliveries.update(state=Delivery.State.FAILED, failure_code="no-device")
     page = Page(html_of(at_alices, address))
     assert "Not delivered to Bob: they have no device yet" in page.words
-    assert "Not delivered to Bob" in Page(html_of(at_alices, reverse("inbox"))).words
+    assert "Not delivered : on its way" in Page(html_of(at_alices, reverse("inbox"))).words
     assert "Not delivered" in Page(html_of(at_alices, reverse("message", args=[sent.message_id]))).words
     answer = at_alices.post(reverse("message-retry", args=[sent.message_id]), headers={"HX-Request": "true"})
     assert "Not delivered" not in Page(answer.content.decode()).words
@@ -252,7 +252,7 @@ def test_what_was_kept_aside_has_its_reason(alice: Account, at_alices: Client) -
     assert "The signature does not fit" in page.words
     assert "Ordinary mail, not sealed" in page.words
     assert page.words.count("Try again") == 1
-    assert "1 message could not be opened or checked" in Page(html_of(at_alices, reverse("inbox"))).words
+    assert "1 message kept aside" in Page(html_of(at_alices, reverse("inbox"))).words
 
 
 def test_older_messages_come_in_pages(alice: Account, at_alices: Client) -> None:
