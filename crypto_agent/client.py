@@ -8,7 +8,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -31,6 +31,9 @@ from crypto_agent.client_values import (
     Direction,
     Expires,
     Facet,
+    Grant,
+    Grants,
+    NewGrant,
     OpenedEnvelope,
     OpenedMessage,
     ReadMessage,
@@ -57,6 +60,9 @@ __all__ = [
     "Direction",
     "Expires",
     "Facet",
+    "Grant",
+    "Grants",
+    "NewGrant",
     "OpenedEnvelope",
     "OpenedMessage",
     "Prekey",
@@ -242,6 +248,53 @@ class AgentClient:
             answer = self._procedure("readArchive", arguments)
             messages += [js.archived_message_value(item) for item in answer["messages"]]
         return messages
+
+    def create_grant(
+        self, did: str, name: str, purposes: Sequence[str], *, expires_at: datetime, hourly_limit: int
+    ) -> NewGrant:
+        """Allows an app of the user ``purposes`` (status, sign, attest, seal, open), and no other."""
+        arguments = {
+            "did": did,
+            "name": name,
+            "purposes": list(purposes),
+            "expiresAt": js.time_json(expires_at),
+            "hourlyLimit": hourly_limit,
+        }
+        answer = self._procedure("createGrant", arguments)
+        return NewGrant(js.grant_value(answer["grant"]), answer["token"])
+
+    def list_grants(self, did: str) -> Grants:
+        """What the user allowed which apps, revoked and expired grants included."""
+        answer = self._query("listGrants", {"did": did})
+        return Grants(answer.get("service"), [js.grant_value(grant) for grant in answer["grants"]])
+
+    def revoke_grant(self, did: str, grant_id: str) -> Grant:
+        """The app has nothing done from now on. Repeating it changes nothing more."""
+        arguments = {"did": did, "grantId": grant_id}
+        return js.grant_value(self._procedure("revokeGrant", arguments)["grant"])
+
+    def check_attestations(
+        self,
+        did: str,
+        record: js.Json,
+        repository: str,
+        *,
+        trusted_keys: Mapping[str, str],
+        trusted_proofs: Mapping[str, js.Json],
+    ) -> list[str]:
+        """Who, of those that ``did`` trusts, attests a record of ``repository``: key names and proof URIs.
+
+        ``trusted_keys`` has a did:key for each name of a key, ``trusted_proofs`` proof records by URI.
+        Raises AgentRefused ``NotAttested`` if nobody does.
+        """
+        arguments = {
+            "did": did,
+            "record": record,
+            "repository": repository,
+            "trustedKeys": [{"name": name, "didKey": key} for name, key in trusted_keys.items()],
+            "trustedProofs": [{"uri": uri, "value": proof} for uri, proof in trusted_proofs.items()],
+        }
+        return [held["by"] for held in self._procedure("checkAttestations", arguments)["attestations"]]
 
     def _query(self, method: str, parameters: dict[str, str]) -> js.Json:
         return self._call("GET", method, params=parameters)

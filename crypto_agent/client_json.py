@@ -14,6 +14,7 @@ from crypto_agent.client_values import (
     Device,
     Expires,
     Facet,
+    Grant,
     OpenedEnvelope,
     OpenedMessage,
     ReadMessage,
@@ -297,6 +298,38 @@ def archived_message_value(json: Json) -> ArchivedMessage:
         direction=json["direction"],
         envelope_id=json.get("envelopeId"),
         delivered_to=tuple(json["deliveredTo"]),
+    )
+
+
+def grant_json(grant: Grant) -> Json:
+    return _without_none(
+        {
+            "grantId": grant.grant_id,
+            "name": grant.name,
+            "purposes": list(grant.purposes),
+            "hourlyLimit": grant.hourly_limit,
+            "uses": grant.uses,
+            "createdAt": time_json(grant.created_at),
+            "expiresAt": time_json(grant.expires_at),
+            "lastUsedAt": time_json(grant.last_used_at) if grant.last_used_at else None,
+            "revokedAt": time_json(grant.revoked_at) if grant.revoked_at else None,
+            "attestationKey": grant.attestation_key,
+        }
+    )
+
+
+def grant_value(json: Json) -> Grant:
+    return Grant(
+        grant_id=json["grantId"],
+        name=json["name"],
+        purposes=tuple(json["purposes"]),
+        hourly_limit=json["hourlyLimit"],
+        uses=json["uses"],
+        created_at=time_value(json["createdAt"]),
+        expires_at=time_value(json["expiresAt"]),
+        last_used_at=time_value(json["lastUsedAt"]) if "lastUsedAt" in json else None,
+        revoked_at=time_value(json["revokedAt"]) if "revokedAt" in json else None,
+        attestation_key=json.get("attestationKey"),
     )
 
 

@@ -203,3 +203,36 @@ class ArchivedMessage:
     envelope_id: str | None = None
     delivered_to: Sequence[str] = ()
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a user allows one app. ``uses`` are calls; ``attestation_key`` is a did:key, where it attests."""
+
+    grant_id: str
+    name: str
+    purposes: Sequence[str]
+    #: Things (messages, recipients' devices, records) that may be asked for in an hour.
+    hourly_limit: int
+    uses: int
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+    attestation_key: str | None
+
+
+@dataclass(frozen=True)
+class NewGrant:
+    """A grant just made; its token can't be had again."""
+
+    grant: Grant
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Grants:
+    """An account's grants, newest first. ``service`` is what apps call; None if the agent serves none."""
+
+    service: str | None
+    grants: list[Grant]

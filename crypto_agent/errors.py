@@ -113,3 +113,48 @@ class NotSigned(AgentProblem):
 class MessageTooLong(AgentProblem):
     name = "MessageTooLong"
     status = 400
+
+
+class IdentityUnavailable(AgentProblem):
+    """A user's DID document can't be had at the moment, so that their token can't be verified."""
+
+    name = "IdentityUnavailable"
+    status = 503
+
+
+class NotGranted(AgentProblem):
+    """No grant of this user has this token, or it was revoked. Deliberately the same for every reason."""
+
+    name = "NotGranted"
+    status = 403
+
+
+class PurposeNotGranted(AgentProblem):
+    """The user granted the app other purposes than this one."""
+
+    name = "PurposeNotGranted"
+    status = 403
+
+
+class GrantExpired(AgentProblem):
+    name = "GrantExpired"
+    status = 403
+
+
+class GrantLimitReached(AgentProblem):
+    """The app used up what the user allowed it for an hour."""
+
+    name = "GrantLimitReached"
+    status = 429
+
+
+class NoSuchGrant(AgentProblem):
+    name = "NoSuchGrant"
+    status = 400
+
+
+class NotAttested(AgentProblem):
+    """A record without a single attestation that holds and that the caller trusts."""
+
+    name = "NotAttested"
+    status = 400

@@ -6,12 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crypto_agent import archiving, client_json, composing, devices, opening, reading, sealing
+from django.conf import settings
+
+from crypto_agent import (
+    archiving,
+    attesting,
+    client_json,
+    composing,
+    devices,
+    grants,
+    opening,
+    reading,
+    sealing,
+)
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.client_values import ArchiveItem, SealedContent, Target
 from crypto_agent.custody import Random
 from crypto_agent.errors import InvalidRequest
+from crypto_agent.public_identity import service_reference
 
 Fields = Mapping[str, Any]
 Json = dict[str, Any]
@@ -76,7 +89,7 @@ def compose(call: Call) -> Json:
         fields["recipients"],
         fields["text"],
         client_json.time_value(fields["createdAt"]),
-        _hex(fields["inReplyTo"], "inReplyTo") if "inReplyTo" in fields else None,
+        hex_value(fields["inReplyTo"], "inReplyTo") if "inReplyTo" in fields else None,
         call.random,
     )
     return {
@@ -91,7 +104,7 @@ def seal(call: Call) -> Json:
     sealed = sealing.seal(
         call.fields["did"],
         _sealed_content(call.fields["message"]),
-        [_target(target) for target in call.fields["targets"]],
+        [target_value(target) for target in call.fields["targets"]],
         call.now,
         call.random,
     )
@@ -123,6 +136,43 @@ def read_archive(call: Call) -> Json:
     return {"messages": [client_json.archived_message_json(message) for message in messages]}
 
 
+def create_grant(call: Call) -> Json:
+    fields = call.fields
+    made = grants.create_grant(
+        fields["did"],
+        fields["name"],
+        fields["purposes"],
+        client_json.time_value(fields["expiresAt"]),
+        fields["hourlyLimit"],
+        call.now,
+        call.random,
+    )
+    return {"grant": client_json.grant_json(made.grant), "token": made.token}
+
+
+def list_grants(call: Call) -> Json:
+    found = [client_json.grant_json(grant) for grant in grants.list_grants(call.fields["did"])]
+    if not settings.PUBLIC_URL:
+        return {"grants": found}
+    return {"grants": found, "service": service_reference(settings.PUBLIC_DID)}
+
+
+def revoke_grant(call: Call) -> Json:
+    grant = grants.revoke_grant(call.fields["did"], call.fields["grantId"], call.now)
+    return {"grant": client_json.grant_json(grant)}
+
+
+def check_attestations(call: Call) -> Json:
+    fields = call.fields
+    held = attesting.check_attestations(
+        fields["record"],
+        fields["repository"],
+        {trusted["name"]: trusted["didKey"] for trusted in fields["trustedKeys"]},
+        {trusted["uri"]: trusted["value"] for trusted in fields["trustedProofs"]},
+    )
+    return {"attestations": [{"index": one.index, "by": one.by} for one in held]}
+
+
 METHODS: Mapping[str, Answering] = {
     "createDevice": Answering(create_device, writes=True),
     "listDevices": Answering(list_devices),
@@ -134,6 +184,10 @@ METHODS: Mapping[str, Answering] = {
     "read": Answering(read, counted="items"),
     "archive": Answering(archive, counted="items"),
     "readArchive": Answering(read_archive, counted="items"),
+    "createGrant": Answering(create_grant, writes=True),
+    "listGrants": Answering(list_grants),
+    "revokeGrant": Answering(revoke_grant, writes=True),
+    "checkAttestations": Answering(check_attestations),
 }
 
 
@@ -141,7 +195,7 @@ def _sealed_content(fields: Fields) -> SealedContent:
     return SealedContent(fields["conversationId"], fields["messageId"], fields["sealed"])
 
 
-def _target(fields: Fields) -> Target:
+def target_value(fields: Fields) -> Target:
     prekey = fields.get("prekey")
     return Target(
         did=fields["did"],
@@ -162,7 +216,7 @@ def _target(fields: Fields) -> Target:
 def _archive_item(fields: Fields, path: str) -> ArchiveItem:
     for name in ("conversationId", "messageId", "envelopeId"):
         if name in fields:
-            _hex(fields[name], f"{path}.{name}")
+            hex_value(fields[name], f"{path}.{name}")
     return ArchiveItem(
         conversation_id=fields["conversationId"],
         message_id=fields["messageId"],
@@ -175,7 +229,7 @@ def _archive_item(fields: Fields, path: str) -> ArchiveItem:
     )
 
 
-def _hex(text: str, path: str) -> bytes:
+def hex_value(text: str, path: str) -> bytes:
     if _HEX.fullmatch(text) is None:
         raise InvalidRequest(f"{path}: not lowercase hex")
     return bytes.fromhex(text)

@@ -114,6 +114,45 @@ class ArchiveKey(models.Model):
         return f"archive key {self.generation} of {self.account_id}"
 
 
+class AttestationKey(models.Model):
+    """The P-256 key that an account attests records with; it signs nothing else."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="attestation_key")
+    #: did:key of the public key.
+    did_key = models.CharField(max_length=128)
+    #: PKCS#8 DER, encrypted.
+    wrapped = models.BinaryField()
+    key_version = models.PositiveIntegerField(db_index=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.did_key
+
+
+class Grant(models.Model):
+    """What a user allows one app to have done with their keys; only the hash of its token is kept."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="grants")
+    grant_id = models.CharField(max_length=32, unique=True)
+    name = models.CharField(max_length=100)
+    #: A list of names of grants.GrantedPurpose.
+    purposes = models.JSONField()
+    #: SHA-256 of the token in hex.
+    token_hash = models.CharField(max_length=64, unique=True)
+    #: How many things may be asked for in an hour, and what was asked for in the hour that runs.
+    hourly_limit = models.PositiveIntegerField()
+    hour_began_at = models.DateTimeField(null=True)
+    used_in_hour = models.PositiveIntegerField(default=0)
+    uses = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.grant_id
+
+
 class AuditEntry(models.Model):
     """One answered request. Rows are only ever added: triggers in the database refuse everything else."""
 

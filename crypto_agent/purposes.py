@@ -16,6 +16,7 @@ class Purpose(StrEnum):
     PREKEY_SECRET = "prekey-secret"  # noqa: S105 (the name of a purpose)
     PREKEY_SIGNING_KEY = "prekey-signing-key"
     ARCHIVE_KEY = "archive-key"
+    ATTESTATION_KEY = "attestation-key"
     #: Composed here: the only content that the agent signs.
     OUTGOING_CONTENT = "outgoing-content"
     #: Received: it may be read and archived, never signed.

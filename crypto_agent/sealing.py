@@ -57,6 +57,17 @@ def seal(
     return SealedMessage(sealed, copies, refused)
 
 
+def sign(did: str, message: SealedContent) -> bytes:
+    """The message as SignedData of the account's active device, sealed for nobody.
+
+    Raises NoActiveDevice, and CannotUnseal for content that this account did not compose in this
+    conversation.
+    """
+    account, keys = account_keys(did)
+    resting, _ = _own_content(keys, message)
+    return _signed(account, keys, resting)[1]
+
+
 def _own_content(keys: AccountKeys, message: SealedContent) -> tuple[RestingContent, frozenset[str]]:
     """The composed content and the DIDs in its conversation, every id derived again."""
     resting = unseal_content(keys, message)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import environ
 
+from crypto_agent.public_identity import did_web_of
+
 env = environ.FileAwareEnv()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -27,6 +29,14 @@ TOKEN_SECRETS = {
 }
 if not all(TOKEN_SECRETS.values()):
     raise environ.ImproperlyConfigured("Set the WAXWING_AGENT_TOKEN_SECRET environment variable")
+
+#: Where apps reach the agent through their users' PDSes, and the did:web that it has there (by default
+#: that of the address). Without an address it serves this installation alone.
+PUBLIC_URL = env("WAXWING_AGENT_PUBLIC_URL", default="").rstrip("/")
+PUBLIC_DID = env("WAXWING_AGENT_PUBLIC_DID", default=did_web_of(PUBLIC_URL))
+#: For the DID documents of users: as the webmail's WAXWING_PLC_URL and WAXWING_NETWORK.
+PLC_URL = env("WAXWING_AGENT_PLC_URL", default="https://plc.directory").rstrip("/")
+NETWORK = env("WAXWING_AGENT_NETWORK", default="live")
 
 INSTALLED_APPS = ["crypto_agent"]
 MIDDLEWARE: list[str] = []

@@ -26,6 +26,10 @@ PERMITTED: Mapping[str, frozenset[str]] = {
             "rotatePrekey",
             "compose",
             "read",
+            "createGrant",
+            "listGrants",
+            "revokeGrant",
+            "checkAttestations",
         }
     ),
     "worker": frozenset(

@@ -4,6 +4,7 @@ from crypto_agent import views
 
 urlpatterns = [
     path("healthz", views.healthz),
+    path(".well-known/did.json", views.did_document),
     path("xrpc/<str:nsid>", views.xrpc),
 ]
 handler404 = views.not_found

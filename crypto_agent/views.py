@@ -6,6 +6,7 @@ import os
 import traceback
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +17,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import UnreadablePostError
 from django.utils import timezone
 
-from crypto_agent import audit
+from crypto_agent import app_calls, audit, public_identity
+from crypto_agent.app_methods import APP_METHODS
 from crypto_agent.client_json import Json
 from crypto_agent.errors import (
     AgentProblem,
@@ -56,6 +58,13 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     return JsonResponse({"state": _state(), "version": VERSION})
 
 
+def did_document(_request: HttpRequest) -> HttpResponse:
+    """Who the agent is to apps and their users' PDSes; 404 where it serves none."""
+    if not settings.PUBLIC_URL:
+        return _error("NotFound", "there is nothing here", 404)
+    return JsonResponse(public_identity.did_document(settings.PUBLIC_DID, settings.PUBLIC_URL))
+
+
 def xrpc(request: HttpRequest, nsid: str) -> HttpResponse:
     """One XRPC call; every refusal is an XRPC error with a stable name."""
     try:
@@ -85,10 +94,13 @@ def _answered(request: HttpRequest, nsid: str) -> Json:
     if method is None or not nsid.startswith(NAMESPACE):
         raise MethodNotImplemented("there is no such method")
     now = timezone.now()
-    caller = verify_token(
-        request.headers.get("Authorization", ""), settings.TOKEN_SECRETS, nsid, now.timestamp()
-    )
     name = nsid.removeprefix(NAMESPACE)
+    authorization = request.headers.get("Authorization", "")
+    if name in APP_METHODS:
+        return app_calls.answered(
+            LEXICONS, method, name, authorization, partial(_arguments, request, method), now
+        )
+    caller = verify_token(authorization, settings.TOKEN_SECRETS, nsid, now.timestamp())
     if name == "getStatus":
         # It uses no key and says nothing of any account, so it is not put on record.
         check_permitted(caller.name, name)

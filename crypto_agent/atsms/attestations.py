@@ -94,6 +94,11 @@ def verify_inline(
         raise BadAttestation("the attestation names another CID than the record's")
 
 
+def has_low_s(signature: bytes, curve: ec.EllipticCurve) -> bool:
+    """Whether the s of a signature of 64 bytes (``r‖s``) is in the lower half, as atproto wants it."""
+    return int.from_bytes(signature[32:], "big") <= _order(curve) // 2
+
+
 def make_proof(record: Mapping[str, Any], metadata: Mapping[str, Any], repository: str) -> dict[str, Any]:
     """The proof record of a remote attestation, to be put in the attestor's own repository."""
     about = content_cid(record, metadata, repository)
@@ -150,9 +155,9 @@ def _signature(entry: Mapping[str, Any], curve: ec.EllipticCurve) -> bytes:
         raise BadAttestation("an attestation without a signature of 64 bytes") from error
     if len(compact) != 64:
         raise BadAttestation("a signature that is not 64 bytes")
-    r, s = int.from_bytes(compact[:32], "big"), int.from_bytes(compact[32:], "big")
-    if s > _order(curve) // 2:
+    if not has_low_s(compact, curve):
         raise BadAttestation("a signature with a high s")
+    r, s = int.from_bytes(compact[:32], "big"), int.from_bytes(compact[32:], "big")
     return encode_dss_signature(r, s)
 
 

@@ -1,6 +1,7 @@
-"""One well-formed call of every method but getStatus, and who may make it."""
+"""One well-formed call of every method for this installation but getStatus, and who may make it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crypto_agent.client import AgentClient, ArchiveItem, SealedContent
@@ -18,5 +19,19 @@ CALLS: dict[str, tuple[str, Callable[[AgentClient], Any]]] = {
     "open": ("worker", lambda client: client.open(ALICE, [b"envelope"])),
     "read": ("web", lambda client: client.read(ALICE, [CONTENT])),
     "archive": ("worker", lambda client: client.archive(ALICE, [ITEM])),
+    "createGrant": (
+        "web",
+        lambda client: client.create_grant(
+            ALICE, "An app", ["status"], expires_at=datetime.now(UTC) + timedelta(days=1), hourly_limit=10
+        ),
+    ),
+    "listGrants": ("web", lambda client: client.list_grants(ALICE)),
+    "revokeGrant": ("web", lambda client: client.revoke_grant(ALICE, "00" * 8)),
+    "checkAttestations": (
+        "web",
+        lambda client: client.check_attestations(
+            ALICE, {"$type": "dev.test.record"}, ALICE, trusted_keys={}, trusted_proofs={}
+        ),
+    ),
     "readArchive": ("worker", lambda client: client.read_archive(ALICE, [b"archived"])),
 }

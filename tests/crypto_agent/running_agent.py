@@ -20,6 +20,7 @@ from crypto_agent.client import NAMESPACE, AgentClient, AgentError
 from crypto_agent.lexicons import Lexicons
 from demo.ports import free_port
 from demo.processes import ProcessSpec, RunningProcess, inherited_environment, start
+from tests.environment import RUN
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEXICONS = Lexicons.load(ROOT / "lexicons")
@@ -59,6 +60,11 @@ class Agent:
     @property
     def token_secret(self) -> str:
         return self.environment["WAXWING_AGENT_TOKEN_SECRET"]
+
+    @property
+    def did(self) -> str:
+        """The did:web under which apps call it."""
+        return "did:web:" + self.url.removeprefix("http://").replace("127.0.0.1:", "localhost%3A")
 
     @property
     def operator_key(self) -> Path:
@@ -105,8 +111,13 @@ class Agent:
 
 
 @contextmanager
-def running_agent(directory: Path, database_url: str = "", *, unsealed: bool = True) -> Iterator[Agent]:
-    """Runs an agent with its files in ``directory``; without ``unsealed`` its operator's key is absent."""
+def running_agent(
+    directory: Path, database_url: str = "", *, unsealed: bool = True, **variables: str
+) -> Iterator[Agent]:
+    """Runs an agent with its files in ``directory``; without ``unsealed`` its operator's key is absent.
+
+    ``variables`` are added to its environment, or go before what is there.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -117,7 +128,11 @@ def running_agent(directory: Path, database_url: str = "", *, unsealed: bool = T
         "WAXWING_AGENT_DATA_DIR": str(directory),
         "WAXWING_AGENT_OPERATOR_KEY_PATH": str(directory / "operator.key"),
         "WAXWING_AGENT_DATABASE_URL": database_url or f"sqlite:///{directory / 'agent.sqlite3'}",
+        "WAXWING_AGENT_PUBLIC_URL": f"http://localhost:{port}",
+        "WAXWING_AGENT_PLC_URL": f"http://localhost:{RUN.plc}",
+        "WAXWING_AGENT_NETWORK": "loopback",
         "WAXWING_LOG_LEVEL": "DEBUG",
+        **variables,
     }
     _command(environment, "migrate", "--verbosity", "0").check_returncode()
     if unsealed:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from atproto_lexicon.parser import lexicon_parse_file
 
+from crypto_agent.app_methods import APP_METHODS
 from crypto_agent.atsms.json_bytes import to_json
 from crypto_agent.client import NAMESPACE
 from crypto_agent.errors import InvalidRequest
@@ -26,11 +27,15 @@ def test_the_documents_are_lexicons_to_the_atproto_sdk(path: Path) -> None:
 
 
 def test_every_method_of_the_service_has_its_lexicon_and_the_other_way_round() -> None:
-    assert {nsid.removeprefix(f"{NAMESPACE}.") for nsid in LEXICONS.methods} == {*METHODS, "getStatus"}
+    assert {nsid.removeprefix(f"{NAMESPACE}.") for nsid in LEXICONS.methods} == {
+        *METHODS,
+        *APP_METHODS,
+        "getStatus",
+    }
 
 
 def test_every_method_counts_a_field_that_it_has() -> None:
-    for name, answering in METHODS.items():
+    for name, answering in {**METHODS, **APP_METHODS}.items():
         schema = LEXICONS.methods[f"{NAMESPACE}.{name}"].input
         assert not answering.counted or schema["properties"][answering.counted]["type"] == "array"
 

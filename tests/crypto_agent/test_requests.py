@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from crypto_agent.app_methods import APP_METHODS
 from crypto_agent.client import NAMESPACE, AgentClient
 from crypto_agent.tokens import PERMITTED
 from tests.crypto_agent.people import ALICE, BOB
@@ -23,6 +25,13 @@ BYTES = {"$bytes": "AQID"}
 CONTENT = {"conversationId": HEX33, "messageId": HEX32, "sealed": BYTES}
 TARGET = {"did": BOB, "fingerprint": HEX32, "certificatePem": "-----BEGIN"}
 TIME = "2026-11-20T12:00:00Z"
+GRANT = {
+    "did": ALICE,
+    "name": "An app",
+    "purposes": ["status"],
+    "expiresAt": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds"),
+    "hourlyLimit": 10,
+}
 ITEM = {**CONTENT, "receivedAt": TIME, "direction": "in", "deliveredTo": []}
 
 WELL_FORMED: dict[str, Json] = {
@@ -36,7 +45,18 @@ WELL_FORMED: dict[str, Json] = {
     "read": {"did": ALICE, "items": [CONTENT]},
     "archive": {"did": ALICE, "items": [ITEM]},
     "readArchive": {"did": ALICE, "items": [BYTES]},
+    "createGrant": GRANT,
+    "listGrants": {"did": ALICE},
+    "revokeGrant": {"did": ALICE, "grantId": "ab" * 8},
+    "checkAttestations": {
+        "did": ALICE,
+        "record": {"$type": "dev.test.record"},
+        "repository": BOB,
+        "trustedKeys": [],
+        "trustedProofs": [],
+    },
 }
+QUERIES = ("listDevices", "listGrants")
 
 #: Method, what is changed in its well-formed call (None takes a field away), and where the fault is.
 MALFORMED: list[tuple[str, Json, str]] = [
@@ -44,7 +64,7 @@ MALFORMED: list[tuple[str, Json, str]] = [
     *((method, {"did": "alice.test"}, "did: not a did") for method in WELL_FORMED),
     *((method, {"did": "did:plc:" + "x" * 2100}, "did: not a did") for method in WELL_FORMED),
     *((method, {"extra": "x"}, "extra: unknown field") for method in WELL_FORMED),
-    *((method, {"did": 7}, "did: not a string") for method in WELL_FORMED if method != "listDevices"),
+    *((method, {"did": 7}, "did: not a string") for method in WELL_FORMED if method not in QUERIES),
     ("createDevice", {"handle": "not a handle"}, "handle: not a handle"),
     ("createDevice", {"handle": "alice"}, "handle: not a handle"),
     ("createDevice", {"handle": "a" * 250 + ".test"}, "handle: not a handle"),
@@ -95,6 +115,22 @@ MALFORMED: list[tuple[str, Json, str]] = [
     ("archive", {"items": [{**ITEM, "envelopeId": "zz" * 32}]}, "items[0].envelopeId: not lowercase hex"),
     ("archive", {"items": [{**ITEM, "conversationId": "zz" * 33}]}, "items[0].conversationId: not lowercase"),
     ("archive", {"items": [{**ITEM, "deliveredTo": [BOB] * 1001}]}, "items[0].deliveredTo: more than 1000"),
+    ("createGrant", {"name": "  "}, "name: blank"),
+    ("createGrant", {"name": "x" * 101}, "name: more than 100 bytes"),
+    ("createGrant", {"purposes": []}, "purposes: fewer than 1 items"),
+    ("createGrant", {"purposes": ["decrypt"]}, "purposes[0]: not one of status, sign, attest, seal, open"),
+    ("createGrant", {"purposes": ["sign"] * 6}, "purposes: more than 5 items"),
+    ("createGrant", {"expiresAt": "2026-01-01T00:00:00Z"}, "expiresAt: not within 366 days"),
+    ("createGrant", {"expiresAt": "2126-01-01T00:00:00Z"}, "expiresAt: not within 366 days"),
+    ("createGrant", {"hourlyLimit": 0}, "hourlyLimit: out of range"),
+    ("createGrant", {"hourlyLimit": 10_001}, "hourlyLimit: out of range"),
+    ("revokeGrant", {"grantId": "ab"}, "grantId: fewer than 16 bytes"),
+    ("checkAttestations", {"record": []}, "record: not an object"),
+    ("checkAttestations", {"record": {"signatures": {}}}, "record.signatures: not an array"),
+    ("checkAttestations", {"record": {"signatures": [{}] * 101}}, "record.signatures: not an array"),
+    ("checkAttestations", {"repository": "bob.test"}, "repository: not a did"),
+    ("checkAttestations", {"trustedKeys": [{"name": "x"}]}, "trustedKeys[0].didKey: missing"),
+    ("checkAttestations", {"trustedProofs": [{"uri": "x", "value": {}}]}, "trustedProofs[0].uri: not a uri"),
     ("readArchive", {"items": [None]}, "items[0]: not a byte string"),
     ("readArchive", {"items": {}}, "items: not an array"),
 ]
@@ -161,7 +197,12 @@ def test_the_calls_below_are_well_formed_before_they_are_changed(
     agent: Agent, http: httpx.Client, method: str
 ) -> None:
     answer = _call(agent, http, method, WELL_FORMED[method])
-    assert answer.status_code == 200 or answer.json()["error"] in ("CannotUnseal", "NoSuchDevice")
+    assert answer.status_code == 200 or answer.json()["error"] in (
+        "CannotUnseal",
+        "NoSuchDevice",
+        "NoSuchGrant",
+        "NotAttested",
+    )
 
 
 @pytest.mark.usefixtures("devices")
@@ -180,7 +221,7 @@ def test_a_malformed_call_names_the_field(
 
 
 def test_every_method_is_among_them() -> None:
-    methods = {nsid.removeprefix(f"{NAMESPACE}.") for nsid in LEXICONS.methods} - {"getStatus"}
+    methods = {nsid.removeprefix(f"{NAMESPACE}.") for nsid in LEXICONS.methods} - {"getStatus", *APP_METHODS}
     assert set(WELL_FORMED) == methods == {method for method, _, _ in MALFORMED}
 
 

@@ -1,0 +1,98 @@
+"""Calls of apps, as the user's PDS passes them on: whose, by which grant, on record, and then answered."""
+
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import settings
+
+from crypto_agent import audit, grants
+from crypto_agent.app_methods import APP_METHODS, AppCall
+from crypto_agent.client_json import Json
+from crypto_agent.errors import (
+    AgentProblem,
+    AuditUnavailable,
+    MethodNotImplemented,
+    NoSuchAccount,
+)
+from crypto_agent.key_store import operator_key_file
+from crypto_agent.lexicons import Lexicons, Method
+from crypto_agent.models import Account, AuditEntry, Grant
+from crypto_agent.public_identity import service_reference
+from crypto_agent.service_auth import Keys, UserToken, verify_user_token
+from crypto_agent.user_keys import UserKeys
+
+#: The caller's name in the audit log, where no grant could be found: whoever signs as the user.
+UNKNOWN_APP = "unknown app"
+#: Refused calls of one user's apps that are put on record in an hour. Anybody who can sign as the user can
+#: make any number of them, and the log keeps everything for good.
+REFUSALS_ON_RECORD = 100
+HOUR = timedelta(hours=1)
+
+user_keys = UserKeys(settings.PLC_URL, loopback=settings.NETWORK == "loopback")
+
+
+def answered(
+    lexicons: Lexicons, method: Method, name: str, authorization: str, body: Callable[[], Any], now: datetime
+) -> Json:
+    """The answer to ``name`` (``app.…``), whose arguments ``body`` reads once the token holds.
+
+    Raises MethodNotImplemented where the agent has no public address, and every AgentProblem.
+    """
+    if not settings.PUBLIC_URL:
+        raise MethodNotImplemented("this agent serves no apps")
+    audiences = (settings.PUBLIC_DID, service_reference(settings.PUBLIC_DID))
+    keys = Keys(
+        partial(_key_of_user, user_keys.key, now_s=now.timestamp()),
+        partial(_key_of_user, user_keys.fresh_key, now_s=now.timestamp()),
+    )
+    user = verify_user_token(authorization, method.nsid, audiences, keys, now.timestamp())
+    audit.check_unused(user.token_id)
+    fields = lexicons.input(method, body())
+    use = audit.Use(now, UNKNOWN_APP, user.did, name, APP_METHODS[name].count(fields), "ok", user.token_id)
+    return _granted(name, fields, user, use)
+
+
+def _key_of_user(
+    find: Callable[[str, float], ec.EllipticCurvePublicKey], did: str, now_s: float
+) -> ec.EllipticCurvePublicKey:
+    """Only users' documents are asked for, so that no stranger can have this agent ask anybody."""
+    if not Account.objects.filter(did=did).exists():
+        raise NoSuchAccount("this account has no keys here")
+    return find(did, now_s)
+
+
+def _granted(name: str, fields: dict[str, Any], user: UserToken, use: audit.Use) -> Json:
+    method = APP_METHODS[name]
+    caller = UNKNOWN_APP
+    try:
+        grant = grants.find_grant(user.did, fields["grant"])
+        caller = _label(grant)
+        grants.admit(grant, method.purpose, use.count, use.at)
+        operator_key_file.key()
+        answer = method.answer(AppCall(user.did, fields, grant, use.at, os.urandom))
+    except AuditUnavailable:
+        raise
+    except Exception as error:
+        outcome = error.name if isinstance(error, AgentProblem) else AgentProblem.name
+        if _refusals(user.did, use.at) < REFUSALS_ON_RECORD:
+            _append(use, caller, outcome)
+        raise
+    _append(use, caller, "ok")
+    return answer
+
+
+def _append(use: audit.Use, caller: str, outcome: str) -> None:
+    audit.append(audit.Use(use.at, caller, use.did, use.purpose, use.count, outcome, use.token_id))
+
+
+def _label(grant: Grant) -> str:
+    return f"grant {grant.grant_id}"
+
+
+def _refusals(did: str, now: datetime) -> int:
+    recent = AuditEntry.objects.filter(did=did, at__gt=now - HOUR, purpose__startswith="app.")
+    return recent.exclude(outcome="ok").count()
