@@ -182,7 +182,10 @@ def _document_url(did: str) -> str:
         return f"http://{host}/.well-known/did.json"
     if port:
         raise IdentityError("did-not-found", f"{did} names a port, which accounts may not.")
-    return f"https://{host}/.well-known/did.json"
+    url = f"https://{host}/.well-known/did.json"
+    if not outbound.is_web_address(url):
+        raise IdentityError("did-not-found", f"{did} names no server.")
+    return url
 
 
 def _pds_url(document: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ def is_web_address(url: str) -> bool:
         return False
     if not host or parts.username is not None or parts.password is not None or parts.fragment:
         return False
-    if any(character <= " " or character == "\\" for character in url):
+    if any(character <= " " or character == "\\" for character in url) or not _is_readable(url):
         return False
     if parts.scheme == "https":
         return True
@@ -112,6 +112,15 @@ def web_origin(url: str) -> str | None:
         return None
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _is_readable(url: str) -> bool:
+    """Whether httpx can make anything of a URL: it raises for hosts such as 1.2.3.999, and for surrogates."""
+    try:
+        httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    return True
 
 
 class _Deadline(threading.local):
@@ -253,6 +262,16 @@ class _GuardedTransport(httpx.HTTPTransport):
         return response
 
 
+class _Client(httpx.Client):
+    """httpx's client, for which an address that it cannot read fails as any other does."""
+
+    def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
+        try:
+            return super().request(method, url, **options)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise OutboundError("scheme-refused", "that is not the address of a server") from error
+
+
 def http_client(*, max_bytes: int = DEFAULT_MAX_BYTES, seconds: float = DEFAULT_SECONDS) -> httpx.Client:
     """A guarded client of one's own; close it (or use it as a context manager).
 
@@ -261,7 +280,7 @@ def http_client(*, max_bytes: int = DEFAULT_MAX_BYTES, seconds: float = DEFAULT_
     with ``follow_redirects=True``. Raises httpx.HTTPError, of which OutboundError is one, for everything
     that fails. Keeps no cookies and uses no proxy of the environment.
     """
-    return httpx.Client(
+    return _Client(
         transport=_GuardedTransport(max_bytes, seconds),
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),

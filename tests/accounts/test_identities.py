@@ -108,6 +108,7 @@ def test_a_handle_that_a_did_claims_in_vain_is_shown_as_invalid(directory: Serve
         (document(service=[{**PDS_SERVICE, "serviceEndpoint": "https://user@pds.test"}]), "no-pds"),
         (document(service=[{**PDS_SERVICE, "serviceEndpoint": "ftp://pds.test"}]), "no-pds"),
         (document(service=[{**PDS_SERVICE, "serviceEndpoint": {"uri": "x"}}]), "no-pds"),
+        (document(service=[{**PDS_SERVICE, "serviceEndpoint": "https://1.2.3.999"}]), "no-pds"),
         (document(service=[PDS_SERVICE] * 51), "did-not-found"),
     ],
 )
@@ -128,7 +129,8 @@ def test_did_web_on_a_loopback_network(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "did", ["did:web:localhost%3A8700", "did:web:127.0.0.1", "did:web:example.org%3A8443"]
+    "did",
+    ["did:web:localhost%3A8700", "did:web:127.0.0.1", "did:web:example.org%3A8443", "did:web:1.2.3.999"],
 )
 def test_did_web_on_the_live_network_is_no_way_in(settings: Settings, did: str) -> None:
     settings.NETWORK = "live"

@@ -95,6 +95,16 @@ def test_plain_http_is_refused_on_the_live_network(server: Server) -> None:
     assert server.requests == 0
 
 
+@pytest.mark.parametrize("host", ["1.2.3.999", "\u2603.example", "a\ud800b.example", "[v1.x]", "[::1"])
+def test_an_address_that_cannot_be_read_fails_as_any_other(host: str) -> None:
+    """httpx has an error of its own for these, which is no httpx.HTTPError."""
+    url = f"https://{host}/"
+    assert not is_web_address(url)
+    with http_client() as client, pytest.raises(OutboundError) as raised:
+        client.get(url)
+    assert raised.value.code == "scheme-refused"
+
+
 @pytest.mark.usefixtures("live")
 def test_a_name_that_changes_its_answer_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was checked is what is connected to: the name is resolved once for both."""
