@@ -7,10 +7,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 
 from crypto_agent.custody import AccountKeys, OperatorKeyFile, Random, unwrap_account_keys
 from crypto_agent.errors import CannotUnseal, NoSuchAccount
 from crypto_agent.models import Account, ArchiveKey, DataKey, DeviceKey, PrekeySecret
+from crypto_agent.prepared_query import PreparedQuery
 from crypto_agent.purposes import Context, Purpose
 
 operator_key_file = OperatorKeyFile(settings.OPERATOR_KEY_FILE)
@@ -19,12 +21,31 @@ KEY_BYTES = 32
 _RAW = (serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
 
 
+_DATA_KEYS = PreparedQuery(
+    lambda did: DataKey.objects.filter(account__did=did),
+    ("account_id", "version", "wrapped", "key_version"),
+)
+_DEVICE_COLUMNS = ("id", "fingerprint", "certificate", "wrapped", "key_version")
+_ACTIVE_DEVICE = PreparedQuery(
+    lambda did: DeviceKey.objects.filter(account__did=did, state=DeviceKey.State.ACTIVE), _DEVICE_COLUMNS
+)
+
+
 def account_keys(did: str) -> tuple[Account, AccountKeys]:
     """The account of ``did`` with its data keys unwrapped; raises NoSuchAccount, Sealed."""
-    rows = list(DataKey.objects.filter(account__did=did).select_related("account"))
+    rows = _DATA_KEYS.rows(did)
     if not rows:
         raise NoSuchAccount("this account has no keys here")
-    return rows[0].account, _unwrap(did, rows)
+    account = Account.from_db(DEFAULT_DB_ALIAS, ("id", "did"), (rows[0][0], did))
+    wrapped = [(version, bytes(wrapped), key_version) for _, version, wrapped, key_version in rows]
+    return account, unwrap_account_keys(did, wrapped, operator_key_file.key())
+
+
+def active_device(did: str) -> DeviceKey | None:
+    """The device that an account signs with, its certificate and its encrypted private key."""
+    for row in _ACTIVE_DEVICE.rows(did):
+        return DeviceKey.from_db(DEFAULT_DB_ALIAS, _DEVICE_COLUMNS, row)
+    return None
 
 
 def new_account(did: str, now: datetime, random: Random) -> tuple[Account, AccountKeys]:

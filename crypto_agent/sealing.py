@@ -17,8 +17,7 @@ from crypto_agent.client_values import Copy, RefusedTarget, SealedContent, Seale
 from crypto_agent.content_at_rest import RestingContent, seal_content, unseal_content
 from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.errors import CannotUnseal, NoActiveDevice
-from crypto_agent.key_store import account_keys, device_private_key
-from crypto_agent.models import Account, DeviceKey
+from crypto_agent.key_store import account_keys, active_device, device_private_key
 from crypto_agent.purposes import Purpose
 
 
@@ -36,9 +35,9 @@ def seal(
     can't have a copy is refused alone. Raises NoActiveDevice, and CannotUnseal for content that this
     account did not compose in this conversation.
     """
-    account, keys = account_keys(did)
+    _, keys = account_keys(did)
     resting, participants = _own_content(keys, message)
-    certificate, signed = _signed(account, keys, resting)
+    certificate, signed = _signed(keys, resting)
     copies, refused = [], []
     for target in targets:
         if target.fingerprint == certificate.fingerprint:
@@ -63,9 +62,9 @@ def sign(did: str, message: SealedContent) -> bytes:
     Raises NoActiveDevice, and CannotUnseal for content that this account did not compose in this
     conversation.
     """
-    account, keys = account_keys(did)
+    _, keys = account_keys(did)
     resting, _ = _own_content(keys, message)
-    return _signed(account, keys, resting)[1]
+    return _signed(keys, resting)[1]
 
 
 def _own_content(keys: AccountKeys, message: SealedContent) -> tuple[RestingContent, frozenset[str]]:
@@ -84,10 +83,8 @@ def _own_content(keys: AccountKeys, message: SealedContent) -> tuple[RestingCont
     return resting, participants
 
 
-def _signed(
-    account: Account, keys: AccountKeys, resting: RestingContent
-) -> tuple[EndpointCertificate, bytes]:
-    device = DeviceKey.objects.filter(account=account, state=DeviceKey.State.ACTIVE).first()
+def _signed(keys: AccountKeys, resting: RestingContent) -> tuple[EndpointCertificate, bytes]:
+    device = active_device(keys.did)
     if device is None:
         raise NoActiveDevice("the account has no active device to sign with")
     certificate = parse_certificate(bytes(device.certificate))

@@ -67,8 +67,7 @@ class EndpointCertificate:
     @property
     def pem(self) -> str:
         """The certificate as PEM text, as it stands in the record (RFC 7468)."""
-        lines = re.findall(".{1,64}", base64.b64encode(self.der).decode())
-        return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
+        return _pem(self.der)
 
 
 def fingerprint(public_key: ec.EllipticCurvePublicKey) -> str:
@@ -167,6 +166,12 @@ def _parse(certificate: str | bytes) -> EndpointCertificate:
         if isinstance(error, BadCertificate):
             raise
         raise BadCertificate(f"not an endpoint certificate: {type(error).__name__}") from error
+
+
+@lru_cache(maxsize=1024)
+def _pem(encoded: bytes) -> str:
+    lines = re.findall(".{1,64}", base64.b64encode(encoded).decode())
+    return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
 
 
 def _read(encoded: bytes, certificate: x509.Certificate) -> EndpointCertificate:

@@ -54,6 +54,11 @@ _ECDSA_ALGORITHM = der.write(der.SEQUENCE, _ECDSA_SHA256)
 _P256_ALGORITHM = der.write(der.SEQUENCE, _EC_PUBLIC_KEY, _P256)
 _WRAP_ALGORITHM = der.write(der.SEQUENCE, _AES256_WRAP)
 _AGREEMENT_ALGORITHM = der.write(der.SEQUENCE, _ECDH_SHA256_KDF, _WRAP_ALGORITHM)
+#: What stands before an originator's point (65 bytes) and before the user keying material (64 bytes).
+_ORIGINATOR_HEAD = der.context(
+    0, der.context(1, _P256_ALGORITHM, der.write(der.BIT_STRING, b"\x00", bytes(65)))
+)[:-65]
+_UKM_HEAD = der.context(1, der.write(der.OCTET_STRING, bytes(UKM_BYTES)))[:-UKM_BYTES]
 #: Length in bits of the key that the derivation yields, as SharedInfo names it (RFC 5753 §7.2).
 _WRAP_KEY_BITS = der.context(2, der.write(der.OCTET_STRING, (256).to_bytes(4, "big")))
 
@@ -125,7 +130,6 @@ def envelop(signed: bytes, recipient: EndpointCertificate, random: Callable[[int
     point = ephemeral.public_key().public_bytes(
         serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
     )
-    originator = der.context(1, _P256_ALGORITHM, der.write(der.BIT_STRING, b"\x00", point))
     encrypted_key = der.write(
         der.SEQUENCE,
         _issuer_and_serial(recipient),
@@ -134,8 +138,8 @@ def envelop(signed: bytes, recipient: EndpointCertificate, random: Callable[[int
     agreement = der.context(
         1,
         _VERSION_3,
-        der.context(0, originator),
-        der.context(1, der.write(der.OCTET_STRING, ukm)),
+        _ORIGINATOR_HEAD + point,
+        _UKM_HEAD + ukm,
         _AGREEMENT_ALGORITHM,
         der.write(der.SEQUENCE, encrypted_key),
     )

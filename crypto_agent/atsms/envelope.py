@@ -24,6 +24,8 @@ MAX_ENVELOPE_BYTES = BUCKETS[-1] + OVERHEAD_BYTES + 2
 _VERSION, _MODE_ASYM, _SUITE_X25519 = 1, 1, 1
 _INFO = b"atsms-seal:v1"
 _AAD = cbor.encode([_VERSION, _MODE_ASYM, _SUITE_X25519])
+#: The CBOR of ``[1, 1, 1, encapsulated key, sealed]`` up to the 32 bytes of the key.
+_HEAD = cbor.head(4, 5) + _AAD[1:] + cbor.head(2, hpke.ENCAPSULATED_BYTES)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,7 +49,7 @@ def seal(content_type: int, body: bytes, prekey_public: bytes) -> bytes:
     except ValueError as error:
         raise BadPrekey("not an X25519 public key") from error
     encapsulated, sealed = hpke.seal(plaintext, recipient, _INFO, _AAD)
-    return cbor.encode([_VERSION, _MODE_ASYM, _SUITE_X25519, encapsulated, sealed])
+    return b"".join((_HEAD, encapsulated, cbor.head(2, len(sealed)), sealed))
 
 
 def open_envelope(envelope: bytes, prekey_secrets: Sequence[PrekeySecret]) -> Opened:

@@ -1,6 +1,5 @@
 """Byte strings in atproto's JSON: ``{"$bytes": "<base64 without padding>"}``."""
 
-import base64
 import binascii
 from typing import Any
 
@@ -9,7 +8,7 @@ from crypto_agent.atsms.errors import NotCanonical
 
 def to_json(value: bytes) -> dict[str, str]:
     """The JSON object that stands for ``value``."""
-    return {"$bytes": base64.b64encode(value).rstrip(b"=").decode()}
+    return {"$bytes": binascii.b2a_base64(value, newline=False).rstrip(b"=").decode()}
 
 
 def from_json(value: Any, max_bytes: int) -> bytes:
@@ -25,6 +24,6 @@ def from_json(value: Any, max_bytes: int) -> bytes:
 def _decode_base64(encoded: str) -> bytes:
     digits = encoded.rstrip("=")
     try:
-        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+        return binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise NotCanonical("not base64") from error

@@ -134,10 +134,11 @@ def read_signed(signed: bytes) -> SignedMessage:
     """The message in SignedData, its signature, recipients and conversation id checked."""
     verified = cms.verify(signed)
     content = decode_content(verified.content)
-    if content.recipients is None:
+    recipients = content.recipients
+    if recipients is None:
         raise BadContent("a message that names no recipients")
     sender = verified.certificate.did
-    if conversation_id((sender, *content.recipients)) != content.conversation_id:
+    if conversation_id((sender, *recipients)) != content.conversation_id:
         raise WrongConversation("the conversation id is not that of the sender and the recipients")
     return SignedMessage(
         content=content,
