@@ -1,4 +1,4 @@
-.PHONY: help setup demo run test lint format clean
+.PHONY: help setup demo run test bench lint format clean
 
 python = .venv/bin/python
 
@@ -17,6 +17,9 @@ run: ## start the same against the live network
 
 test: setup ## install what the tests need, then run every check and every test
 	@$(python) -m tests
+
+bench: setup ## measure how fast the crypto agent is: one line of JSON a figure
+	@$(python) -m bench
 
 lint: setup ## run the checks alone: style, types, import rules, migrations
 	@$(python) -m tests --checks

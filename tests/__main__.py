@@ -28,7 +28,7 @@ CHECKS = (
     ("style", ("ruff", "check", "--quiet"), WEBMAIL),
     ("formatting", ("ruff", "format", "--check", "--quiet"), WEBMAIL),
     ("types", ("mypy", "accounts", "outbound", "webmail", "demo", "deploy", "manage.py"), WEBMAIL),
-    ("the agent's types", ("mypy", "--config-file", "crypto_agent/mypy.ini", "crypto_agent"), AGENT),
+    ("the agent's types", ("mypy", "--config-file", "crypto_agent/mypy.ini", "crypto_agent", "bench"), AGENT),
     ("import rules", ("lint-imports",), WEBMAIL),
     ("migrations", NEW_MIGRATIONS, WEBMAIL),
     ("the agent's migrations", NEW_MIGRATIONS, AGENT),

@@ -1,0 +1,1 @@
+"""How fast the crypto agent is, beside what nothing could be faster than in the same run."""
