@@ -22,7 +22,12 @@ from kombu.exceptions import OperationalError
 
 from demo.local_network import LocalNetwork
 from tests.environment import RUN
-from tests.services.installations import RunningInstallation, running_installation, wait_until
+from tests.services.installations import (
+    RunningInstallation,
+    running_installation,
+    wait_until,
+    wait_until_nothing_is_left,
+)
 from tests.services.windows import Window
 
 MESSAGES = 200
@@ -88,7 +93,7 @@ def test_nothing_is_lost_and_nothing_shown_twice(
 
     expected = {"before", *(f"message {number}" for number in range(MESSAGES))}
     wait_until(lambda: all(is_up(running, name) for name in VICTIMS), 60)
-    wait_until(lambda: is_at_rest(running, alice.did, bob.did), 90)
+    wait_until_nothing_is_left(lambda: under_way(running, alice.did, bob.did), 90)
     for window in (alice, bob):
         thread = window.thread(conversation)
         times_shown = Counter(message.text for message in thread)
@@ -173,9 +178,10 @@ UNION ALL SELECT 'arrival', state, count(*) FROM webmail_arrival WHERE state <> 
 """
 
 
-def is_at_rest(running: RunningInstallation, *dids: str) -> bool:
-    """Whether nothing is under way any more."""
-    return not running.sql(UNFINISHED) and not any(running.mails(did, "INBOX") for did in dids)
+def under_way(running: RunningInstallation, *dids: str) -> list[object]:
+    """What is not at its end yet: rows by their state, and mails in an INBOX."""
+    waiting = {did: len(running.mails(did, "INBOX")) for did in dids}
+    return [*running.sql(UNFINISHED), *((did, count) for did, count in waiting.items() if count)]
 
 
 def message_id_of(mail: bytes) -> str:

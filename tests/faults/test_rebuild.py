@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -32,6 +33,16 @@ def seen_by(window: Window) -> Seen:
     }
 
 
+def places_in_time(running: RunningInstallation) -> dict[str, set[datetime]]:
+    """When each message stands in its conversations, to the millisecond, which the archive keeps."""
+    found: dict[str, set[datetime]] = {}
+    for message, at in running.sql("SELECT message_id, placed_at FROM webmail_message"):
+        moment = at if isinstance(at, datetime) else datetime.fromisoformat(at).replace(tzinfo=UTC)
+        moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        found.setdefault(message, set()).add(moment)
+    return found
+
+
 def trust_of(message: Shown) -> str:
     return "" if message.own else message.state
 
@@ -43,8 +54,16 @@ def before(in_use: InUse) -> dict[str, Seen]:
 
 
 @pytest.fixture(scope="module")
+def times_before(in_use: InUse) -> dict[str, set[datetime]]:
+    return places_in_time(in_use.running)
+
+
+@pytest.fixture(scope="module")
 def restored(
-    in_use: InUse, before: dict[str, Seen], request: pytest.FixtureRequest
+    in_use: InUse,
+    before: dict[str, Seen],
+    times_before: dict[str, set[datetime]],
+    request: pytest.FixtureRequest,
 ) -> Iterator[RunningInstallation]:
     """The same installation on an empty database of the other kind, its index rebuilt by the command."""
     in_use.running.stop(*OF_THE_WEBMAIL)
@@ -70,6 +89,10 @@ def restored(
         yield restored
     finally:
         restored.stop()
+        in_use.running.start(*OF_THE_WEBMAIL)
+        for window in in_use.people.values():
+            window.client.cookies.clear()
+            window.sign_in()
 
 
 def index_of(restored: RunningInstallation) -> list[list[tuple[Any, ...]]]:
@@ -96,6 +119,12 @@ def test_everybody_sees_what_they_saw(
         assert seen_by(window) == before[name]
         assert list(window.rows()) == list(before[name])
         assert not [row for row in window.rows().values() if "unread" in row]
+
+
+def test_every_message_stands_where_it_stood(
+    restored: RunningInstallation, times_before: dict[str, set[datetime]]
+) -> None:
+    assert places_in_time(restored) == times_before
 
 
 def test_what_was_set_aside_is_set_aside_with_its_reason(

@@ -4,6 +4,7 @@ import base64
 import os
 import random
 import re
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -26,14 +27,14 @@ def test_what_was_answered_is_stored_and_what_was_repeated_is_stored_once(in_use
     running, carol = in_use.running, in_use.people["carol"]
     nobody = X25519PrivateKey.generate().public_key().public_bytes_raw()
     confirmed: list[str] = []
-    ended = []
+    ended, given_up = threading.Event(), time.monotonic() + 180
 
     def hand_in() -> None:
         """One envelope after the other, each until it is confirmed."""
-        while not ended:
+        while not ended.is_set():
             sealed = envelope.seal(1, os.urandom(32), nobody)
             body = {"envelope": base64.b64encode(sealed).decode()}
-            while True:
+            while time.monotonic() < given_up:
                 try:
                     answer = httpx.post(f"{running.url}/inbox/{carol.did}", json=body, timeout=20)
                 except httpx.HTTPError:
@@ -46,13 +47,15 @@ def test_what_was_answered_is_stored_and_what_was_repeated_is_stored_once(in_use
 
     with ThreadPoolExecutor(3) as threads:
         others = [threads.submit(hand_in) for _each in range(3)]
-        for _kill in range(KILLS):
-            before = len(confirmed)
-            wait_until(lambda before=before: len(confirmed) > before + 2)
-            time.sleep(chance.uniform(0, 0.3))
-            running.kill("web")
-            running.start("web")
-        ended.append(True)
+        try:
+            for _kill in range(KILLS):
+                before = len(confirmed)
+                wait_until(lambda before=before: len(confirmed) > before + 2)
+                time.sleep(chance.uniform(0, 0.3))
+                running.kill("web")
+                running.start("web")
+        finally:
+            ended.set()
         for other in others:
             other.result(timeout=60)
 

@@ -140,16 +140,18 @@ def running_installation(
     """A whole installation in the local network, everything its own; mail lies in files or in Dovecot."""
     with ExitStack() as stack:
         dovecot = stack.enter_context(dovecot_server()) if with_dovecot else None
+        ports = ports or free_ports()
         running = RunningInstallation(
             parts.Installation(
                 directory,
-                ports or free_ports(),
+                ports,
                 {
                     **parts.local_network_settings(network.plc_url, network.pds_url),
                     **(dovecot.dovecot.settings() if dovecot else {}),
                     **QUICK,
                     **(settings or {}),
                 },
+                parts.local_agent_settings(network.plc_url, ports.agent),
             ),
             dovecot,
         )
@@ -175,6 +177,14 @@ def query(database_url: str, statement: str, *values: str) -> list[tuple[Any, ..
     with psycopg.connect(database_url) as postgres:
         cursor = postgres.execute(statement.replace("?", "%s").encode(), values)
         return cursor.fetchall() if cursor.description else []
+
+
+def wait_until_nothing_is_left(unfinished: Callable[[], list[Any]], seconds: float) -> None:
+    """Returns when the list is empty; fails, showing it, when it is not in that time."""
+    deadline = time.monotonic() + seconds
+    while left := unfinished():
+        assert time.monotonic() < deadline, f"left after {seconds:.0f} seconds: {left!r}"
+        time.sleep(0.5)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30, *, every: float = 0.2) -> None:
