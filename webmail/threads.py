@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -195,13 +196,26 @@ def _why_shut(message: Message, read: ReadMessage | None) -> str | None:
 def _files(read: ReadMessage) -> list[FilePart]:
     return [
         FilePart(
-            name=str(part.get("filename") or ""),
-            media_type=str(part.get("contentType") or part.get("mediaType") or ""),
-            size=int(part.get("size") or len(part.get("data") or b"")),
+            name=_text(part.get("filename")),
+            media_type=_text(part.get("contentType")) or _text(part.get("mediaType")),
+            size=_size(part),
         )
         for part in read.parts
         if part.get("kind") == 3
     ]
+
+
+def _text(value: object) -> str:
+    # A sender may add fields of any type and name.
+    return value if isinstance(value, str) else ""
+
+
+def _size(part: Mapping[str, Any]) -> int:
+    """The octets of a file: of its data where that came along, else as its sender says."""
+    data, said = part.get("data"), part.get("size")
+    if isinstance(data, bytes):
+        return len(data)
+    return said if isinstance(said, int) and not isinstance(said, bool) else 0
 
 
 def _with_runs(entries: Sequence[Entry], messages: Sequence[Message]) -> list[Entry]:
