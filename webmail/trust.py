@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 #: Verdicts that say nothing about the signer, only that the check could not be made now.
 NOT_NOW = frozenset({"signer-unreachable"})
+#: Seconds after which no further signer of a batch is asked for. Tasks are ended after a time
+#: (CELERY_TASK_TIME_LIMIT), and a batch that slow servers made to miss it would begin anew for ever.
+PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,21 @@ class Verdict:
 def check_all(
     account: Account, messages: Iterable[OpenedMessage], *, now: datetime
 ) -> dict[tuple[str, str], Verdict]:
-    """The verdict on each (DID, fingerprint) that signed any of the messages; one look-up for each."""
+    """The verdict on each (DID, fingerprint) that signed any of the messages; one look-up for each.
+
+    When the look-ups have taken PATIENCE, those left are unchecked, and tried again one by one.
+    """
     latest: dict[tuple[str, str], OpenedMessage] = {}
     for message in messages:
         latest[(message.sender_did, message.sender_fingerprint)] = message
-    return {
-        signer: check(message.sender_did, message.sender_fingerprint, message.sender_certificate_pem, now)
-        for signer, message in latest.items()
-    }
+    end = time.monotonic() + PATIENCE
+    verdicts: dict[tuple[str, str], Verdict] = {}
+    for signer, message in latest.items():
+        if time.monotonic() < end:
+            verdicts[signer] = check(*signer, message.sender_certificate_pem, now)
+        else:
+            verdicts[signer] = Verdict(Message.Trust.UNCHECKED, "signer-unreachable")
+    return verdicts
 
 
 def check(did: str, fingerprint: str, certificate_pem: str, now: datetime) -> Verdict:
@@ -81,7 +92,17 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
     message.next_check_at = next_check(message.check_attempts, now) if still_open else None
     if verdict.trust == Message.Trust.SIGNED:
         message.archived_at = None
-    message.save()
+    # Only what was decided here: the message may have been read while its signer's server was asked.
+    message.save(
+        update_fields=[
+            "trust",
+            "trust_code",
+            "trust_checked_at",
+            "check_attempts",
+            "next_check_at",
+            "archived_at",
+        ]
+    )
     if verdict.trust == Message.Trust.SIGNED:
         archive.archive([message], now=now)
     events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
