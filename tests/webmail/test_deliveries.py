@@ -15,7 +15,8 @@ from django.utils import timezone
 from accounts.models import Account, Peer
 from crypto_agent.client import AgentClient
 from tests.webmail.conftest import Write, seal
-from webmail import deliveries, outgoing, progress, sealing
+from webmail import deliveries, delivery_reports, outgoing, progress, sealing
+from webmail.carriers import Refused
 from webmail.models import Delivery, Message
 from webmail.people import people_of
 
@@ -189,6 +190,25 @@ def test_a_failed_delivery_may_be_tried_again(delivery: Delivery, inbox: Inbox, 
     Peer.objects.update(inbox_endpoints=[inbox.url], smtp_endpoint="")
     assert carry(delivery).state == Delivery.State.ACCEPTED
     assert len(inbox.got) == 1
+
+
+def test_what_came_back_is_carried_anew_when_tried_again(
+    delivery: Delivery, inbox: Inbox, alice: Account
+) -> None:
+    carry(delivery)
+    delivery_reports.note_report(str(delivery.pk), Refused("mailbox-full", "5.2.2 full"), now=timezone.now())
+    outgoing.retry(alice, delivery.message.message_id)
+    sealing.seal_message(delivery.message_id)
+    Peer.objects.update(inbox_endpoints=[inbox.url], smtp_endpoint="")
+    delivery.refresh_from_db()
+    assert carry(delivery).state == Delivery.State.ACCEPTED
+    assert len(inbox.got) == 2
+
+
+def test_with_nothing_left_to_carry_no_mail_server_is_asked(delivery: Delivery) -> None:
+    delivery.copies.update(accepted_at=timezone.now(), envelope=None)
+    Peer.objects.update(inbox_endpoints=[], smtp_endpoint="smtp://127.0.0.1:9")
+    assert carry(delivery).state == Delivery.State.ACCEPTED
 
 
 def test_a_crash_after_the_claim_is_repeated_when_the_lease_ends(

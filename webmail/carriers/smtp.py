@@ -70,6 +70,8 @@ def deliver(route: SmtpDestination, envelopes: Sequence[bytes], *, bounce_token:
     verified certificate if there is one; which it was is in the outcome. The envelope's sender is an opaque
     address for `bounce_token` (see bounces.py). Raises nothing for what the network does.
     """
+    if not envelopes:
+        return []
     try:
         recipient = checked_address(route.address or "")
         servers = servers_of(route.target, recipient)
