@@ -51,7 +51,7 @@ def resting_message(
         sender_fingerprint=message.sender_fingerprint,
         sender_certificate_pem=message.sender_certificate.pem,
         created_at=created_at,
-        recipients=list(content.recipients or ()),
+        recipients=list(message.recipients),
         replaces=content.replaces.hex() if content.replaces is not None else None,
         in_reply_to=content.in_reply_to.hex() if content.in_reply_to is not None else None,
         ephemeral=content.ephemeral,

@@ -67,6 +67,8 @@ class SignedMessage:
     """
 
     content: Content
+    #: The DIDs that the sender addressed.
+    recipients: tuple[str, ...]
     content_bytes: bytes
     signed_data: bytes
     sender_did: str
@@ -115,10 +117,11 @@ def open_message(received: bytes, device: DeviceKeys) -> OpenedMessage:
     else:
         signed = _signed_data_in_seal(envelope.open_envelope(received, device.prekey_secrets), device)
     message = read_signed(signed)
-    if device.did != message.sender_did and device.did not in (message.content.recipients or ()):
+    if device.did != message.sender_did and device.did not in message.recipients:
         raise NotForYou("the reader is neither sender nor recipient")
     return OpenedMessage(
         content=message.content,
+        recipients=message.recipients,
         content_bytes=message.content_bytes,
         signed_data=message.signed_data,
         sender_did=message.sender_did,
@@ -142,6 +145,7 @@ def read_signed(signed: bytes) -> SignedMessage:
         raise WrongConversation("the conversation id is not that of the sender and the recipients")
     return SignedMessage(
         content=content,
+        recipients=recipients,
         content_bytes=verified.content,
         signed_data=signed,
         sender_did=sender,
