@@ -16,7 +16,9 @@ from demo.installation import (
     Installation,
     Ports,
     broker,
+    live_agent_settings,
     live_settings,
+    local_agent_settings,
     local_network_settings,
     make_directories,
     preparations,
@@ -95,6 +97,7 @@ def start_all(
     servers = []
     if live:
         settings |= live_settings(os.environ)
+        agent_settings = live_agent_settings(os.environ)
     else:
         pds_port, plc_port = ports["WAXWING_PDS_PORT"], ports["WAXWING_PLC_PORT"]
         packages = node_packages.install(say, supervisor.check)
@@ -104,6 +107,7 @@ def start_all(
             )
         )
         settings |= local_network_settings(f"http://localhost:{plc_port}", f"http://localhost:{pds_port}")
+        agent_settings = local_agent_settings(f"http://localhost:{plc_port}", ports["WAXWING_AGENT_PORT"])
     imap = dovecot.prepare(folder / "dovecot", ports["WAXWING_IMAP_PORT"]) if mailbox.uses_dovecot else None
     if imap:
         servers.append(imap.spec)
@@ -117,6 +121,7 @@ def start_all(
             redis=ports["WAXWING_REDIS_PORT"],
         ),
         settings,
+        agent_settings,
     )
     make_directories(installation)
 

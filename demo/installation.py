@@ -61,6 +61,21 @@ def local_network_settings(plc_url: str, pds_url: str) -> dict[str, str]:
     }
 
 
+def local_agent_settings(plc_url: str, agent_port: int) -> dict[str, str]:
+    """The settings with which people's apps in the local network reach the agent through their PDS."""
+    return {
+        "WAXWING_AGENT_NETWORK": "loopback",
+        "WAXWING_AGENT_PLC_URL": plc_url,
+        "WAXWING_AGENT_PUBLIC_URL": f"http://localhost:{agent_port}",
+    }
+
+
+def live_agent_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the operator's environment says of the agent's own place in the live network."""
+    names = ("WAXWING_AGENT_PLC_URL", "WAXWING_AGENT_PUBLIC_DID", "WAXWING_AGENT_PUBLIC_URL")
+    return {name: environment[name] for name in names if name in environment}
+
+
 def live_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The settings for the live network, where what the operator's environment says goes before ours.
 

@@ -33,6 +33,12 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         "new-conversation-nobody": _nobody,
         "devices": go("/devices/"),
         "revoke": _revoke,
+        "apps-none": go("/devices/apps/"),
+        "app-new": go("/devices/apps/new/"),
+        "app-new-faulty": _app_new_faulty,
+        "app-made": _app_made,
+        "apps": go("/devices/apps/"),
+        "app-revoke": _app_revoke,
         "kept-aside": go("/kept-aside/"),
         "not-found": go("/c/00/"),
     }
@@ -83,5 +89,28 @@ def _nobody(page: Page) -> None:
 
 def _revoke(page: Page) -> None:
     _go(page, "/devices/")
+    page.get_by_role("link", name="Revoke").first.click()
+    expect(page.get_by_role("button", name="Revoke")).to_be_visible()
+
+
+def _app_new_faulty(page: Page) -> None:
+    _go(page, "/devices/apps/new/")
+    page.get_by_label("Name of the app").fill("Photo diary")
+    page.get_by_label("Open messages sent to you").check()
+    page.get_by_role("button", name="Allow it").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _app_made(page: Page) -> None:
+    _go(page, "/devices/apps/new/")
+    page.get_by_label("Name of the app").fill("Photo diary")
+    page.get_by_label("Vouch for public records").check()
+    page.get_by_label("Write sealed messages as you").check()
+    page.get_by_role("button", name="Allow it").click()
+    expect(page.locator("#token")).to_be_visible()
+
+
+def _app_revoke(page: Page) -> None:
+    _go(page, "/devices/apps/")
     page.get_by_role("link", name="Revoke").first.click()
     expect(page.get_by_role("button", name="Revoke")).to_be_visible()

@@ -1,5 +1,6 @@
 """An app of somebody's: the AT Protocol SDK's client as it is, signed in at their PDS, and a grant."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,11 +8,18 @@ from atproto import Client
 from atproto_client.exceptions import RequestErrorBase
 from atproto_client.models.dot_dict import DotDict
 
-from crypto_agent.client import NAMESPACE, AgentClient, Device
+from crypto_agent.atsms.json_bytes import to_json
+from crypto_agent.client import NAMESPACE, AgentClient, Device, Grant
+from crypto_agent.client_json import prekey_json
+from crypto_agent.grants import GrantedPurpose
 from demo.local_network import NetworkInfo
 from tests.crypto_agent.running_agent import LEXICONS
 
 Json = dict[str, Any]
+
+PURPOSES = [purpose.value for purpose in GrantedPurpose]
+RECORD = {"$type": "dev.test.badge", "text": "Was there", "signatures": []}
+METADATA = {"$type": "dev.test.attestation", "purpose": "test"}
 
 
 class Refused(Exception):
@@ -59,6 +67,10 @@ def _refused(error: RequestErrorBase) -> Refused:
     return Refused(code, error.response.status_code)
 
 
+#: Makes an app to which alice, or `did`, granted the purposes.
+MakeApp = Callable[..., tuple[App, Grant]]
+
+
 def session_of(network: NetworkInfo, name: str) -> Client:
     """The person's session at their PDS, with their password."""
     person = network.accounts[name].person
@@ -70,3 +82,25 @@ def session_of(network: NetworkInfo, name: str) -> Client:
 def device_of(network: NetworkInfo, name: str, web: AgentClient) -> Device:
     account = network.accounts[name]
     return web.create_device(account.did, account.person.handle, "mail.test")
+
+
+def target_json(device: Device) -> dict[str, Any]:
+    assert device.prekey is not None
+    return {
+        "did": device.did,
+        "fingerprint": device.fingerprint,
+        "certificatePem": device.certificate_pem,
+        "prekey": prekey_json(device.prekey),
+    }
+
+
+def arguments(alice: Device, bob: Device, envelope: bytes = b"envelope") -> dict[str, dict[str, Any]]:
+    """Well-formed fields for every method."""
+    message = {"recipients": [bob.did], "text": "From an app"}
+    return {
+        "status": {},
+        "sign": {"message": message},
+        "attest": {"record": RECORD, "metadata": METADATA, "repository": alice.did},
+        "seal": {"message": message, "targets": [target_json(bob)]},
+        "open": {"envelopes": [to_json(envelope)]},
+    }

@@ -1,11 +1,15 @@
 """Agents and the people whose keys they hold."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from atproto import Client
 
-from crypto_agent.client import AgentClient, Device
+from crypto_agent.client import AgentClient, Device, Grant
+from demo.local_network import NetworkInfo
+from tests.crypto_agent.app import App, MakeApp, device_of, session_of
 from tests.crypto_agent.people import ALICE, BOB, CAROL
 from tests.crypto_agent.running_agent import Agent, running_agent
 from tests.services.programs import need
@@ -67,3 +71,36 @@ def devices(web: AgentClient) -> dict[str, Device]:
         did: web.create_device(did, handle, "mail.test")
         for did, handle in ((ALICE, "alice.test"), (BOB, "bob.test"), (CAROL, "carol.test"))
     }
+
+
+@pytest.fixture(scope="session")
+def alice_at_pds(local_network: NetworkInfo) -> Client:
+    return session_of(local_network, "alice")
+
+
+@pytest.fixture
+def alice(local_network: NetworkInfo, web: AgentClient) -> Device:
+    return device_of(local_network, "alice", web)
+
+
+@pytest.fixture
+def bob(local_network: NetworkInfo, web: AgentClient) -> Device:
+    return device_of(local_network, "bob", web)
+
+
+@pytest.fixture
+def app(agent: Agent, web: AgentClient, alice: Device, alice_at_pds: Client) -> Iterator[MakeApp]:
+    """`app("sign", …)` is an app to which alice granted that; revoked in the end."""
+    made: list[tuple[str, Grant]] = []
+
+    def app(
+        *purposes: str, did: str = alice.did, seconds: float = 3600, limit: int = 1000
+    ) -> tuple[App, Grant]:
+        expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
+        new = web.create_grant(did, "Tests", purposes, expires_at=expires_at, hourly_limit=limit)
+        made.append((did, new.grant))
+        return App(alice_at_pds, f"{agent.did}#waxwing_agent", new.token), new.grant
+
+    yield app
+    for did, grant in made:
+        web.revoke_grant(did, grant.grant_id)
