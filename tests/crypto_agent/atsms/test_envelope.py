@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyhpke import AEADId, CipherSuite, KDFId, KEMId, KEMKey, KEMKeyInterface, KEMKeyPair
 
-from crypto_agent.atsms import cbor
+from crypto_agent.atsms import cbor, hpke
 from crypto_agent.atsms.envelope import (
     BUCKETS,
     CONTENT_CMS,
@@ -59,6 +59,25 @@ def test_the_reference_envelope_is_reproduced_from_its_ephemeral_key() -> None:
     content_type = open_envelope(ENVELOPE, [SECRET]).content_type
     sealed = context.seal(pad(content_type, bytes.fromhex(SEALED["body"])), aad=bytes.fromhex("83010101"))
     assert cbor.encode([1, 1, 1, encapsulated, sealed]) == ENVELOPE
+
+
+def test_what_is_sealed_opens_by_another_implementation_of_hpke() -> None:
+    match cbor.decode(seal(CONTENT_CMS, b"body", PUBLIC)):
+        case [1, 1, 1, bytes(encapsulated), bytes(sealed)]:
+            context = SUITE.create_recipient_context(encapsulated, hpke_key(SECRET), info=INFO)
+            plaintext = context.open(sealed, aad=bytes.fromhex("83010101"))
+            assert unpad(plaintext).body == b"body"
+        case other:
+            pytest.fail(f"not an envelope: {other}")
+
+
+@pytest.mark.parametrize("change", [{"info": b"other"}, {"aad": b"other"}, {"encapsulated": bytes(5)}])
+def test_hpke_opens_for_its_own_info_aad_and_key(change: dict[str, bytes]) -> None:
+    secret = X25519PrivateKey.from_private_bytes(SECRET)
+    encapsulated, sealed = hpke.seal(b"plain", secret.public_key(), b"info", b"aad")
+    given = {"encapsulated": encapsulated, "info": b"info", "aad": b"aad"}
+    assert hpke.open_sealed(ciphertext=sealed, secret=secret, **given) == b"plain"
+    assert hpke.open_sealed(ciphertext=sealed, secret=secret, **{**given, **change}) is None
 
 
 def hpke_key(secret: bytes) -> KEMKeyInterface:
