@@ -18,7 +18,7 @@ from crypto_agent.errors import (
     MethodNotImplemented,
     NoSuchAccount,
 )
-from crypto_agent.key_store import operator_key_file
+from crypto_agent.key_store import operator_key_source
 from crypto_agent.lexicons import Lexicons, Method
 from crypto_agent.models import Account, AuditEntry, Grant
 from crypto_agent.public_identity import service_reference
@@ -72,7 +72,7 @@ def _granted(name: str, fields: dict[str, Any], user: UserToken, use: audit.Use)
         grant = grants.find_grant(user.did, fields["grant"])
         caller = _label(grant)
         grants.admit(grant, method.purpose, use.count, use.at)
-        operator_key_file.key()
+        operator_key_source.key()
         answer = method.answer(AppCall(user.did, fields, grant, use.at, os.urandom))
     except AuditUnavailable:
         raise

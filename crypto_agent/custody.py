@@ -4,17 +4,14 @@ An account's private keys and content are encrypted under its data key with AES-
 (purpose, account, device, conversation, message, key version) is authenticated with each ciphertext.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from crypto_agent.errors import CannotUnseal, OperatorKeyMismatch, Sealed
+from crypto_agent.errors import CannotUnseal
 from crypto_agent.purposes import Context, Purpose
 
 Random = Callable[[int], bytes]
@@ -28,6 +25,8 @@ UNWRAPPED_KEYS = 2048
 class OperatorKey(Protocol):
     """Wraps the accounts' data keys; what holds it may be a file, or hardware that never gives it out."""
 
+    #: The versions that can unwrap.
+    versions: frozenset[int]
     #: The version that new data keys are wrapped with.
     current_version: int
 
@@ -39,41 +38,6 @@ class OperatorKey(Protocol):
 
     def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
         """The 32 bytes of the data key of ``did``; raises OperatorKeyMismatch."""
-
-
-class FileOperatorKey:
-    """The operator's key from a file with 32 bytes in url-safe base64."""
-
-    current_version = 1
-
-    def __init__(self, key: bytes) -> None:
-        if len(key) != KEY_BYTES:
-            raise Sealed("the operator's key must be 32 bytes")
-        self._cipher = AESGCM(key)
-
-    @classmethod
-    def read(cls, path: Path) -> "FileOperatorKey":
-        """Raises Sealed if there is no such file, or if it holds something else than a key."""
-        try:
-            text = path.read_bytes().strip()
-        except OSError as error:
-            raise Sealed("the operator's key is absent") from error
-        try:
-            key = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except binascii.Error:
-            # The cause is dropped: it could quote the key.
-            raise Sealed("the operator's key file does not hold url-safe base64") from None
-        return cls(key)
-
-    def wrap(self, data_key: bytes, did: str, random: Random) -> bytes:
-        context = Context(Purpose.DATA_KEY, did)
-        return _encrypt(self._cipher, context, self.current_version, data_key, random)
-
-    def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
-        try:
-            return _decrypt(self._cipher, Context(Purpose.DATA_KEY, did), version, wrapped)
-        except CannotUnseal:
-            raise OperatorKeyMismatch("the operator's key does not open this account's data key") from None
 
 
 class AccountKeys:
@@ -90,7 +54,9 @@ class AccountKeys:
     def encrypt(self, context: Context, plaintext: bytes, random: Random) -> bytes:
         """Nonce and AES-256-GCM ciphertext under the current version."""
         self._check(context)
-        return _encrypt(self._ciphers[self.current_version], context, self.current_version, plaintext, random)
+        return encrypt_with(
+            self._ciphers[self.current_version], context, self.current_version, plaintext, random
+        )
 
     def decrypt(self, context: Context, ciphertext: bytes, key_version: int) -> bytes:
         """What ``encrypt`` was given; raises CannotUnseal for any other context, account or version."""
@@ -98,7 +64,7 @@ class AccountKeys:
         cipher = self._ciphers.get(key_version)
         if cipher is None:
             raise CannotUnseal("it can't be unsealed here")
-        return _decrypt(cipher, context, key_version, ciphertext)
+        return decrypt_with(cipher, context, key_version, ciphertext)
 
     def _check(self, context: Context) -> None:
         if context.did != self.did or context.purpose is Purpose.DATA_KEY:
@@ -126,41 +92,19 @@ def _unwrapped(operator_key: OperatorKey, wrapped: bytes, did: str, operator_ver
     return AESGCM(operator_key.unwrap(wrapped, did, operator_version))
 
 
-def _encrypt(cipher: AESGCM, context: Context, key_version: int, plaintext: bytes, random: Random) -> bytes:
+def encrypt_with(
+    cipher: AESGCM, context: Context, key_version: int, plaintext: bytes, random: Random
+) -> bytes:
+    """Nonce and AES-256-GCM ciphertext, with the context and the key's version authenticated."""
     nonce = random(NONCE_BYTES)
     return nonce + cipher.encrypt(nonce, plaintext, context.associated_data(key_version))
 
 
-def _decrypt(cipher: AESGCM, context: Context, key_version: int, ciphertext: bytes) -> bytes:
+def decrypt_with(cipher: AESGCM, context: Context, key_version: int, ciphertext: bytes) -> bytes:
+    """What ``encrypt_with`` was given; raises CannotUnseal for another key, context or version."""
     try:
         return cipher.decrypt(
             ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], context.associated_data(key_version)
         )
     except (InvalidTag, ValueError):
         raise CannotUnseal("it can't be unsealed here") from None
-
-
-class OperatorKeyFile:
-    """The place of the operator's key: read when first needed, kept in memory from then on.
-
-    Until the file is there every reading raises Sealed, so that an operator can unseal a running agent.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._key: FileOperatorKey | None = None
-
-    def key(self) -> OperatorKey:
-        if self._key is None:
-            if not self._path:
-                raise Sealed("no file for the operator's key is set")
-            self._key = FileOperatorKey.read(Path(self._path))
-        return self._key
-
-    @property
-    def present(self) -> bool:
-        try:
-            self.key()
-        except Sealed:
-            return False
-        return True

@@ -54,6 +54,10 @@ class Sealed(AgentProblem):
     status = 503
 
 
+class WrongPassphrase(Sealed):
+    """The operator's passphrase does not open the operator's key."""
+
+
 class AuditUnavailable(AgentProblem):
     """The audit log could not be written: nothing is released without an entry."""
 

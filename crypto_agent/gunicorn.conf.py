@@ -1,9 +1,11 @@
 """How gunicorn runs the agent; the address is given on its command line with ``--bind``."""
 
 worker_class = "gthread"
-workers = 2
-threads = 4
-# Each worker reads the operator's key and opens its database by itself.
+# One process: what is unlocked for a while, such as the operator's key behind a passphrase, lives in its
+# memory alone and must be there for every request. Cryptography releases Python's lock where it is heavy.
+workers = 1
+threads = 8
+# The worker reads the operator's key and opens its database by itself.
 preload_app = False
 timeout = 60
 graceful_timeout = 30

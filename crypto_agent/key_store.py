@@ -9,13 +9,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 
-from crypto_agent.custody import AccountKeys, OperatorKeyFile, Random, unwrap_account_keys
+from crypto_agent.custody import AccountKeys, Random, unwrap_account_keys
 from crypto_agent.errors import CannotUnseal, NoSuchAccount
 from crypto_agent.models import Account, ArchiveKey, DataKey, DeviceKey, PrekeySecret
+from crypto_agent.operator_keys import rotation
+from crypto_agent.operator_keys.sources import source_of
 from crypto_agent.prepared_query import PreparedQuery
 from crypto_agent.purposes import Context, Purpose
 
-operator_key_file = OperatorKeyFile(settings.OPERATOR_KEY_FILE)
+operator_key_source = source_of(settings.OPERATOR_KEY)
 
 KEY_BYTES = 32
 _RAW = (serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
@@ -38,7 +40,8 @@ def account_keys(did: str) -> tuple[Account, AccountKeys]:
         raise NoSuchAccount("this account has no keys here")
     account = Account.from_db(DEFAULT_DB_ALIAS, ("id", "did"), (rows[0][0], did))
     wrapped = [(version, bytes(wrapped), key_version) for _, version, wrapped, key_version in rows]
-    return account, unwrap_account_keys(did, wrapped, operator_key_file.key())
+    operator_key = rotation.key_with(operator_key_source, {key_version for _, _, key_version in wrapped})
+    return account, unwrap_account_keys(did, wrapped, operator_key)
 
 
 def active_device(did: str) -> DeviceKey | None:
@@ -50,11 +53,11 @@ def active_device(did: str) -> DeviceKey | None:
 
 def new_account(did: str, now: datetime, random: Random) -> tuple[Account, AccountKeys]:
     """The account of ``did``, locked until the transaction ends, and made with its keys if it is new."""
-    operator_key = operator_key_file.key()
     Account.objects.get_or_create(did=did, defaults={"created_at": now})
     account = Account.objects.select_for_update().get(did=did)
     rows = list(account.data_keys.all())
     if not rows:
+        operator_key = rotation.key_for_new_writes(operator_key_source)
         rows = [
             DataKey.objects.create(
                 account=account,
@@ -119,7 +122,8 @@ def archive_secret(keys: AccountKeys, archive_key: ArchiveKey) -> bytes:
 
 def _unwrap(did: str, rows: Sequence[DataKey]) -> AccountKeys:
     wrapped = [(row.version, bytes(row.wrapped), row.key_version) for row in rows]
-    return unwrap_account_keys(did, wrapped, operator_key_file.key())
+    operator_key = rotation.key_with(operator_key_source, {row.key_version for row in rows})
+    return unwrap_account_keys(did, wrapped, operator_key)
 
 
 def _new_archive_key(account: Account, keys: AccountKeys, now: datetime, random: Random) -> None:

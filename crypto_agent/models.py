@@ -12,6 +12,31 @@ class Account(models.Model):
         return self.did
 
 
+class OperatorKeyVersion(models.Model):
+    """A version of the operator's key that wrapped something here once; a retired one never does again."""
+
+    version = models.PositiveIntegerField(unique=True)
+    retired_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"operator key {self.version}"
+
+
+class PassphraseKey(models.Model):
+    """A version of the operator's key, encrypted under the operator's passphrase by Argon2id."""
+
+    version = models.PositiveIntegerField(unique=True)
+    salt = models.BinaryField(max_length=16)
+    memory_kib = models.PositiveIntegerField()
+    iterations = models.PositiveIntegerField()
+    lanes = models.PositiveIntegerField()
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"operator key {self.version} behind a passphrase"
+
+
 class DataKey(models.Model):
     """One version of an account's data key, wrapped by the operator's key."""
 

@@ -18,8 +18,14 @@ DEBUG = False
 SECRET_KEY = env("WAXWING_AGENT_SECRET_KEY")
 ALLOWED_HOSTS = env.list("WAXWING_AGENT_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 
-#: File with the operator's key: 32 bytes in url-safe base64. Without it the agent starts sealed.
-OPERATOR_KEY_FILE = env("WAXWING_AGENT_OPERATOR_KEY_PATH", default="")
+#: Where the operator's key is: ``file:PATH``, ``passphrase:PATH``, ``passphrase:`` or a PKCS #11 URI (see
+#: docs/operator-keys.md). While it is absent the agent is sealed.
+_OPERATOR_KEY_PATH = env("WAXWING_AGENT_OPERATOR_KEY_PATH", default="")
+OPERATOR_KEY = env(
+    "WAXWING_AGENT_OPERATOR_KEY", default=f"file:{_OPERATOR_KEY_PATH}" if _OPERATOR_KEY_PATH else ""
+)
+#: The Unix socket at which a running agent takes the operator's passphrase.
+UNSEAL_SOCKET = DATA_DIR / "unseal.sock"
 #: Verify the short-lived tokens of this installation's processes. With a secret of its own for each
 #: caller, one that is broken into can't pass for the other; by default both have the same.
 _SHARED_SECRET = env("WAXWING_AGENT_TOKEN_SECRET", default="")

@@ -29,9 +29,10 @@ from crypto_agent.errors import (
     PayloadTooLarge,
     ReplayedToken,
 )
-from crypto_agent.key_store import operator_key_file
+from crypto_agent.key_store import operator_key_source
 from crypto_agent.lexicons import Lexicons, Method
 from crypto_agent.methods import METHODS, Answering, Call
+from crypto_agent.operator_keys.sources import is_present
 from crypto_agent.tokens import Caller, check_permitted, verify_token
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ def _answered(request: HttpRequest, nsid: str) -> Json:
         check_permitted(caller.name, name)
         fields = LEXICONS.input(method, _arguments(request, method))
         record.did, record.count = fields["did"], METHODS[name].count(fields)
-        operator_key_file.key()
+        operator_key_source.key()
         return _on_record(METHODS[name], Call(fields, now, os.urandom), _use(caller, name, now, record, "ok"))
     except AuditUnavailable:
         raise
@@ -170,7 +171,7 @@ def _no_constant(_name: str) -> NoReturn:
 
 
 def _state() -> str:
-    return "open" if operator_key_file.present else "sealed"
+    return "open" if is_present(operator_key_source) else "sealed"
 
 
 def _place(error: Exception) -> str:

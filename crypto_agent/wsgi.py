@@ -6,3 +6,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crypto_agent.settings")
 application = get_wsgi_application()
+
+# Django has to be set up before anything of the agent is loaded.
+from crypto_agent import unsealing  # noqa: E402
+
+unsealing.listen_if_needed()

@@ -94,9 +94,9 @@ class Agent:
             sqlite.commit()
         return rows
 
-    def command(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Runs one of the agent's commands, with further environment variables."""
-        return _command({**self.environment, **variables}, *arguments)
+        return _command({**self.environment, **variables}, *arguments, stdin=stdin)
 
     def kill(self) -> None:
         """Ends every process of the agent at once."""
@@ -163,11 +163,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def _command(
+    environment: dict[str, str], *arguments: str, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "django", *arguments],
         cwd=ROOT,
         env=environment,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,

@@ -15,16 +15,16 @@ from crypto_agent.client_values import ArchiveItem
 from crypto_agent.custody import (
     UNWRAPPED_KEYS,
     AccountKeys,
-    FileOperatorKey,
     _unwrapped,
     unwrap_account_keys,
 )
 from crypto_agent.errors import CannotUnseal, OperatorKeyMismatch
+from crypto_agent.operator_keys.in_memory import OperatorKeysInMemory
 from crypto_agent.purposes import Context, Purpose
 from tests.crypto_agent.people import ALICE, BOB, target
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-OPERATOR_KEY = FileOperatorKey(bytes(range(32)))
+OPERATOR_KEY = OperatorKeysInMemory({1: bytes(range(32))})
 CONTEXT = Context(Purpose.INCOMING_CONTENT, ALICE, "device", "conversation", "message")
 OTHERS = {
     "purpose": Purpose.OUTGOING_CONTENT,
@@ -92,7 +92,7 @@ def test_a_wrapped_data_key_belongs_to_its_account_and_operator_key() -> None:
     for key, did, version in (
         (OPERATOR_KEY, BOB, 1),
         (OPERATOR_KEY, ALICE, 2),
-        (FileOperatorKey(bytes(32)), ALICE, 1),
+        (OperatorKeysInMemory({1: bytes(32)}), ALICE, 1),
     ):
         with pytest.raises(OperatorKeyMismatch):
             key.unwrap(wrapped, did, version)

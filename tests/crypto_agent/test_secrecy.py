@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from crypto_agent.client import AgentError, ArchiveItem, Composed, SealedContent
 from crypto_agent.client_values import ReadMessage
-from crypto_agent.custody import AccountKeys, FileOperatorKey, unwrap_account_keys
+from crypto_agent.custody import AccountKeys, unwrap_account_keys
+from crypto_agent.operator_keys.key_file import read_key_file
 from crypto_agent.purposes import Context, Purpose
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, target, write
 from tests.crypto_agent.running_agent import Agent, CheckedClient
@@ -55,7 +56,7 @@ def _exercise(agent: Agent) -> tuple[CheckedClient, CheckedClient]:
 
 def _private_keys(agent: Agent) -> list[bytes]:
     """Every secret that the database keeps encrypted, opened with the operator's key."""
-    operator_key = FileOperatorKey.read(agent.operator_key)
+    operator_key = read_key_file(agent.operator_key)
     found = [base64.urlsafe_b64decode(agent.operator_key.read_bytes())]
     for did, wrapped in agent.execute(
         "SELECT did, wrapped FROM crypto_agent_datakey k JOIN crypto_agent_account a ON a.id = account_id"
@@ -159,7 +160,7 @@ def test_reprs_hold_no_secret(own_agent: Agent) -> None:
     composed = web.compose(ALICE, [BOB], CANARY, created_at=WRITTEN_AT)
     (read,) = web.read(ALICE, [composed.content])
     assert read.text == CANARY
-    operator_key = FileOperatorKey.read(own_agent.operator_key)
+    operator_key = read_key_file(own_agent.operator_key)
     wrapped = own_agent.execute("SELECT wrapped FROM crypto_agent_datakey")[0][0]
     keys = unwrap_account_keys(ALICE, [(1, wrapped, 1)], operator_key)
     shown = repr([web, composed, composed.content, read, keys, operator_key, vars(keys)])

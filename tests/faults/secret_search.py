@@ -13,7 +13,8 @@ import redis
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from crypto_agent.custody import AccountKeys, FileOperatorKey, unwrap_account_keys
+from crypto_agent.custody import AccountKeys, unwrap_account_keys
+from crypto_agent.operator_keys.key_file import read_key_file
 from crypto_agent.purposes import Context, Purpose
 
 LARGE = 4 * 1024 * 1024
@@ -51,7 +52,7 @@ def keys_of_agent(database: Path, operator_key: Path) -> dict[str, bytes]:
     keys: dict[str, bytes] = {
         "the operator's key": base64.urlsafe_b64decode(operator_key.read_bytes() + b"==")
     }
-    operator = FileOperatorKey.read(operator_key)
+    operator = read_key_file(operator_key)
     with closing(sqlite3.connect(database)) as agent:
         for account, did in agent.execute("SELECT id, did FROM crypto_agent_account").fetchall():
             rows = agent.execute(

@@ -12,6 +12,7 @@ PROGRAMS = {
     "Redis": (("redis-server",), ("redis-server",)),
     "Dovecot": (("dovecot-core", "dovecot-imapd", "dovecot-lmtpd"), ("dovecot",)),
     "Postfix": (("postfix", "postfix-pcre"), ("postfix",)),
+    "SoftHSM": (("softhsm2",), ("softhsm2-util",)),
     "Chromium": (("chromium",), ("chromium",)),
 }
 

@@ -1,37 +1,89 @@
-"""Makes the file with the operator's key."""
+"""Makes the operator's key, or its next version, wherever the setting says that it is."""
 
-import base64
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from crypto_agent.custody import KEY_BYTES
+from crypto_agent.errors import Sealed, WrongPassphrase
+from crypto_agent.key_store import operator_key_source
+from crypto_agent.management.passphrases import ask, ask_new
+from crypto_agent.models import PassphraseKey
+from crypto_agent.operator_keys import key_file, passphrase
+from crypto_agent.operator_keys.sources import NoSource, OperatorKeySource
 
 
 class Command(BaseCommand):
-    help = "Make a new operator key in a file that only its owner can read; never replaces one."
+    help = "Make a new operator key; never replaces one. With --next, make its next version."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "path", nargs="?", help="by default the file that WAXWING_AGENT_OPERATOR_KEY_PATH names"
-        )
+        parser.add_argument("path", nargs="?", help="a file; by default what the settings name")
+        parser.add_argument("--next", action="store_true", help="add a version to the ones that are there")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        path = Path(options["path"] or settings.OPERATOR_KEY_FILE or "")
-        if path == Path():
-            raise CommandError("Give a path, or set WAXWING_AGENT_OPERATOR_KEY_PATH.")
+        source: OperatorKeySource = operator_key_source
+        if options["path"]:
+            source = key_file.KeyFileSource(Path(options["path"]))
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise CommandError(f"{path} is already there; it was not changed.") from None
-        except OSError as error:
-            raise CommandError(f"{path} can't be made: {error.strerror}.") from None
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.stdout.write(f"Made {path}. Keep a copy in a safe place: without it no message can be read.")
+            self.stdout.write(_made(source, another=options["next"]))
+        except Sealed as error:
+            raise CommandError(f"No key was made: {error}.") from None
+
+
+def _made(source: OperatorKeySource, *, another: bool) -> str:
+    if isinstance(source, NoSource):
+        raise CommandError("Give a path, or set WAXWING_AGENT_OPERATOR_KEY.")
+    if isinstance(source, key_file.KeyFileSource):
+        return _in_file(source.path, another=another)
+    if isinstance(source, passphrase.PassphraseSource):
+        return _behind_passphrase(source, another=another)
+    return _in_token(source, another=another)
+
+
+def _in_file(path: Path, *, another: bool) -> str:
+    try:
+        if another:
+            key_file.read_key_file(path)
+            version = key_file.add_version(path)
+            return f"Added version {version} to {path}. Keep a copy of the file in a safe place."
+        key_file.write_key_file(path, {1: os.urandom(KEY_BYTES)})
+    except FileExistsError:
+        raise CommandError(f"{path} is already there; it was not changed.") from None
+    except OSError as error:
+        raise CommandError(f"{path} can't be made: {error.strerror}.") from None
+    return f"Made {path}. Keep a copy in a safe place: without it no message can be read."
+
+
+def _behind_passphrase(source: passphrase.PassphraseSource, *, another: bool) -> str:
+    _check_wanted(another=another, present=PassphraseKey.objects.exists())
+    given = source.passphrase_of_file() or (ask("Passphrase: ") if another else ask_new())
+    try:
+        version = passphrase.add_version(given, timezone.now(), os.urandom)
+    except WrongPassphrase:
+        raise CommandError("The passphrase is wrong; nothing was changed.") from None
+    except ValueError as error:
+        raise CommandError(f"No key was made: {error}.") from None
+    return f"Made version {version}. Keep the passphrase and copies of the database: both are needed."
+
+
+def _in_token(source: OperatorKeySource, *, another: bool) -> str:
+    # Loaded where it is used alone: it brings a library in C.
+    from crypto_agent.operator_keys import pkcs11_token
+
+    assert isinstance(source, pkcs11_token.TokenSource)
+    session = pkcs11_token.open_session(source.address)
+    present = bool(pkcs11_token.versions_in(session, source.address.label))
+    session.close()
+    _check_wanted(another=another, present=present)
+    version = pkcs11_token.add_version(source.address)
+    return f"Made version {version} in the token. Back the token up: without it no message can be read."
+
+
+def _check_wanted(*, another: bool, present: bool) -> None:
+    if present and not another:
+        raise CommandError("There is an operator's key already; --next adds a version.")
+    if another and not present:
+        raise CommandError("There is no operator's key yet; leave --next out.")

@@ -1,0 +1,35 @@
+"""Versions of the operator's key that this process holds itself."""
+
+from collections.abc import Mapping
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from crypto_agent.custody import KEY_BYTES, Random, decrypt_with, encrypt_with
+from crypto_agent.errors import CannotUnseal, OperatorKeyMismatch, Sealed
+from crypto_agent.purposes import Context, Purpose
+
+
+class OperatorKeysInMemory:
+    """One or several versions of the operator's key, 32 bytes each; the newest one wraps."""
+
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
+        if not keys:
+            raise Sealed("there is no operator's key")
+        if any(len(key) != KEY_BYTES for key in keys.values()):
+            raise Sealed("the operator's key must be 32 bytes")
+        self._ciphers = {version: AESGCM(key) for version, key in keys.items()}
+        self.versions = frozenset(self._ciphers)
+        self.current_version = max(self._ciphers)
+
+    def wrap(self, data_key: bytes, did: str, random: Random) -> bytes:
+        version = self.current_version
+        return encrypt_with(self._ciphers[version], Context(Purpose.DATA_KEY, did), version, data_key, random)
+
+    def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
+        cipher = self._ciphers.get(version)
+        if cipher is None:
+            raise OperatorKeyMismatch(f"version {version} of the operator's key is absent")
+        try:
+            return decrypt_with(cipher, Context(Purpose.DATA_KEY, did), version, wrapped)
+        except CannotUnseal:
+            raise OperatorKeyMismatch("the operator's key does not open this account's data key") from None
