@@ -15,6 +15,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, ReadMessage, SealedContent
 from webmail import events, progress
+from webmail.edits import newest_edits
 from webmail.models import Conversation, Delivery, Message
 from webmail.people import Person, people_of
 
@@ -146,9 +147,10 @@ def others_in(account: Account, conversation: Conversation) -> list[str]:
 
 
 def _read_last(account: Account, found: Sequence[Conversation]) -> dict[int, ReadMessage]:
-    """What the last messages say, by conversation; nothing when the agent does not answer."""
+    """What the last messages say now, by conversation; nothing when the agent does not answer."""
+    edits = newest_edits([row.last_message for row in found if row.last_message])
     readable = [
-        (row.pk, row.conversation_id, row.last_message)
+        (row.pk, row.conversation_id, edits.get(row.last_message.pk, row.last_message))
         for row in found
         if row.last_message and row.last_message.trust in (Message.Trust.OWN, Message.Trust.SIGNED)
     ]

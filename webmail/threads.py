@@ -15,6 +15,7 @@ from accounts.models import Account
 from crypto_agent.client import AgentError, ReadMessage, SealedContent
 from webmail import progress, reasons
 from webmail.conversations import ConversationRow, NotFound, row
+from webmail.edits import newest_edits
 from webmail.models import Conversation, Message
 from webmail.people import Person, people_of
 from webmail.text import Segment, is_emoji_only, segments_of
@@ -118,7 +119,7 @@ def _shown(conversation: Conversation) -> QuerySet[Message]:
 
 
 def _entries(account: Account, conversation: Conversation, messages: Sequence[Message]) -> list[Entry]:
-    latest = _replacements(conversation, messages)
+    latest = newest_edits(messages)
     read = _read(account, conversation, [latest.get(message.pk, message) for message in messages])
     people = people_of([*conversation.participants, *(message.sender_did for message in messages)])
     entries = [
@@ -126,21 +127,6 @@ def _entries(account: Account, conversation: Conversation, messages: Sequence[Me
         for message in messages
     ]
     return _with_runs(entries, messages)
-
-
-def _replacements(conversation: Conversation, messages: Sequence[Message]) -> dict[int, Message]:
-    """The newest edit or deletion of each message by its own sender (protocol §5)."""
-    originals = {(message.message_id, message.sender_did): message.pk for message in messages}
-    rows = Message.objects.filter(
-        conversation=conversation,
-        replaces__in=[message.message_id for message in messages],
-        trust__in=[Message.Trust.OWN, Message.Trust.SIGNED],
-    ).order_by("created_at", "pk")
-    found = {}
-    for edit in rows:
-        if (edit.replaces, edit.sender_did) in originals:
-            found[originals[(edit.replaces, edit.sender_did)]] = edit
-    return found
 
 
 def _read(

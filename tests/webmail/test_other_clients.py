@@ -91,6 +91,7 @@ def test_an_edit_takes_the_place_of_what_it_replaces(alice: Account, phone: Othe
     hand_over(alice, phone.write([alice], [text_part("late")], replaces=first, created_at=earlier))
 
     assert [(text_of(entry), entry.edited) for entry in entries(alice)] == [("first", True)]
+    assert [row.preview for row in conversations.list_conversations(alice).rows] == ["first"]
     assert Conversation.objects.get(account=alice).unread_count == 1
 
 
@@ -109,6 +110,8 @@ def test_a_message_taken_back_says_so(alice: Account, phone: OtherClient) -> Non
     (entry,) = entries(alice)
     assert entry.tombstone
     assert entry.segments == []
+    (row,) = conversations.list_conversations(alice).rows
+    assert row.preview == "A message was taken back"
 
 
 def test_reactions_receipts_and_signals_make_no_bubble(alice: Account, phone: OtherClient) -> None:
