@@ -82,14 +82,20 @@ def _note(account: Account, mailbox: Mailbox, stored: Stored, validity: int, now
     )
     if created or (arrival.uid_validity, arrival.uid, arrival.folder) == (validity, stored.uid, INBOX):
         return
-    settled = arrival.state == Arrival.State.DONE or arrival.folder == QUARANTINE
+    # Another program may have removed what was set aside.
+    settled = arrival.state == Arrival.State.DONE or (
+        arrival.folder == QUARANTINE and bool(mailbox.find(QUARANTINE, envelope_message_id(name)))
+    )
     # A number from before a renumbering names another mail now, or this very one.
-    has_other_copy = arrival.uid_validity == validity and bool(mailbox.fetch(INBOX, [arrival.uid]))
+    has_other_copy = (arrival.folder, arrival.uid_validity) == (INBOX, validity) and bool(
+        mailbox.fetch(INBOX, [arrival.uid])
+    )
     if settled or has_other_copy:
         mailbox.expunge(INBOX, [stored.uid])
         return
     # The mailbox was renumbered, or the first copy went away: this copy is the one to go on with.
-    state = Arrival.State.WAITING if arrival.reason == "gone" else arrival.state
+    waits = arrival.reason == "gone" or arrival.folder == QUARANTINE
+    state = Arrival.State.WAITING if waits else arrival.state
     Arrival.objects.filter(pk=arrival.pk).update(
         uid_validity=validity, uid=stored.uid, folder=INBOX, state=state
     )

@@ -135,6 +135,18 @@ def test_one_that_was_gone_is_opened_when_it_comes_again(alice: Account, bob: Ac
     assert kept_aside.kept_aside(bob) == []
 
 
+def test_one_that_was_set_aside_and_removed_is_kept_when_it_comes_again(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    (envelope,) = seal(write(alice, [carol], "not for bob"))[carol.did]
+    hand_over(bob, [envelope])
+    with open_mailbox(bob.did) as mailbox:
+        mailbox.expunge(QUARANTINE, mailbox.uids_after(QUARANTINE, 0))
+    hand_over(bob, [envelope])
+    assert len(folder(bob, QUARANTINE)) == 1
+    assert [each.code for each in kept_aside.kept_aside(bob)] == ["cannot-open"]
+
+
 def test_a_slower_worker_does_not_set_aside_what_another_opened(
     alice: Account, bob: Account, write: Write
 ) -> None:
