@@ -97,7 +97,7 @@ def reconcile() -> None:
         enqueue(seal, message_pk)
     for delivery_pk in deliveries.due(now):
         enqueue(deliver, delivery_pk)
-    for message_pk in trust.due(now):
+    for message_pk in trust.take_due(now):
         enqueue(recheck, message_pk)
     for account_pk in archive.due(now, older_than=in_hand):
         enqueue(archive_waiting, account_pk)

@@ -24,6 +24,8 @@ NOT_NOW = frozenset({"signer-unreachable"})
 #: Seconds after which no further signer of a batch is asked for. Tasks are ended after a time
 #: (CELERY_TASK_TIME_LIMIT), and a batch that slow servers made to miss it would begin anew for ever.
 PATIENCE = 30.0
+#: How long a check that was given to a worker is left to it.
+IN_HAND = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,13 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
     return message
 
 
-def due(now: datetime, *, limit: int = 200) -> list[int]:
-    """Keys of the messages whose signer should be checked again now."""
+def take_due(now: datetime, *, limit: int = 200) -> list[int]:
+    """Keys of the messages whose signer should be checked again now; each is given out once in IN_HAND.
+
+    A check may wait long for its turn and for a slow server. Without this every round of the scheduler would
+    add one more for the same message.
+    """
     rows = Message.objects.filter(trust=Message.Trust.UNCHECKED, next_check_at__lte=now)
-    return list(rows.order_by("next_check_at").values_list("pk", flat=True)[:limit])
+    found = list(rows.order_by("next_check_at").values_list("pk", flat=True)[:limit])
+    rows.filter(pk__in=found).update(next_check_at=now + IN_HAND)
+    return found
