@@ -68,7 +68,9 @@ def states_of(request: HttpRequest) -> list[str]:
 
 
 def forget_state(request: HttpRequest, state: str) -> None:
-    request.session[STATES_KEY] = [known for known in states_of(request) if known != state]
+    # A browser that began nothing gets no session for coming back.
+    if state in states_of(request):
+        request.session[STATES_KEY] = [known for known in states_of(request) if known != state]
 
 
 def safe_path(path: str) -> str:

@@ -4,6 +4,7 @@ import logging
 import time
 
 from celery import shared_task
+from django.contrib.sessions.backends.db import SessionStore
 
 from accounts import avatars, enrolment, failures, oauth
 from accounts.models import Account
@@ -26,8 +27,9 @@ def renew_prekeys_of(account_id: int) -> None:
 
 @shared_task
 def forget_old() -> None:
-    """Forgets sign-ins that were never finished, and pictures fetched long ago."""
+    """Forgets sign-ins that were never finished, browsers that stayed away, and pictures fetched long ago."""
     oauth.forget_expired_requests()
+    SessionStore.clear_expired()
     avatars.forget_old(time.time())
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
@@ -143,6 +144,18 @@ def test_requests_that_were_never_finished_are_forgotten(client: Client, local_n
     )
     tasks.forget_old()
     assert OAuthRequest.objects.get().did == local_network.accounts["bob"].did
+
+
+def test_who_never_began_a_sign_in_leaves_nothing_behind(client: Client) -> None:
+    assert client.get("/oauth/callback", {"state": "made-up"}).status_code == 400
+    assert not Session.objects.exists()
+
+
+def test_sessions_of_browsers_that_stayed_away_are_forgotten() -> None:
+    for age in (1, -1):
+        Session.objects.create(session_key=f"key{age}", expire_date=timezone.now() + timedelta(days=age))
+    tasks.forget_old()
+    assert [session.session_key for session in Session.objects.all()] == ["key1"]
 
 
 def test_unsafe_requests_need_a_token_of_our_own_pages(sign_in: SignIn) -> None:
