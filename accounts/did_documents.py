@@ -55,6 +55,7 @@ def service_endpoint(raw: Mapping[str, Any], fragment: str, type_: str) -> str |
             and service.type == type_
             and isinstance(endpoint, str)
             and len(endpoint) <= MAX_ENDPOINT_LENGTH
+            and endpoint.isprintable()
         ):
             return endpoint
     return None

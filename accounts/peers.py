@@ -213,7 +213,7 @@ def _read(did: str, record: Record, prekey_record: Record | None, now: datetime)
 
 def _keep(identity: Identity, read: list[_Read], inbox_endpoints: list[str], now: datetime) -> Peer:
     smtp_endpoint = did_documents.service_endpoint(identity.document, "#atsms_smtp", "AtsmsSmtpService")
-    problems = [{"record": one.rkey[:128], "code": one.problem} for one in read if one.problem]
+    problems = [{"record": ascii(one.rkey[:128])[1:-1], "code": one.problem} for one in read if one.problem]
     with transaction.atomic():
         peer, _ = Peer.objects.update_or_create(
             did=identity.did,

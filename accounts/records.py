@@ -64,7 +64,8 @@ def read_certificate_record(did: str, rkey: str, value: Mapping[str, Any]) -> Ce
     The record key must be the fingerprint of the key inside. Raises RecordError.
     """
     pem = value.get("certificate")
-    if not isinstance(pem, str):
+    # JSON can hold halves of surrogate pairs, which no encoding can.
+    if not isinstance(pem, str) or not pem.isascii():
         raise RecordError("bad-certificate", "the record holds no certificate")
     try:
         certificate = certificates.parse_certificate(pem)
@@ -127,12 +128,15 @@ def inbox_record(endpoints: Sequence[str], *, development: bool = False) -> dict
 
 
 def read_inbox_endpoints(value: Mapping[str, Any]) -> list[str]:
-    """The URIs of an inbox record in their order; entries of another shape are skipped."""
+    """The URIs of an inbox record in their order; entries of another shape are skipped.
+
+    So are those with control characters or half a surrogate pair, which PostgreSQL stores in no text.
+    """
     entries = value.get("endpoints")
     if not isinstance(entries, list):
         return []
     uris = [entry.get("uri") for entry in entries[:MAX_ENDPOINTS] if isinstance(entry, Mapping)]
-    return [uri for uri in uris if isinstance(uri, str) and len(uri) <= MAX_URI_LENGTH]
+    return [uri for uri in uris if isinstance(uri, str) and len(uri) <= MAX_URI_LENGTH and uri.isprintable()]
 
 
 def merged_endpoints(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from accounts import records
+from accounts import did_documents, records
 from accounts.records import RecordError
 from crypto_agent.atsms import certificates, prekeys
 
@@ -122,3 +122,14 @@ def test_merging_keeps_what_others_listed(
 ) -> None:
     assert records.merged_endpoints(["a", "b"], present, formerly_ours) == merged
     assert records.merged_endpoints(["a", "b"], merged, ["a", "b"]) == merged
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "\n"])
+def test_characters_that_no_database_stores_are_skipped(text: str) -> None:
+    value = {"endpoints": [{"uri": f"https://a.test/{text}"}, {"uri": "https://b.test/"}]}
+    assert records.read_inbox_endpoints(value) == ["https://b.test/"]
+    with pytest.raises(RecordError) as raised:
+        records.read_certificate_record("did:web:a.test", "0" * 64, {"certificate": f"-----BEGIN{text}"})
+    assert raised.value.code == "bad-certificate"
+    service = {"id": "#s", "type": "T", "serviceEndpoint": f"smtp://a.test/{text}"}
+    assert did_documents.service_endpoint({"id": "did:web:a.test", "service": [service]}, "#s", "T") is None
