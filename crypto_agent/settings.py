@@ -26,6 +26,8 @@ OPERATOR_KEY = env(
 )
 #: The Unix socket at which a running agent takes the operator's passphrase.
 UNSEAL_SOCKET = DATA_DIR / "unseal.sock"
+#: How often the agent destroys prekeys whose time is over.
+PREKEY_DESTRUCTION_SECONDS = env.float("WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS", default=3600.0)
 #: Verify the short-lived tokens of this installation's processes. With a secret of its own for each
 #: caller, one that is broken into can't pass for the other; by default both have the same.
 _SHARED_SECRET = env("WAXWING_AGENT_TOKEN_SECRET", default="")

@@ -1,0 +1,54 @@
+"""Prekeys die on the agent's own clock, whether anybody calls it or not."""
+
+import time
+from pathlib import Path
+
+from tests.crypto_agent.people import ALICE, BOB
+from tests.crypto_agent.running_agent import Agent, running_agent
+
+LONG_AGO = "2026-01-01 00:00:00"
+
+
+def _count(agent: Agent) -> int:
+    rows = agent.execute("SELECT COUNT(*) FROM crypto_agent_prekeysecret")
+    return int(rows[0][0])
+
+
+def _wait_until_left(agent: Agent, count: int) -> None:
+    give_up = time.monotonic() + 30
+    while _count(agent) != count and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert _count(agent) == count
+
+
+def test_an_expired_prekey_is_destroyed_though_nobody_calls(tmp_path: Path) -> None:
+    with running_agent(tmp_path, WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS="0.5") as agent:
+        web = agent.client()
+        for did, handle in ((ALICE, "alice.test"), (BOB, "bob.test")):
+            device = web.create_device(did, handle, "mail.test")
+            web.rotate_prekey(did, device.fingerprint, force=True)
+        time.sleep(1)
+        assert _count(agent) == 4, "one that is still good was destroyed"
+        expired = agent.execute("SELECT wrapped_secret FROM crypto_agent_prekeysecret WHERE generation = 1")
+        agent.execute(
+            f"UPDATE crypto_agent_prekeysecret SET destroy_after = '{LONG_AGO}' WHERE generation = 1"
+        )
+        _wait_until_left(agent, 2)
+        agent.running.stop()
+        files = b"".join(path.read_bytes() for path in tmp_path.glob("agent.sqlite3*"))
+        assert not any(bytes(row[0]) in files for row in expired)
+
+
+def test_it_goes_on_after_the_database_failed(tmp_path: Path) -> None:
+    with running_agent(tmp_path, WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS="0.2") as agent:
+        agent.client().create_device(ALICE, "alice.test", "mail.test")
+        agent.execute("ALTER TABLE crypto_agent_prekeysecret RENAME TO elsewhere")
+        give_up = time.monotonic() + 20
+        while b"expired prekeys were not destroyed: " not in agent.log and time.monotonic() < give_up:
+            time.sleep(0.1)
+        agent.execute(
+            "ALTER TABLE elsewhere RENAME TO crypto_agent_prekeysecret",
+            f"UPDATE crypto_agent_prekeysecret SET destroy_after = '{LONG_AGO}'",
+        )
+        _wait_until_left(agent, 0)
+        assert b"expired prekeys were not destroyed: OperationalError" in agent.log
