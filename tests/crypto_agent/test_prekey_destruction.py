@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.crypto_agent.people import ALICE, BOB
 from tests.crypto_agent.running_agent import Agent, running_agent
 
-LONG_AGO = "2026-01-01 00:00:00"
+EXPIRE = "UPDATE crypto_agent_prekeysecret SET destroy_after = '2026-01-01 00:00:00'"
 
 
 def _count(agent: Agent) -> int:
@@ -30,9 +30,7 @@ def test_an_expired_prekey_is_destroyed_though_nobody_calls(tmp_path: Path) -> N
         time.sleep(1)
         assert _count(agent) == 4, "one that is still good was destroyed"
         expired = agent.execute("SELECT wrapped_secret FROM crypto_agent_prekeysecret WHERE generation = 1")
-        agent.execute(
-            f"UPDATE crypto_agent_prekeysecret SET destroy_after = '{LONG_AGO}' WHERE generation = 1"
-        )
+        agent.execute(f"{EXPIRE} WHERE generation = 1")
         _wait_until_left(agent, 2)
         agent.running.stop()
         files = b"".join(path.read_bytes() for path in tmp_path.glob("agent.sqlite3*"))
@@ -48,7 +46,7 @@ def test_it_goes_on_after_the_database_failed(tmp_path: Path) -> None:
             time.sleep(0.1)
         agent.execute(
             "ALTER TABLE elsewhere RENAME TO crypto_agent_prekeysecret",
-            f"UPDATE crypto_agent_prekeysecret SET destroy_after = '{LONG_AGO}'",
+            EXPIRE,
         )
         _wait_until_left(agent, 0)
         assert b"expired prekeys were not destroyed: OperationalError" in agent.log
