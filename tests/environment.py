@@ -70,6 +70,9 @@ class TestRun:
             "WAXWING_AGENT_SECRET_KEY": secrets.token_urlsafe(48),
             "WAXWING_AGENT_OPERATOR_KEY_PATH": str(operator_key),
             "WAXWING_AGENT_DATABASE_URL": self.database_url("agent"),
+            "WAXWING_AGENT_PUBLIC_URL": f"http://localhost:{self.agent}",
+            "WAXWING_AGENT_PLC_URL": f"http://localhost:{self.plc}",
+            "WAXWING_AGENT_NETWORK": "loopback",
             # Plain files, as the pages are tested without a collected folder of hashed ones.
             "WAXWING_DEBUG": "true",
         }
