@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import ArchiveItem
+from crypto_agent.client import AgentRefused, ArchiveItem
 from webmail.mailbox import ARCHIVE, Mailbox, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id, mail_with_archive
 from webmail.models import Message
+
+log = logging.getLogger(__name__)
 
 #: Keeps one call to the agent, and what is in memory, small.
 BATCH = 50
@@ -20,7 +23,8 @@ def archive(messages: Sequence[Message], *, now: datetime) -> None:
     """Put messages of one account into its archive folder; durable on return.
 
     Messages that are there already are left as they are, so this may run twice. Raises
-    crypto_agent.client.AgentError or webmail.mailbox.MailboxError; `archived_at` then stays unset.
+    crypto_agent.client.AgentUnavailable or webmail.mailbox.MailboxError; `archived_at` then stays unset,
+    as it does for a message that the agent refuses, which is logged.
     """
     waiting = [message for message in messages if message.archived_at is None]
     if not waiting:
@@ -46,7 +50,16 @@ def due(now: datetime, *, older_than: timedelta) -> list[int]:
 
 
 def _archive_batch(account: Account, mailbox: Mailbox, messages: Sequence[Message], now: datetime) -> None:
-    blobs = agent().archive(account.did, [_item(message) for message in messages])
+    try:
+        blobs = agent().archive(account.did, [_item(message) for message in messages])
+    except AgentRefused as error:
+        if len(messages) == 1:
+            log.error("message %s can't be archived: %s", messages[0].pk, error.code)
+            return
+        # One that is refused must not keep the others out.
+        for message in messages:
+            _archive_batch(account, mailbox, [message], now)
+        return
     for message, blob in zip(messages, blobs, strict=True):
         name = archive_message_id(message.message_id)
         # A checked signature replaces the copy that was stored before the check.

@@ -43,6 +43,7 @@ def rebuild(account: Account, *, progress: Callable[[int, int], None] = lambda d
     count as read. Raises MailboxError or AgentError; what was restored so far stays.
     """
     enrolment.restore_devices(account)
+    _enrol_again(account)
     with open_mailbox(account.did) as mailbox:
         uids = mailbox.uids_after(ARCHIVE, 0)
         for start in range(0, len(uids), BATCH):
@@ -53,6 +54,13 @@ def rebuild(account: Account, *, progress: Callable[[int, int], None] = lambda d
     recount(account)
     intake.pull(account)
     return len(uids)
+
+
+def _enrol_again(account: Account) -> None:
+    """An account whose device the agent still has is one that receives here, whether or not it signs in."""
+    if account.enrolled_at is None and account.devices.filter(revoked_at=None).exists():
+        account.enrolled_at = timezone.now()
+        account.save(update_fields=["enrolled_at"])
 
 
 def _restore(account: Account, mails: Sequence[Stored]) -> None:

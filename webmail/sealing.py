@@ -66,7 +66,12 @@ def seal_message(message_pk: int, *, now: datetime | None = None) -> list[int]:
         ]
         if own:
             ready += _store_own(message, sealed, now)
-        Message.objects.filter(pk=message.pk).update(sealed=sealed.sealed, state=Message.State.SEALED)
+        signer = message.account.devices.active(now).first()
+        Message.objects.filter(pk=message.pk).update(
+            sealed=sealed.sealed,
+            state=Message.State.SEALED,
+            sender_fingerprint=signer.fingerprint if signer else "",
+        )
     message.refresh_from_db()
     archive.archive([message], now=now)
     _tell(message)

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from accounts.models import Account, Peer
 from tests.webmail.conftest import Write, hand_over, seal
-from webmail import conversations, intake, kept_aside, outgoing, sealing, threads, trust
+from webmail import archive, conversations, intake, kept_aside, outgoing, sealing, threads, trust
 from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, open_mailbox
 from webmail.mailbox.envelope_mail import mail_with_envelope
 from webmail.models import Arrival, Conversation, Delivery, Message
@@ -258,3 +258,25 @@ def test_one_account_sees_nothing_of_another(
     with pytest.raises(conversations.NotFound):
         threads.entry(carol, message.message_id)
     assert conversations.list_conversations(carol).rows == []
+
+
+def test_one_message_that_the_agent_refuses_keeps_no_other_from_the_archive(
+    alice: Account, bob: Account, write: Write
+) -> None:
+    messages = [write(alice, [bob], text) for text in ("first", "broken", "third")]
+    for message in messages:
+        sealing.seal_message(message.pk)
+    Message.objects.filter(account=alice).update(archived_at=None)
+    with open_mailbox(alice.did) as mailbox:
+        mailbox.expunge(ARCHIVE, mailbox.uids_after(ARCHIVE, 0))
+    Message.objects.filter(pk=messages[1].pk).update(sealed=b"not what the agent sealed")
+    archive.archive_waiting(alice, now=timezone.now())
+    assert len(folder(alice, ARCHIVE)) == 2
+    assert list(Message.objects.filter(archived_at=None)) == [messages[1]]
+
+
+def test_a_sent_message_names_the_device_that_signed_it(alice: Account, bob: Account, write: Write) -> None:
+    message = write(alice, [bob], "signed")
+    sealing.seal_message(message.pk)
+    message.refresh_from_db()
+    assert message.sender_fingerprint == alice.devices.get(revoked_at=None).fingerprint
