@@ -152,7 +152,7 @@ def _read_last(account: Account, found: Sequence[Conversation]) -> dict[int, Rea
     readable = [
         (row.pk, row.conversation_id, edits.get(row.last_message.pk, row.last_message))
         for row in found
-        if row.last_message and row.last_message.trust in (Message.Trust.OWN, Message.Trust.SIGNED)
+        if row.last_message and row.last_message.trust in Message.VOUCHED_FOR
     ]
     items = [
         SealedContent(conversation_id, message.message_id, bytes(message.sealed))

@@ -18,7 +18,7 @@ def newest_edits(messages: Sequence[Message]) -> dict[int, Message]:
     rows = Message.objects.filter(
         conversation__in={message.conversation_id for message in messages},
         replaces__in=[message.message_id for message in messages],
-        trust__in=[Message.Trust.OWN, Message.Trust.SIGNED],
+        trust__in=Message.VOUCHED_FOR,
     ).order_by("created_at", "pk")
     found = {}
     for edit in rows:

@@ -58,6 +58,9 @@ class Message(models.Model):
         UNCHECKED = "unchecked", "signer's server not reached yet"
         REFUSED = "refused", "signer's server does not vouch for the key"
 
+    #: With any other trust nothing of a message is shown, nor called signed.
+    VOUCHED_FOR = (Trust.OWN, Trust.SIGNED)
+
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="messages")
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
     #: Hex of the 32-byte message id (protocol §6).

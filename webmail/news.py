@@ -31,6 +31,11 @@ class MessageState:
     created_at: datetime
     state: progress.Progress | None
 
+    @property
+    def vouched_for(self) -> bool:
+        """Whether it may be called signed."""
+        return self.trust in Message.VOUCHED_FOR
+
 
 @dataclass(frozen=True)
 class Late:

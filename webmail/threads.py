@@ -57,6 +57,11 @@ class Entry:
     first_unread: bool = False
     can_retry: bool = field(default=False)
 
+    @property
+    def vouched_for(self) -> bool:
+        """Whether it may be called signed."""
+        return self.trust in Message.VOUCHED_FOR
+
 
 @dataclass(frozen=True)
 class Thread:
@@ -133,7 +138,7 @@ def _read(
     account: Account, conversation: Conversation, messages: Iterable[Message]
 ) -> dict[int, ReadMessage]:
     """The plaintext of what may be shown; nothing when the agent does not answer."""
-    readable = [m for m in messages if m.trust in (Message.Trust.OWN, Message.Trust.SIGNED)]
+    readable = [m for m in messages if m.trust in Message.VOUCHED_FOR]
     items = [
         SealedContent(conversation.conversation_id, message.message_id, bytes(message.sealed))
         for message in readable

@@ -156,6 +156,23 @@ def test_a_message_whose_signer_is_not_checked_shows_no_text(alice: Account, at_
     assert "Try again" in page.words
 
 
+@pytest.mark.parametrize(
+    ("trust", "words"),
+    [(Message.Trust.UNCHECKED, "Signature not checked"), (Message.Trust.REFUSED, "Signature not valid")],
+)
+def test_what_somebody_else_signed_in_ones_own_name_is_not_called_ones_own(
+    alice: Account, at_alices: Client, trust: Message.Trust, words: str
+) -> None:
+    message = received(alice, peer("bob").did, "not by Alice", trust=trust, trust_code="signer-not-published")
+    Message.objects.update(direction=Message.Direction.OUT, sender_did=alice.did, archived_at=timezone.now())
+    page = Page(html_of(at_alices, reverse("conversation", args=[message.conversation.conversation_id])))
+    # The composer says of the next message how it will be signed.
+    assert "Signed by you" not in page.words.replace("Signed by you, sealed", "")
+    assert words in page.words
+    about = Page(html_of(at_alices, reverse("message", args=[message.message_id])))
+    assert "Signed by your own device" not in about.words
+
+
 def test_other_peoples_pages_do_not_exist(alice: Account) -> None:
     message = received(alice, peer("bob").did, "for Alice alone")
     at_carols = browser_of(new_account("carol"))
