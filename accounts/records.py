@@ -161,7 +161,7 @@ def _revoked_at(value: Mapping[str, Any]) -> datetime | None:
     if text is None:
         return None
     try:
-        return prekeys.parse_time(str(text))
-    except BadPrekey:
+        return prekeys.parse_time(str(text)).astimezone(UTC)
+    except (BadPrekey, OverflowError):
         # A revocation that cannot be read was still meant: take it as having been for ever.
         return datetime.fromtimestamp(0, UTC)

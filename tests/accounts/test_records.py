@@ -133,3 +133,11 @@ def test_characters_that_no_database_stores_are_skipped(text: str) -> None:
     assert raised.value.code == "bad-certificate"
     service = {"id": "#s", "type": "T", "serviceEndpoint": f"smtp://a.test/{text}"}
     assert did_documents.service_endpoint({"id": "did:web:a.test", "service": [service]}, "#s", "T") is None
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "\ud800", 17])
+def test_a_revocation_at_a_time_that_no_database_stores_holds_for_ever(text: object) -> None:
+    device = certificate()
+    value = {"certificate": device.pem, "revokedAt": text}
+    read = records.read_certificate_record(DID, device.fingerprint, value)
+    assert read.revoked_at == datetime.fromtimestamp(0, UTC)
