@@ -29,6 +29,8 @@ PROFILE_MAX_BYTES = 256 * 1024
 _CID = re.compile(r"b[a-z2-7]{20,120}", re.ASCII)
 #: Characters that turn the text around them; a name may not reach beyond itself.
 _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: Letters and symbols by category, but drawn as nothing (Hangul fillers, the blank Braille pattern).
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 @dataclass(frozen=True)
@@ -96,15 +98,23 @@ def refresh_if_stale(identity: Identity) -> None:
 
 
 def clean_name(name: object) -> str:
-    """A display name as it may stand on a page: one line, no control or direction characters, bounded."""
+    """A display name as it may stand on a page: one line, no control or direction characters, bounded.
+
+    Empty for one of which nothing would be seen, so that pages show the handle instead.
+    """
     if not isinstance(name, str):
         return ""
     kept = (character for character in name[:MAX_NAME_LENGTH] if character.isspace() or _is_shown(character))
-    return " ".join("".join(kept).split())
+    line = " ".join("".join(kept).split())
+    return line if any(_is_visible(character) for character in line) else ""
 
 
 def _is_shown(character: str) -> bool:
     return character not in _DIRECTION_MARKS and unicodedata.category(character) not in ("Cc", "Cs")
+
+
+def _is_visible(character: str) -> bool:
+    return character not in _BLANKS and unicodedata.category(character) not in ("Cf", "Mn", "Me", "Zs")
 
 
 def _is_stale(peer: Peer, max_age: timedelta) -> bool:

@@ -60,6 +60,9 @@ def test_a_profile_is_kept_for_a_day_even_if_the_pds_is_away(carol: Repository, 
         ("x" * 1000, "x" * 640),
         (17, ""),
         (None, ""),
+        ("\u200b\u2063", ""),
+        ("\u3164 \u2800\ufe0f", ""),
+        ("\u200d\U0001f525", "\u200d\U0001f525"),
     ],
 )
 def test_a_name_stays_on_its_line_and_in_its_direction(name: object, clean: str) -> None:
