@@ -69,6 +69,21 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=found.values("pk"))
 
 
+class LateFilter(admin.SimpleListFilter):
+    """Devices for which something should have happened by now."""
+
+    title = "late"
+    parameter_name = "late"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "something is late")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "yes":
+            return queryset
+        return queryset.filter(pk__in=Device.objects.late().values("pk"))
+
+
 class PeerStateFilter(admin.SimpleListFilter):
     """Peers' certificates by state."""
 
@@ -166,13 +181,16 @@ class CertificateAdmin(ReadOnlyAdmin):
 
 @admin.register(Device)
 class DeviceAdmin(CertificateAdmin):
-    list_display = ("short_fingerprint", "account", "state_label", "not_before", "not_after", "published_at")
-    list_filter = (StateFilter,)
+    list_display = (
+        *("short_fingerprint", "account", "state_label", "late_label"),
+        *("not_before", "not_after", "published_at", "prekey_published_at"),
+    )
+    list_filter = (StateFilter, LateFilter)
     list_select_related = ("account",)
     search_fields = ("fingerprint", "serial", "account__did", "account__handle", "account__display_name")
     actions = ("revoke_selected",)
     fieldsets = (
-        (None, {"fields": ("account", "fingerprint", "state_label")}),
+        (None, {"fields": ("account", "fingerprint", "state_label", "late_label")}),
         ("X.509 certificate", {"fields": (*CertificateAdmin.CERTIFICATE_FIELDS, "certificate_pem")}),
         (
             "Publication",
@@ -185,6 +203,7 @@ class DeviceAdmin(CertificateAdmin):
                     "inbox_published_at",
                     "revoked_at",
                     "withdrawn_at",
+                    "tombstone_removed_at",
                 )
             },
         ),
@@ -198,6 +217,10 @@ class DeviceAdmin(CertificateAdmin):
     def state_label(self, device: Device) -> str:
         pending = ", not yet shown by the PDS" if device.withdrawal_pending else ""
         return f"{device.state.label}{pending}"
+
+    @admin.display(description="late")
+    def late_label(self, device: Device) -> str:
+        return ", ".join(late.label for late in device.late)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("accounts.change_device"))

@@ -129,6 +129,20 @@ def finish_withdrawals(account: Account) -> None:
         peers.forget(account.did)
 
 
+def remove_tombstones(account: Account) -> None:
+    """Takes the records of devices out of the repository that were revoked long enough ago (protocol §1).
+
+    Raises SignInAgain, PdsError, RepositoryError or PublicationError.
+    """
+    for device in account.devices.with_old_tombstone():
+        pds = PdsClient(account)
+        pds.delete_record(records.CERTIFICATES, device.fingerprint)
+        if pds.get_record(records.CERTIFICATES, device.fingerprint) is not None:
+            raise PublicationError("Your server still shows the record of a device revoked long ago.")
+        device.tombstone_removed_at = timezone.now()
+        device.save(update_fields=["tombstone_removed_at"])
+
+
 def renew_prekeys(account: Account) -> None:
     """Lets the agent replace prekeys that are due, and publishes the current one of each active device.
 

@@ -12,6 +12,12 @@ from django.utils import timezone
 
 #: How long a person may take on their own server's sign-in pages.
 OAUTH_REQUEST_LIFETIME = timedelta(minutes=10)
+#: Sealing keys are replaced every week; one this old was not.
+PREKEY_LATE_AFTER = timedelta(days=8)
+#: Certificates are to be replaced long before this.
+CERTIFICATE_LATE_BEFORE = timedelta(days=30)
+#: How long the record of a revoked device stays (protocol §1).
+TOMBSTONE_LIFETIME = timedelta(days=30)
 
 
 class Account(models.Model):
@@ -107,6 +113,21 @@ class DeviceQuerySet(models.QuerySet["Device"]):
             revoked_at__isnull=True, not_after__gt=now or timezone.now(), published_at__isnull=False
         )
 
+    def late(self, now: datetime | None = None) -> "DeviceQuerySet":
+        """Devices for which something should have happened by now; see Device.late_at."""
+        now = now or timezone.now()
+        valid = Q(revoked_at__isnull=True, not_after__gt=now)
+        return self.filter(
+            (valid & Q(prekey_published_at__lte=now - PREKEY_LATE_AFTER))
+            | (valid & Q(not_after__lte=now + CERTIFICATE_LATE_BEFORE))
+            | Q(revoked_at__isnull=False, withdrawn_at__isnull=True)
+        )
+
+    def with_old_tombstone(self, now: datetime | None = None) -> "DeviceQuerySet":
+        """Revoked devices whose record has been there for as long as it has to."""
+        withdrawn_before = (now or timezone.now()) - TOMBSTONE_LIFETIME
+        return self.revoked().filter(withdrawn_at__lte=withdrawn_before, tombstone_removed_at__isnull=True)
+
 
 class Device(models.Model):
     """The public side of a device whose keys this installation's agent holds, and what of it is published."""
@@ -116,6 +137,11 @@ class Device(models.Model):
         REVOKED = "revoked", "revoked"
         EXPIRED = "expired", "expired"
         UNPUBLISHED = "unpublished", "not published"
+
+    class Late(models.TextChoices):
+        PREKEY = "prekey", "sealing key not replaced"
+        CERTIFICATE = "certificate", "certificate ends soon"
+        WITHDRAWAL = "withdrawal", "revocation pending"
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="devices")
     fingerprint = models.CharField(max_length=64, unique=True)
@@ -133,6 +159,8 @@ class Device(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     #: When the PDS was seen to say so too. Until then the revocation waits for the person's session.
     withdrawn_at = models.DateTimeField(null=True, blank=True)
+    #: When the record of the revoked device was taken out of the repository.
+    tombstone_removed_at = models.DateTimeField(null=True, blank=True)
 
     objects = DeviceQuerySet.as_manager()
 
@@ -160,6 +188,23 @@ class Device(models.Model):
     @property
     def state(self) -> "Device.State":
         return self.state_at(timezone.now())
+
+    def late_at(self, now: datetime) -> "list[Device.Late]":
+        """What should have happened to this device by ``now``."""
+        if self.withdrawal_pending:
+            return [Device.Late.WITHDRAWAL]
+        if self.revoked_at is not None or self.not_after <= now:
+            return []
+        late = []
+        if self.prekey_published_at is not None and self.prekey_published_at <= now - PREKEY_LATE_AFTER:
+            late.append(Device.Late.PREKEY)
+        if self.not_after <= now + CERTIFICATE_LATE_BEFORE:
+            late.append(Device.Late.CERTIFICATE)
+        return late
+
+    @property
+    def late(self) -> "list[Device.Late]":
+        return self.late_at(timezone.now())
 
     @property
     def withdrawal_pending(self) -> bool:

@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def renew_prekeys_of(account_id: int) -> None:
-    """Replaces the prekeys of an account that are due, and finishes revocations that wait for its PDS."""
+    """Replaces prekeys that are due, and writes what revocations still have to say at the account's PDS."""
     account = Account.objects.filter(pk=account_id).first()
     if account is None:
         return
-    for work in (enrolment.finish_withdrawals, enrolment.renew_prekeys):
+    for work in (enrolment.finish_withdrawals, enrolment.renew_prekeys, enrolment.remove_tombstones):
         try:
             work(account)
         except failures.PUBLISHING as error:

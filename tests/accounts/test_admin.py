@@ -206,3 +206,27 @@ def test_the_other_lists(admin_client: Client, four_devices: dict[str, Device], 
     response = admin_client.get(f"/admin/accounts/{model}/", {"q": "ann"})
     assert response.status_code == 200
     assert admin_client.get(f"/admin/accounts/{model}/add/").status_code == 403
+
+
+def test_what_is_late_is_shown_as_late(admin_client: Client) -> None:
+    now = timezone.now()
+    in_time = {"prekey_published_at": now - timedelta(days=7), "not_after": now + timedelta(days=31)}
+    make_device("ann.test", did_letter="a", **in_time)
+    make_device("ben.test", did_letter="b", **{**in_time, "revoked_at": now, "withdrawn_at": now})
+    make_device("cat.test", did_letter="c", **{**in_time, "not_after": now})
+    late = {
+        "sealing key not replaced": make_device(
+            "dan.test", did_letter="d", **{**in_time, "prekey_published_at": now - timedelta(days=8)}
+        ),
+        "certificate ends soon": make_device(
+            "eva.test", did_letter="e", **{**in_time, "not_after": now + timedelta(days=29)}
+        ),
+        "revocation pending": make_device("flo.test", did_letter="f", **{**in_time, "revoked_at": now}),
+    }
+    response = admin_client.get(DEVICES, {"late": "yes"})
+    assert listed(response) == {device.fingerprint for device in late.values()}
+    for words, device in late.items():
+        assert [one.label for one in device.late] == [words]
+        assert words in response.content.decode()
+        assert words in admin_client.get(f"{DEVICES}{device.pk}/change/").content.decode()
+    assert len(listed(admin_client.get(DEVICES))) == 6

@@ -288,3 +288,39 @@ def test_nothing_is_revoked_when_the_agent_is_away(
     finally:
         agent_process.start()
     assert Account.objects.get(pk=account.pk).devices.active().exists()
+
+
+def test_the_record_of_a_revoked_device_goes_after_thirty_days(
+    client: Client, enrolled: SignIn, local_network: NetworkInfo
+) -> None:
+    account = enrolled(client, "alice")
+    device = account.devices.get()
+    enrolment.revoke(account, device.fingerprint)
+    alice = Repository(local_network, local_network.accounts["alice"])
+    account.devices.update(withdrawn_at=timezone.now() - timedelta(days=30) + timedelta(hours=1))
+    tasks.renew_prekeys_of(account.pk)
+    assert "revokedAt" in alice.records(CERTIFICATES)[device.fingerprint]
+
+    account.devices.update(withdrawn_at=timezone.now() - timedelta(days=30))
+    for _ in range(2):
+        tasks.renew_prekeys_of(account.pk)
+        assert alice.records(CERTIFICATES) == {}
+    device.refresh_from_db()
+    removed_at = device.tombstone_removed_at
+    assert removed_at is not None
+    page = client.get("/devices/").content.decode()
+    assert "Taken out of your repository" in page
+    device.refresh_from_db()
+    assert (device.state, device.tombstone_removed_at) == (Device.State.REVOKED, removed_at)
+
+
+def test_a_person_reads_what_is_late(client: Client, enrolled: SignIn) -> None:
+    account = enrolled(client, "alice")
+    page = client.get("/devices/").content.decode()
+    assert "should have been replaced" not in page
+    assert "The certificate ends soon" not in page
+    now = timezone.now()
+    account.devices.update(prekey_published_at=now - timedelta(days=9), not_after=now + timedelta(days=10))
+    page = client.get("/devices/").content.decode()
+    assert "The sealing key should have been replaced by now" in page
+    assert "The certificate ends soon" in page
