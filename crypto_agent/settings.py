@@ -41,10 +41,12 @@ if not all(TOKEN_SECRETS.values()):
 #: Where apps reach the agent through their users' PDSes, and the did:web that it has there (by default
 #: that of the address). Without an address it serves this installation alone.
 PUBLIC_URL = env("WAXWING_AGENT_PUBLIC_URL", default="").rstrip("/")
-PUBLIC_DID = env("WAXWING_AGENT_PUBLIC_DID", default=did_web_of(PUBLIC_URL))
+PUBLIC_DID = env("WAXWING_AGENT_PUBLIC_DID", default="") or did_web_of(PUBLIC_URL)
 #: For the DID documents of users: as the webmail's WAXWING_PLC_URL and WAXWING_NETWORK.
 PLC_URL = env("WAXWING_AGENT_PLC_URL", default="https://plc.directory").rstrip("/")
 NETWORK = env("WAXWING_AGENT_NETWORK", default="live")
+if PUBLIC_URL and NETWORK != "loopback" and not PUBLIC_URL.startswith("https://"):
+    raise environ.ImproperlyConfigured("WAXWING_AGENT_PUBLIC_URL has to begin with https://")
 
 INSTALLED_APPS = ["crypto_agent"]
 MIDDLEWARE: list[str] = []

@@ -27,7 +27,7 @@ KEPT_S = 600.0
 FRESH_AFTER_S = 10.0
 MOST_KEPT = 2048
 #: Fewer than the agent's threads, so that documents that are slow to come can't hold up everything else.
-MOST_AT_ONCE = 2
+MOST_AT_ONCE = 4
 MOST_METHODS = 50
 
 _PLC = re.compile(r"did:plc:[a-z2-7]{24}")

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,14 @@ from joserfc.jwk import ECKey, OctKey
 
 from crypto_agent.client import NAMESPACE
 from crypto_agent.errors import IdentityUnavailable, InvalidToken
-from crypto_agent.user_keys import FRESH_AFTER_S, KEPT_S, UserKeys, document_url, signing_key
+from crypto_agent.user_keys import (
+    FRESH_AFTER_S,
+    KEPT_S,
+    MOST_AT_ONCE,
+    UserKeys,
+    document_url,
+    signing_key,
+)
 from demo.ports import free_port
 from tests.crypto_agent.people import ALICE
 from tests.crypto_agent.running_agent import LEXICONS, Agent, running_agent
@@ -272,6 +280,37 @@ def test_an_agent_without_a_public_address_serves_no_apps(tmp_path: Path, dora: 
         # Nor with the audience that an empty setting might be taken for.
         assert ask(agent, dora.token("", NSID), grant).status_code == 501
         assert httpx.get(f"{agent.url}/.well-known/did.json").status_code == 404
+
+
+def test_a_public_address_without_tls_is_for_loopback_alone(own_agent: Agent) -> None:
+    for network, url, fine in (
+        ("live", "http://agent.test", False),
+        ("live", "https://agent.test", True),
+        ("loopback", "http://localhost:8700", True),
+    ):
+        checked = own_agent.command("check", WAXWING_AGENT_NETWORK=network, WAXWING_AGENT_PUBLIC_URL=url)
+        assert (checked.returncode == 0) == fine
+        assert fine or "has to begin with https://" in checked.stderr
+
+
+def test_documents_that_are_slow_to_come_hold_up_nothing_else(agent: Agent) -> None:
+    """More calls than the agent asks for documents at once: the others are told to try later, at once."""
+    with ExitStack() as stack:
+        slow = [stack.enter_context(web_person(CURVES["ES256"])) for _ in range(MOST_AT_ONCE + 2)]
+        grants = [grant_of(agent, person) for person in slow]
+        for person in slow:
+            person.seconds = 3.0
+        with ThreadPoolExecutor(len(slow)) as pool:
+            asked = [
+                pool.submit(ask, agent, person.token(agent.did, NSID), grant)
+                for person, grant in zip(slow, grants, strict=True)
+            ]
+            time.sleep(1)
+            begun = time.monotonic()
+            assert agent.client().status().state == "open"
+            assert time.monotonic() - begun < 1
+            statuses = [answer.result().status_code for answer in asked]
+    assert sorted(statuses) == [200] * MOST_AT_ONCE + [503] * 2
 
 
 def _keys() -> UserKeys:

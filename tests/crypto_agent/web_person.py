@@ -33,6 +33,8 @@ class WebPerson:
     key: ec.EllipticCurvePrivateKey
     dialect: str = "multikey"
     status: int = 200
+    #: How long the document takes to come.
+    seconds: float = 0.0
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -87,6 +89,7 @@ def web_person(curve: ec.EllipticCurve, dialect: str = "multikey") -> Iterator[W
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             person.asked.append(self.path)
+            time.sleep(person.seconds)
             body = json.dumps(person.document).encode()
             self.send_response(person.status)
             self.send_header("Content-Length", str(len(body)))
