@@ -103,10 +103,19 @@ def _carry(delivery: Delivery, copies: Sequence[DeliveryCopy], now: datetime) ->
                 _finish(delivery, state, now)
                 return
         problems.append((way, problem))
+    if not _is_ours(delivery):
+        log.info("delivery %s took longer than its lease and is in other hands", delivery.pk)
+        return
     # While one way may open again, that another leads nowhere decides nothing.
     way, problem = next((each for each in problems if isinstance(each[1], Deferred)), problems[0])
     _note_route(delivery, way)
     _note_problem(delivery, problem, now)
+
+
+def _is_ours(delivery: Delivery) -> bool:
+    """Whether the lease of this try still holds. Else another worker has the delivery, or is done with it,
+    and what did not succeed here says nothing."""
+    return Delivery.objects.filter(pk=delivery.pk, next_attempt_at=delivery.next_attempt_at).exists()
 
 
 def _note_route(delivery: Delivery, way: Route) -> None:

@@ -16,7 +16,7 @@ from accounts.models import Account, Peer
 from crypto_agent.client import AgentClient
 from tests.webmail.conftest import Write, seal
 from webmail import deliveries, delivery_reports, outgoing, progress, sealing
-from webmail.carriers import Refused
+from webmail.carriers import Deferred, Refused
 from webmail.models import Delivery, Message
 from webmail.people import people_of
 
@@ -223,6 +223,23 @@ def test_a_crash_after_the_claim_is_repeated_when_the_lease_ends(
     later = now + timedelta(seconds=61)
     assert deliveries.due(later) == [delivery.pk]
     assert carry(delivery, later).state == Delivery.State.ACCEPTED
+
+
+@pytest.mark.parametrize("answer", [Refused("gone", "410"), Deferred("rate-limited", "429")])
+def test_a_slow_try_does_not_undo_what_another_worker_did(
+    delivery: Delivery, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, answer: Refused | Deferred
+) -> None:
+    now = timezone.now()
+    carry_fast = deliveries.carriers.carry
+
+    def slowly(*_: object, **__: object) -> list[Refused | Deferred]:
+        monkeypatch.setattr(deliveries.carriers, "carry", carry_fast)
+        assert carry(delivery, now + timedelta(seconds=61)).state == Delivery.State.ACCEPTED
+        return [answer]
+
+    monkeypatch.setattr(deliveries.carriers, "carry", slowly)
+    assert carry(delivery, now).state == Delivery.State.ACCEPTED
+    assert len(inbox.got) == 1
 
 
 def test_what_nobody_can_sign_any_more_says_so_and_waits_for_its_sender(bob: Account, write: Write) -> None:
