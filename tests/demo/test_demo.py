@@ -91,6 +91,9 @@ def test_it_starts_stops_and_starts_again(demo_folder: Path) -> None:
         url = f"http://127.0.0.1:{ports['WAXWING_PORT']}"
         assert f"Waxwing is at {url}\n" in text
         assert httpx.get(f"{url}/sign-in/").status_code == httpx.codes.OK
+        agent_port = ports["WAXWING_AGENT_PORT"]
+        document = httpx.get(f"http://127.0.0.1:{agent_port}/.well-known/did.json").json()
+        assert document["id"] == f"did:web:localhost%3A{agent_port}"
         for name in ("alice", "bob", "carol"):
             assert f"{name}.test" in text
             assert f"{name}-pass" in text
