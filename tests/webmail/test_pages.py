@@ -319,6 +319,18 @@ def test_addresses_that_lead_nowhere_have_a_page(at_alices: Client) -> None:
     assert "Nothing here" in assert_nothing_inline(answer.content.decode()).words
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "\x00", "soon"])
+def test_a_list_before_a_time_that_is_none_begins_at_the_newest(at_alices: Client, time: str) -> None:
+    assert at_alices.get(reverse("inbox"), {"older_than": time}).status_code == 200
+
+
+def test_what_is_no_id_is_not_looked_for(alice: Account, at_alices: Client) -> None:
+    message = received(alice, peer("bob").did, "here")
+    page = reverse("conversation", args=[message.conversation.conversation_id])
+    for address in ("/m/%00/", "/c/%00/", "/m/..%2f/", f"{page}?before=%00", f"{page}older/?before=%00"):
+        assert at_alices.get(address).status_code == 404
+
+
 def test_the_theme_is_kept_and_leads_back() -> None:
     client = Client()
     answer = client.post(reverse("theme"), {"theme": "dark", "next": "/sign-in/?next=/new/"})

@@ -107,8 +107,12 @@ def new_composer(*, text: str = "", error: str = "") -> dict[str, str]:
 
 
 def _thread(request: PageRequest, open_one: Conversation) -> threads.Thread:
+    before = request.GET.get("before", "")
+    if before and not before.isalnum():
+        # PostgreSQL refuses some characters with an error instead of finding nothing.
+        raise Http404
     try:
-        return threads.thread(request.account, open_one, before=request.GET.get("before") or None)
+        return threads.thread(request.account, open_one, before=before or None)
     except NotFound as error:
         raise Http404 from error
 

@@ -1,6 +1,6 @@
 """The list of conversations."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -46,6 +46,6 @@ def list_context(request: PageRequest) -> dict[str, Any]:
 def _moment(text: str) -> datetime | None:
     try:
         moment = parse_datetime(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment and is_aware(moment) else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment and is_aware(moment) else None
