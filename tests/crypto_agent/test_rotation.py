@@ -20,7 +20,8 @@ from tests.crypto_agent.people import ALICE, BOB, CAROL
 from tests.crypto_agent.running_agent import ROOT, Agent, running_agent
 from tests.services.programs import need
 
-ROWS = 700
+#: More than fifty runs get done before they are killed, on a fast machine too.
+ROWS = 4000
 KILLS = 50
 
 
@@ -104,8 +105,7 @@ def test_killed_at_any_time_it_goes_on_and_nothing_is_lost(own_agent: Agent) -> 
         _run_and_kill(own_agent, lines=dice.randint(0, 5), delay_s=dice.uniform(0, 0.02))
         rewrapped.append(_check(own_agent, data_keys))
     assert rewrapped == sorted(rewrapped)
-    assert rewrapped[0] > 0
-    assert rewrapped[-1] < ROWS, "the kills came too late to be a test"
+    assert 0 < rewrapped[-1] < ROWS, "the kills came too late to be a test"
     own_agent.command("rewrap").check_returncode()
     assert _check(own_agent, data_keys) == ROWS
     own_agent.command("retire", "1").check_returncode()
