@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 MAX_TOKEN_LENGTH = 16_384
 ANSWER_MAX_BYTES = 64 * 1024
+#: A server may say more, up to times that no calendar holds.
+LONGEST_ACCESS_SECONDS = 86_400
 
 
 class SignInError(Exception):
@@ -262,7 +264,7 @@ def _read_tokens(server: AuthorizationServer, response: httpx.Response) -> Token
     if not well_formed:
         raise SignInError("server-error", f"{name} answered something that is not understood.")
     access, refresh_token, scope, sub = map(str, texts)
-    return Tokens(access, refresh_token, scope, sub, int(expires_in or 0))
+    return Tokens(access, refresh_token, scope, sub, min(int(expires_in or 0), LONGEST_ACCESS_SECONDS))
 
 
 def _check_scope(tokens: Tokens) -> None:

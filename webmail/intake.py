@@ -67,7 +67,7 @@ def _note_arrivals(account: Account, mailbox: Mailbox, now: datetime) -> int:
 def _note(account: Account, mailbox: Mailbox, stored: Stored, validity: int, now: datetime) -> None:
     """Make the arrival of one mail known, or drop it when the same envelope is known already."""
     found = envelope_in_mail(stored.raw)
-    name = found.envelope_id if found else hashlib.sha256(stored.raw).hexdigest()
+    name = found.envelope_id if found else _name_of_mail(stored)
     arrival, created = Arrival.objects.get_or_create(
         account=account,
         envelope_id=name,
@@ -99,6 +99,11 @@ def _note(account: Account, mailbox: Mailbox, stored: Stored, validity: int, now
     Arrival.objects.filter(pk=arrival.pk).update(
         uid_validity=validity, uid=stored.uid, folder=INBOX, state=state
     )
+
+
+def _name_of_mail(stored: Stored) -> str:
+    """Names ordinary mail by what was fetched of it and by its size, as long mail is fetched in part."""
+    return hashlib.sha256(stored.raw + str(stored.size).encode()).hexdigest()
 
 
 def _open_waiting(account: Account, mailbox: Mailbox, now: datetime) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -19,6 +21,9 @@ from webmail.deliveries import give_up_or_wait
 from webmail.models import Delivery, DeliveryCopy, Message
 
 log = logging.getLogger(__name__)
+
+#: After this many seconds of reading recipients' devices the message is sealed for those that are known.
+DEVICES_SECONDS = 30.0
 
 #: How the agent says that it has no key to sign with (crypto_agent/errors.py).
 NO_ACTIVE_DEVICE = "NoActiveDevice"
@@ -34,10 +39,10 @@ def seal_message(message_pk: int, *, now: datetime | None = None) -> list[int]:
     """
     now = now or timezone.now()
     message = Message.objects.select_related("account", "conversation").get(pk=message_pk)
-    queued = list(message.deliveries.filter(state=Delivery.State.QUEUED, next_attempt_at__lte=now))
-    if not queued and message.state != Message.State.COMPOSED:
+    queued = _take_queued(message, now)
+    if not queued and (message.state != Message.State.COMPOSED or _is_waiting(message)):
         return []
-    devices = {delivery.pk: _devices(delivery, now) for delivery in queued}
+    devices = _devices_of_all(queued, now)
     targets = [device for found in devices.values() for device in found or ()]
     own = _own_other_devices(message) if message.state == Message.State.COMPOSED else []
     try:
@@ -91,6 +96,35 @@ def due(now: datetime, *, older_than: timedelta, limit: int = 500) -> list[int]:
         | Q(deliveries__state=Delivery.State.QUEUED, deliveries__next_attempt_at__lte=now)
     )
     return list(rows.order_by("pk").values_list("pk", flat=True).distinct()[:limit])
+
+
+def _take_queued(message: Message, now: datetime) -> list[Delivery]:
+    """The deliveries that are due, for this worker alone until their lease ends.
+
+    Without this each round of the scheduler would set another worker to wait for the same slow servers.
+    """
+    rows = message.deliveries.filter(state=Delivery.State.QUEUED, next_attempt_at__lte=now)
+    lease = now + timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
+    return [delivery for delivery in rows if rows.filter(pk=delivery.pk).update(next_attempt_at=lease) == 1]
+
+
+def _is_waiting(message: Message) -> bool:
+    """Whether another worker has the message in hand, or it waits for somebody's server."""
+    return message.deliveries.filter(state=Delivery.State.QUEUED).exists()
+
+
+def _devices_of_all(queued: Sequence[Delivery], now: datetime) -> dict[int, list[PeerDevice] | None]:
+    """Each recipient's devices. Those whom slow servers leave no time for wait for the next try, so that
+    they keep the message from nobody else."""
+    started = time.monotonic()
+    devices = {}
+    for delivery in queued:
+        if time.monotonic() - started < DEVICES_SECONDS:
+            devices[delivery.pk] = _devices(delivery, now)
+        else:
+            give_up_or_wait(delivery, "peer-unreachable", "no time was left to ask for them", now=now)
+            devices[delivery.pk] = None
+    return devices
 
 
 def _devices(delivery: Delivery, now: datetime) -> list[PeerDevice] | None:

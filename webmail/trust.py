@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: Verdicts that say nothing about the signer, only that the check could not be made now.
 NOT_NOW = frozenset({"signer-unreachable"})
+#: After this nobody is asked again by itself; a person may still try.
+GIVE_UP_AFTER = timedelta(days=5)
 #: Seconds after which no further signer of a batch is asked for. Tasks are ended after a time
 #: (CELERY_TASK_TIME_LIMIT), and a batch that slow servers made to miss it would begin anew for ever.
 PATIENCE = 30.0
@@ -90,8 +92,9 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
     message.trust_code = verdict.code
     message.trust_checked_at = now
     message.check_attempts += 1
+    too_old = now - message.placed_at >= GIVE_UP_AFTER
     still_open = verdict.trust == Message.Trust.UNCHECKED
-    message.next_check_at = next_check(message.check_attempts, now) if still_open else None
+    message.next_check_at = next_check(message.check_attempts, now) if still_open and not too_old else None
     if verdict.trust == Message.Trust.SIGNED:
         message.archived_at = None
     # Only what was decided here: the message may have been read while its signer's server was asked.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Account, Peer
+from accounts.peers import PeerDevice
 from tests.webmail.conftest import Write, hand_over, seal
 from webmail import archive, conversations, intake, kept_aside, outgoing, sealing, threads, trust
 from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, open_mailbox
@@ -280,3 +282,44 @@ def test_a_sent_message_names_the_device_that_signed_it(alice: Account, bob: Acc
     sealing.seal_message(message.pk)
     message.refresh_from_db()
     assert message.sender_fingerprint == alice.devices.get(revoked_at=None).fingerprint
+
+
+def test_slow_servers_of_some_keep_a_message_from_nobody_else(
+    alice: Account, bob: Account, carol: Account, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = write(alice, [bob, carol], "to a group")
+    devices_of = sealing.peers.devices_of
+
+    def slowly(did: str, **options: bool) -> list[PeerDevice]:
+        time.sleep(0.2)
+        return devices_of(did, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as slow:
+        slow.setattr(sealing, "DEVICES_SECONDS", 0.1)
+        slow.setattr(sealing.peers, "devices_of", slowly)
+        ready = sealing.seal_message(message.pk)
+    first, second = message.deliveries.order_by("pk")
+    assert ready == [first.pk]
+    assert (first.state, second.state) == (Delivery.State.SEALED, Delivery.State.QUEUED)
+    assert second.failure_code == "peer-unreachable"
+    assert second.next_attempt_at
+    sealing.seal_message(message.pk, now=second.next_attempt_at)
+    second.refresh_from_db()
+    assert second.state == Delivery.State.SEALED
+
+
+def test_a_message_is_sealed_by_one_worker_at_a_time(
+    alice: Account, bob: Account, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = write(alice, [bob], "one at a time")
+    now = timezone.now()
+    with monkeypatch.context() as crashing:
+        crashing.setattr(sealing, "_devices", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sealing.seal_message(message.pk, now=now)
+    assert sealing.seal_message(message.pk, now=now) == []
+    message.refresh_from_db()
+    assert message.state == Message.State.COMPOSED
+    later = now + timedelta(seconds=61)
+    assert sealing.due(later, older_than=timedelta()) == [message.pk]
+    assert len(sealing.seal_message(message.pk, now=later)) == 1
