@@ -1,4 +1,4 @@
-"""Every check and every test, one after the other; the last line counts them.
+"""Every check and every test; the last line counts them.
 
 python -m tests             installs missing programs first, where that is possible
 python -m tests --checks    the checks alone
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -35,8 +36,8 @@ CHECKS = (
 )
 #: The agent is a Django project of its own, so its tests are a run of their own.
 SUITES = (
+    ("all tests but the crypto agent's", ("tests", "--ignore=tests/crypto_agent")),
     ("the crypto agent's tests", ("tests/crypto_agent", "--ds=tests.agent_settings")),
-    ("all other tests", ("tests", "--ignore=tests/crypto_agent")),
 )
 
 
@@ -61,7 +62,7 @@ def main() -> int:
         failed = [name for name, command, settings in CHECKS if not passes(name, command, settings)]
         checks = f"{len(CHECKS) - len(failed)} checks passed, {len(failed)} failed"
         if not only_checks:
-            failed += [name for name, arguments in SUITES if not run_suite(name, arguments, count)]
+            failed += run_suites(count)
     finally:
         shutil.rmtree(RUN.directory, ignore_errors=True)
     say("")
@@ -97,26 +98,62 @@ def passes(name: str, command: tuple[str, ...], settings: str) -> bool:
     return check.returncode == 0
 
 
-def run_suite(name: str, arguments: tuple[str, ...], count: Count) -> bool:
-    """Runs pytest, showing what it says, and adds to the count."""
-    say(f"\n{name}")
-    with tempfile.TemporaryDirectory() as directory:
-        report = Path(directory) / "report.xml"
-        suite = subprocess.run(
-            [sys.executable, "-m", "pytest", *arguments, f"--junit-xml={report}"],
-            cwd=ROOT,
-            env=inherited_environment(),
-            check=False,
-        )
-        if report.exists():
-            for results in ElementTree.parse(report).iter("testsuite"):  # noqa: S314
+@dataclass
+class RunningSuite:
+    """A run of pytest that goes on beside others; one that is not shown keeps what it says until its end."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    report: Path
+    output: Path | None
+
+    @classmethod
+    def start(cls, name: str, arguments: tuple[str, ...], directory: Path, *, shown: bool) -> "RunningSuite":
+        directory.mkdir(parents=True)
+        report, output = directory / "report.xml", None if shown else directory / "output"
+        with output.open("wb") if output else nullcontext() as written:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", *arguments, f"--junit-xml={report}"],
+                cwd=ROOT,
+                env=inherited_environment(),
+                stdout=written,
+                stderr=subprocess.STDOUT if written else None,
+            )
+        return cls(name, process, report, output)
+
+    def finish(self, count: Count) -> bool:
+        """Waits for the end, shows what was not shown, and adds to the count."""
+        passed = self.process.wait() == 0
+        if self.output:
+            say(f"\n{self.name}\n{self.output.read_text(errors='replace')}")
+        if self.report.exists():
+            for results in ElementTree.parse(self.report).iter("testsuite"):  # noqa: S314
                 total, failed, errors, skipped = (
                     int(results.get(kind, 0)) for kind in ("tests", "failures", "errors", "skipped")
                 )
                 count.passed += total - failed - errors - skipped
                 count.failed += failed + errors
                 count.left_out += skipped
-    return suite.returncode == 0
+        return passed
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def run_suites(count: Count) -> list[str]:
+    """Runs all suites side by side, the first one shown as it goes; the names of those that failed."""
+    with tempfile.TemporaryDirectory() as directory:
+        running = [
+            RunningSuite.start(name, arguments, Path(directory) / str(number), shown=number == 0)
+            for number, (name, arguments) in enumerate(SUITES)
+        ]
+        say(f"\n{SUITES[0][0]}; meanwhile {', '.join(name for name, _arguments in SUITES[1:])}")
+        try:
+            return [suite.name for suite in running if not suite.finish(count)]
+        finally:
+            for suite in running:
+                suite.stop()
 
 
 if __name__ == "__main__":
