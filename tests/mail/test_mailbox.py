@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,19 @@ from pytest_django.fixtures import Settings
 from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, MailboxError, open_mailbox
 from webmail.mailbox.mailbox import FETCH_BYTES
 
-fork = multiprocessing.get_context("fork")
+
+def in_child(work: Callable[[], None]) -> int:
+    """Starts a child process by a bare fork and returns its id. multiprocessing's own would first tidy up
+    connections that other tests left in this process, and wait for servers that are gone."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
 
 
 def mail(number: int | str, body: bytes = b"hello\r\n") -> bytes:
@@ -221,18 +233,17 @@ class TestContract:
                 for number in range(20):
                     mailbox.append(INBOX, mail(f"{worker}-{number}"))
 
-        workers = [fork.Process(target=append, args=(worker,)) for worker in range(4)]
-        for process in workers:
-            process.start()
+        children = {in_child(partial(append, worker)) for worker in range(4)}
         seen: list[int] = []
         with open_mailbox(did) as mailbox:
-            while any(process.is_alive() for process in workers):
+            while children:
+                for child in list(children):
+                    ended, status = os.waitpid(child, os.WNOHANG)
+                    assert status == 0
+                    children.discard(ended)
                 seen += mailbox.uids_after(INBOX, seen[-1] if seen else 0)
             seen += mailbox.uids_after(INBOX, seen[-1] if seen else 0)
             stored = mailbox.fetch(INBOX, seen)
-        for process in workers:
-            process.join()
-            assert process.exitcode == 0
         # Nothing appeared with a UID below one that had been seen before.
         assert len(seen) == len(set(seen)) == 80
         subjects = {re.findall(rb"Subject: (\S+)", item.raw)[0] for item in stored.values()}
@@ -255,23 +266,21 @@ class TestContract:
 
 def _append_until_killed(did: str, turn: int, seconds: float) -> list[str]:
     """Let a process append one mail after the other, kill it, and return what it had confirmed."""
-    receiving, sending = fork.Pipe(duplex=False)
+    receiving, sending = multiprocessing.Pipe(duplex=False)
 
-    def append(sending: Connection) -> None:
+    def append() -> None:
         with open_mailbox(did) as mailbox:
             sending.send("open")
             for number in range(100_000):
                 mailbox.append(INBOX, mail(f"{turn}-{number}", b"x" * 5000))
                 sending.send(f"{turn}-{number}")
 
-    process = fork.Process(target=append, args=(sending,))
-    process.start()
+    child = in_child(append)
     sending.close()
     assert receiving.recv() == "open"
     time.sleep(seconds)
-    assert process.pid
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     confirmed: list[str] = []
     while True:
         try:
