@@ -10,7 +10,7 @@ from tests.services.installations import RunningInstallation
 
 #: What a browser writes on the console when a server is away.
 AWAY = (
-    "net::ERR_CONNECTION_REFUSED",
+    "net::ERR_CONNECTION_(REFUSED|RESET)",
     "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
     "ERR_EMPTY_RESPONSE",
     "htmx:(sendError|afterRequest)",

@@ -29,6 +29,7 @@ from tests.services.installations import (
     wait_until_nothing_is_left,
 )
 from tests.services.windows import Window
+from webmail.mailbox import MailboxError
 
 MESSAGES = 200
 KILLS = 100
@@ -179,8 +180,11 @@ UNION ALL SELECT 'arrival', state, count(*) FROM webmail_arrival WHERE state <> 
 
 
 def under_way(running: RunningInstallation, *dids: str) -> list[object]:
-    """What is not at its end yet: rows by their state, and mails in an INBOX."""
-    waiting = {did: len(running.mails(did, "INBOX")) for did in dids}
+    """What is not at its end yet: rows by their state, mails in an INBOX, a mail server that is coming back."""
+    try:
+        waiting = {did: len(running.mails(did, "INBOX")) for did in dids}
+    except MailboxError as error:
+        return [error]
     return [*running.sql(UNFINISHED), *((did, count) for did, count in waiting.items() if count)]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -34,7 +35,9 @@ def post(path: str, parts: int) -> tuple[int, int]:
         "query_string": b"",
         "scheme": "http",
     }
-    asyncio.run(application(scope, receive, send))
+    # In a thread of its own: the browser tests' event loop runs in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, application(scope, receive, send)).result()
     return next(event["status"] for event in sent if event["type"] == "http.response.start"), taken
 
 
