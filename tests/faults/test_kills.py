@@ -180,7 +180,7 @@ UNION ALL SELECT 'arrival', state, count(*) FROM webmail_arrival WHERE state <> 
 
 
 def under_way(running: RunningInstallation, *dids: str) -> list[object]:
-    """What is not at its end yet: rows by their state, mails in an INBOX, a mail server that is coming back."""
+    """What is not at its end yet: rows by state, mails in an INBOX, a mail server that is coming back."""
     try:
         waiting = {did: len(running.mails(did, "INBOX")) for did in dids}
     except MailboxError as error:
