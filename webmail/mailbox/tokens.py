@@ -12,6 +12,8 @@ from .mailbox import MailboxError
 ISSUER = "waxwing"
 SCOPE = "mail"
 LIFETIME = timedelta(minutes=5)
+#: Mail servers refuse tokens from the future, and their clocks, or their idea of it, may be behind ours.
+CLOCK_SKEW = timedelta(seconds=30)
 
 
 def mailbox_token(key_file: str, name: str, *, now: datetime) -> str:
@@ -25,7 +27,7 @@ def mailbox_token(key_file: str, name: str, *, now: datetime) -> str:
         "iss": ISSUER,
         "sub": name,
         "scope": SCOPE,
-        "iat": issued,
+        "iat": issued - int(CLOCK_SKEW.total_seconds()),
         "exp": issued + int(LIFETIME.total_seconds()),
     }
     return jwt.encode({"alg": "ES256", "typ": "JWT"}, claims, _key(key_file))
