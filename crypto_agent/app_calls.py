@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
-from crypto_agent import audit, grants
+from crypto_agent import audit, grants, limits
 from crypto_agent.app_methods import APP_METHODS, AppCall
 from crypto_agent.client_json import Json
 from crypto_agent.errors import (
@@ -67,26 +68,24 @@ def _key_of_user(
 
 def _granted(name: str, fields: dict[str, Any], user: UserToken, use: audit.Use) -> Json:
     method = APP_METHODS[name]
+    counted = limits.counted(user.did, "app", name.removeprefix("app."), use.count)
     caller = UNKNOWN_APP
     try:
         grant = grants.find_grant(user.did, fields["grant"])
         caller = _label(grant)
         grants.admit(grant, method.purpose, use.count, use.at)
+        limits.check(counted, use.at)
         operator_key_source.key()
         answer = method.answer(AppCall(user.did, fields, grant, use.at, os.urandom))
+        limits.put_on_record(replace(use, caller=caller), counted)
     except AuditUnavailable:
         raise
     except Exception as error:
         outcome = error.name if isinstance(error, AgentProblem) else AgentProblem.name
         if _refusals(user.did, use.at) < REFUSALS_ON_RECORD:
-            _append(use, caller, outcome)
+            audit.append(replace(use, caller=caller, outcome=outcome))
         raise
-    _append(use, caller, "ok")
     return answer
-
-
-def _append(use: audit.Use, caller: str, outcome: str) -> None:
-    audit.append(audit.Use(use.at, caller, use.did, use.purpose, use.count, outcome, use.token_id))
 
 
 def _label(grant: Grant) -> str:

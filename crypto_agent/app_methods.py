@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crypto_agent import attesting, client_json, composing, devices, opening, reading, sealing
+from crypto_agent import attesting, client_json, composing, custody_status, devices, opening, reading, sealing
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.client_values import Composed, OpenedEnvelope, ReadMessage
 from crypto_agent.custody import Random
 from crypto_agent.grants import GrantedPurpose
-from crypto_agent.methods import hex_value, target_value
+from crypto_agent.methods import target_value
 from crypto_agent.models import Grant
+from crypto_agent.new_message import NewMessage
 
 Json = dict[str, Any]
 
@@ -45,13 +46,13 @@ class AppMethod:
 
 def status(call: AppCall) -> Json:
     active = [device for device in devices.list_devices(call.did) if device.revoked_at is None]
-    attestation_key = attesting.attestation_did_key(call.did)
     return {
         "did": call.did,
         "devices": [client_json.device_json(device) for device in active],
         "purposes": list(call.grant.purposes),
         "expiresAt": client_json.time_json(call.grant.expires_at),
-        **({"attestationKey": attestation_key} if attestation_key else {}),
+        "locked": custody_status.is_locked(call.did),
+        "attestationKeys": list(attesting.attestation_did_keys(call.did)),
     }
 
 
@@ -84,7 +85,8 @@ def attest(call: AppCall) -> Json:
     if "proofKey" in fields:
         attested = attesting.attest_remotely(call.did, record, metadata, repository, fields["proofKey"])
         return {"record": attested.record, "proof": attested.proof, "proofUri": attested.proof_uri}
-    attested = attesting.attest_inline(call.did, record, metadata, repository)
+    curve = fields.get("curve", "P-256")
+    attested = attesting.attest_inline(call.did, record, metadata, repository, curve)
     return {"record": attested.record, "key": attested.key}
 
 
@@ -103,9 +105,8 @@ def _composed(call: AppCall) -> Composed:
     return composing.compose(
         call.did,
         message["recipients"],
-        message["text"],
+        NewMessage(message["text"], in_reply_to=message.get("inReplyTo")),
         client_json.time_value(created_at) if created_at is not None else call.now,
-        hex_value(message["inReplyTo"], "message.inReplyTo") if "inReplyTo" in message else None,
         call.random,
     )
 

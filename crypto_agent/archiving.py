@@ -10,7 +10,7 @@ padded to a power of two so that its size tells little.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pyhpke import AEADId, CipherSuite, KDFId, KEMId, KEMKey, KEMKeyInterface, PyHPKEError
 
 from crypto_agent.atsms import cbor
@@ -41,9 +41,9 @@ def archive(did: str, items: Sequence[ArchiveItem]) -> list[bytes]:
     """
     account, keys = account_keys(did)
     archive_key = ArchiveKey.objects.filter(account=account).latest("generation")
-    recipient = KEMKey.from_pyca_cryptography_key(
-        X25519PublicKey.from_public_bytes(bytes(archive_key.public_key))
-    )
+    # Not the public key in the row: whoever could write there would get every message from then on.
+    secret = X25519PrivateKey.from_private_bytes(archive_secret(keys, archive_key))
+    recipient = KEMKey.from_pyca_cryptography_key(secret.public_key())
     head = bytes((_VERSION,)) + archive_key.generation.to_bytes(4, "big")
     archived = []
     for index, item in enumerate(items):
@@ -146,16 +146,20 @@ def _read(
 
 def _opened(did: str, secrets: dict[int, KEMKeyInterface], archived: bytes) -> bytes:
     generation = int.from_bytes(archived[1:_HEAD_BYTES], "big")
-    secret = secrets.get(generation)
     body = archived[_HEAD_BYTES:]
-    if archived[:1] != bytes((_VERSION,)) or secret is None or len(body) <= _ENCAPSULATED_BYTES:
+    if archived[:1] != bytes((_VERSION,)) or len(body) <= _ENCAPSULATED_BYTES:
         raise CannotOpen("no archive key opens it")
-    try:
-        recipient = _SUITE.create_recipient_context(body[:_ENCAPSULATED_BYTES], secret, info=_INFO)
-        plaintext: bytes = recipient.open(body[_ENCAPSULATED_BYTES:], aad=did.encode())
-    except (PyHPKEError, ValueError):
-        raise CannotOpen("no archive key opens it") from None
-    return plaintext
+    # Keys that came from another installation may have another generation here than the one in the head.
+    for known in sorted(secrets, key=lambda each: each != generation):
+        try:
+            recipient = _SUITE.create_recipient_context(
+                body[:_ENCAPSULATED_BYTES], secrets[known], info=_INFO
+            )
+            plaintext: bytes = recipient.open(body[_ENCAPSULATED_BYTES:], aad=did.encode())
+        except (PyHPKEError, ValueError):
+            continue
+        return plaintext
+    raise CannotOpen("no archive key opens it")
 
 
 def _milliseconds(moment: datetime, path: str) -> int:

@@ -24,6 +24,10 @@ _NSID = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*(\.[a-zA-Z0-9-]+)+\.[a-zA-Z][a-zA-Z0-9
 _RECORD_KEY = re.compile(r"[A-Za-z0-9._:~-]{1,512}")
 LONGEST_NSID = 317
 MOST_SIGNATURES = 100
+_CURVES: Mapping[str, ec.EllipticCurve] = {
+    AttestationKey.Curve.P256.value: ec.SECP256R1(),
+    AttestationKey.Curve.K256.value: ec.SECP256K1(),
+}
 
 
 @dataclass(frozen=True)
@@ -44,38 +48,57 @@ class Held:
     by: str
 
 
-def make_attestation_key(account: Account, keys: AccountKeys, now: datetime, random: Random) -> None:
-    """The account's attestation key, unless it has one; runs in the caller's transaction."""
-    if AttestationKey.objects.filter(account=account).exists():
-        return
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_attestation_keys(account: Account, keys: AccountKeys, now: datetime, random: Random) -> None:
+    """The account's attestation keys, one for each curve that it lacks; runs in the caller's transaction."""
+    present = set(AttestationKey.objects.filter(account=account).values_list("curve", flat=True))
+    for name in AttestationKey.Curve:
+        if name.value not in present:
+            keep_attestation_key(account, keys, ec.generate_private_key(_CURVES[name.value]), now, random)
+
+
+def keep_attestation_key(
+    account: Account, keys: AccountKeys, key: ec.EllipticCurvePrivateKey, created_at: datetime, random: Random
+) -> None:
+    """Puts a new key of P-256 or K-256 into the account, in the caller's transaction."""
+    curve = next(curve for curve, found in _CURVES.items() if found.name == key.curve.name)
     encoded = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     name = did_key(key.public_key())
     AttestationKey.objects.create(
         account=account,
+        curve=curve,
         did_key=name,
         wrapped=keys.encrypt(_context(account.did, name), encoded, random),
         key_version=keys.current_version,
-        created_at=now,
+        created_at=created_at,
     )
 
 
-def attestation_did_key(did: str) -> str | None:
-    """The did:key of the account's attestation key, if it has one."""
-    return AttestationKey.objects.filter(account__did=did).values_list("did_key", flat=True).first()
+def attestation_curves(account: Account) -> set[str]:
+    """The names, as ``cryptography`` has them, of the curves that the account has a key of."""
+    curves = AttestationKey.objects.filter(account=account).values_list("curve", flat=True)
+    return {_CURVES[curve].name for curve in curves}
+
+
+def attestation_did_keys(did: str) -> tuple[str, ...]:
+    """The did:keys of the account's attestation keys, that of P-256 first; none before it attests."""
+    rows = AttestationKey.objects.filter(account__did=did).values_list("curve", "did_key")
+    order = list(_CURVES)
+    return tuple(name for _, name in sorted(rows, key=lambda row: order.index(row[0])))
 
 
 def attest_inline(
-    did: str, record: Mapping[str, Any], metadata: Mapping[str, Any], repository: str
+    did: str, record: Mapping[str, Any], metadata: Mapping[str, Any], repository: str, curve: str = "P-256"
 ) -> Attested:
-    """``record``, kept in ``repository``, with a signature of the account's attestation key.
+    """``record``, kept in ``repository``, with a signature of the account's attestation key of ``curve``.
 
     Raises NoSuchAccount, and InvalidRequest for what can't be attested.
     """
     _, keys = account_keys(did)
-    row = AttestationKey.objects.get(account__did=did)
+    row = AttestationKey.objects.filter(account__did=did, curve=curve).first()
+    if row is None:
+        raise InvalidRequest("curve: the account has no such key before it allows an app to attest again")
     named = {**_metadata(metadata), "key": row.did_key}
     _check_record(record)
     try:

@@ -1,26 +1,42 @@
-"""The agent's values as the JSON of its lexicons, and back."""
+"""The agent's values as the JSON of its lexicons, and back; ``bytes`` may stand in it."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from crypto_agent.atsms import json_bytes
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.client_values import (
+    Alarm,
     ArchivedMessage,
     ArchiveItem,
+    Attachment,
     Copy,
     Device,
-    Expires,
-    Facet,
     Grant,
+    IndexItem,
     OpenedEnvelope,
     OpenedMessage,
     ReadMessage,
     RefusedTarget,
     SealedContent,
+    SearchFilters,
     Target,
+    UseGroup,
+)
+from crypto_agent.message_json import (
+    expires_json,
+    expires_value,
+    facet_json,
+    facet_value,
+    group_update_json,
+    group_update_value,
+    preview_json,
+    preview_value,
+    receipt_json,
+    receipt_value,
 )
 
 Json = dict[str, Any]
@@ -30,8 +46,8 @@ _MOST_BYTES = 1 << 20
 
 
 def bytes_value(value: Any) -> bytes:
-    """The bytes of ``{"$bytes": …}``; raises ValueError for anything else."""
-    return json_bytes.from_json(value, _MOST_BYTES)
+    """The bytes of ``{"$bytes": …}``, or bytes as they are; raises ValueError for anything else."""
+    return value if isinstance(value, bytes) else json_bytes.from_json(value, _MOST_BYTES)
 
 
 def time_json(value: datetime) -> str:
@@ -62,11 +78,11 @@ def plain_value(value: Any) -> Any:
 
 def prekey_json(prekey: Prekey) -> Json:
     return {
-        "signedPrekey": bytes_json(prekey.signed_prekey),
-        "signingPk": bytes_json(prekey.signing_pk),
+        "signedPrekey": prekey.signed_prekey,
+        "signingPk": prekey.signing_pk,
         "createdAt": prekey.created_at,
         "expiresAt": prekey.expires_at,
-        "bundleSig": bytes_json(prekey.bundle_sig),
+        "bundleSig": prekey.bundle_sig,
     }
 
 
@@ -81,7 +97,7 @@ def prekey_value(json: Json) -> Prekey:
 
 
 def device_json(device: Device) -> Json:
-    return _without_none(
+    return without_none(
         {
             "did": device.did,
             "fingerprint": device.fingerprint,
@@ -112,7 +128,19 @@ def sealed_content_json(content: SealedContent) -> Json:
     return {
         "conversationId": content.conversation_id,
         "messageId": content.message_id,
-        "sealed": bytes_json(content.sealed),
+        "sealed": content.sealed,
+    }
+
+
+def sealed_content_value(json: Json) -> SealedContent:
+    return SealedContent(json["conversationId"], json["messageId"], bytes_value(json["sealed"]))
+
+
+def attachment_json(attachment: Attachment) -> Json:
+    return {
+        "sealed": bytes_json(attachment.sealed),
+        "url": attachment.url,
+        "expiresAt": time_json(attachment.expires_at),
     }
 
 
@@ -128,13 +156,13 @@ def target_json(target: Target) -> Json:
 
 
 def copy_json(copy: Copy) -> Json:
-    return _without_none(
+    return without_none(
         {
             "did": copy.did,
             "fingerprint": copy.fingerprint,
             "form": copy.form,
             "envelopeId": copy.envelope_id,
-            "envelope": bytes_json(copy.envelope),
+            "envelope": copy.envelope,
             "prekeyError": copy.prekey_error,
         }
     )
@@ -160,8 +188,7 @@ def refused_target_value(json: Json) -> RefusedTarget:
 
 
 def opened_message_json(message: OpenedMessage) -> Json:
-    expires = message.expires
-    return _without_none(
+    return without_none(
         {
             "conversationId": message.conversation_id,
             "messageId": message.message_id,
@@ -177,14 +204,18 @@ def opened_message_json(message: OpenedMessage) -> Json:
             "applyKinds": message.apply_kinds,
             "degraded": message.degraded,
             "tombstone": message.tombstone,
-            "expires": {"relative": expires.relative, "time": expires.time} if expires else None,
-            "sealed": bytes_json(message.sealed),
+            "expires": expires_json(message.expires) if message.expires else None,
+            "sealed": message.sealed,
+            "topicId": message.topic_id,
+            "reactions": list(message.reactions) or None,
+            "receipt": receipt_json(message.receipt) if message.receipt else None,
+            "copiesWanted": list(message.copies_wanted) or None,
+            "groupUpdate": group_update_json(message.group_update) if message.group_update else None,
         }
     )
 
 
 def opened_message_value(json: Json) -> OpenedMessage:
-    expires = json.get("expires")
     return OpenedMessage(
         conversation_id=json["conversationId"],
         message_id=json["messageId"],
@@ -200,14 +231,19 @@ def opened_message_value(json: Json) -> OpenedMessage:
         apply_kinds=json["applyKinds"],
         degraded=json.get("degraded"),
         tombstone=json["tombstone"],
-        expires=Expires(expires["relative"], expires["time"]) if expires is not None else None,
+        expires=expires_value(json["expires"]) if "expires" in json else None,
         sealed=bytes_value(json["sealed"]),
+        topic_id=json.get("topicId"),
+        reactions=tuple(json.get("reactions", ())),
+        receipt=receipt_value(json["receipt"]) if "receipt" in json else None,
+        copies_wanted=tuple(json.get("copiesWanted", ())),
+        group_update=group_update_value(json["groupUpdate"]) if "groupUpdate" in json else None,
     )
 
 
 def opened_envelope_json(opened: OpenedEnvelope) -> Json:
     message = opened.message
-    return _without_none(
+    return without_none(
         {
             "envelopeId": opened.envelope_id,
             "message": opened_message_json(message) if message else None,
@@ -228,18 +264,22 @@ def opened_envelope_value(json: Json) -> OpenedEnvelope:
 def read_message_json(read: ReadMessage) -> Json:
     if read.error is not None:
         return {"messageId": read.message_id, "error": read.error}
-    return _without_none(
+    return without_none(
         {
             "messageId": read.message_id,
             "text": read.text,
-            "facets": [
-                {"start": facet.start, "end": facet.end, "type": facet.type, "value": facet.value}
-                for facet in read.facets
-            ],
+            "facets": [facet_json(facet) for facet in read.facets],
             "parts": list(read.parts),
             "fallback": read.fallback,
             "degraded": read.degraded,
             "tombstone": read.tombstone,
+            "reactions": list(read.reactions) or None,
+            "receipt": receipt_json(read.receipt) if read.receipt else None,
+            "groupUpdate": group_update_json(read.group_update) if read.group_update else None,
+            "preview": preview_json(read.preview) if read.preview else None,
+            "inReplyTo": read.in_reply_to,
+            "topicId": read.topic_id,
+            "expires": expires_json(read.expires) if read.expires else None,
         }
     )
 
@@ -250,20 +290,27 @@ def read_message_value(json: Json) -> ReadMessage:
     return ReadMessage(
         message_id=json["messageId"],
         text=json.get("text"),
-        facets=tuple(Facet(f["start"], f["end"], f["type"], f["value"]) for f in json["facets"]),
+        facets=tuple(facet_value(facet) for facet in json["facets"]),
         parts=tuple(plain_value(part) for part in json["parts"]),
         fallback=json["fallback"],
         degraded=json.get("degraded"),
         tombstone=json["tombstone"],
+        reactions=tuple(json.get("reactions", ())),
+        receipt=receipt_value(json["receipt"]) if "receipt" in json else None,
+        group_update=group_update_value(json["groupUpdate"]) if "groupUpdate" in json else None,
+        preview=preview_value(json["preview"]) if "preview" in json else None,
+        in_reply_to=json.get("inReplyTo"),
+        topic_id=json.get("topicId"),
+        expires=expires_value(json["expires"]) if "expires" in json else None,
     )
 
 
 def archive_item_json(item: ArchiveItem) -> Json:
-    return _without_none(
+    return without_none(
         {
             "conversationId": item.conversation_id,
             "messageId": item.message_id,
-            "sealed": bytes_json(item.sealed),
+            "sealed": item.sealed,
             "receivedAt": time_json(item.received_at),
             "verifiedAt": time_json(item.verified_at) if item.verified_at else None,
             "direction": item.direction,
@@ -273,10 +320,45 @@ def archive_item_json(item: ArchiveItem) -> Json:
     )
 
 
+def index_item_json(item: IndexItem) -> Json:
+    return {
+        **sealed_content_json(item.content),
+        "senderDid": item.sender_did,
+        "at": time_json(item.at),
+    }
+
+
+def index_item_value(fields: Mapping[str, Any]) -> IndexItem:
+    content = SealedContent(fields["conversationId"], fields["messageId"], fields["sealed"])
+    return IndexItem(content, fields["senderDid"], time_value(fields["at"]))
+
+
+def search_filters_json(filters: SearchFilters) -> Json:
+    return without_none(
+        {
+            "conversationIds": list(filters.conversation_ids) or None,
+            "senderDids": list(filters.sender_dids) or None,
+            "after": time_json(filters.after) if filters.after else None,
+            "before": time_json(filters.before) if filters.before else None,
+            "has": list(filters.has) or None,
+        }
+    )
+
+
+def search_filters_value(fields: Mapping[str, Any]) -> SearchFilters:
+    return SearchFilters(
+        conversation_ids=tuple(fields.get("conversationIds", ())),
+        sender_dids=tuple(fields.get("senderDids", ())),
+        after=time_value(fields["after"]) if "after" in fields else None,
+        before=time_value(fields["before"]) if "before" in fields else None,
+        has=tuple(fields.get("has", ())),
+    )
+
+
 def archived_message_json(archived: ArchivedMessage) -> Json:
     if archived.message is None or archived.received_at is None:
         return {"error": archived.error}
-    return _without_none(
+    return without_none(
         {
             "message": opened_message_json(archived.message),
             "receivedAt": time_json(archived.received_at),
@@ -302,7 +384,7 @@ def archived_message_value(json: Json) -> ArchivedMessage:
 
 
 def grant_json(grant: Grant) -> Json:
-    return _without_none(
+    return without_none(
         {
             "grantId": grant.grant_id,
             "name": grant.name,
@@ -313,7 +395,7 @@ def grant_json(grant: Grant) -> Json:
             "expiresAt": time_json(grant.expires_at),
             "lastUsedAt": time_json(grant.last_used_at) if grant.last_used_at else None,
             "revokedAt": time_json(grant.revoked_at) if grant.revoked_at else None,
-            "attestationKey": grant.attestation_key,
+            "attestationKeys": list(grant.attestation_keys),
         }
     )
 
@@ -329,9 +411,71 @@ def grant_value(json: Json) -> Grant:
         expires_at=time_value(json["expiresAt"]),
         last_used_at=time_value(json["lastUsedAt"]) if "lastUsedAt" in json else None,
         revoked_at=time_value(json["revokedAt"]) if "revokedAt" in json else None,
-        attestation_key=json.get("attestationKey"),
+        attestation_keys=tuple(json["attestationKeys"]),
     )
 
 
-def _without_none(json: Json) -> Json:
+def alarm_json(alarm: Alarm) -> Json:
+    return without_none(
+        {
+            "entry": alarm.entry,
+            "did": alarm.did,
+            "at": time_json(alarm.at),
+            "hourBeganAt": time_json(alarm.hour_began_at),
+            "things": alarm.things,
+        }
+    )
+
+
+def alarm_value(json: Json) -> Alarm:
+    return Alarm(
+        entry=json["entry"],
+        did=json.get("did"),
+        at=time_value(json["at"]),
+        hour_began_at=time_value(json["hourBeganAt"]),
+        things=json["things"],
+    )
+
+
+def use_group_json(group: UseGroup) -> Json:
+    return without_none(
+        {
+            "day": group.day.isoformat(),
+            "caller": group.caller,
+            "appName": group.app_name,
+            "purpose": group.purpose,
+            "outcome": group.outcome,
+            "calls": group.calls,
+            "things": group.things,
+            "firstAt": time_json(group.first_at),
+            "lastAt": time_json(group.last_at),
+            "oldest": group.oldest,
+            "newest": group.newest,
+        }
+    )
+
+
+def use_group_value(json: Json) -> UseGroup:
+    return UseGroup(
+        day=date.fromisoformat(json["day"]),
+        caller=json["caller"],
+        app_name=json.get("appName"),
+        purpose=json["purpose"],
+        outcome=json["outcome"],
+        calls=json["calls"],
+        things=json["things"],
+        first_at=time_value(json["firstAt"]),
+        last_at=time_value(json["lastAt"]),
+        oldest=json["oldest"],
+        newest=json["newest"],
+    )
+
+
+def optional_time(json: Json, name: str) -> datetime | None:
+    """The time of a field that may be left out."""
+    return time_value(json[name]) if name in json else None
+
+
+def without_none(json: Json) -> Json:
+    """An object without the fields that have no value."""
     return {name: value for name, value in json.items() if value is not None}

@@ -4,17 +4,20 @@ Bytes are ``bytes``, ids and fingerprints lowercase hex ``str``, times aware ``d
 The reprs name ids only: neither text, nor envelopes, nor sealed content can reach a log through them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from crypto_agent.atsms.prekeys import Prekey
+from crypto_agent.message_values import Expires, Facet, GroupUpdate, LinkPreview, Receipt
 
 Direction = Literal["in", "out"]
 CopyForm = Literal["sealed", "cms"]
 #: What to show where no part was understood: the fallback text, or nothing. None where one was.
 Degraded = Literal["fallback", "hidden"] | None
+#: Which uses of keys to list.
+Shown = Literal["all", "refused", "apps"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,20 @@ class AgentStatus:
 
     state: Literal["open", "sealed"]
     version: str
+    #: Alarms on bulk opening within the last day.
+    alarms: int
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """``things`` messages were opened and read in one hour; ``did`` is None for all accounts together."""
+
+    #: The number of its entry in the audit log.
+    entry: int
+    did: str | None
+    at: datetime
+    hour_began_at: datetime
+    things: int
 
 
 @dataclass(frozen=True)
@@ -59,13 +76,38 @@ class SealedContent:
 
 
 @dataclass(frozen=True)
+class EncryptedFile:
+    """A file that the agent encrypted; only the agent can unseal its description, which holds the key.
+
+    ``content_hash`` (hex) and ``size`` are those of the encrypted bytes.
+    """
+
+    sealed: bytes = field(repr=False)
+    content_hash: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """An encrypted file for a new message: its sealed description, and where its bytes are until when."""
+
+    sealed: bytes = field(repr=False)
+    url: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class Composed:
-    """A new message, not signed yet."""
+    """A new message, not signed yet.
+
+    ``inline`` says of each attachment whether the message carries it itself, so that nobody asks its URL.
+    """
 
     conversation_id: str
     message_id: str
     created_at: datetime
     sealed: bytes = field(repr=False)
+    inline: Sequence[bool] = ()
 
     @property
     def content(self) -> SealedContent:
@@ -106,14 +148,6 @@ class SealedMessage:
 
 
 @dataclass(frozen=True)
-class Expires:
-    """When a message asks to disappear: seconds after reading it if relative, else since 1970."""
-
-    relative: bool
-    time: int
-
-
-@dataclass(frozen=True)
 class OpenedMessage:
     """What the index needs of a message; its text stays inside ``sealed``.
 
@@ -137,6 +171,13 @@ class OpenedMessage:
     tombstone: bool
     expires: Expires | None
     sealed: bytes = field(repr=False)
+    #: Hex of up to 64 bytes; a longer one is none.
+    topic_id: str | None = None
+    reactions: Sequence[str] = field(default=(), repr=False)
+    receipt: Receipt | None = None
+    group_update: GroupUpdate | None = None
+    #: Ids in hex of envelopes of which the sender asks for another copy.
+    copies_wanted: Sequence[str] = ()
 
     @property
     def content(self) -> SealedContent:
@@ -153,16 +194,6 @@ class OpenedEnvelope:
 
 
 @dataclass(frozen=True)
-class Facet:
-    """A link, mention or tag over the bytes ``start`` to ``end`` of the text in UTF-8."""
-
-    start: int
-    end: int
-    type: str
-    value: str = field(repr=False)
-
-
-@dataclass(frozen=True)
 class ReadMessage:
     """Plaintext for one page, or ``error``. Keep it in memory only."""
 
@@ -176,6 +207,14 @@ class ReadMessage:
     degraded: Degraded = None
     tombstone: bool = False
     error: str | None = None
+    reactions: Sequence[str] = field(default=(), repr=False)
+    receipt: Receipt | None = None
+    group_update: GroupUpdate | None = None
+    preview: LinkPreview | None = None
+    in_reply_to: str | None = None
+    #: Hex of up to 64 bytes; a longer one is none.
+    topic_id: str | None = None
+    expires: Expires | None = None
 
 
 @dataclass(frozen=True)
@@ -206,8 +245,47 @@ class ArchivedMessage:
 
 
 @dataclass(frozen=True)
+class IndexItem:
+    """A message to be found by searching: who sent it, and the time that stands beside it."""
+
+    content: SealedContent
+    sender_did: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class SearchFilters:
+    """What a search is narrowed to: any of the conversations and any of the senders that are named, a span of
+    time, and kinds such as ``file``."""
+
+    conversation_ids: Sequence[str] = ()
+    sender_dids: Sequence[str] = ()
+    #: At or after.
+    after: datetime | None = None
+    before: datetime | None = None
+    #: Of "file", "image" and "link": all of them must be in a message.
+    has: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A message that was found."""
+
+    conversation_id: str
+    message_id: str
+
+
+@dataclass(frozen=True)
+class SearchResults:
+    """Messages found, newest first; ``cursor`` is for the next ones, None where there are no more."""
+
+    found: list[Found]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
 class Grant:
-    """What a user allows one app. ``uses`` are calls; ``attestation_key`` is a did:key, where it attests."""
+    """What a user allows one app. ``uses`` are calls; ``attestation_keys`` are did:keys, where it attests."""
 
     grant_id: str
     name: str
@@ -219,7 +297,8 @@ class Grant:
     expires_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
-    attestation_key: str | None
+    #: That of P-256 first.
+    attestation_keys: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -236,3 +315,171 @@ class Grants:
 
     service: str | None
     grants: list[Grant]
+
+
+@dataclass(frozen=True)
+class AccountExport:
+    """An account's keys, encrypted to the user's passphrase, and what seals the rest of the export."""
+
+    keys: bytes = field(repr=False)
+    #: Only the agent can use it, and only to seal.
+    export_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AccountImport:
+    """What opens the rest of an export, and the devices that the account has here now."""
+
+    #: Only the agent can use it, and only to open.
+    import_key: bytes = field(repr=False)
+    devices: list[Device]
+
+
+@dataclass(frozen=True)
+class UseGroup:
+    """What one caller did for one purpose on one day with one outcome, by the audit log."""
+
+    day: date
+    #: "web", "worker", "grant …", "unknown app", or another name in the audit log.
+    caller: str
+    #: What the user calls the app of a grant.
+    app_name: str | None
+    purpose: str
+    #: "ok", or the name of an error.
+    outcome: str
+    calls: int
+    things: int
+    first_at: datetime
+    last_at: datetime
+    #: The numbers of the first and the last of its entries.
+    oldest: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class UseGroups:
+    """One page of them, newest day first; ``cursor`` asks for the next one, None at the end."""
+
+    groups: list[UseGroup]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class KeyUses:
+    """A page of uses, and the alarms on bulk opening of the last month, newest first."""
+
+    page: UseGroups
+    alarms: list[Alarm]
+
+
+@dataclass(frozen=True)
+class Use:
+    """One entry of the audit log: its number, its time, and how many things were asked for."""
+
+    sequence: int
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True)
+class Uses:
+    """Entries of a group, newest first; ``next_newest`` is where the next page begins, None at the end."""
+
+    uses: list[Use]
+    next_newest: int | None
+
+
+@dataclass(frozen=True)
+class Passphrase:
+    """A passphrase that locks an account."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RecoveryCode:
+    """A recovery code as somebody typed it: spaces, dashes and case do not matter."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class PasskeyUse:
+    """What a passkey answered in the browser: the AuthenticationResponseJSON, without the PRF's results.
+
+    ``prf`` are the 32 bytes of the PRF's first result, where the passkey stands before the lock.
+    """
+
+    credential: Mapping[str, Any] = field(repr=False)
+    prf: bytes | None = field(default=None, repr=False)
+
+
+Secret = Passphrase | RecoveryCode | PasskeyUse
+#: What a challenge for a passkey can be for.
+PasskeyChallengePurpose = Literal[
+    "sign-in",
+    "unlock",
+    "change-custody",
+    "create-device",
+    "create-grant",
+    "export",
+    "import",
+    "erase",
+    "remove-passkey",
+    "require-passkey",
+]
+
+
+@dataclass(frozen=True)
+class LockSecret:
+    """One way to open a lock, other than the recovery code."""
+
+    secret_id: str
+    kind: Literal["passphrase", "passkey"]
+    passkey_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Passkey:
+    """A passkey of the user; with ``prf`` it can open a lock."""
+
+    passkey_id: str
+    name: str
+    prf: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Custody:
+    """How an account's keys are guarded. ``unlocked`` and its end are those of the caller's own session.
+
+    ``wait_until``: until then no passphrase is looked at. ``recovery_code_at``: when the code was made.
+    """
+
+    mode: Literal["managed", "locked"]
+    unlocked: bool
+    unlocked_until: datetime | None
+    secrets: list[LockSecret]
+    passkeys: list[Passkey]
+    passkey_required: bool
+    recovery_code_at: datetime | None
+    wait_until: datetime | None
+    passkeys_available: bool
+
+
+@dataclass(frozen=True)
+class UnlockSession:
+    """What an unlocked account is used with, to be kept in the browser's session alone."""
+
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Locked:
+    """An account just locked: its recovery code, to be shown this once, and a session that is unlocked."""
+
+    recovery_code: str = field(repr=False)
+    session: UnlockSession

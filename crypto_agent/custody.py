@@ -4,21 +4,22 @@ An account's private keys and content are encrypted under its data key with AES-
 (purpose, account, device, conversation, message, key version) is authenticated with each ciphertext.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from crypto_agent.errors import CannotUnseal
-from crypto_agent.purposes import Context, Purpose
+from crypto_agent.purposes import ABOVE_DATA_KEYS, Context
 
 Random = Callable[[int], bytes]
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-#: Data keys that one process keeps unwrapped; one of them takes under a kilobyte.
+#: Accounts whose data keys one process keeps unwrapped; a key takes under a kilobyte.
 UNWRAPPED_KEYS = 2048
 
 
@@ -34,22 +35,41 @@ class OperatorKey(Protocol):
         """By identity: unwrapped keys are remembered for each provider."""
 
     def wrap(self, data_key: bytes, did: str, random: Random) -> bytes:
-        """The data key of ``did`` encrypted under the current version."""
+        """The data key of ``did`` encrypted under the current version; longer, where the user locked it."""
 
     def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
-        """The 32 bytes of the data key of ``did``; raises OperatorKeyMismatch."""
+        """What ``wrap`` was given; raises OperatorKeyMismatch."""
 
 
 class AccountKeys:
-    """The unwrapped data keys of one account by version; new ciphertexts use the newest."""
+    """The unwrapped data keys of one account by version; new ciphertexts use the newest.
 
-    def __init__(self, did: str, ciphers: Mapping[int, AESGCM]) -> None:
+    ``read_again`` gives the keys as they are now: somebody may have made another version since, and what
+    is read then can be encrypted under it already.
+    """
+
+    def __init__(
+        self,
+        did: str,
+        ciphers: Mapping[int, AESGCM],
+        read_again: Callable[[], Mapping[int, AESGCM]] | None = None,
+    ) -> None:
         self.did = did
         self.current_version = max(ciphers)
         self._ciphers = ciphers
+        self._read_again = read_again
 
     def __repr__(self) -> str:
         return f"AccountKeys({self.did!r}, current_version={self.current_version})"
+
+    def followed_by(self, cipher: AESGCM) -> "AccountKeys":
+        """The same keys and a next version, which is the newest then."""
+        return AccountKeys(self.did, {**self._ciphers, self.current_version + 1: cipher})
+
+    @property
+    def ciphers(self) -> Mapping[int, AESGCM]:
+        """The cipher of each version."""
+        return self._ciphers
 
     def encrypt(self, context: Context, plaintext: bytes, random: Random) -> bytes:
         """Nonce and AES-256-GCM ciphertext under the current version."""
@@ -61,35 +81,81 @@ class AccountKeys:
     def decrypt(self, context: Context, ciphertext: bytes, key_version: int) -> bytes:
         """What ``encrypt`` was given; raises CannotUnseal for any other context, account or version."""
         self._check(context)
+        if key_version > self.current_version and self._read_again is not None:
+            self._ciphers, self._read_again = self._read_again(), None
         cipher = self._ciphers.get(key_version)
         if cipher is None:
             raise CannotUnseal("it can't be unsealed here")
         return decrypt_with(cipher, context, key_version, ciphertext)
 
     def _check(self, context: Context) -> None:
-        if context.did != self.did or context.purpose is Purpose.DATA_KEY:
+        if context.did != self.did or context.purpose in ABOVE_DATA_KEYS:
             raise CannotUnseal("it can't be unsealed here")
 
 
+class UnwrappedKeys:
+    """The unwrapped data keys of the accounts that were used last, for all threads."""
+
+    def __init__(self, most_accounts: int = UNWRAPPED_KEYS) -> None:
+        self._most_accounts = most_accounts
+        self._ciphers: OrderedDict[str, dict[tuple[bytes, int], AESGCM]] = OrderedDict()
+        self._lock = threading.Lock()
+        #: Changes whenever something is forgotten.
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._ciphers)
+
+    def __contains__(self, did: str) -> bool:
+        return did in self._ciphers
+
+    def find(self, did: str, wrapped: bytes, operator_version: int) -> AESGCM | None:
+        with self._lock:
+            ciphers = self._ciphers.get(did)
+            if ciphers is None:
+                return None
+            self._ciphers.move_to_end(did)
+            return ciphers.get((wrapped, operator_version))
+
+    def keep(self, did: str, wrapped: bytes, operator_version: int, cipher: AESGCM, epoch: int) -> None:
+        """Remembers a key whose row was read when ``epoch`` was the present one.
+
+        Whatever was forgotten since then stays forgotten: the row may have been read before a lock.
+        """
+        with self._lock:
+            if epoch != self.epoch:
+                return
+            self._ciphers.setdefault(did, {})[wrapped, operator_version] = cipher
+            self._ciphers.move_to_end(did)
+            while len(self._ciphers) > self._most_accounts:
+                self._ciphers.popitem(last=False)
+
+    def forget(self, did: str) -> None:
+        with self._lock:
+            self.epoch += 1
+            self._ciphers.pop(did, None)
+
+
 def unwrap_account_keys(
-    did: str, wrapped_keys: Iterable[tuple[int, bytes, int]], operator_key: OperatorKey
+    did: str,
+    wrapped_keys: Iterable[tuple[int, bytes, int]],
+    operator_key: OperatorKey,
+    kept: UnwrappedKeys | None = None,
+    epoch: int = 0,
 ) -> AccountKeys:
     """The account's keys from its rows of (version, wrapped data key, operator key version).
 
-    Unwrapped keys stay in this process's memory, a bounded number of them.
+    With ``kept`` they stay in memory, for rows that were read at its ``epoch`` or later.
     """
-    return AccountKeys(
-        did,
-        {
-            version: _unwrapped(operator_key, bytes(wrapped), did, operator_version)
-            for version, wrapped, operator_version in wrapped_keys
-        },
-    )
-
-
-@lru_cache(maxsize=UNWRAPPED_KEYS)
-def _unwrapped(operator_key: OperatorKey, wrapped: bytes, did: str, operator_version: int) -> AESGCM:
-    return AESGCM(operator_key.unwrap(wrapped, did, operator_version))
+    ciphers = {}
+    for version, wrapped, operator_version in wrapped_keys:
+        cipher = kept.find(did, wrapped, operator_version) if kept is not None else None
+        if cipher is None:
+            cipher = AESGCM(operator_key.unwrap(wrapped, did, operator_version))
+            if kept is not None:
+                kept.keep(did, wrapped, operator_version, cipher, epoch)
+        ciphers[version] = cipher
+    return AccountKeys(did, ciphers)
 
 
 def encrypt_with(

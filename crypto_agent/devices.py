@@ -1,13 +1,18 @@
 """The devices of an account: making one, naming it, renewing its prekey, revoking it."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from django.db import transaction
 from django.db.models import QuerySet
 
+from crypto_agent import step_up
 from crypto_agent.atsms.certificates import fingerprint as fingerprint_of
 from crypto_agent.atsms.certificates import issue_certificate, parse_certificate
 from crypto_agent.atsms.errors import BadCertificate
@@ -17,18 +22,22 @@ from crypto_agent.client_values import Device
 from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.errors import DeviceRevoked, InvalidRequest, NoSuchDevice
 from crypto_agent.key_store import (
-    account_keys,
     device_private_key,
+    held_account_keys,
     new_account,
+    signing_keys,
     wrap_device_key,
     wrap_prekey_secret,
 )
-from crypto_agent.models import DeviceKey, PrekeySecret
+from crypto_agent.models import Account, AccountCustody, DeviceKey, PrekeySecret
+from crypto_agent.passkey_challenges import PasskeyPurpose
 from crypto_agent.purposes import Context, Purpose
 
 #: About ten years, and a start in the past for readers whose clock is behind.
 CERTIFICATE_LIFETIME = timedelta(days=3650)
 CERTIFICATE_EARLY_START = timedelta(minutes=10)
+#: How long before its end a certificate is renewed, for a worker or a PDS that is away for long.
+CERTIFICATE_RENEWAL = timedelta(days=60)
 SERIAL_BYTES = 16
 
 #: A domain name, or the address that stands for one where everything runs on one machine.
@@ -39,32 +48,34 @@ PREKEY_LIFETIME = timedelta(days=7)
 PREKEY_ROTATION_AGE = timedelta(days=6)
 #: How long a prekey's secrets outlive its replacement, for mail that is still under way.
 PREKEY_GRACE = timedelta(days=7)
+#: The same for the newest one of a locked account: until it is replaced, as long as its certificate is valid.
+KEPT_WHILE_LOCKED = CERTIFICATE_LIFETIME
 
 
-def create_device(did: str, handle: str, mail_domain: str, now: datetime, random: Random) -> Device:
+def create_device(
+    did: str,
+    handle: str,
+    mail_domain: str,
+    now: datetime,
+    random: Random,
+    *,
+    assertion: Mapping[str, Any] | None = None,
+) -> Device:
     """The account's active device, made with certificate, prekey and archive key if there is none.
 
-    Runs in the caller's transaction. Raises InvalidRequest for names that no certificate can hold.
+    Runs in the caller's transaction. A further device may need the account's passkey, whose ``assertion``
+    this is. Raises InvalidRequest for names that no certificate can hold, StepUpRequired, WrongPasskey.
     """
-    if _DOMAIN.fullmatch(mail_domain) is None:
-        raise InvalidRequest("mailDomain: not a domain")
+    _check_domain(mail_domain)
     account, keys = new_account(did, now, random)
     device = _devices().filter(account=account, state=DeviceKey.State.ACTIVE).first()
     if device is None:
+        if account.devices.exists():
+            step_up.check(did, PasskeyPurpose.CREATE_DEVICE, assertion, now)
         key = ec.generate_private_key(ec.SECP256R1())
         fingerprint = fingerprint_of(key.public_key())
-        try:
-            certificate = issue_certificate(
-                key,
-                did,
-                handle,
-                mail_domain,
-                random(SERIAL_BYTES),
-                (now - CERTIFICATE_EARLY_START).replace(microsecond=0),
-                (now + CERTIFICATE_LIFETIME).replace(microsecond=0),
-            )
-        except BadCertificate as error:
-            raise InvalidRequest(f"no certificate can be made: {error}") from error
+        begins = (now - CERTIFICATE_EARLY_START).replace(microsecond=0)
+        certificate = _issued(key, did, handle, mail_domain, begins, now, random)
         device = DeviceKey.objects.create(
             account=account,
             fingerprint=fingerprint,
@@ -85,13 +96,36 @@ def list_devices(did: str) -> list[Device]:
 def revoke_device(did: str, fingerprint: str, now: datetime) -> Device:
     """Destroys the device's private key and prekeys, in the caller's transaction; raises NoSuchDevice."""
     device = _locked_device(did, fingerprint)
-    if device.state == DeviceKey.State.ACTIVE:
+    if device.state != DeviceKey.State.REVOKED:
         device.prekeys.all().delete()
         device.state = DeviceKey.State.REVOKED
         device.wrapped = None
         device.key_version = None
-        device.revoked_at = now
+        device.revoked_at = device.revoked_at or now
         device.save()
+        transaction.on_commit(partial(signing_keys.drop, did))
+    return _described(_devices().get(pk=device.pk))
+
+
+def renew_certificate(
+    did: str, fingerprint: str, handle: str, mail_domain: str, now: datetime, random: Random
+) -> Device:
+    """Issues the device's certificate anew, for the same key, if it ends within ``CERTIFICATE_RENEWAL``.
+
+    It begins when the first one did, so that what was signed before holds under it too. Runs in the
+    caller's transaction; raises NoSuchDevice, DeviceRevoked, and InvalidRequest as ``create_device`` does.
+    """
+    _, keys = held_account_keys(did)
+    device = _locked_device(did, fingerprint)
+    if device.state != DeviceKey.State.ACTIVE:
+        raise DeviceRevoked("the device is revoked")
+    present = parse_certificate(bytes(device.certificate))
+    if present.not_after - now <= CERTIFICATE_RENEWAL:
+        device.former_certificate = device.certificate
+        device.certificate = _issued(
+            device_private_key(keys, device), did, handle, mail_domain, present.not_before, now, random
+        )
+        device.save(update_fields=["certificate", "former_certificate"])
     return _described(_devices().get(pk=device.pk))
 
 
@@ -101,7 +135,7 @@ def rotate_prekey(did: str, fingerprint: str, now: datetime, random: Random, *, 
     The one before is kept for ``PREKEY_GRACE``, any older one is destroyed. Runs in the caller's
     transaction; raises NoSuchDevice, DeviceRevoked.
     """
-    _, keys = account_keys(did)
+    _, keys = held_account_keys(did)
     device = _locked_device(did, fingerprint)
     if device.state != DeviceKey.State.ACTIVE:
         raise DeviceRevoked("the device is revoked")
@@ -117,9 +151,56 @@ def rotate_prekey(did: str, fingerprint: str, now: datetime, random: Random, *, 
     return _described(_devices().get(pk=device.pk))
 
 
+def keep_current_prekeys(account: Account) -> None:
+    """Keeps the newest prekey of each device until it is replaced, as a locked account needs it.
+
+    It can't be replaced while nobody unlocks the account, and mail that waits was sealed to it.
+    """
+    for prekey in _current_prekeys(account):
+        prekey.destroy_after = prekey.expires_at + KEPT_WHILE_LOCKED
+        prekey.save(update_fields=["destroy_after"])
+
+
+def end_current_prekeys(account: Account, now: datetime) -> None:
+    """Gives the newest prekeys of an account that is locked no more their time again."""
+    for prekey in _current_prekeys(account):
+        prekey.destroy_after = max(prekey.expires_at, now) + PREKEY_GRACE
+        prekey.save(update_fields=["destroy_after"])
+
+
 def destroy_expired_prekeys(now: datetime) -> int:
-    """Deletes the secrets of every account's prekeys whose time is over; how many there were."""
-    return PrekeySecret.objects.filter(destroy_after__lte=now).delete()[0]
+    """Deletes the secrets of every account's prekeys whose time is over; how many there were.
+
+    With the last of them goes the private key of a retired device.
+    """
+    destroyed = PrekeySecret.objects.filter(destroy_after__lte=now).delete()[0]
+    # A retired device is here for its prekeys alone.
+    retired = DeviceKey.objects.filter(state=DeviceKey.State.RETIRED, prekeys=None)
+    retired.update(state=DeviceKey.State.REVOKED, wrapped=None, key_version=None)
+    return destroyed
+
+
+def _check_domain(mail_domain: str) -> None:
+    if _DOMAIN.fullmatch(mail_domain) is None:
+        raise InvalidRequest("mailDomain: not a domain")
+
+
+def _issued(
+    key: ec.EllipticCurvePrivateKey,
+    did: str,
+    handle: str,
+    mail_domain: str,
+    begins: datetime,
+    now: datetime,
+    random: Random,
+) -> bytes:
+    """The DER of a certificate from ``begins`` to ``CERTIFICATE_LIFETIME`` from now."""
+    _check_domain(mail_domain)
+    ends = (now + CERTIFICATE_LIFETIME).replace(microsecond=0)
+    try:
+        return issue_certificate(key, did, handle, mail_domain, random(SERIAL_BYTES), begins, ends)
+    except BadCertificate as error:
+        raise InvalidRequest(f"no certificate can be made: {error}") from error
 
 
 def _new_prekey(
@@ -141,6 +222,7 @@ def _new_prekey(
         time_json(expires_at),
         device_key,
     )
+    is_locked = AccountCustody.objects.filter(account_id=device.account_id).exclude(lock_id="").exists()
     signing_context = Context(Purpose.PREKEY_SIGNING_KEY, keys.did, device=device.fingerprint)
     PrekeySecret.objects.create(
         device=device,
@@ -153,8 +235,17 @@ def _new_prekey(
         key_version=keys.current_version,
         created_at=created_at,
         expires_at=expires_at,
-        destroy_after=expires_at + PREKEY_GRACE,
+        destroy_after=expires_at + (KEPT_WHILE_LOCKED if is_locked else PREKEY_GRACE),
     )
+
+
+def _current_prekeys(account: Account) -> list[PrekeySecret]:
+    devices = account.devices.filter(state=DeviceKey.State.ACTIVE).prefetch_related("prekeys")
+    return [
+        max(device.prekeys.all(), key=lambda prekey: prekey.generation)
+        for device in devices
+        if device.prekeys.all()
+    ]
 
 
 def _devices() -> QuerySet[DeviceKey]:

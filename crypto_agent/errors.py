@@ -6,6 +6,8 @@ class AgentProblem(Exception):
 
     name = "InternalError"
     status = 500
+    #: After how many seconds the same call may do better, where that is known.
+    retry_after_s: int | None = None
 
 
 class InvalidRequest(AgentProblem):
@@ -119,6 +121,27 @@ class MessageTooLong(AgentProblem):
     status = 400
 
 
+class NoSuchFile(AgentProblem):
+    """The message has no file at that place that is kept elsewhere and encrypted in a way spoken here."""
+
+    name = "NoSuchFile"
+    status = 400
+
+
+class FileDamaged(AgentProblem):
+    """Encrypted bytes that are not those of the message's file. Deliberately the same for every reason."""
+
+    name = "FileDamaged"
+    status = 400
+
+
+class TooManyFiles(AgentProblem):
+    """As many files are being encrypted and decrypted as may be at once."""
+
+    name = "TooManyFiles"
+    status = 503
+
+
 class IdentityUnavailable(AgentProblem):
     """A user's DID document can't be had at the moment, so that their token can't be verified."""
 
@@ -152,6 +175,17 @@ class GrantLimitReached(AgentProblem):
     status = 429
 
 
+class LimitReached(AgentProblem):
+    """The account's keys were used for this purpose as often as one hour allows."""
+
+    name = "LimitReached"
+    status = 429
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class NoSuchGrant(AgentProblem):
     name = "NoSuchGrant"
     status = 400
@@ -161,4 +195,145 @@ class NotAttested(AgentProblem):
     """A record without a single attestation that holds and that the caller trusts."""
 
     name = "NotAttested"
+    status = 400
+
+
+class BadExport(AgentProblem):
+    """A file of an account's export that is damaged, was changed, or is something else."""
+
+    name = "BadExport"
+    status = 400
+
+
+class NoExportBegun(AgentProblem):
+    """The permit of an export is none, of another account, or too old."""
+
+    name = "NoExportBegun"
+    status = 403
+
+
+class UnsupportedExport(AgentProblem):
+    """An export in a version of the format that is not read here."""
+
+    name = "UnsupportedExport"
+    status = 400
+
+
+class ExportOfAnother(AgentProblem):
+    """An export of another account than the one that it was to be taken into."""
+
+    name = "ExportOfAnother"
+    status = 400
+
+
+class WrongExportPassphrase(AgentProblem):
+    name = "WrongExportPassphrase"
+    status = 403
+
+
+class WeakPassphrase(AgentProblem):
+    """A passphrase under 12 characters, or above 1024 bytes."""
+
+    name = "WeakPassphrase"
+    status = 400
+
+
+class AccountLocked(AgentProblem):
+    """The user locked their account, and no unlock session of theirs lives, or the call brings none."""
+
+    name = "AccountLocked"
+    status = 423
+
+
+class AccountNotLocked(AgentProblem):
+    name = "AccountNotLocked"
+    status = 400
+
+
+class AlreadyLocked(AgentProblem):
+    name = "AlreadyLocked"
+    status = 400
+
+
+class WrongSecret(AgentProblem):
+    """A passphrase, recovery code or passkey that does not open the account's lock."""
+
+    name = "WrongSecret"
+    status = 403
+
+
+class MistypedRecoveryCode(AgentProblem):
+    """Not a recovery code at all: its check does not fit, or its length."""
+
+    name = "MistypedRecoveryCode"
+    status = 400
+
+
+class TooManyGuesses(AgentProblem):
+    """Passphrases of this account are refused unseen for another ``retry_after_s`` seconds."""
+
+    name = "TooManyGuesses"
+    status = 429
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"too many wrong passphrases: wait {retry_after_s} seconds")
+        self.retry_after_s = retry_after_s
+
+
+class AgentBusy(AgentProblem):
+    """Several passphrases are being derived already, which takes memory: try again in seconds."""
+
+    name = "AgentBusy"
+    status = 503
+
+
+class StepUpRequired(AgentProblem):
+    """The account asks for its passkey before this step."""
+
+    name = "StepUpRequired"
+    status = 403
+
+
+class WrongPasskey(AgentProblem):
+    """What the passkey answered does not hold for this account and purpose. The same for every reason."""
+
+    name = "WrongPasskey"
+    status = 403
+
+
+class PasskeysUnavailable(AgentProblem):
+    """The agent was not told the origin of the web pages, which passkeys are bound to."""
+
+    name = "PasskeysUnavailable"
+    status = 501
+
+
+class PasskeyCannotLock(AgentProblem):
+    """The passkey gives no secret: its authenticator lacks the PRF extension."""
+
+    name = "PasskeyCannotLock"
+    status = 400
+
+
+class PasskeyInUse(AgentProblem):
+    """The passkey opens the account's lock: that has to be taken from it first."""
+
+    name = "PasskeyInUse"
+    status = 400
+
+
+class NoSuchPasskey(AgentProblem):
+    name = "NoSuchPasskey"
+    status = 400
+
+
+class NoSuchSecret(AgentProblem):
+    name = "NoSuchSecret"
+    status = 400
+
+
+class LastWayIn(AgentProblem):
+    """Without it nothing but the recovery code would be left to get in with."""
+
+    name = "LastWayIn"
     status = 400

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from django.db import transaction
 
-from crypto_agent.attesting import attestation_did_key, make_attestation_key
+from crypto_agent.attesting import attestation_did_keys, make_attestation_keys
 from crypto_agent.client_values import Grant as GrantValue
 from crypto_agent.client_values import NewGrant
 from crypto_agent.custody import Random
@@ -24,7 +24,7 @@ from crypto_agent.errors import (
     NotGranted,
     PurposeNotGranted,
 )
-from crypto_agent.key_store import account_keys
+from crypto_agent.key_store import held_account_keys
 from crypto_agent.models import Grant
 
 TOKEN_BYTES = 32
@@ -56,9 +56,9 @@ def create_grant(
 ) -> NewGrant:
     """A grant of ``purposes`` for the app that the user calls ``name``, in the caller's transaction.
 
-    With the first grant to attest the account gets its attestation key. Raises NoSuchAccount, InvalidRequest.
+    With the first grant to attest the account gets keys to do it. Raises NoSuchAccount, InvalidRequest.
     """
-    account, keys = account_keys(did)
+    account, keys = held_account_keys(did)
     if not name.strip():
         raise InvalidRequest("name: blank")
     if not now < expires_at <= now + LONGEST_LIFETIME:
@@ -66,7 +66,7 @@ def create_grant(
     if account.grants.filter(revoked_at=None, expires_at__gt=now).count() >= MOST_GRANTS:
         raise InvalidRequest(f"there are {MOST_GRANTS} grants: revoke one first")
     if GrantedPurpose.ATTEST in purposes:
-        make_attestation_key(account, keys, now, random)
+        make_attestation_keys(account, keys, now, random)
     token = base64.urlsafe_b64encode(random(TOKEN_BYTES)).rstrip(b"=").decode()
     grant = Grant.objects.create(
         account=account,
@@ -78,14 +78,14 @@ def create_grant(
         created_at=now,
         expires_at=expires_at,
     )
-    return NewGrant(_described(grant, attestation_did_key(did)), token)
+    return NewGrant(_described(grant, attestation_did_keys(did)), token)
 
 
 def list_grants(did: str) -> list[GrantValue]:
     """All grants of the account, revoked and expired ones too, newest first."""
-    attestation_key = attestation_did_key(did)
+    attestation_keys = attestation_did_keys(did)
     found = Grant.objects.filter(account__did=did).order_by("-created_at", "-pk")
-    return [_described(grant, attestation_key) for grant in found]
+    return [_described(grant, attestation_keys) for grant in found]
 
 
 def revoke_grant(did: str, grant_id: str, now: datetime) -> GrantValue:
@@ -96,7 +96,7 @@ def revoke_grant(did: str, grant_id: str, now: datetime) -> GrantValue:
     if grant.revoked_at is None:
         grant.revoked_at = now
         grant.save(update_fields=["revoked_at"])
-    return _described(grant, attestation_did_key(did))
+    return _described(grant, attestation_did_keys(did))
 
 
 def find_grant(did: str, token: str) -> Grant:
@@ -134,7 +134,7 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _described(grant: Grant, attestation_key: str | None) -> GrantValue:
+def _described(grant: Grant, attestation_keys: tuple[str, ...]) -> GrantValue:
     return GrantValue(
         grant_id=grant.grant_id,
         name=grant.name,
@@ -145,5 +145,5 @@ def _described(grant: Grant, attestation_key: str | None) -> GrantValue:
         expires_at=grant.expires_at,
         last_used_at=grant.last_used_at,
         revoked_at=grant.revoked_at,
-        attestation_key=attestation_key if GrantedPurpose.ATTEST in grant.purposes else None,
+        attestation_keys=attestation_keys if GrantedPurpose.ATTEST in grant.purposes else (),
     )

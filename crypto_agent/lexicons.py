@@ -7,18 +7,22 @@ would otherwise pass unseen.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from crypto_agent.atsms import json_bytes
 from crypto_agent.atsms.errors import NotCanonical
 from crypto_agent.atsms.ids import is_did
 from crypto_agent.errors import InvalidRequest
+from crypto_agent.framed_json import STREAM
 
 Schema = Mapping[str, Any]
+#: The checked value, with ``bytes`` in it; raises _Wrong.
+Check = Callable[[Any], Any]
 
 _HANDLE = re.compile(
     r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
@@ -41,6 +45,8 @@ class Method:
     input: Schema
     output: Schema
     errors: frozenset[str]
+    #: Whether a file follows the JSON, in the call and in the answer.
+    carries_file: bool = False
 
 
 class Lexicons:
@@ -52,6 +58,7 @@ class Lexicons:
             for nsid, document in documents.items()
             for name, definition in document["defs"].items()
         }
+        self._checks: dict[int, tuple[Schema, Check]] = {}
         self.methods = {
             nsid: _method(nsid, document["defs"]["main"])
             for nsid, document in documents.items()
@@ -75,53 +82,43 @@ class Lexicons:
 
     def input(self, method: Method, value: Any) -> dict[str, Any]:
         """``value`` with ``bytes`` in it; raises InvalidRequest with the path of the first wrong field."""
-        checked: dict[str, Any] = self._value(method.input, value, "", method.nsid, 0)
-        return checked
+        return self._checked(method.nsid, method.input, value)
 
     def output(self, method: Method, value: Any) -> dict[str, Any]:
         """The same for an answer."""
-        checked: dict[str, Any] = self._value(method.output, value, "", method.nsid, 0)
-        return checked
+        return self._checked(method.nsid, method.output, value)
 
     def record(self, nsid: str, value: Any) -> dict[str, Any]:
         """The same for a record without its ``$type``."""
-        schema = self._definitions[f"{nsid}#main"]["record"]
-        checked: dict[str, Any] = self._value(schema, value, "", nsid, 0)
+        return self._checked(nsid, self._definitions[f"{nsid}#main"]["record"], value)
+
+    def _checked(self, nsid: str, schema: Schema, value: Any) -> dict[str, Any]:
+        kept = self._checks.get(id(schema))
+        if kept is None:
+            # The schema is kept with its check, so that no other one can have its id.
+            kept = self._checks[id(schema)] = (schema, self._check_of(schema, nsid, 0))
+        try:
+            checked: dict[str, Any] = kept[1](value)
+        except _Wrong as wrong:
+            raise InvalidRequest(wrong.text()) from None
         return checked
 
-    def _value(self, schema: Schema, value: Any, path: str, nsid: str, depth: int) -> Any:
-        if depth > _MAX_DEPTH:
-            raise InvalidRequest(f"{path}: nested too deep")
+    def _check_of(self, schema: Schema, nsid: str, depth: int) -> Check:
+        """A function that checks one value, made once for each place of a document."""
         kind = schema["type"]
+        if depth > _MAX_DEPTH:
+            return _too_deep
         if kind == "ref":
             name = _absolute(schema["ref"], nsid)
-            return self._value(self._definitions[name], value, path, name.split("#")[0], depth + 1)
+            return self._check_of(self._definitions[name], name.split("#")[0], depth + 1)
         if kind in ("object", "params"):
-            return self._object(schema, value, path, nsid, depth)
+            members = {
+                name: self._check_of(member, nsid, depth + 1) for name, member in schema["properties"].items()
+            }
+            return _object(members, tuple(schema.get("required", ())))
         if kind == "array":
-            if not isinstance(value, list):
-                raise InvalidRequest(f"{path}: not an array")
-            _check_length(schema, len(value), path, "items")
-            return [
-                self._value(schema["items"], item, f"{path}[{index}]", nsid, depth + 1)
-                for index, item in enumerate(value)
-            ]
-        return _SCALARS[kind](schema, value, path)
-
-    def _object(self, schema: Schema, value: Any, path: str, nsid: str, depth: int) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise InvalidRequest(f"{path or 'the body'}: not an object")
-        properties = schema["properties"]
-        for name in schema.get("required", ()):
-            if name not in value:
-                raise InvalidRequest(f"{_join(path, name)}: missing")
-        for name in value:
-            if name not in properties:
-                raise InvalidRequest(f"{_join(path, _printable(name))}: unknown field")
-        return {
-            name: self._value(properties[name], member, _join(path, name), nsid, depth + 1)
-            for name, member in value.items()
-        }
+            return partial(_array, schema, self._check_of(schema["items"], nsid, depth + 1))
+        return _SCALARS[kind](schema)
 
     def _check_schema(self, schema: Schema, name: str) -> None:
         nsid = name.split("#")[0]
@@ -154,6 +151,7 @@ def _method(nsid: str, definition: Mapping[str, Any]) -> Method:
         input=definition.get("parameters", nothing) if is_query else definition["input"]["schema"],
         output=definition["output"]["schema"],
         errors=frozenset(error["name"] for error in definition.get("errors", ())),
+        carries_file=definition.get("input", {}).get("encoding") == STREAM,
     )
 
 
@@ -161,64 +159,142 @@ def _absolute(reference: str, nsid: str) -> str:
     return f"{nsid}{reference}" if reference.startswith("#") else reference
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def _printable(name: object) -> str:
+    return str(name)[:40].encode("ascii", "backslashreplace").decode()
 
 
-def _printable(name: str) -> str:
-    return name[:40].encode("ascii", "backslashreplace").decode()
+class _Wrong(Exception):
+    """A value that its schema does not allow; the steps that lead to it are added on the way out."""
+
+    def __init__(self, reason: str, *steps: str) -> None:
+        self.reason = reason
+        self.steps = list(steps)
+
+    def text(self) -> str:
+        path = "".join(reversed(self.steps)).removeprefix(".")
+        return f"{path or 'the body'}: {self.reason}"
 
 
-def _check_length(schema: Schema, length: int, path: str, unit: str) -> None:
-    if length < schema.get("minLength", 0):
-        raise InvalidRequest(f"{path}: fewer than {schema['minLength']} {unit}")
-    if length > schema.get("maxLength", length):
-        raise InvalidRequest(f"{path}: more than {schema['maxLength']} {unit}")
+def _too_deep(_value: Any) -> NoReturn:
+    raise _Wrong("nested too deep")
 
 
-def _string(schema: Schema, value: Any, path: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidRequest(f"{path}: not a string")
-    try:
-        _check_length(schema, len(value.encode()), path, "bytes")
-    except UnicodeEncodeError:
-        raise InvalidRequest(f"{path}: not Unicode text") from None
-    if "enum" in schema and value not in schema["enum"]:
-        raise InvalidRequest(f"{path}: not one of {', '.join(schema['enum'])}")
-    if "format" in schema and not _FORMATS[schema["format"]](value):
-        raise InvalidRequest(f"{path}: not a {schema['format']}")
-    return value
+def _object(members: Mapping[str, Check], required: Sequence[str]) -> Check:
+    needed = frozenset(required)
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _Wrong("not an object")
+        if not needed <= value.keys():
+            raise _Wrong("missing", f".{next(name for name in required if name not in value)}")
+        if not value.keys() <= members.keys():
+            name = next(name for name in value if name not in members)
+            raise _Wrong("unknown field", f".{_printable(name)}")
+        checked = {}
+        name = ""
+        try:
+            for name, member in value.items():
+                checked[name] = members[name](member)
+        except _Wrong as wrong:
+            wrong.steps.append(f".{name}")
+            raise
+        return checked
+
+    return check
 
 
-def _integer(schema: Schema, value: Any, path: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidRequest(f"{path}: not an integer")
-    if not schema.get("minimum", -_LARGEST_INTEGER) <= value <= schema.get("maximum", _LARGEST_INTEGER):
-        raise InvalidRequest(f"{path}: out of range")
-    return value
+def _array(schema: Schema, check: Check, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise _Wrong("not an array")
+    _check_length(schema.get("minLength", 0), schema.get("maxLength"), len(value), "items")
+    checked = []
+    for index, item in enumerate(value):
+        try:
+            checked.append(check(item))
+        except _Wrong as wrong:
+            wrong.steps.append(f"[{index}]")
+            raise
+    return checked
 
 
-def _boolean(_schema: Schema, value: Any, path: str) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidRequest(f"{path}: not true or false")
-    return value
+def _check_length(least: int, most: int | None, length: int, unit: str) -> None:
+    if length < least:
+        raise _Wrong(f"fewer than {least} {unit}")
+    if most is not None and length > most:
+        raise _Wrong(f"more than {most} {unit}")
 
 
-def _bytes(schema: Schema, value: Any, path: str) -> bytes:
-    try:
-        data = json_bytes.from_json(value, schema.get("maxLength", _MOST_BYTES))
-    except NotCanonical as error:
-        raise InvalidRequest(f"{path}: {error}") from None
-    _check_length(schema, len(data), path, "bytes")
-    return data
+def _string(schema: Schema) -> Check:
+    least, most, choices = schema.get("minLength", 0), schema.get("maxLength"), schema.get("enum")
+    kind = schema.get("format")
+    has_format = _FORMATS[kind] if kind is not None else None
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise _Wrong("not a string")
+        try:
+            length = len(value) if value.isascii() else len(value.encode())
+        except UnicodeEncodeError:
+            raise _Wrong("not Unicode text") from None
+        if length < least or (most is not None and length > most):
+            _check_length(least, most, length, "bytes")
+        if choices is not None and value not in choices:
+            raise _Wrong(f"not one of {', '.join(choices)}")
+        if has_format is not None and not has_format(value):
+            raise _Wrong(f"not a {kind}")
+        return value
+
+    return check
 
 
-def _unknown(_schema: Schema, value: Any, path: str) -> Any:
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{path}: not an object")
-    return value
+def _integer(schema: Schema) -> Check:
+    least, most = schema.get("minimum", -_LARGEST_INTEGER), schema.get("maximum", _LARGEST_INTEGER)
+
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _Wrong("not an integer")
+        if not least <= value <= most:
+            raise _Wrong("out of range")
+        return value
+
+    return check
 
 
+def _boolean(_schema: Schema) -> Check:
+    def check(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise _Wrong("not true or false")
+        return value
+
+    return check
+
+
+def _bytes(schema: Schema) -> Check:
+    least, most = schema.get("minLength", 0), schema.get("maxLength", _MOST_BYTES)
+
+    def check(value: Any) -> bytes:
+        try:
+            data = value if isinstance(value, bytes) else json_bytes.from_json(value, most)
+        except NotCanonical as error:
+            raise _Wrong(str(error)) from None
+        if not least <= len(data) <= most:
+            _check_length(least, most, len(data), "bytes")
+        return data
+
+    return check
+
+
+def _unknown(_schema: Schema) -> Check:
+    def check(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _Wrong("not an object")
+        return value
+
+    return check
+
+
+# Devices' prekeys bring the same times with every message.
+@lru_cache(maxsize=1024)
 def _is_datetime(value: str) -> bool:
     if _DATETIME.fullmatch(value) is None or len(value) > 64:
         return False
@@ -229,6 +305,7 @@ def _is_datetime(value: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
 def _is_did(value: str) -> bool:
     return len(value) <= LONGEST_DID and is_did(value)
 
@@ -241,7 +318,7 @@ def _is_uri(value: str) -> bool:
     return re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*:\S+", value) is not None
 
 
-_SCALARS: Mapping[str, Callable[[Schema, Any, str], Any]] = {
+_SCALARS: Mapping[str, Callable[[Schema], Check]] = {
     "string": _string,
     "integer": _integer,
     "boolean": _boolean,

@@ -2,9 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 
@@ -14,52 +11,47 @@ from crypto_agent import (
     client_json,
     composing,
     devices,
+    drafts,
+    erasing,
+    exporting,
+    files,
     grants,
+    importing,
+    limits,
+    message_json,
+    new_message_json,
     opening,
+    readable_export,
     reading,
     sealing,
+    searching,
+    step_up,
+    uses,
 )
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.atsms.prekeys import Prekey
+from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json
 from crypto_agent.client_values import ArchiveItem, SealedContent, Target
-from crypto_agent.custody import Random
+from crypto_agent.custody_methods import CUSTODY_METHODS
 from crypto_agent.errors import InvalidRequest
+from crypto_agent.framed import FramedAnswer
+from crypto_agent.new_message import NewMessage
+from crypto_agent.passkey_challenges import PasskeyPurpose
 from crypto_agent.public_identity import service_reference
 
-Fields = Mapping[str, Any]
-Json = dict[str, Any]
-
+_CURSOR = re.compile(r"[0-9]{1,18}")
 _HEX = re.compile(r"([0-9a-f]{2})+")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One checked call: its fields by name with bytes as ``bytes``, its time and its randomness."""
-
-    fields: Fields
-    now: datetime
-    random: Random
-
-
-@dataclass(frozen=True)
-class Answering:
-    """How a method is answered: ``writes`` runs it and its audit entry in one transaction.
-
-    ``counted`` names the field whose length the audit log gives as the number of things asked for.
-    """
-
-    answer: Callable[[Call], Json]
-    writes: bool = False
-    counted: str = ""
-
-    def count(self, fields: Fields) -> int:
-        return len(fields[self.counted]) if self.counted else 1
 
 
 def create_device(call: Call) -> Json:
     fields = call.fields
     device = devices.create_device(
-        fields["did"], fields["handle"], fields["mailDomain"], call.now, call.random
+        fields["did"],
+        fields["handle"],
+        fields["mailDomain"],
+        call.now,
+        call.random,
+        assertion=fields.get("assertion"),
     )
     return {"device": client_json.device_json(device)}
 
@@ -82,14 +74,44 @@ def rotate_prekey(call: Call) -> Json:
     return {"device": client_json.device_json(device)}
 
 
+def renew_certificate(call: Call) -> Json:
+    fields = call.fields
+    device = devices.renew_certificate(
+        fields["did"],
+        fields["fingerprint"],
+        fields["handle"],
+        fields["mailDomain"],
+        call.now,
+        call.random,
+    )
+    return {"device": client_json.device_json(device)}
+
+
 def compose(call: Call) -> Json:
     fields = call.fields
     composed = composing.compose(
         fields["did"],
         fields["recipients"],
-        fields["text"],
+        new_message_json.new_message_value(fields),
         client_json.time_value(fields["createdAt"]),
-        hex_value(fields["inReplyTo"], "inReplyTo") if "inReplyTo" in fields else None,
+        call.random,
+    )
+    return {
+        "conversationId": composed.conversation_id,
+        "messageId": composed.message_id,
+        "createdAt": client_json.time_json(composed.created_at),
+        "sealed": bytes_json(composed.sealed),
+        "inline": list(composed.inline),
+    }
+
+
+def compose_receipt(call: Call) -> Json:
+    fields = call.fields
+    composed = composing.compose(
+        fields["did"],
+        fields["recipients"],
+        NewMessage(receipt=message_json.receipt_value(fields["receipt"])),
+        client_json.time_value(fields["createdAt"]),
         call.random,
     )
     return {
@@ -98,6 +120,46 @@ def compose(call: Call) -> Json:
         "createdAt": client_json.time_json(composed.created_at),
         "sealed": bytes_json(composed.sealed),
     }
+
+
+def encrypt_file(call: Call) -> FramedAnswer:
+    fields = call.fields
+    assert call.body is not None
+    if ("width" in fields) != ("height" in fields):
+        raise InvalidRequest("width: not without height")
+    return files.encrypt_file(
+        fields["did"],
+        fields["name"],
+        fields["mediaType"],
+        fields["size"],
+        call.body,
+        call.random,
+        (fields["width"], fields["height"]) if "width" in fields else None,
+    )
+
+
+def decrypt_file(call: Call) -> FramedAnswer:
+    fields = call.fields
+    assert call.body is not None
+    return files.decrypt_file(fields["did"], _sealed_content(fields["message"]), fields["part"], call.body)
+
+
+def seal_draft(call: Call) -> Json:
+    fields = call.fields
+    hex_value(fields["draftId"], "draftId")
+    return {
+        "sealed": bytes_json(
+            drafts.seal_draft(fields["did"], fields["draftId"], fields["draft"], call.random)
+        )
+    }
+
+
+def open_drafts(call: Call) -> Json:
+    items = call.fields["items"]
+    for index, item in enumerate(items):
+        hex_value(item["draftId"], f"items[{index}].draftId")
+    opened = drafts.open_drafts(call.fields["did"], [(item["draftId"], item["sealed"]) for item in items])
+    return {"drafts": [{} if draft is None else {"draft": bytes_json(draft)} for draft in opened]}
 
 
 def seal(call: Call) -> Json:
@@ -109,7 +171,7 @@ def seal(call: Call) -> Json:
         call.random,
     )
     return {
-        "sealed": bytes_json(sealed.sealed),
+        "sealed": sealed.sealed,
         "copies": [client_json.copy_json(copy) for copy in sealed.copies],
         "refused": [client_json.refused_target_json(refused) for refused in sealed.refused],
     }
@@ -128,7 +190,7 @@ def read(call: Call) -> Json:
 def archive(call: Call) -> Json:
     items = [_archive_item(item, f"items[{index}]") for index, item in enumerate(call.fields["items"])]
     archived = archiving.archive(call.fields["did"], items)
-    return {"archived": [bytes_json(item) for item in archived]}
+    return {"archived": archived}
 
 
 def read_archive(call: Call) -> Json:
@@ -136,8 +198,36 @@ def read_archive(call: Call) -> Json:
     return {"messages": [client_json.archived_message_json(message) for message in messages]}
 
 
+def index_messages(call: Call) -> Json:
+    items = [client_json.index_item_value(item) for item in call.fields["items"]]
+    for index, item in enumerate(items):
+        hex_value(item.content.conversation_id, f"items[{index}].conversationId")
+        hex_value(item.content.message_id, f"items[{index}].messageId")
+    return {"unreadable": searching.index_messages(call.fields["did"], items, call.now, call.random)}
+
+
+def forget_messages(call: Call) -> Json:
+    ids = call.fields["messageIds"]
+    return {"forgotten": searching.forget_messages(call.fields["did"], ids, call.now, call.random)}
+
+
+def empty_index(call: Call) -> Json:
+    return {"segments": searching.empty_index(call.fields["did"])}
+
+
+def search(call: Call) -> Json:
+    fields = call.fields
+    if "conversationId" in fields:
+        hex_value(fields["conversationId"], "conversationId")
+    filters = client_json.search_filters_value(fields)
+    results = searching.search(fields["did"], fields["query"], filters, fields["limit"], fields.get("cursor"))
+    found = [{"conversationId": one.conversation_id, "messageId": one.message_id} for one in results.found]
+    return {"found": found, **({"cursor": results.cursor} if results.cursor else {})}
+
+
 def create_grant(call: Call) -> Json:
     fields = call.fields
+    step_up.check(fields["did"], PasskeyPurpose.CREATE_GRANT, fields.get("assertion"), call.now)
     made = grants.create_grant(
         fields["did"],
         fields["name"],
@@ -173,21 +263,163 @@ def check_attestations(call: Call) -> Json:
     return {"attestations": [{"index": one.index, "by": one.by} for one in held]}
 
 
-METHODS: Mapping[str, Answering] = {
+def list_alarms(_call: Call) -> Json:
+    return {"alarms": [client_json.alarm_json(alarm) for alarm in limits.newest_alarms()]}
+
+
+def export_account(call: Call) -> Json:
+    step_up.check(call.fields["did"], PasskeyPurpose.EXPORT, call.fields.get("assertion"), call.now)
+    export = exporting.export_account(call.fields["did"], call.fields["passphrase"], call.now, call.random)
+    return {"keys": bytes_json(export.keys), "exportKey": bytes_json(export.export_key)}
+
+
+def begin_readable_export(call: Call) -> Json:
+    step_up.check(call.fields["did"], PasskeyPurpose.EXPORT, call.fields.get("assertion"), call.now)
+    return {"permit": bytes_json(readable_export.begin(call.fields["did"], call.now, call.random))}
+
+
+def read_for_export(call: Call) -> Json:
+    items = [_sealed_content(item) for item in call.fields["items"]]
+    messages = readable_export.read(call.fields["did"], call.fields["permit"], items, call.now)
+    return {"messages": [client_json.read_message_json(message) for message in messages]}
+
+
+def decrypt_file_for_export(call: Call) -> FramedAnswer:
+    fields = call.fields
+    assert call.body is not None
+    message = _sealed_content(fields["message"])
+    return readable_export.decrypt_file(
+        fields["did"], fields["permit"], message, fields["part"], call.body, call.now
+    )
+
+
+def seal_export_part(call: Call) -> Json:
+    fields = call.fields
+    part = exporting.seal_state(
+        fields["did"], fields["exportKey"], fields["name"], fields["state"], call.random
+    )
+    return {"part": bytes_json(part)}
+
+
+def open_export_part(call: Call) -> Json:
+    fields = call.fields
+    state = exporting.open_state(fields["did"], fields["importKey"], fields["name"], fields["part"])
+    return {"state": bytes_json(state)}
+
+
+def seal_unsent(call: Call) -> Json:
+    items = [_sealed_content(item) for item in call.fields["items"]]
+    parts = exporting.seal_unsent(call.fields["did"], call.fields["exportKey"], items, call.random)
+    return {"parts": [bytes_json(part) for part in parts]}
+
+
+def open_unsent(call: Call) -> Json:
+    fields = call.fields
+    messages = exporting.open_unsent(fields["did"], fields["importKey"], fields["parts"], call.random)
+    return {"messages": [client_json.sealed_content_json(message) for message in messages]}
+
+
+def import_account(call: Call) -> Callable[[], Json]:
+    fields = call.fields
+    did = fields["did"]
+    # What is taken in signs, opens and archives from then on, as a new device would.
+    step_up.check(did, PasskeyPurpose.IMPORT, fields.get("assertion"), call.now)
+    secrets = importing.open_export(did, fields["keys"], fields["passphrase"])
+
+    def finish() -> Json:
+        taken = importing.import_account(did, secrets, fields["revoked"], call.now, call.random)
+        return {
+            "importKey": bytes_json(taken.import_key),
+            "devices": [client_json.device_json(device) for device in taken.devices],
+        }
+
+    return finish
+
+
+def erase_account(call: Call) -> Json:
+    step_up.check(call.fields["did"], PasskeyPurpose.ERASE, call.fields.get("assertion"), call.now)
+    return {"erased": erasing.erase_account(call.fields["did"])}
+
+
+def list_uses(call: Call) -> Json:
+    fields = call.fields
+    cursor = fields.get("cursor")
+    if cursor is not None and _CURSOR.fullmatch(cursor) is None:
+        raise InvalidRequest("cursor: not one of this method")
+    page = uses.list_uses(
+        fields["did"],
+        show=fields.get("show", "all"),
+        before=None if cursor is None else int(cursor),
+        limit=fields.get("limit", 40),
+        time_zone=fields.get("timeZone", "UTC"),
+    )
+    alarms = limits.newest_alarms(fields["did"], since=call.now - limits.MONTH)
+    return {
+        "groups": [client_json.use_group_json(group) for group in page.groups],
+        "alarms": [client_json.alarm_json(alarm) for alarm in alarms],
+        **({} if page.cursor is None else {"cursor": page.cursor}),
+    }
+
+
+def list_use_entries(call: Call) -> Json:
+    fields = call.fields
+    found = uses.list_entries(
+        fields["did"],
+        caller=fields["caller"],
+        purpose=fields["purpose"],
+        outcome=fields["outcome"],
+        oldest=fields["oldest"],
+        newest=fields["newest"],
+        limit=fields.get("limit", 100),
+    )
+    return {
+        "uses": [
+            {"sequence": use.sequence, "at": client_json.time_json(use.at), "count": use.count}
+            for use in found.uses
+        ],
+        **({} if found.next_newest is None else {"nextNewest": found.next_newest}),
+    }
+
+
+METHODS: Mapping[str, Answering | InTwoSteps] = {
     "createDevice": Answering(create_device, writes=True),
     "listDevices": Answering(list_devices),
     "revokeDevice": Answering(revoke_device, writes=True),
     "rotatePrekey": Answering(rotate_prekey, writes=True),
+    "renewCertificate": Answering(renew_certificate, writes=True),
     "compose": Answering(compose),
+    "composeReceipt": Answering(compose_receipt),
+    "encryptFile": Answering(encrypt_file),
+    "decryptFile": Answering(decrypt_file),
+    "sealDraft": Answering(seal_draft),
+    "openDrafts": Answering(open_drafts, counted="items"),
     "seal": Answering(seal, counted="targets"),
     "open": Answering(open_envelopes, counted="envelopes"),
     "read": Answering(read, counted="items"),
     "archive": Answering(archive, counted="items"),
     "readArchive": Answering(read_archive, counted="items"),
+    "indexMessages": Answering(index_messages, writes=True, counted="items"),
+    "forgetMessages": Answering(forget_messages, writes=True, counted="messageIds"),
+    "emptyIndex": Answering(empty_index, writes=True),
+    "search": Answering(search),
     "createGrant": Answering(create_grant, writes=True),
     "listGrants": Answering(list_grants),
     "revokeGrant": Answering(revoke_grant, writes=True),
     "checkAttestations": Answering(check_attestations),
+    "listAlarms": Answering(list_alarms),
+    "exportAccount": Answering(export_account, outcome="keys exported"),
+    "beginReadableExport": Answering(begin_readable_export, outcome="plain text exported"),
+    "readForExport": Answering(read_for_export, counted="items"),
+    "decryptFileForExport": Answering(decrypt_file_for_export),
+    "sealExportPart": Answering(seal_export_part),
+    "openExportPart": Answering(open_export_part),
+    "sealUnsent": Answering(seal_unsent, counted="items"),
+    "openUnsent": Answering(open_unsent, counted="parts"),
+    "importAccount": InTwoSteps(import_account, outcome="keys imported"),
+    "eraseAccount": Answering(erase_account, writes=True, outcome="data key destroyed"),
+    "listUses": Answering(list_uses),
+    "listUseEntries": Answering(list_use_entries),
+    **CUSTODY_METHODS,
 }
 
 

@@ -7,6 +7,8 @@ from django.db.models import Q
 class Account(models.Model):
     did = models.CharField(max_length=2048, unique=True)
     created_at = models.DateTimeField()
+    #: The number of the newest search segment that there ever was.
+    last_search_segment = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return self.did
@@ -45,6 +47,8 @@ class DataKey(models.Model):
     wrapped = models.BinaryField()
     #: The version of the operator's key that wraps it.
     key_version = models.PositiveIntegerField(db_index=True)
+    #: Of a locked account: which lock key wraps it inside the operator's wrap.
+    lock_id = models.CharField(max_length=16, blank=True, default="")
     created_at = models.DateTimeField()
 
     class Meta:
@@ -56,16 +60,114 @@ class DataKey(models.Model):
         return f"data key {self.version} of {self.account_id}"
 
 
+class AccountCustody(models.Model):
+    """How an account's keys are guarded beyond the operator's key; without a row: by nothing."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="custody")
+    #: Names the lock key of a locked account; blank for a managed one.
+    lock_id = models.CharField(max_length=16, blank=True, default="")
+    locked_at = models.DateTimeField(null=True)
+    #: Whether signing in and dangerous steps ask for a passkey.
+    passkey_required = models.BooleanField(default=False)
+    #: How authenticators know the account: random, so that it says nothing.
+    user_handle = models.BinaryField(max_length=32)
+    #: Passphrases tried since the last right one, and until when none is looked at.
+    guesses = models.PositiveIntegerField(default=0)
+    wait_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"custody of {self.account_id}"
+
+
+class Passkey(models.Model):
+    """A WebAuthn credential of the user: its public key, and the salt for its PRF."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="passkeys")
+    passkey_id = models.CharField(max_length=16, unique=True)
+    name = models.CharField(max_length=100)
+    credential_id = models.BinaryField(max_length=1023)
+    #: SHA-256 of the credential id in hex.
+    credential_hash = models.CharField(max_length=64)
+    #: COSE_Key.
+    public_key = models.BinaryField()
+    sign_count = models.PositiveBigIntegerField()
+    #: A list of names of transports, as the browser gave them.
+    transports = models.JSONField(default=list)
+    #: Whether its authenticator has the PRF extension, so that it can open a lock.
+    prf = models.BooleanField(default=False)
+    prf_salt = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "credential_hash"], name="one_row_per_credential_of_an_account"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.passkey_id
+
+
+class LockSecret(models.Model):
+    """The account's lock key, encrypted under one secret of the user's; the secret itself is nowhere."""
+
+    class Kind(models.TextChoices):
+        PASSPHRASE = "passphrase"  # noqa: S105 (the name of a kind)
+        PASSKEY = "passkey"
+        RECOVERY = "recovery"
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="lock_secrets")
+    secret_id = models.CharField(max_length=16, unique=True)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    passkey = models.OneToOneField(Passkey, on_delete=models.RESTRICT, null=True, related_name="lock_secret")
+    #: Of Argon2id, for a passphrase.
+    salt = models.BinaryField(max_length=16, null=True)
+    memory_kib = models.PositiveIntegerField(null=True)
+    iterations = models.PositiveIntegerField(null=True)
+    lanes = models.PositiveIntegerField(null=True)
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "kind"],
+                condition=~Q(kind="passkey"),
+                name="one_passphrase_and_one_recovery_code_per_account",
+            ),
+            models.CheckConstraint(
+                name="lock_secrets_have_what_their_kind_needs",
+                condition=(
+                    Q(kind="passphrase", salt__isnull=False, passkey__isnull=True)
+                    | Q(kind="passkey", salt__isnull=True, passkey__isnull=False)
+                    | Q(kind="recovery", salt__isnull=True, passkey__isnull=True)
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.secret_id}"
+
+
 class DeviceKey(models.Model):
-    """A device: its certificate stays for good, its private key until the device is revoked."""
+    """A device: its certificate stays for good, its private key until the device is revoked.
+
+    A retired one came with an account from another installation and can't be the active one here.
+    """
 
     class State(models.TextChoices):
         ACTIVE = "active"
+        #: Revoked for everybody else; what was sealed to it before still opens, until its prekeys die.
+        RETIRED = "retired"
         REVOKED = "revoked"
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="devices")
     fingerprint = models.CharField(max_length=64, unique=True)
     certificate = models.BinaryField()
+    #: The one before it was renewed: envelopes may still name it as the recipient's.
+    former_certificate = models.BinaryField(null=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
     #: PKCS#8 DER, encrypted.
     wrapped = models.BinaryField(null=True)
@@ -79,9 +181,15 @@ class DeviceKey(models.Model):
                 fields=["account"], condition=Q(state="active"), name="one_active_device_per_account"
             ),
             models.CheckConstraint(
-                name="private_key_only_while_active",
+                name="private_key_only_until_revoked",
                 condition=Q(
                     state="active", wrapped__isnull=False, key_version__isnull=False, revoked_at__isnull=True
+                )
+                | Q(
+                    state="retired",
+                    wrapped__isnull=False,
+                    key_version__isnull=False,
+                    revoked_at__isnull=False,
                 )
                 | Q(
                     state="revoked", wrapped__isnull=True, key_version__isnull=True, revoked_at__isnull=False
@@ -139,16 +247,46 @@ class ArchiveKey(models.Model):
         return f"archive key {self.generation} of {self.account_id}"
 
 
-class AttestationKey(models.Model):
-    """The P-256 key that an account attests records with; it signs nothing else."""
+class SearchSegment(models.Model):
+    """Some hundred messages' text, folded for searching, as one ciphertext under the account's data key."""
 
-    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="attestation_key")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="search_segments")
+    #: Never given to another segment of the account again; authenticated with the ciphertext.
+    number = models.PositiveBigIntegerField()
+    messages = models.PositiveIntegerField()
+    sealed = models.BinaryField()
+    key_version = models.PositiveIntegerField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "number"], name="one_search_segment_per_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"search segment {self.number} of {self.account_id}"
+
+
+class AttestationKey(models.Model):
+    """A key that an account attests records with, one for each curve; it signs nothing else."""
+
+    class Curve(models.TextChoices):
+        P256 = "P-256"
+        K256 = "K-256"
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="attestation_keys")
+    curve = models.CharField(max_length=8, choices=Curve.choices, default=Curve.P256)
     #: did:key of the public key.
     did_key = models.CharField(max_length=128)
     #: PKCS#8 DER, encrypted.
     wrapped = models.BinaryField()
     key_version = models.PositiveIntegerField(db_index=True)
     created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "curve"], name="one_attestation_key_per_curve")
+        ]
 
     def __str__(self) -> str:
         return self.did_key
@@ -193,8 +331,53 @@ class AuditEntry(models.Model):
     previous_hash = models.BinaryField(max_length=32)
     entry_hash = models.BinaryField(max_length=32)
 
+    class Meta:
+        # For the newest uses of one account: all, those of apps, those that were refused.
+        indexes = [
+            models.Index(fields=["did", "sequence"], name="audit_did_sequence"),
+            models.Index(fields=["did", "purpose", "sequence"], name="audit_did_purpose"),
+            models.Index(fields=["did", "outcome", "sequence"], name="audit_did_outcome"),
+        ]
+
     def __str__(self) -> str:
         return f"{self.sequence} {self.caller} {self.purpose} {self.outcome}"
+
+
+class UseCount(models.Model):
+    """What was done for one account, caller and purpose in the hour that began at ``began_at``.
+
+    Rows without a caller count all opening: of one account, or under no DID of all together.
+    """
+
+    did = models.CharField(max_length=2048, blank=True)
+    caller = models.CharField(max_length=16, blank=True)
+    purpose = models.CharField(max_length=64)
+    began_at = models.DateTimeField()
+    used = models.PositiveBigIntegerField(default=0)
+    #: Whether the alarm of this hour was raised.
+    alarmed = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["did", "caller", "purpose"], name="one_count_per_use")]
+
+    def __str__(self) -> str:
+        return f"{self.caller} {self.purpose} {self.used}"
+
+
+class Alarm(models.Model):
+    """An alarm on bulk opening, to be found quickly; the audit entry that it names is the proof of it."""
+
+    #: The sequence of the audit entry.
+    entry = models.BigIntegerField(unique=True)
+    #: Empty for all accounts together.
+    did = models.CharField(max_length=2048, blank=True, db_index=True)
+    at = models.DateTimeField(db_index=True)
+    hour_began_at = models.DateTimeField()
+    #: What had been opened in the hour when it was raised.
+    things = models.PositiveBigIntegerField()
+
+    def __str__(self) -> str:
+        return f"alarm of entry {self.entry}"
 
 
 class AuditHead(models.Model):

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from crypto_agent.atsms.certificates import parse_certificate
 from crypto_agent.atsms.errors import AtsmsError, BadContent, CannotOpen
 from crypto_agent.atsms.ids import envelope_id
-from crypto_agent.atsms.oneshot import DeviceKeys, SignedMessage, open_message
-from crypto_agent.client_values import Expires, OpenedEnvelope, OpenedMessage
+from crypto_agent.atsms.oneshot import DeviceKeys, SignedMessage, open_signed
+from crypto_agent.client_values import OpenedEnvelope, OpenedMessage
 from crypto_agent.content_at_rest import RestingContent, seal_content
 from crypto_agent.custody import AccountKeys, Random
-from crypto_agent.key_store import account_keys, device_private_key, prekey_secrets
-from crypto_agent.models import Account, DeviceKey
+from crypto_agent.key_store import account_keys, opening_devices
+from crypto_agent.message_values import Expires
+from crypto_agent.part_values import copies_wanted, group_update_of, reactions_of, receipt_of, topic_of
 from crypto_agent.purposes import Purpose
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,8 @@ def open_envelopes(
 
     A failure is the envelope's own ``error``, the code of the format's error. Changes nothing.
     """
-    account, keys = account_keys(did)
-    devices = _active_devices(account, keys, now)
+    _, keys = account_keys(did)
+    devices = _device_keys(keys, now)
     return [_opened(keys, devices, envelope, random) for envelope in envelopes]
 
 
@@ -61,19 +62,20 @@ def resting_message(
         tombstone=content.tombstone,
         expires=Expires(content.expires.relative, content.expires.time) if content.expires else None,
         sealed=seal_content(keys, conversation, message_hex, resting, random),
+        topic_id=topic_of(content),
+        reactions=reactions_of(content),
+        receipt=receipt_of(content),
+        copies_wanted=copies_wanted(content),
+        group_update=group_update_of(content),
     )
 
 
-def _active_devices(account: Account, keys: AccountKeys, now: datetime) -> list[DeviceKeys]:
-    active = DeviceKey.objects.filter(account=account, state=DeviceKey.State.ACTIVE)
+def _device_keys(keys: AccountKeys, now: datetime) -> list[DeviceKeys]:
+    """Each device, and the same once more under the certificate that it had before it was renewed."""
     return [
-        DeviceKeys(
-            did=keys.did,
-            key=device_private_key(keys, device),
-            certificate=parse_certificate(bytes(device.certificate)),
-            prekey_secrets=prekey_secrets(keys, device.fingerprint, list(device.prekeys.all()), now),
-        )
-        for device in active.prefetch_related("prekeys")
+        DeviceKeys(keys.did, device.key, parse_certificate(certificate), device.prekey_secrets)
+        for device in opening_devices(keys, now)
+        for certificate in device.certificates
     ]
 
 
@@ -96,7 +98,7 @@ def _opened(
 def _opened_by_any(devices: Sequence[DeviceKeys], envelope: bytes) -> SignedMessage:
     for device in devices:
         try:
-            return open_message(envelope, device)
+            return open_signed(envelope, device)
         except CannotOpen:
             continue
     raise CannotOpen("no device of this account opens it")

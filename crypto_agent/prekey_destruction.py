@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
+from crypto_agent import write_ahead_log
 from crypto_agent.devices import destroy_expired_prekeys
 
 log = logging.getLogger(__name__)
@@ -26,10 +27,15 @@ def begin() -> None:
 
 def _keep_destroying(every_s: float) -> None:
     pause = threading.Event()
+    # What was destroyed may still lie in the write-ahead log, also from a former life of this process.
+    lies_in_log = True
     while True:
         try:
             if count := destroy_expired_prekeys(timezone.now()):
                 log.info("destroyed %d prekeys whose time was over", count)
+                lies_in_log = True
+            if lies_in_log:
+                lies_in_log = not write_ahead_log.empty()
         except Exception as error:
             # The next round tries again. An error's text could quote a row: only its kind is logged.
             place = traceback.extract_tb(error.__traceback__)[-1]

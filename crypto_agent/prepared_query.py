@@ -1,34 +1,75 @@
 """Queries that Django puts into SQL once, for rows that are read before every use of a key.
 
-Putting one together takes Django several times as long as the database needs to answer it.
+Putting one together takes Django several times as long as the database needs to answer it, and Django's own
+cursor as long again.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import QuerySet
 
-#: Stands for the argument while the SQL is put together; no DID looks like it.
-_ARGUMENT = "\x00argument"
+#: Stand for the arguments while the SQL is put together; no text that is asked for looks like them.
+_ARGUMENTS = tuple(f"\x00argument{number}" for number in range(4))
 
 
 class PreparedQuery:
-    """The rows of ``query(text)`` as tuples of ``columns``, just as the database driver gives them."""
+    """The rows of ``query(text, …)`` as tuples of ``columns``, just as the database driver gives them.
 
-    def __init__(self, query: Callable[[str], QuerySet[Any]], columns: Sequence[str]) -> None:
+    ``query`` takes ``arguments`` texts, four at most.
+    """
+
+    def __init__(
+        self, query: Callable[..., QuerySet[Any]], columns: Sequence[str], arguments: int = 1
+    ) -> None:
         self._query = query
         self._columns = columns
+        self._arguments = _ARGUMENTS[:arguments]
 
-    def rows(self, argument: str) -> list[tuple[Any, ...]]:
-        """The rows for ``argument``; raises what a query of the same kind would."""
-        sql, parameters = self._statement
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [argument if value == _ARGUMENT else value for value in parameters])
-            found: list[tuple[Any, ...]] = cursor.fetchall()
+    def rows(self, *arguments: str) -> list[tuple[Any, ...]]:
+        """The rows for ``arguments``; raises what a query of the same kind would."""
+        sql, order = self._statement
+        # Each look through ``connection`` would find this thread's connection again.
+        database = connections[DEFAULT_DB_ALIAS]
+        if database.connection is None:
+            database.ensure_connection()
+        if database.in_atomic_block:
+            database.validate_no_broken_transaction()
+        try:
+            found: list[tuple[Any, ...]] = database.connection.execute(
+                sql, [arguments[index] for index in order]
+            ).fetchall()
+        except Exception as error:
+            # Entered only now: it finds Django's own exception for the driver's.
+            with database.wrap_database_errors:
+                raise error
         return found
 
     @cached_property
-    def _statement(self) -> tuple[str, tuple[Any, ...]]:
-        return self._query(_ARGUMENT).values_list(*self._columns).query.sql_with_params()
+    def _statement(self) -> tuple[str, tuple[int, ...]]:
+        """SQL as the driver takes it, and which argument stands where in it."""
+        query = self._query(*self._arguments).values_list(*self._columns).query
+        sql, parameters = query.sql_with_params()
+        placeholder = "?" if connection.vendor == "sqlite" else "%s"
+        # Constants become part of the SQL: SQLite plans anew each time for a parameter that decides whether
+        # an index for some of the rows will do.
+        places = tuple(
+            placeholder if value in self._arguments else _literal(str(value)) for value in parameters
+        )
+        order = tuple(self._arguments.index(value) for value in parameters if value in self._arguments)
+        return sql % places, order
+
+
+def time_in_row(value: datetime | str) -> datetime:
+    """A time as the database driver gives it in a row, aware; SQLite has it as text, in UTC."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _literal(text: str) -> str:
+    if not text.isascii() or not text.isalnum():
+        raise ValueError("a constant that is not plain text")
+    return f"'{text}'"

@@ -9,11 +9,14 @@ from crypto_agent.atsms.content import Content, InlinePart, Part, decode_content
 from crypto_agent.atsms.errors import AtsmsError
 from crypto_agent.atsms.facets import check_facets
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
-from crypto_agent.client_values import Facet, ReadMessage, SealedContent
+from crypto_agent.atsms.parts import FILE_FIELDS
+from crypto_agent.client_values import ReadMessage, SealedContent
 from crypto_agent.content_at_rest import unseal_content
 from crypto_agent.custody import AccountKeys
 from crypto_agent.errors import CannotUnseal
 from crypto_agent.key_store import account_keys
+from crypto_agent.message_values import Expires, Facet
+from crypto_agent.part_values import group_update_of, preview_of, reactions_of, receipt_of, topic_of
 
 
 def read(did: str, items: Sequence[SealedContent]) -> list[ReadMessage]:
@@ -40,6 +43,13 @@ def _read(keys: AccountKeys, item: SealedContent) -> ReadMessage:
         fallback=content.fallback,
         degraded=content.degraded,
         tombstone=content.tombstone,
+        reactions=reactions_of(content),
+        receipt=receipt_of(content),
+        group_update=group_update_of(content),
+        preview=preview_of(content),
+        in_reply_to=content.in_reply_to.hex() if content.in_reply_to is not None else None,
+        topic_id=topic_of(content),
+        expires=Expires(content.expires.relative, content.expires.time) if content.expires else None,
     )
 
 
@@ -58,7 +68,9 @@ def _facets(content: Content) -> list[Facet]:
 
 def _part_json(part: Part) -> dict[str, Any]:
     if isinstance(part, InlinePart):
-        return {**{name: _json(value) for name, value in part.fields.items()}, "kind": part.kind}
+        # A file that a field names has its typed value, which is without its key.
+        fields = {name: value for name, value in part.fields.items() if name != FILE_FIELDS.get(part.kind)}
+        return {**{name: _json(value) for name, value in fields.items()}, "kind": part.kind}
     return {
         **{name: _json(value) for name, value in part.meta.items()},
         "kind": part.kind,

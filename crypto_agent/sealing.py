@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from crypto_agent.atsms import cms
 from crypto_agent.atsms.certificates import (
@@ -9,16 +10,17 @@ from crypto_agent.atsms.certificates import (
     check_validity,
     parse_certificate,
 )
-from crypto_agent.atsms.content import decode_content
-from crypto_agent.atsms.errors import AtsmsError
-from crypto_agent.atsms.ids import conversation_id, message_id
+from crypto_agent.atsms.content import composed_names
+from crypto_agent.atsms.errors import AtsmsError, BadContent
+from crypto_agent.atsms.ids import conversation_id, is_did, message_id
 from crypto_agent.atsms.oneshot import Recipient, seal_for_device
 from crypto_agent.client_values import Copy, RefusedTarget, SealedContent, SealedMessage, Target
 from crypto_agent.content_at_rest import RestingContent, seal_content, unseal_content
 from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.errors import CannotUnseal, NoActiveDevice
-from crypto_agent.key_store import account_keys, active_device, device_private_key
+from crypto_agent.key_store import account_keys_and_signer
 from crypto_agent.purposes import Purpose
+from crypto_agent.signing_keys import Signer
 
 
 class _Refused(Exception):
@@ -35,9 +37,9 @@ def seal(
     can't have a copy is refused alone. Raises NoActiveDevice, and CannotUnseal for content that this
     account did not compose in this conversation.
     """
-    _, keys = account_keys(did)
+    keys, signer = account_keys_and_signer(did)
     resting, participants = _own_content(keys, message)
-    certificate, signed = _signed(keys, resting)
+    certificate, signed = _signed(signer, resting)
     copies, refused = [], []
     for target in targets:
         if target.fingerprint == certificate.fingerprint:
@@ -62,9 +64,14 @@ def sign(did: str, message: SealedContent) -> bytes:
     Raises NoActiveDevice, and CannotUnseal for content that this account did not compose in this
     conversation.
     """
-    _, keys = account_keys(did)
+    keys, signer = account_keys_and_signer(did)
     resting, _ = _own_content(keys, message)
-    return _signed(keys, resting)[1]
+    return _signed(signer, resting)[1]
+
+
+def composed_content(keys: AccountKeys, message: SealedContent) -> bytes:
+    """The content of a message that this account composed, every id derived again; else CannotUnseal."""
+    return _own_content(keys, message)[0].content
 
 
 def _own_content(keys: AccountKeys, message: SealedContent) -> tuple[RestingContent, frozenset[str]]:
@@ -72,38 +79,47 @@ def _own_content(keys: AccountKeys, message: SealedContent) -> tuple[RestingCont
     resting = unseal_content(keys, message)
     if resting.purpose is not Purpose.OUTGOING_CONTENT:
         raise CannotUnseal("it can't be unsealed here")
-    content = decode_content(resting.content)
-    participants = frozenset((keys.did, *(content.recipients or ())))
-    conversation = conversation_id(participants)
-    derived = message_id(keys.did, conversation, resting.content, content.salt)
+    salt, named_conversation, recipients = composed_names(resting.content)
+    conversation, participants = _between(keys.did, recipients)
+    derived = message_id(keys.did, conversation, resting.content, salt)
     if (conversation.hex(), derived.hex()) != (message.conversation_id, message.message_id):
         raise CannotUnseal("it can't be unsealed here")
-    if conversation != content.conversation_id:
+    if conversation != named_conversation:
         raise CannotUnseal("it can't be unsealed here")
     return resting, participants
 
 
-def _signed(keys: AccountKeys, resting: RestingContent) -> tuple[EndpointCertificate, bytes]:
-    device = active_device(keys.did)
-    if device is None:
+# People write to each other more than once.
+@lru_cache(maxsize=512)
+def _between(sender: str, recipients: tuple[str, ...]) -> tuple[bytes, frozenset[str]]:
+    """The id of the conversation, and the DIDs in it; raises BadContent for a recipient that is no DID."""
+    if not all(is_did(did) for did in recipients):
+        raise BadContent("a recipient that is not a DID")
+    participants = frozenset((sender, *recipients))
+    return conversation_id(participants), participants
+
+
+def _signed(signer: Signer | None, resting: RestingContent) -> tuple[EndpointCertificate, bytes]:
+    if signer is None:
         raise NoActiveDevice("the account has no active device to sign with")
-    certificate = parse_certificate(bytes(device.certificate))
-    return certificate, cms.sign(resting.content, device_private_key(keys, device), certificate)
+    return signer.certificate, cms.sign(resting.content, signer.key, signer.certificate)
 
 
 def _copy(signed: bytes, target: Target, participants: frozenset[str], now: datetime, random: Random) -> Copy:
     if target.did not in participants:
         raise _Refused("not-a-participant")
+    recipient = _recipient(target)
+    check_validity(recipient.certificate, now)
+    copy = seal_for_device(signed, recipient, now=now, random=random)
+    return Copy(
+        target.did, target.fingerprint, copy.form, copy.envelope_id.hex(), copy.envelope, copy.prekey_error
+    )
+
+
+# People write to the same devices again.
+@lru_cache(maxsize=4096)
+def _recipient(target: Target) -> Recipient:
     certificate = parse_certificate(target.certificate_pem)
     if (certificate.did, certificate.fingerprint) != (target.did, target.fingerprint):
         raise _Refused("bad-certificate")
-    check_validity(certificate, now)
-    copy = seal_for_device(signed, Recipient(certificate, target.prekey), now=now, random=random)
-    return Copy(
-        did=target.did,
-        fingerprint=target.fingerprint,
-        form=copy.form,
-        envelope_id=copy.envelope_id.hex(),
-        envelope=copy.envelope,
-        prekey_error=copy.prekey_error,
-    )
+    return Recipient(certificate, target.prekey)

@@ -4,9 +4,11 @@ Every variable may also be given as ``NAME_FILE``, the path of a file that holds
 """
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 
+from crypto_agent.hourly_limits import HourlyLimits
 from crypto_agent.public_identity import did_web_of
 
 env = environ.FileAwareEnv()
@@ -47,6 +49,26 @@ PLC_URL = env("WAXWING_AGENT_PLC_URL", default="https://plc.directory").rstrip("
 NETWORK = env("WAXWING_AGENT_NETWORK", default="live")
 if PUBLIC_URL and NETWORK != "loopback" and not PUBLIC_URL.startswith("https://"):
     raise environ.ImproperlyConfigured("WAXWING_AGENT_PUBLIC_URL has to begin with https://")
+
+#: How many things may be done with one account's keys in an hour, where it differs from the defaults in
+#: hourly_limits.py: ``web.read=2000,worker.open=20000,other=500``.
+_LEXICONS = BASE_DIR / "lexicons" / "dev" / "waxwing" / "agent"
+_OF_PROCESSES = frozenset(path.stem for path in _LEXICONS.glob("*.json"))
+_OF_APPS = frozenset(path.stem for path in _LEXICONS.glob("app/*.json"))
+try:
+    HOURLY_LIMITS = HourlyLimits(
+        env.list("WAXWING_AGENT_HOURLY_LIMITS", default=[]),
+        {"web": _OF_PROCESSES, "worker": _OF_PROCESSES, "app": _OF_APPS},
+    )
+except ValueError as error:
+    raise environ.ImproperlyConfigured(f"WAXWING_AGENT_HOURLY_LIMITS: {error}") from error
+#: How many messages may be opened and read in an hour, of one account and of all, before an alarm is raised.
+ALARM_OPENED_OF_ACCOUNT = env.int("WAXWING_AGENT_ALARM_OPENED_OF_ACCOUNT", default=20_000)
+ALARM_OPENED_OF_ALL = env.int("WAXWING_AGENT_ALARM_OPENED_OF_ALL", default=100_000)
+#: The origin of the web pages, which passkeys are bound to; without it there are none. Their relying party
+#: id is by default the origin's host.
+WEB_ORIGIN = env("WAXWING_AGENT_WEB_ORIGIN", default="").rstrip("/")
+RP_ID = env("WAXWING_AGENT_RP_ID", default="") or urlsplit(WEB_ORIGIN).hostname or ""
 
 INSTALLED_APPS = ["crypto_agent"]
 MIDDLEWARE: list[str] = []

@@ -4,8 +4,9 @@ import json
 import logging
 import os
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,12 +14,13 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.http.request import UnreadablePostError
 from django.utils import timezone
 
-from crypto_agent import app_calls, audit, public_identity
+from crypto_agent import app_calls, audit, limits, public_identity, unlock_sessions
 from crypto_agent.app_methods import APP_METHODS
+from crypto_agent.calls import Answering, Call, InTwoSteps
 from crypto_agent.client_json import Json
 from crypto_agent.errors import (
     AgentProblem,
@@ -29,16 +31,24 @@ from crypto_agent.errors import (
     PayloadTooLarge,
     ReplayedToken,
 )
+from crypto_agent.framed import FramedAnswer, FramedBody, framed_response
 from crypto_agent.key_store import operator_key_source
 from crypto_agent.lexicons import Lexicons, Method
-from crypto_agent.methods import METHODS, Answering, Call
+from crypto_agent.methods import METHODS
 from crypto_agent.operator_keys.sources import is_present
+from crypto_agent.packed import PACKED, PACKED_METHODS, pack, unpack
+from crypto_agent.plain_json import plain
 from crypto_agent.tokens import Caller, check_permitted, verify_token
+from crypto_agent.unlock_sessions import Asker
 
 log = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
+#: For how long an alarm stands in the agent's status.
+ALARMS_SHOWN = timedelta(days=1)
 NAMESPACE = "dev.waxwing.agent."
+#: Brings the token of an unlock session.
+UNLOCK_HEADER = "Waxwing-Unlock"
 LEXICONS = Lexicons.load(Path(settings.BASE_DIR) / "lexicons")
 
 
@@ -54,9 +64,9 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     """200 while the process and its database answer; the body says whether the agent is sealed."""
     try:
         audit.head_sequence()
+        return JsonResponse(_status(timezone.now()))
     except DatabaseError:
         return JsonResponse({"state": "no-database"}, status=503)
-    return JsonResponse({"state": _state(), "version": VERSION})
 
 
 def did_document(_request: HttpRequest) -> HttpResponse:
@@ -66,13 +76,14 @@ def did_document(_request: HttpRequest) -> HttpResponse:
     return JsonResponse(public_identity.did_document(settings.PUBLIC_DID, settings.PUBLIC_URL))
 
 
-def xrpc(request: HttpRequest, nsid: str) -> HttpResponse:
+def xrpc(request: HttpRequest, nsid: str) -> HttpResponseBase:
     """One XRPC call; every refusal is an XRPC error with a stable name."""
     try:
-        return JsonResponse(_answered(request, nsid))
+        answer = _answered(request, nsid)
+        return framed_response(answer) if isinstance(answer, FramedAnswer) else _response(request, answer)
     except AgentProblem as problem:
         log.info("%s refused: %s", nsid, problem.name)
-        return _error(problem.name, str(problem), problem.status)
+        return _error(problem.name, str(problem), problem.status, problem.retry_after_s)
     except DatabaseError as error:
         log.error("%s failed: %s", nsid, type(error).__name__)
         return _error(DatabaseUnavailable.name, "the database does not answer", DatabaseUnavailable.status)
@@ -80,6 +91,13 @@ def xrpc(request: HttpRequest, nsid: str) -> HttpResponse:
         # An error's text or traceback could quote a key or a message: only its kind and place are logged.
         log.error("%s failed: %s at %s", nsid, type(error).__name__, _place(error))
         return _error(AgentProblem.name, "the agent failed", AgentProblem.status)
+
+
+def _response(request: HttpRequest, answer: Json) -> HttpResponse:
+    """The answer in the form that the call came in."""
+    if request.content_type == PACKED:
+        return HttpResponse(pack(answer), content_type=PACKED)
+    return HttpResponse(plain(answer), content_type="application/json")
 
 
 def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -90,7 +108,7 @@ def server_error(_request: HttpRequest) -> HttpResponse:
     return _error(AgentProblem.name, "the agent failed", AgentProblem.status)
 
 
-def _answered(request: HttpRequest, nsid: str) -> Json:
+def _answered(request: HttpRequest, nsid: str) -> Json | FramedAnswer:
     method = LEXICONS.methods.get(nsid)
     if method is None or not nsid.startswith(NAMESPACE):
         raise MethodNotImplemented("there is no such method")
@@ -105,33 +123,57 @@ def _answered(request: HttpRequest, nsid: str) -> Json:
     if name == "getStatus":
         # It uses no key and says nothing of any account, so it is not put on record.
         check_permitted(caller.name, name)
-        return {"state": _state(), "version": VERSION}
+        return _status(now)
     record = _Record()
+    body = None
     try:
         audit.check_unused(caller.token_id)
         check_permitted(caller.name, name)
-        fields = LEXICONS.input(method, _arguments(request, method))
-        record.did, record.count = fields["did"], METHODS[name].count(fields)
+        body = FramedBody(request) if method.carries_file else None
+        arguments = _json(body.json()) if body else _arguments(request, method)
+        fields = LEXICONS.input(method, arguments)
+        record.did, record.count = fields.get("did", ""), METHODS[name].count(fields)
+        limits.check(limits.counted(record.did, caller.name, name, record.count), now)
         operator_key_source.key()
-        return _on_record(METHODS[name], Call(fields, now, os.urandom), _use(caller, name, now, record, "ok"))
+        answering = METHODS[name]
+        use = _use(caller, name, now, record, answering.outcome)
+        with unlock_sessions.asking(_asker(caller, request)):
+            return _on_record(answering, Call(fields, now, os.urandom, body), use)
     except AuditUnavailable:
         raise
     except Exception as error:
         outcome = error.name if isinstance(error, AgentProblem) else AgentProblem.name
         use = _use(caller, name, now, record, outcome)
         audit.append(replace(use, token_id=None) if isinstance(error, ReplayedToken) else use)
+        if body is not None:
+            with suppress(AgentProblem):
+                body.skip()
         raise
 
 
-def _on_record(answering: Answering, call: Call, use: audit.Use) -> Json:
+def _asker(caller: Caller, request: HttpRequest) -> Asker:
+    """The web asks for whoever is at the browser, which has to be unlocked itself."""
+    if caller.name == "web":
+        return Asker(request.headers.get(UNLOCK_HEADER, ""))
+    return Asker(any_session=True)
+
+
+def _on_record(answering: Answering | InTwoSteps, call: Call, use: audit.Use) -> Json | FramedAnswer:
     """The answer, given only once its audit entry is durable; what a method writes goes with the entry."""
+    counted = limits.counted(use.did, use.caller, use.purpose, use.count)
+    finish = answering.prepared(call)
     if answering.writes:
         with transaction.atomic():
-            answer = answering.answer(call)
-            audit.append(use)
+            answer = finish()
+            limits.put_on_record(use, counted)
         return answer
-    answer = answering.answer(call)
-    audit.append(use)
+    answer = finish()
+    try:
+        limits.put_on_record(use, counted)
+    except BaseException:
+        if isinstance(answer, FramedAnswer):
+            answer.close()
+        raise
     return answer
 
 
@@ -146,17 +188,42 @@ def _arguments(request: HttpRequest, method: Method) -> Any:
         for name, values in request.GET.lists():
             if len(values) != 1:
                 raise InvalidRequest(f"{name[:40]}: given more than once")
-        return request.GET.dict()
-    if request.method != "POST" or request.content_type != "application/json":
+        return _typed(request.GET.dict(), method)
+    packed = request.content_type == PACKED and method.nsid.removeprefix(NAMESPACE) in PACKED_METHODS
+    if request.method != "POST" or not (packed or request.content_type == "application/json"):
         raise InvalidRequest("the method is a procedure: use POST with application/json")
     try:
-        return json.loads(request.body, object_pairs_hook=_object, parse_constant=_no_constant)
+        body = request.body
     except RequestDataTooBig:
         raise PayloadTooLarge("the body is too large") from None
     except UnreadablePostError:
         raise InvalidRequest("the body ended early") from None
+    return _packed(body) if packed else _json(body)
+
+
+def _packed(body: bytes) -> Any:
+    try:
+        return unpack(body)
+    except ValueError:
+        raise InvalidRequest("the body is not packed") from None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body, object_pairs_hook=_object, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise InvalidRequest("the body is not JSON") from None
+
+
+def _typed(parameters: dict[str, Any], method: Method) -> dict[str, Any]:
+    """A query's parameters are text; those that the lexicon has as integers become such."""
+    properties = method.input["properties"]
+    return {
+        name: int(value)
+        if properties.get(name, {}).get("type") == "integer" and value.isascii() and value.isdecimal()
+        else value
+        for name, value in parameters.items()
+    }
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Json:
@@ -174,10 +241,15 @@ def _state() -> str:
     return "open" if is_present(operator_key_source) else "sealed"
 
 
+def _status(now: datetime) -> Json:
+    return {"state": _state(), "version": VERSION, "alarms": limits.alarms_since(now - ALARMS_SHOWN)}
+
+
 def _place(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
-def _error(name: str, message: str, status: int) -> HttpResponse:
-    return JsonResponse({"error": name, "message": message}, status=status)
+def _error(name: str, message: str, status: int, retry_after_s: int | None = None) -> HttpResponse:
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return JsonResponse({"error": name, "message": message}, status=status, headers=headers)

@@ -55,6 +55,8 @@ class EndpointCertificate:
     not_before: datetime
     not_after: datetime
     public_key: ec.EllipticCurvePublicKey
+    #: The key's uncompressed point, 65 bytes.
+    point: bytes
     gateway: bool
     der: bytes
     #: The issuer's name and the serial number as DER, for CMS identifiers.
@@ -158,7 +160,7 @@ def _parse(certificate: str | bytes) -> EndpointCertificate:
     if encoded.lstrip().startswith(b"-----BEGIN"):
         try:
             encoded = x509.load_pem_x509_certificate(encoded).public_bytes(serialization.Encoding.DER)
-        except ValueError as error:
+        except _UNREADABLE as error:
             raise BadCertificate("not a PEM certificate") from error
     try:
         return _read(encoded, x509.load_der_x509_certificate(encoded))
@@ -201,6 +203,7 @@ def _read(encoded: bytes, certificate: x509.Certificate) -> EndpointCertificate:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         public_key=public_key,
+        point=_uncompressed_point(public_key),
         gateway=gateway,
         der=encoded,
         issuer_der=issuer_der,

@@ -5,7 +5,6 @@ and links, and its map keys are text alone.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -40,7 +39,7 @@ def cid_from_text(text: str) -> bytes:
     digits = text.removeprefix("b").upper()
     try:
         binary = base64.b32decode(digits + "=" * (-len(digits) % 8))
-    except binascii.Error as error:
+    except ValueError as error:
         raise NotCanonical("a CID that is not base32") from error
     known = binary[:4] in (_DAG_CBOR_CID, _RAW_CID) and len(binary) == CID_BYTES
     if not known or cid_text(binary) != text:

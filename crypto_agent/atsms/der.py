@@ -27,11 +27,30 @@ class Element(NamedTuple):
 def write(tag: int, *contents: bytes) -> bytes:
     """The DER element of ``tag`` (its identifier octet) with ``contents`` joined."""
     body = b"".join(contents)
-    size = len(body)
+    return head(tag, len(body)) + body
+
+
+def head(tag: int, size: int) -> bytes:
+    """What stands before ``size`` bytes of contents in the DER element of ``tag``."""
     if size < 0x80:
-        return bytes((tag, size)) + body
+        return bytes((tag, size))
+    if size < 0x100:
+        return bytes((tag, 0x81, size))
+    if size < 0x10000:
+        return bytes((tag, 0x82, size >> 8, size & 0xFF))
     length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + body
+    return bytes((tag, 0x80 | len(length))) + length
+
+
+def contents_at(data: bytes, start: int, tag: int) -> tuple[int, int]:
+    """Where the contents of the element of ``tag`` and definite length at ``start`` begin and end.
+
+    Raises BadCms where no such element is; it may end after ``data`` does.
+    """
+    found, first, length = _head(data, start)
+    if found != tag or length is None:
+        raise BadCms("an element of another type than expected")
+    return first, first + length
 
 
 def context(number: int, *contents: bytes, constructed: bool = True) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -26,6 +27,8 @@ _INFO = b"atsms-seal:v1"
 _AAD = cbor.encode([_VERSION, _MODE_ASYM, _SUITE_X25519])
 #: The CBOR of ``[1, 1, 1, encapsulated key, sealed]`` up to the 32 bytes of the key.
 _HEAD = cbor.head(4, 5) + _AAD[1:] + cbor.head(2, hpke.ENCAPSULATED_BYTES)
+#: The CBOR of ``[2, body, padding]`` up to the body.
+_CMS_PLAINTEXT = cbor.head(4, 3) + cbor.encode(CONTENT_CMS)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -43,12 +46,16 @@ def seal(content_type: int, body: bytes, prekey_public: bytes) -> bytes:
     bytes (59 for the largest). Raises TooLarge for a body that no bucket holds, and BadPrekey for a
     key that is none.
     """
-    plaintext = pad(content_type, body)
     try:
-        recipient = X25519PublicKey.from_public_bytes(prekey_public)
+        key = X25519PublicKey.from_public_bytes(prekey_public)
     except ValueError as error:
         raise BadPrekey("not an X25519 public key") from error
-    encapsulated, sealed = hpke.seal(plaintext, recipient, _INFO, _AAD)
+    return seal_to(key, content_type, body)
+
+
+def seal_to(prekey: X25519PublicKey, content_type: int, body: bytes) -> bytes:
+    """The same for a prekey that was read already."""
+    encapsulated, sealed = hpke.seal(pad(content_type, body), prekey, _INFO, _AAD)
     return b"".join((_HEAD, encapsulated, cbor.head(2, len(sealed)), sealed))
 
 
@@ -71,18 +78,32 @@ def pad(content_type: int, body: bytes) -> bytes:
 
     A few body lengths miss a bucket by the growth of the padding's own CBOR head; these take the next.
     """
-    prefix = cbor.head(4, 3) + cbor.encode(content_type) + cbor.encode(body)
+    before, zeros_head, zeros = _around_body(content_type, len(body))
+    return b"".join((before, body, zeros_head, bytes(zeros)))
+
+
+@lru_cache(maxsize=1024)
+def _around_body(content_type: int, body: int) -> tuple[bytes, bytes, int]:
+    """What stands before and after so many bytes of a body, and how many zeros follow."""
+    before = cbor.head(4, 3) + cbor.encode(content_type) + cbor.head(2, body)
+    length = len(before) + body
     for bucket in BUCKETS:
-        room = bucket - len(prefix)
+        room = bucket - length
+        if room <= 0:
+            continue
         for head_bytes in (1, 2, 3, 5):
             zeros = room - head_bytes
             if zeros >= 0 and len(cbor.head(2, zeros)) == head_bytes:
-                return prefix + cbor.head(2, zeros) + bytes(zeros)
-    raise TooLarge(f"a body of {len(body)} bytes fits no envelope")
+                return before, cbor.head(2, zeros), zeros
+    raise TooLarge(f"a body of {body} bytes fits no envelope")
 
 
 def unpad(plaintext: bytes) -> Opened:
     """The content type and body in a sealed plaintext, whose padding may have any length."""
+    if len(plaintext) <= BUCKETS[-1] and plaintext.startswith(_CMS_PLAINTEXT):
+        match cbor.byte_strings(plaintext, len(_CMS_PLAINTEXT)):
+            case [body, padding] if padding.count(0) == len(padding):
+                return Opened(CONTENT_CMS, body)
     match cbor.decode(plaintext, max_bytes=BUCKETS[-1]):
         case [int(content_type), bytes(body), bytes(padding)] if not isinstance(content_type, bool):
             if padding.count(0) != len(padding):
@@ -92,6 +113,10 @@ def unpad(plaintext: bytes) -> Opened:
 
 
 def _parse(envelope: bytes) -> tuple[bytes, bytes]:
+    if len(envelope) <= MAX_ENVELOPE_BYTES and envelope.startswith(_HEAD):
+        match cbor.byte_strings(envelope, len(_HEAD) + hpke.ENCAPSULATED_BYTES):
+            case [sealed]:
+                return envelope[len(_HEAD) : len(_HEAD) + hpke.ENCAPSULATED_BYTES], sealed
     fields = cbor.decode(envelope, max_bytes=MAX_ENVELOPE_BYTES)
     match fields:
         case [int(version), int(mode), *rest] if not isinstance(version, bool) and not isinstance(mode, bool):

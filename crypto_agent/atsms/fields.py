@@ -43,7 +43,7 @@ def array_of(value: CborValue, name: str) -> Sequence[CborValue]:
 
 def text_map_of(value: CborValue, name: str) -> dict[str, CborValue]:
     """``value`` as a map whose keys are all text."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):
         raise BadContent(f"{name} is not a map")
     fields: dict[str, CborValue] = {}
     for key, item in value.items():

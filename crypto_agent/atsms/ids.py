@@ -12,6 +12,7 @@ ONE_SHOT = 0x01
 GROUP = 0x02
 
 _SHA256_ID = b"\x01"
+_ONE_SHOT_ID = bytes((ONE_SHOT,))
 _ONE_SHOT_DOMAIN = b"atsms/convo/oneshot/v2"
 _DID = re.compile(r"did:[a-z0-9]{1,32}:[A-Za-z0-9._:%-]{0,2040}[A-Za-z0-9._-]")
 
@@ -23,10 +24,10 @@ def is_did(value: str) -> bool:
 
 def conversation_id(dids: Iterable[str]) -> bytes:
     """The 33-byte id of the conversation between ``dids``: the sender and all recipients."""
-    digest = sha256(_ONE_SHOT_DOMAIN)
-    for did in sorted(did.encode() for did in set(dids)):
-        digest.update(_len16(did) + did)
-    return bytes((ONE_SHOT,)) + digest.digest()
+    pieces = [_ONE_SHOT_DOMAIN]
+    for did in sorted([did.encode() for did in set(dids)]):
+        pieces += (_len16(did), did)
+    return _ONE_SHOT_ID + sha256(b"".join(pieces)).digest()
 
 
 def message_id(sender: str, conversation_id: bytes, content: bytes, salt: bytes) -> bytes:

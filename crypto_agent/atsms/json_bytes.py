@@ -13,11 +13,11 @@ def to_json(value: bytes) -> dict[str, str]:
 
 def from_json(value: Any, max_bytes: int) -> bytes:
     """The bytes of such an object, padded or not; NotCanonical for other values or longer bytes."""
-    match value:
-        case {"$bytes": str(encoded), **others} if not others and len(encoded) <= 2 * max_bytes + 4:
-            decoded = _decode_base64(encoded)
-            if len(decoded) <= max_bytes:
-                return decoded
+    encoded = value.get("$bytes") if isinstance(value, dict) and len(value) == 1 else None
+    if isinstance(encoded, str) and len(encoded) <= 2 * max_bytes + 4:
+        decoded = _decode_base64(encoded)
+        if len(decoded) <= max_bytes:
+            return decoded
     raise NotCanonical(f"not a byte string of at most {max_bytes} bytes")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -19,7 +19,7 @@ from crypto_agent.atsms.errors import (
     WrongConversation,
 )
 from crypto_agent.atsms.ids import conversation_id, envelope_id, message_id
-from crypto_agent.atsms.prekeys import Prekey, verify_prekey
+from crypto_agent.atsms.prekeys import Prekey, key_to_seal_to
 
 #: Content of up to this many bytes always fits an envelope, whatever the names in the certificates.
 MAX_CONTENT_BYTES = 63_000
@@ -35,8 +35,7 @@ class Recipient:
     prekey: Prekey | None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SealedCopy:
+class SealedCopy(NamedTuple):
     """One device's copy of a message.
 
     ``form`` is "cms" where the device has no prekey to seal to: the copy then does not hide its
@@ -47,6 +46,9 @@ class SealedCopy:
     envelope_id: bytes
     form: Literal["sealed", "cms"]
     prekey_error: str | None
+
+    def __repr__(self) -> str:
+        return f"<SealedCopy {self.envelope_id.hex()}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -97,8 +99,8 @@ def seal_for_device(
     prekey_error = None
     if recipient.prekey is not None:
         try:
-            verify_prekey(recipient.prekey, recipient.certificate.public_key, now)
-            sealed = envelope.seal(envelope.CONTENT_CMS, enveloped, recipient.prekey.signed_prekey)
+            key = key_to_seal_to(recipient.prekey, recipient.certificate.point, now)
+            sealed = envelope.seal_to(key, envelope.CONTENT_CMS, enveloped)
         except (BadPrekey, ExpiredPrekey) as error:
             prekey_error = error.code
         else:
@@ -107,18 +109,8 @@ def seal_for_device(
 
 
 def open_message(received: bytes, device: DeviceKeys) -> OpenedMessage:
-    """The message in ``received``, a sealed envelope or bare CMS, for ``device``.
-
-    Raises the typed errors of envelope, CMS, certificate and content; WrongConversation, and
-    NotForYou unless the device's DID sent the message or is among its recipients. Nothing changes.
-    """
-    if received[:1] == _SEQUENCE:
-        signed = cms.open_enveloped(received, device.key, device.certificate)
-    else:
-        signed = _signed_data_in_seal(envelope.open_envelope(received, device.prekey_secrets), device)
-    message = read_signed(signed)
-    if device.did != message.sender_did and device.did not in message.recipients:
-        raise NotForYou("the reader is neither sender nor recipient")
+    """The message in ``received`` as from ``open_signed``, with the envelope's id."""
+    message = open_signed(received, device)
     return OpenedMessage(
         content=message.content,
         recipients=message.recipients,
@@ -131,6 +123,22 @@ def open_message(received: bytes, device: DeviceKeys) -> OpenedMessage:
         message_id=message.message_id,
         envelope_id=envelope_id(received),
     )
+
+
+def open_signed(received: bytes, device: DeviceKeys) -> SignedMessage:
+    """The message in ``received``, a sealed envelope or bare CMS, for ``device``.
+
+    Raises the typed errors of envelope, CMS, certificate and content; WrongConversation, and
+    NotForYou unless the device's DID sent the message or is among its recipients. Nothing changes.
+    """
+    if received[:1] == _SEQUENCE:
+        signed = cms.open_enveloped(received, device.key, device.certificate)
+    else:
+        signed = _signed_data_in_seal(envelope.open_envelope(received, device.prekey_secrets), device)
+    message = read_signed(signed)
+    if device.did != message.sender_did and device.did not in message.recipients:
+        raise NotForYou("the reader is neither sender nor recipient")
+    return message
 
 
 def read_signed(signed: bytes) -> SignedMessage:

@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from crypto_agent.atsms import cbor
 from crypto_agent.atsms.errors import AtsmsError, BadPrekey, ExpiredPrekey
@@ -79,18 +80,23 @@ def sign_prekey(
 
 def verify_prekey(prekey: Prekey, device_public_key: ec.EllipticCurvePublicKey, now: datetime) -> None:
     """Raises BadPrekey unless the device signed it, ExpiredPrekey unless ``now`` is before its end."""
-    if len(prekey.signed_prekey) != KEY_BYTES or len(prekey.signing_pk) != KEY_BYTES:
-        raise BadPrekey("a prekey bundle holds two keys of 32 bytes")
-    if len(prekey.bundle_sig) != SIGNATURE_BYTES:
-        raise BadPrekey("a prekey bundle's signature is 64 bytes")
-    expires_at = parse_time(prekey.expires_at)
     point = device_public_key.public_bytes(
         serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
     )
-    if not _signature_holds(prekey, point):
-        raise BadPrekey("the device did not sign this prekey bundle")
+    verify_prekey_of_point(prekey, point, now)
+
+
+def verify_prekey_of_point(prekey: Prekey, point: bytes, now: datetime) -> None:
+    """The same for a device's key as its uncompressed ``point``, 65 bytes."""
+    key_to_seal_to(prekey, point, now)
+
+
+def key_to_seal_to(prekey: Prekey, point: bytes, now: datetime) -> X25519PublicKey:
+    """The prekey's public key, verified in the same way."""
+    key, expires_at = _verified(prekey, point)
     if expires_at <= now:
         raise ExpiredPrekey(f"the prekey expired at {prekey.expires_at}")
+    return key
 
 
 def parse_time(text: str) -> datetime:
@@ -105,6 +111,20 @@ def parse_time(text: str) -> datetime:
 
 
 # The same bundle is used for every message to a device for a week; the answer never changes.
+@lru_cache(maxsize=4096)
+def _verified(prekey: Prekey, point: bytes) -> tuple[X25519PublicKey, datetime]:
+    """The key of a bundle that the device of ``point`` signed, and when it expires; else BadPrekey."""
+    if len(prekey.signed_prekey) != KEY_BYTES or len(prekey.signing_pk) != KEY_BYTES:
+        raise BadPrekey("a prekey bundle holds two keys of 32 bytes")
+    if len(prekey.bundle_sig) != SIGNATURE_BYTES:
+        raise BadPrekey("a prekey bundle's signature is 64 bytes")
+    expires_at = parse_time(prekey.expires_at)
+    if not _signature_holds(prekey, point):
+        raise BadPrekey("the device did not sign this prekey bundle")
+    return X25519PublicKey.from_public_bytes(prekey.signed_prekey), expires_at
+
+
+# A bundle that nobody signed is not verified again either.
 @lru_cache(maxsize=4096)
 def _signature_holds(prekey: Prekey, point: bytes) -> bool:
     signed = cbor.encode([prekey.signed_prekey, prekey.signing_pk, prekey.created_at, prekey.expires_at])

@@ -1,0 +1,79 @@
+"""The description of an encrypted file as it rests outside the agent until it goes into a message.
+
+It holds the file's key, and the data itself where that may ride in the message. The blob is
+``01 ‖ data key version (4 bytes) ‖ nonce ‖ AES-256-GCM``, its plaintext the CBOR of
+``[name, media type, size, key, nonce, content hash, data or null]``, for an image with its width and height.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crypto_agent.atsms import cbor
+from crypto_agent.custody import AccountKeys, Random
+from crypto_agent.errors import CannotUnseal
+from crypto_agent.purposes import Context, Purpose
+
+_VERSION = 1
+_HEAD_BYTES = 5
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FileDescription:
+    """What a message says of a file but its URL. ``size`` is the plaintext's; ``data`` is kept if small."""
+
+    name: str
+    media_type: str
+    size: int
+    key: bytes
+    nonce: bytes
+    content_hash: bytes
+    data: bytes | None
+    pixels: tuple[int, int] | None = None
+
+
+def seal_file(keys: AccountKeys, file: FileDescription, random: Random) -> bytes:
+    """The blob of a file's description, for its account alone."""
+    encoded = cbor.encode(
+        [
+            file.name,
+            file.media_type,
+            file.size,
+            file.key,
+            file.nonce,
+            file.content_hash,
+            file.data,
+            *(file.pixels or ()),
+        ]
+    )
+    head = bytes((_VERSION,)) + keys.current_version.to_bytes(4, "big")
+    return head + keys.encrypt(Context(Purpose.FILE, keys.did), encoded, random)
+
+
+def unseal_file(keys: AccountKeys, sealed: bytes) -> FileDescription:
+    """What ``seal_file`` was given for this account; else CannotUnseal."""
+    if len(sealed) <= _HEAD_BYTES or sealed[0] != _VERSION:
+        raise CannotUnseal("it can't be unsealed here")
+    key_version = int.from_bytes(sealed[1:_HEAD_BYTES], "big")
+    encoded = keys.decrypt(Context(Purpose.FILE, keys.did), sealed[_HEAD_BYTES:], key_version)
+    match cbor.decode(encoded):
+        case [
+            str(name),
+            str(media_type),
+            int(size),
+            bytes(key),
+            bytes(nonce),
+            bytes(content_hash),
+            data,
+            *rest,
+        ]:
+            pixels = _pixels(rest)
+            if (data is None or isinstance(data, bytes)) and (not rest or pixels):
+                return FileDescription(name, media_type, size, key, nonce, content_hash, data, pixels)
+    raise CannotUnseal("it can't be unsealed here")
+
+
+def _pixels(rest: Sequence[object]) -> tuple[int, int] | None:
+    match rest:
+        case [int(width), int(height)]:
+            return width, height
+    return None
