@@ -14,8 +14,17 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from accounts import certificate_fields, enrolment, failures
-from accounts.models import Account, Device, OAuthSession, Peer, PeerCertificate
+from accounts import certificate_fields, enrolment, failures, own_entries
+from accounts.models import (
+    Account,
+    Device,
+    OAuthSession,
+    Peer,
+    PeerCertificate,
+    PeerEvent,
+    PlcOperation,
+    PublishedEntry,
+)
 from crypto_agent.client import AgentError
 
 logger = logging.getLogger(__name__)
@@ -276,7 +285,10 @@ class PeerCertificateAdmin(CertificateAdmin):
     fieldsets = (
         (None, {"fields": ("peer", "fingerprint", "state_label", "problem", "prekey_problem")}),
         ("X.509 certificate", {"fields": (*CertificateAdmin.CERTIFICATE_FIELDS, "certificate_pem")}),
-        ("As last seen", {"fields": ("present", "revoked_at", "prekey", "first_seen_at", "checked_at")}),
+        (
+            "As last seen",
+            {"fields": ("present", "revoked_at", "prekey", "first_seen_at", "last_seen_at", "checked_at")},
+        ),
     )
 
     @admin.display(description="fingerprint", ordering="fingerprint")
@@ -290,8 +302,8 @@ class PeerCertificateAdmin(CertificateAdmin):
 
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_display = ("handle", "display_name", "did", "pds_url", "enrolled_at", "signed_in_at")
-    list_filter = (("enrolled_at", admin.EmptyFieldListFilter),)
+    list_display = ("handle", "display_name", "did", "pds_url", "custody", "enrolled_at", "signed_in_at")
+    list_filter = (("enrolled_at", admin.EmptyFieldListFilter), "custody", "passkey_required")
     search_fields = ("did", "handle", "display_name", "pds_url")
 
 
@@ -307,3 +319,60 @@ class OAuthSessionAdmin(ReadOnlyAdmin):
 class PeerAdmin(ReadOnlyAdmin):
     list_display = ("handle", "display_name", "did", "pds_url", "checked_at")
     search_fields = ("did", "handle", "display_name", "pds_url")
+
+
+@admin.register(PeerEvent)
+class PeerEventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "peer", "kind", "subject", "former")
+    list_filter = ("kind",)
+    list_select_related = ("peer",)
+    search_fields = ("peer__did", "peer__handle", "subject", "former")
+
+
+@admin.register(PlcOperation)
+class PlcOperationAdmin(ReadOnlyAdmin):
+    list_display = (
+        "cid",
+        "peer",
+        "position",
+        "created_at",
+        "handle",
+        "pds_url",
+        "nullified",
+        "missing_since",
+    )
+    list_filter = ("nullified", ("missing_since", admin.EmptyFieldListFilter))
+    list_select_related = ("peer",)
+    search_fields = ("cid", "peer__did", "peer__handle")
+
+
+class TroubleFilter(admin.SimpleListFilter):
+    """Entries that their account's owner should look at."""
+
+    title = "trouble"
+    parameter_name = "trouble"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "unknown or missing")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "yes":
+            return queryset
+        return queryset.filter(pk__in=[entry.pk for entry in own_entries.all_troubles()])
+
+
+@admin.register(PublishedEntry)
+class PublishedEntryAdmin(ReadOnlyAdmin):
+    list_display = (
+        "account",
+        "kind",
+        "value",
+        "known",
+        "expected",
+        "present",
+        "first_seen_at",
+        "last_seen_at",
+    )
+    list_filter = (TroubleFilter, "kind")
+    list_select_related = ("account",)
+    search_fields = ("account__did", "account__handle", "value")

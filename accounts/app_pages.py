@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import failures
+from accounts import failures, step_up
 from accounts.agent import agent
 from accounts.models import Account
 from accounts.sessions import account_of, signed_in
@@ -107,8 +107,10 @@ def app_new(request: HttpRequest) -> HttpResponse:
             wanted["purposes"],
             expires_at=timezone.now() + timedelta(days=wanted["days"]),
             hourly_limit=wanted["hourly_limit"],
+            assertion=step_up.assertion_of(request),
         )
     except AgentError as error:
+        step_up.note(account, error)
         logger.warning("allowing an app for account %s stopped: %s", account.pk, error.code)
         return _new_page(request, account, form, error=failures.sentence(error))
     context = {"grant": made.grant, "token": made.token, "service": service, "pds": account.pds_url}

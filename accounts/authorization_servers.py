@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from django.utils.translation import gettext as _
 
 import outbound
 
@@ -45,7 +46,9 @@ def server_named(url: str) -> AuthorizationServer:
     """The authorization server at or behind a server that a person named. Raises ServerError."""
     origin = outbound.web_origin(url)
     if origin is None:
-        raise ServerError("server-unsuitable", f"{url} is not the address of a server.")
+        raise ServerError(
+            "server-unsuitable", _("%(server)s is not the address of a server.") % {"server": url}
+        )
     if _metadata(origin, "oauth-protected-resource") is not None:
         return server_of(origin)
     return server_at(origin)
@@ -85,11 +88,16 @@ def _metadata(origin: str, name: str) -> dict[str, Any] | None:
             f"{origin}/.well-known/{name}", extensions={"max_bytes": METADATA_MAX_BYTES}
         )
     except httpx.HTTPError as error:
-        raise ServerError("server-unreachable", f"{origin} cannot be reached. Try again later.") from error
+        raise ServerError(
+            "server-unreachable", _("%(server)s cannot be reached. Try again later.") % {"server": origin}
+        ) from error
     if response.status_code in (404, 405, 410, 501):
         return None
     if response.status_code != 200:
-        raise ServerError("server-unreachable", f"{origin} does not answer properly. Try again later.")
+        raise ServerError(
+            "server-unreachable",
+            _("%(server)s does not answer properly. Try again later.") % {"server": origin},
+        )
     try:
         found = response.json()
     except (ValueError, RecursionError) as error:

@@ -4,9 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+#: What reading a certificate raises that breaks the standard's rules, or holds what is not known here.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _USAGES = (
     "digital_signature",
     "content_commitment",
@@ -52,7 +62,7 @@ def read(pem: str) -> CertificateFields | None:
             signature=certificate.signature_algorithm_oid._name,
             certificate_sha256=certificate.fingerprint(hashes.SHA256()).hex(),
         )
-    except (ValueError, x509.DuplicateExtension):
+    except _UNREADABLE:
         return None
 
 

@@ -6,16 +6,19 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from accounts.oauth_client import LOOPBACK_NUMBERS
+
 
 @register
 def check_settings(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     url = urlsplit(settings.PUBLIC_URL)
-    if url.scheme == "http" and url.hostname not in ("127.0.0.1", "::1"):
+    if url.scheme == "http" and url.hostname not in ("localhost", *LOOPBACK_NUMBERS):
         found.append(
             Error(
-                "WAXWING_PUBLIC_URL with http must be on 127.0.0.1 or [::1].",
-                hint="Only these two are accepted for coming back over plain http (RFC 8252 §7.3).",
+                "WAXWING_PUBLIC_URL with http must be on localhost, 127.0.0.1 or [::1].",
+                hint="Signing in comes back over plain http to this machine only (RFC 8252 §7.3). "
+                "Passkeys need the name: localhost.",
                 id="accounts.E001",
             )
         )
@@ -29,4 +32,11 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         )
     if settings.NETWORK not in ("live", "loopback"):
         found.append(Error('WAXWING_NETWORK must be "live" or "loopback".', id="accounts.E003"))
+    if settings.WHO_MAY_WRITE not in ("everyone", "followed", "written-to", "nobody"):
+        found.append(
+            Error(
+                'WAXWING_WHO_MAY_WRITE must be "everyone", "followed", "written-to" or "nobody".',
+                id="accounts.E004",
+            )
+        )
     return found

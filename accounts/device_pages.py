@@ -4,13 +4,15 @@ import logging
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import avatars, certificate_fields, enrolment, failures, handles
+from accounts import avatars, certificate_fields, enrolment, failures, handles, own_entries
 from accounts.models import Account, Device
+from accounts.peers import PeerError
 from accounts.repositories import RepositoryError
 from accounts.sessions import account_of, signed_in
 from crypto_agent.client import AgentError
@@ -27,7 +29,8 @@ def devices(request: HttpRequest) -> HttpResponse:
     """Lists the account's devices, each checked against its PDS.
 
     Template context: ``devices`` newest first, ``needs_device`` whether none can receive, ``host``,
-    ``notice`` and ``error`` sentences or "".
+    ``troubles`` (PublishedEntry) and ``others``, devices of other apps, ``notice`` and ``error`` sentences
+    or "".
     """
     account = _account(request)
     found = list(account.devices.all())
@@ -40,6 +43,8 @@ def devices(request: HttpRequest) -> HttpResponse:
         "devices": found,
         "needs_device": not any(device.state is Device.State.ACTIVE for device in found),
         "host": settings.PUBLIC_HOST,
+        "troubles": own_entries.troubles(account),
+        "others": own_entries.other_devices(account),
         "notice": " ".join(str(message) for message in messages.get_messages(request)),
         "error": error,
     }
@@ -70,10 +75,44 @@ def device_revoke(request: HttpRequest, fingerprint: str) -> HttpResponse:
         logger.warning("withdrawing %s waits: %s", device, error.code)
         messages.warning(
             request,
-            "The keys are destroyed. Your server does not say so yet: it is told as soon as possible.",
+            _("The keys are destroyed. Your server does not say so yet: it is told as soon as possible."),
         )
         return redirect("devices")
-    messages.success(request, "The device is revoked, and your server says so.")
+    messages.success(request, _("The device is revoked, and your server says so."))
+    return redirect("devices")
+
+
+@require_POST
+@signed_in
+def entry(request: HttpRequest, entry_pk: int) -> HttpResponse:
+    """What the owner says of something that turned up: known, or to be taken out of the repository."""
+    account = _account(request)
+    try:
+        if request.POST.get("do") == "take-out":
+            found = own_entries.take_out(account, entry_pk)
+            words = _("The device is not in your repository any more.")
+        else:
+            found = own_entries.accept(account, entry_pk)
+            words = _("Noted.")
+    except failures.PUBLISHING as error:
+        logger.warning("taking out an entry of account %s stopped: %s", account.pk, error.code)
+        messages.warning(request, _("Your server could not be told. Try again later."))
+        return redirect("devices")
+    if not found:
+        raise Http404
+    messages.success(request, words)
+    return redirect("devices")
+
+
+@require_POST
+@signed_in
+def audit(request: HttpRequest) -> HttpResponse:
+    """Looks at once at what is published."""
+    try:
+        own_entries.audit(_account(request))
+        messages.success(request, _("Looked just now."))
+    except PeerError as error:
+        messages.warning(request, str(error))
     return redirect("devices")
 
 

@@ -4,11 +4,14 @@ Every function can run twice and picks up where an earlier run died: the agent's
 are put again, and each step is noted only after the PDS was seen to hold it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import peers, records
 from accounts.agent import agent
@@ -18,6 +21,8 @@ from crypto_agent import client
 from crypto_agent.atsms import certificates
 from crypto_agent.atsms.prekeys import Prekey
 
+#: The agent replaces a prekey a day before it ends; what is far from that needs no look at the PDS.
+PREKEY_DUE_BEFORE = timedelta(days=2)
 #: How often a record is merged again when somebody else changed it in between.
 MERGE_ATTEMPTS = 3
 
@@ -59,36 +64,43 @@ def plan(account: Account) -> EnrolmentPlan:
         PlannedRecord(
             records.CERTIFICATES,
             rkey,
-            "A certificate",
-            "Proves that a message signed by this device is yours. Stays until you revoke it.",
-            (f"Your handle {account.handle}", f"Your DID {account.did}", "The public key of this device"),
+            _("A certificate"),
+            _("Proves that a message signed by this device is yours. Stays until you revoke it."),
+            (
+                _("Your handle %(handle)s") % {"handle": account.handle},
+                _("Your DID %(did)s") % {"did": account.did},
+                _("The public key of this device"),
+            ),
         ),
         PlannedRecord(
             records.PREKEYS,
             rkey,
-            "A sealing key",
-            "What others use to seal messages to you. Replaced every week.",
-            ("A public key", "When it was made, and when it ends"),
+            _("A sealing key"),
+            _("What others use to seal messages to you. Replaced every week."),
+            (_("A public key"), _("When it was made, and when it ends")),
         ),
         PlannedRecord(
             records.INBOX,
             records.INBOX_KEY,
-            "Where to hand messages over",
-            "Tells other servers where to bring what is sealed for you.",
+            _("Where to hand messages over"),
+            _("Tells other servers where to bring what is sealed for you."),
             endpoints,
         ),
     )
     return EnrolmentPlan(account.did, account.handle, account.pds_url, planned, endpoints)
 
 
-def enrol(account: Account) -> Device:
+def enrol(account: Account, *, assertion: Mapping[str, Any] | None = None) -> Device:
     """Makes the device in the agent if there is none, and publishes its certificate, prekey and inbox.
+
+    A further one of an account that requires its passkey needs ``assertion``, the passkey's answer.
 
     A device whose record was marked as revoked from elsewhere is revoked here too, and a new one made. Raises
     AgentError, SignInAgain, PdsError, RepositoryError, PublicationError or RecordError; run it again then.
     """
     pds = PdsClient(account)
-    made = agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN)
+    asserted = dict(assertion) if assertion is not None else None
+    made = agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN, assertion=asserted)
     if _shows_revoked(pds, made.fingerprint):
         revoke(account, made.fingerprint)
         made = agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN)
@@ -138,7 +150,7 @@ def remove_tombstones(account: Account) -> None:
         pds = PdsClient(account)
         pds.delete_record(records.CERTIFICATES, device.fingerprint)
         if pds.get_record(records.CERTIFICATES, device.fingerprint) is not None:
-            raise PublicationError("Your server still shows the record of a device revoked long ago.")
+            raise PublicationError(_("Your server still shows the record of a device revoked long ago."))
         device.tombstone_removed_at = timezone.now()
         device.save(update_fields=["tombstone_removed_at"])
 
@@ -146,9 +158,12 @@ def remove_tombstones(account: Account) -> None:
 def renew_prekeys(account: Account) -> None:
     """Lets the agent replace prekeys that are due, and publishes the current one of each active device.
 
-    Raises as ``enrol`` does.
+    Not for an account that was moved to another installation, where the same device is. Raises as ``enrol``
+    does.
     """
     for device in account.devices.active():
+        if _is_due_soon(device) and receives_elsewhere(account):
+            continue
         renewed = agent().rotate_prekey(account.did, device.fingerprint)
         if renewed.prekey is None:
             continue
@@ -156,6 +171,29 @@ def renew_prekeys(account: Account) -> None:
         if device.prekey_expires_at != expiry:
             _publish_prekey(PdsClient(account), device, renewed.prekey)
             peers.forget(account.did)
+
+
+def renew_certificates(account: Account) -> None:
+    """Lets the agent renew certificates that end soon, and publishes what it has under the same record key.
+
+    The row follows only after the PDS shows the record, so that whoever dies before begins there again.
+    Raises as ``enrol`` does.
+    """
+    for device in account.devices.renewable():
+        if receives_elsewhere(account):
+            continue
+        renewed = agent().renew_certificate(
+            account.did, device.fingerprint, account.handle, settings.MAIL_DOMAIN
+        )
+        if renewed.certificate_pem == device.certificate_pem:
+            continue
+        pds = PdsClient(account)
+        if _shows_revoked(pds, device.fingerprint):
+            continue
+        _take_certificate(device, renewed)
+        _publish_certificate(pds, device)
+        device.save(update_fields=["certificate_pem", "serial", "not_before", "not_after"])
+        peers.forget(account.did)
 
 
 def check_published(account: Account, devices: Iterable[Device]) -> None:
@@ -181,6 +219,59 @@ def restore_devices(account: Account) -> None:
         _mirror(account, made)
 
 
+def published_as_revoked(account: Account) -> list[str]:
+    """The fingerprints of devices whose records in the repository are tombstones. Raises RepositoryError."""
+    found = PdsClient(account).list_records(records.CERTIFICATES)
+    return [record.rkey for record in found if "revokedAt" in record.value and len(record.rkey) == 64]
+
+
+def withdraw_everything(account: Account) -> None:
+    """Takes back all that was published from here, so that nobody seals to this account here any more.
+
+    Not what another installation publishes by now, to which the account was moved. The agent must have
+    destroyed the keys before. Raises SignInAgain, PdsError, RepositoryError or PublicationError; run it again
+    then.
+    """
+    if receives_elsewhere(account):
+        return
+    pds = PdsClient(account)
+    present = pds.get_record(records.INBOX, records.INBOX_KEY)
+    listed = records.read_inbox_endpoints(present.value) if present else []
+    ours = {*_own_endpoints(account), *account.published_endpoints}
+    others = [uri for uri in listed if uri not in ours]
+    for device in account.devices.filter(withdrawn_at__isnull=True):
+        device.revoked_at = device.revoked_at or timezone.now()
+        device.save(update_fields=["revoked_at"])
+        _withdraw(pds, device)
+    if others and present is not None:
+        record = records.inbox_record(others, development=settings.NETWORK == "loopback")
+        _put_confirmed(pds, records.INBOX, records.INBOX_KEY, record, instead_of=present.cid)
+    elif present is not None:
+        pds.delete_record(records.INBOX, records.INBOX_KEY)
+    peers.forget(account.did)
+
+
+def receives_elsewhere(account: Account) -> bool:
+    """Whether the inbox record names another installation's pages and not this one's.
+
+    Mail addresses say nothing: several installations may share a domain. Raises RepositoryError.
+    """
+    present = PdsClient(account).get_record(records.INBOX, records.INBOX_KEY)
+    listed = _web_addresses(records.read_inbox_endpoints(present.value)) if present else set()
+    return (
+        bool(listed) and not _web_addresses([*_own_endpoints(account), *account.published_endpoints]) & listed
+    )
+
+
+def _is_due_soon(device: Device) -> bool:
+    expires_at = device.prekey_expires_at
+    return expires_at is None or expires_at <= timezone.now() + PREKEY_DUE_BEFORE
+
+
+def _web_addresses(endpoints: Iterable[str]) -> set[str]:
+    return {uri for uri in endpoints if uri.startswith(("https://", "http://"))}
+
+
 def _shows_revoked(pds: PdsClient, fingerprint: str) -> bool:
     found = pds.get_record(records.CERTIFICATES, fingerprint)
     return found is not None and "revokedAt" in found.value
@@ -203,6 +294,12 @@ def _mirror(account: Account, made: client.Device) -> Device:
         },
     )
     return device
+
+
+def _take_certificate(device: Device, made: client.Device) -> None:
+    certificate = certificates.parse_certificate(made.certificate_pem)
+    device.certificate_pem, device.serial = made.certificate_pem, made.serial_hex
+    device.not_before, device.not_after = certificate.not_before, certificate.not_after
 
 
 def _publish_certificate(pds: PdsClient, device: Device) -> None:
@@ -260,7 +357,7 @@ def _withdraw(pds: PdsClient, device: Device) -> None:
     _put_confirmed(pds, records.CERTIFICATES, device.fingerprint, record)
     pds.delete_record(records.PREKEYS, device.fingerprint)
     if pds.get_record(records.PREKEYS, device.fingerprint) is not None:
-        raise PublicationError("Your server still shows the sealing key of the revoked device.")
+        raise PublicationError(_("Your server still shows the sealing key of the revoked device."))
     device.withdrawn_at = timezone.now()
     device.prekey_published_at = None
     device.save(update_fields=["withdrawn_at", "prekey_published_at"])
@@ -273,7 +370,10 @@ def _put_confirmed(
     pds.put_record(collection, rkey, record, instead_of=instead_of)
     found = pds.get_record(collection, rkey)
     if found is None or dict(found.value) != record:
-        raise PublicationError(f"Your server does not show the record {collection} as it was written.")
+        raise PublicationError(
+            _("Your server does not show the record %(collection)s as it was written.")
+            % {"collection": collection}
+        )
 
 
 def _own_endpoints(account: Account) -> list[str]:

@@ -14,15 +14,17 @@ import dns.resolver
 import httpx
 from django.conf import settings
 from django.core.cache import cache
+from django.utils.translation import gettext as _
 
 import outbound
-from accounts import did_documents, handles
+from accounts import did_documents, handles, lookups
 
 #: How long an answer is used again, in seconds.
 CACHE_SECONDS = 600
 DNS_SECONDS = 4.0
 WELL_KNOWN_MAX_BYTES = 4096
 DOCUMENT_MAX_BYTES = 256 * 1024
+LOG_MAX_BYTES = 2_000_000
 
 
 class IdentityError(Exception):
@@ -57,13 +59,17 @@ def resolve(identifier: str, *, fresh: bool = False) -> Identity:
     if handles.is_did(name):
         return _resolve_did(name, fresh=fresh)
     if not handles.is_handle(name, development=_development()):
-        raise IdentityError("not-a-handle", f"“{name}” is not a handle. A handle looks like a web address.")
+        raise IdentityError(
+            "not-a-handle",
+            _("“%(name)s” is not a handle. A handle looks like a web address.") % {"name": name},
+        )
     did = did_of_handle(name, fresh=fresh)
     document = document_of(did, fresh=fresh)
     if name not in _claimed_handles(document):
         raise IdentityError(
             "handle-mismatch",
-            f"{name} names an account that does not name {name} in return, so it cannot be trusted.",
+            _("%(name)s names an account that does not name %(name)s in return, so it cannot be trusted.")
+            % {"name": name},
         )
     return Identity(did, name, _pds_url(document), document)
 
@@ -76,7 +82,10 @@ def did_of_handle(handle: str, *, fresh: bool = False) -> str:
         return known
     did = _did_by_xrpc(handle) if settings.HANDLE_RESOLVER_URL else _did_by_name(handle)
     if not handles.is_did(did):
-        raise IdentityError("handle-not-found", f"{handle} points to something that is not an account.")
+        raise IdentityError(
+            "handle-not-found",
+            _("%(handle)s points to something that is not an account.") % {"handle": handle},
+        )
     cache.set(key, did, CACHE_SECONDS)
     return did
 
@@ -88,23 +97,38 @@ def document_of(did: str, *, fresh: bool = False) -> Mapping[str, Any]:
     if isinstance(known, dict):
         return known
     try:
-        response = outbound.shared_client().get(
-            _document_url(did), extensions={"max_bytes": DOCUMENT_MAX_BYTES}
-        )
+        response = lookups.get(_document_url(did), max_bytes=DOCUMENT_MAX_BYTES)
     except httpx.HTTPError as error:
-        raise IdentityError("network", f"The directory that knows {did} cannot be reached.") from error
+        raise IdentityError(
+            "network", _("The directory that knows %(did)s cannot be reached.") % {"did": did}
+        ) from error
     if response.status_code in (404, 410):
-        raise IdentityError("did-not-found", f"No account answers to {did}.")
+        raise IdentityError("did-not-found", _("No account answers to %(did)s.") % {"did": did})
     if response.status_code != 200:
-        raise IdentityError("network", f"The directory that knows {did} does not answer properly.")
+        raise IdentityError(
+            "network", _("The directory that knows %(did)s does not answer properly.") % {"did": did}
+        )
     try:
         raw = response.json()
         did_documents.parse(raw, did)
     except (ValueError, RecursionError) as error:
-        raise IdentityError("did-not-found", f"What is published about {did} is broken.") from error
+        raise IdentityError(
+            "did-not-found", _("What is published about %(did)s is broken.") % {"did": did}
+        ) from error
     document: dict[str, Any] = raw
     cache.set(key, document, CACHE_SECONDS)
     return document
+
+
+def plc_log_of(did: str) -> Any:
+    """The PLC directory's log about a did:plc, as JSON that plc_log.read checks. Raises IdentityError."""
+    try:
+        response = lookups.get(f"{_document_url(did)}/log/audit", max_bytes=LOG_MAX_BYTES)
+        if response.status_code == 200:
+            return response.json()
+    except (httpx.HTTPError, ValueError, RecursionError) as error:
+        raise IdentityError("network", "The directory cannot be asked for its log.") from error
+    raise IdentityError("network", "The directory does not show its log.")
 
 
 def _resolve_did(did: str, *, fresh: bool) -> Identity:
@@ -123,18 +147,18 @@ def _resolve_did(did: str, *, fresh: bool) -> Identity:
 def _did_by_xrpc(handle: str) -> str:
     url = f"{settings.HANDLE_RESOLVER_URL}/xrpc/com.atproto.identity.resolveHandle"
     try:
-        response = outbound.shared_client().get(
-            url, params={"handle": handle}, extensions={"max_bytes": WELL_KNOWN_MAX_BYTES}
-        )
+        response = lookups.get(url, params={"handle": handle}, max_bytes=WELL_KNOWN_MAX_BYTES)
     except httpx.HTTPError as error:
-        raise IdentityError("network", "The server that knows handles cannot be reached.") from error
+        raise IdentityError("network", _("The server that knows handles cannot be reached.")) from error
     if response.status_code in (400, 404):
         raise _handle_not_found(handle)
     try:
         response.raise_for_status()
         return str(response.json()["did"])
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise IdentityError("network", "The server that knows handles does not answer properly.") from error
+        raise IdentityError(
+            "network", _("The server that knows handles does not answer properly.")
+        ) from error
 
 
 def _did_by_name(handle: str) -> str:
@@ -146,24 +170,28 @@ def _did_by_name(handle: str) -> str:
     except dns.exception.DNSException:
         dns_answered = False
     try:
-        response = outbound.shared_client().get(
+        response = lookups.get(
             f"https://{handle}/.well-known/atproto-did",
             follow_redirects=True,
-            extensions={"max_bytes": WELL_KNOWN_MAX_BYTES},
+            max_bytes=WELL_KNOWN_MAX_BYTES,
         )
     except httpx.HTTPError as error:
         if dns_answered:
             raise _handle_not_found(handle) from error
-        raise IdentityError("network", f"Neither DNS nor {handle} itself can be reached.") from error
+        raise IdentityError(
+            "network", _("Neither DNS nor %(handle)s itself can be reached.") % {"handle": handle}
+        ) from error
     if response.status_code != 200:
         raise _handle_not_found(handle)
-    return response.text.strip()
+    # Not by the header's charset: finding that in what a stranger wrote takes as long as the stranger likes.
+    return response.content.decode("utf-8", "replace").strip()
 
 
 def _did_by_dns(handle: str) -> str | None:
     """The one DID in the TXT records of ``_atproto.<handle>``; None when there is none, or more than one."""
     try:
-        answer = dns.resolver.resolve(f"_atproto.{handle}", "TXT", lifetime=DNS_SECONDS)
+        seconds = lookups.seconds_left(DNS_SECONDS)
+        answer = dns.resolver.resolve(f"_atproto.{handle}", "TXT", lifetime=seconds)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return None
     texts = (b"".join(record.strings).decode("utf-8", "replace") for record in answer)
@@ -175,16 +203,21 @@ def _document_url(did: str) -> str:
     if did.startswith("did:plc:"):
         return f"{settings.PLC_URL}/{quote(did, safe=':')}"
     host = unquote(did.removeprefix("did:web:"))
-    name, _, port = host.partition(":")
+    name, _separator, port = host.partition(":")
     if outbound.is_loopback_name(name):
         if not _development():
-            raise IdentityError("did-not-found", f"{did} is not an account that can be reached from here.")
+            raise IdentityError(
+                "did-not-found",
+                _("%(did)s is not an account that can be reached from here.") % {"did": did},
+            )
         return f"http://{host}/.well-known/did.json"
     if port:
-        raise IdentityError("did-not-found", f"{did} names a port, which accounts may not.")
+        raise IdentityError(
+            "did-not-found", _("%(did)s names a port, which accounts may not.") % {"did": did}
+        )
     url = f"https://{host}/.well-known/did.json"
     if not outbound.is_web_address(url):
-        raise IdentityError("did-not-found", f"{did} names no server.")
+        raise IdentityError("did-not-found", _("%(did)s names no server.") % {"did": did})
     return url
 
 
@@ -192,7 +225,7 @@ def _pds_url(document: Mapping[str, Any]) -> str:
     endpoint = did_documents.service_endpoint(document, "#atproto_pds", "AtprotoPersonalDataServer")
     origin = outbound.web_origin(endpoint) if endpoint else None
     if origin is None:
-        raise IdentityError("no-pds", "This account names no server that keeps its data.")
+        raise IdentityError("no-pds", _("This account names no server that keeps its data."))
     return origin
 
 
@@ -203,7 +236,8 @@ def _claimed_handles(document: Mapping[str, Any]) -> list[str]:
 def _handle_not_found(handle: str) -> IdentityError:
     return IdentityError(
         "handle-not-found",
-        f"No account answers to {handle}. Check the spelling; a handle looks like a web address.",
+        _("No account answers to %(handle)s. Check the spelling; a handle looks like a web address.")
+        % {"handle": handle},
     )
 
 

@@ -10,11 +10,26 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.history_models import PeerEvent, PlcOperation, PublishedEntry
+
+__all__ = [
+    "Account",
+    "Device",
+    "OAuthRequest",
+    "OAuthSession",
+    "Peer",
+    "PeerCertificate",
+    "PeerEvent",
+    "PlcOperation",
+    "PublishedEntry",
+]
+
 #: How long a person may take on their own server's sign-in pages.
 OAUTH_REQUEST_LIFETIME = timedelta(minutes=10)
 #: Sealing keys are replaced every week; one this old was not.
 PREKEY_LATE_AFTER = timedelta(days=8)
-#: Certificates are to be replaced long before this.
+#: Certificates are renewed this long before their end (the agent says the same), and late after half of it.
+CERTIFICATE_RENEWAL = timedelta(days=60)
 CERTIFICATE_LATE_BEFORE = timedelta(days=30)
 #: How long the record of a revoked device stays (protocol §1).
 TOMBSTONE_LIFETIME = timedelta(days=30)
@@ -22,6 +37,10 @@ TOMBSTONE_LIFETIME = timedelta(days=30)
 
 class Account(models.Model):
     """A person who has signed in here. The DID is who they are; the rest follows what their PDS says."""
+
+    class Custody(models.TextChoices):
+        MANAGED = "managed", "managed"
+        LOCKED = "locked", "locked"
 
     did = models.CharField("DID", max_length=2048, unique=True)
     handle = models.CharField(max_length=253)
@@ -31,14 +50,33 @@ class Account(models.Model):
     signed_in_at = models.DateTimeField(null=True, blank=True)
     #: Set once all records were published the first time.
     enrolled_at = models.DateTimeField(null=True, blank=True)
+    #: Set once its person has chosen whether to lock their keys, or put that off.
+    welcomed_at = models.DateTimeField(null=True, blank=True)
     #: The endpoints that this installation last put into the inbox record.
     published_endpoints = models.JSONField(default=list, blank=True)
+    #: What the agent last said of who can open the keys, and when; it decides, this is for showing.
+    custody = models.CharField(max_length=16, choices=Custody.choices, default=Custody.MANAGED)
+    passkey_required = models.BooleanField(default=False)
+    custody_checked_at = models.DateTimeField(null=True, blank=True)
+    #: When work last found the keys locked, and when a browser last unlocked them: it waits between the two.
+    waits_since = models.DateTimeField(null=True, blank=True)
+    unlocked_at = models.DateTimeField(null=True, blank=True)
+    #: When what its repository and DID document say was last held against what was published here.
+    audited_at = models.DateTimeField(null=True, blank=True)
+
+    #: Whether whoever asks has not unlocked the keys: nothing is opened for them. Set with each request.
+    locked_here = False
 
     class Meta:
         ordering = ("handle", "did")
 
     def __str__(self) -> str:
         return f"{self.handle} ({self.did})"
+
+    @property
+    def may_lock(self) -> bool:
+        """Whether its keys open only where they were unlocked."""
+        return self.custody == Account.Custody.LOCKED
 
     @property
     def name(self) -> str:
@@ -122,6 +160,11 @@ class DeviceQuerySet(models.QuerySet["Device"]):
             | (valid & Q(not_after__lte=now + CERTIFICATE_LATE_BEFORE))
             | Q(revoked_at__isnull=False, withdrawn_at__isnull=True)
         )
+
+    def renewable(self, now: datetime | None = None) -> "DeviceQuerySet":
+        """Published devices whose certificate ends soon, or has ended."""
+        ends_before = (now or timezone.now()) + CERTIFICATE_RENEWAL
+        return self.filter(revoked_at__isnull=True, published_at__isnull=False, not_after__lte=ends_before)
 
     def with_old_tombstone(self, now: datetime | None = None) -> "DeviceQuerySet":
         """Revoked devices whose record has been there for as long as it has to."""
@@ -231,6 +274,11 @@ class Peer(models.Model):
     profile_checked_at = models.DateTimeField(null=True, blank=True)
     #: When devices and routes were last read from the PDS.
     checked_at = models.DateTimeField(null=True, blank=True)
+    #: When devices and routes were read for the first time; what differs later is a change.
+    known_since = models.DateTimeField(null=True, blank=True)
+    #: When the PLC directory's log was last asked for, and what was wrong with it, a stable code.
+    plc_checked_at = models.DateTimeField(null=True, blank=True)
+    plc_problem = models.CharField(max_length=40, blank=True, default="")
 
     class Meta:
         ordering = ("handle", "did")
@@ -264,6 +312,7 @@ class PeerCertificate(models.Model):
     #: Whether the record was in the repository at ``checked_at``.
     present = models.BooleanField(default=True)
     first_seen_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 import httpx
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from joserfc.jwk import ECKey
 
 import outbound
@@ -100,7 +101,8 @@ def begin(identifier: str, *, next_path: str = "") -> Begun:
         logger.warning("%s refused a request to sign in: %s", server.issuer, _error_code(response))
         raise SignInError(
             "request-refused",
-            f"{oauth_client.server_name(server.issuer)} did not accept the request to sign in.",
+            _("%(server)s did not accept the request to sign in.")
+            % {"server": oauth_client.server_name(server.issuer)},
         )
     OAuthRequest.objects.create(
         state_hash=_state_hash(state),
@@ -128,12 +130,14 @@ def finish(parameters: Mapping[str, str], browser_states: Collection[str]) -> tu
     """
     request = _take_request(parameters.get("state", ""), browser_states)
     if parameters.get("iss") != request.issuer:
-        raise SignInError("wrong-issuer", "The answer did not come from the server that was asked.")
+        raise SignInError("wrong-issuer", _("The answer did not come from the server that was asked."))
     name = oauth_client.server_name(request.issuer)
     if parameters.get("error") == "access_denied":
-        raise SignInError("denied", f"{name} says that you did not allow it. Nothing was changed.")
+        raise SignInError(
+            "denied", _("%(server)s says that you did not allow it. Nothing was changed.") % {"server": name}
+        )
     if "error" in parameters or not parameters.get("code"):
-        raise SignInError("server-error", f"{name} could not sign you in. Try again.")
+        raise _could_not_sign_in(name)
     try:
         server = authorization_servers.server_at(request.issuer)
     except ServerError as error:
@@ -142,7 +146,7 @@ def finish(parameters: Mapping[str, str], browser_states: Collection[str]) -> tu
         key = unsealed_key(request.sealed_dpop_key)
         verifier = token_encryption.unseal(request.sealed_verifier)
     except token_encryption.TokenUnreadable as error:
-        raise SignInError("expired", "This sign-in cannot be continued any more. Start again.") from error
+        raise SignInError("expired", _("This sign-in cannot be continued any more. Start again.")) from error
     fields = {
         "grant_type": "authorization_code",
         "code": parameters["code"],
@@ -178,10 +182,12 @@ def refresh(issuer: str, key: ECKey, refresh_token: str, sub: str) -> Tokens:
     response = _ask(server, server.token_endpoint, key, fields)
     # Other refusals, of this installation's own key for one, may pass; this one never does.
     if _error_code(response) == "invalid_grant":
-        raise SignInError("expired", f"{oauth_client.server_name(issuer)} has ended this session.")
+        raise SignInError(
+            "expired", _("%(server)s has ended this session.") % {"server": oauth_client.server_name(issuer)}
+        )
     tokens = _read_tokens(server, response)
     if tokens.sub != sub:
-        raise SignInError("wrong-account", "The server answered for another account.")
+        raise SignInError("wrong-account", _("The server answered for another account."))
     return tokens
 
 
@@ -227,12 +233,14 @@ def _who_and_where(identifier: str) -> tuple[Identity | None, AuthorizationServe
 def _take_request(state: str, browser_states: Collection[str]) -> OAuthRequest:
     """The request that a state belongs to, which can then never be taken again."""
     if not state or state not in browser_states:
-        raise SignInError("not-this-browser", "This sign-in was not begun in this browser. Start again here.")
+        raise SignInError(
+            "not-this-browser", _("This sign-in was not begun in this browser. Start again here.")
+        )
     request = OAuthRequest.objects.filter(state_hash=_state_hash(state)).first()
     if request is None or OAuthRequest.objects.filter(pk=request.pk).delete()[0] != 1:
-        raise SignInError("expired", "This sign-in was already used or has expired. Start again.")
+        raise SignInError("expired", _("This sign-in was already used or has expired. Start again."))
     if request.expired(timezone.now()):
-        raise SignInError("expired", "This sign-in took longer than ten minutes. Start again.")
+        raise SignInError("expired", _("This sign-in took longer than ten minutes. Start again."))
     return request
 
 
@@ -244,27 +252,43 @@ def _ask(server: AuthorizationServer, url: str, key: ECKey, fields: dict[str, st
         )
     except httpx.HTTPError as error:
         name = oauth_client.server_name(server.issuer)
-        raise SignInError("server-unreachable", f"{name} cannot be reached. Try again later.") from error
+        raise SignInError(
+            "server-unreachable", _("%(server)s cannot be reached. Try again later.") % {"server": name}
+        ) from error
 
 
 def _read_tokens(server: AuthorizationServer, response: httpx.Response) -> Tokens:
     name = oauth_client.server_name(server.issuer)
     if response.status_code != 200:
         logger.warning("%s refused a token: %s", server.issuer, _error_code(response))
-        raise SignInError("server-error", f"{name} could not sign you in. Try again.")
+        raise _could_not_sign_in(name)
     found = _json(response)
     texts = [found.get(field) for field in ("access_token", "refresh_token", "scope", "sub")]
     expires_in = found.get("expires_in")
     well_formed = (
-        all(isinstance(text, str) and 0 < len(text) <= MAX_TOKEN_LENGTH for text in texts)
+        all(_is_token(text) for text in texts)
         and isinstance(expires_in, int)
+        and expires_in >= 0
         and str(found.get("token_type")).lower() == "dpop"
         and handles.is_did(str(found.get("sub")))
     )
     if not well_formed:
-        raise SignInError("server-error", f"{name} answered something that is not understood.")
+        raise SignInError(
+            "server-error", _("%(server)s answered something that is not understood.") % {"server": name}
+        )
     access, refresh_token, scope, sub = map(str, texts)
     return Tokens(access, refresh_token, scope, sub, min(int(expires_in or 0), LONGEST_ACCESS_SECONDS))
+
+
+def _could_not_sign_in(server: str) -> SignInError:
+    return SignInError("server-error", _("%(server)s could not sign you in. Try again.") % {"server": server})
+
+
+def _is_token(text: object) -> bool:
+    """Whether it may be a token or a scope: printable ASCII (RFC 6749 appendix A), and not too long."""
+    return (
+        isinstance(text, str) and 0 < len(text) <= MAX_TOKEN_LENGTH and text.isascii() and text.isprintable()
+    )
 
 
 def _check_scope(tokens: Tokens) -> None:
@@ -273,22 +297,25 @@ def _check_scope(tokens: Tokens) -> None:
         names = ", ".join(sorted(name.removeprefix("repo:") for name in missing))
         raise SignInError(
             "scope-missing",
-            f"Waxwing was not allowed to write {names}. "
-            "Without all three records nobody can seal a message to you.",
+            _(
+                "Waxwing was not allowed to write %(names)s. "
+                "Without all three records nobody can seal a message to you."
+            )
+            % {"names": names},
         )
 
 
 def _check_subject(sub: str, request: OAuthRequest) -> Identity:
     """The account that was signed in, after checking that its own PDS trusts this very issuer."""
     if request.did and request.did != sub:
-        raise SignInError("wrong-account", "The server signed in another account than the one you named.")
+        raise SignInError("wrong-account", _("The server signed in another account than the one you named."))
     try:
         identity = identities.resolve(sub, fresh=True)
         issuer = authorization_servers.server_of(identity.pds_url).issuer
     except (IdentityError, ServerError) as error:
         raise SignInError(error.code, str(error)) from error
     if issuer != request.issuer:
-        raise SignInError("wrong-issuer", "The server that answered does not speak for this account.")
+        raise SignInError("wrong-issuer", _("The server that answered does not speak for this account."))
     return identity
 
 

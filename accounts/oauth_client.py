@@ -26,12 +26,20 @@ JWKS_PATH = "/oauth/jwks.json"
 
 ASSERTION_SECONDS = 60
 
+#: Where authorization servers let a browser come back over plain http (RFC 8252 §7.3).
+LOOPBACK_NUMBERS = ("127.0.0.1", "::1")
+
 
 def is_confidential() -> bool:
     return bool(settings.PUBLIC_URL.startswith("https://"))
 
 
 def redirect_uri() -> str:
+    """Where browsers come back to: for an installation at localhost, its number (see canonical_host.py)."""
+    url = urlsplit(settings.PUBLIC_URL)
+    if url.scheme == "http" and url.hostname == "localhost":
+        port = f":{url.port}" if url.port else ""
+        return f"http://{LOOPBACK_NUMBERS[0]}{port}{CALLBACK_PATH}"
     return f"{settings.PUBLIC_URL}{CALLBACK_PATH}"
 
 

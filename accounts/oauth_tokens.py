@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from joserfc.jwk import ECKey
 
 from accounts import oauth, token_encryption
@@ -32,21 +33,21 @@ def access_token(session: OAuthSession, *, refused: str | None = None) -> tuple[
     """
     current = OAuthSession.objects.filter(pk=session.pk).first()
     if current is None:
-        raise SignInAgain("The session has ended. Sign in again.")
+        raise SignInAgain(_("The session has ended. Sign in again."))
     if not _must_refresh(current, refused):
         return _unsealed(current)
     try:
         with transaction.atomic(durable=True):
             locked = OAuthSession.objects.select_for_update().filter(pk=session.pk).first()
             if locked is None:
-                raise SignInAgain("The session has ended. Sign in again.")
+                raise SignInAgain(_("The session has ended. Sign in again."))
             if _must_refresh(locked, refused):
                 _refresh(locked)
     except oauth.SignInError as error:
         if error.code != "expired":
             raise
         OAuthSession.objects.filter(pk=session.pk).delete()
-        raise SignInAgain("Your server has ended the session. Sign in again.") from error
+        raise SignInAgain(_("Your server has ended the session. Sign in again.")) from error
     return _unsealed(locked)
 
 
@@ -75,4 +76,4 @@ def _unsealed(session: OAuthSession) -> tuple[str, ECKey]:
             session.sealed_dpop_key
         )
     except token_encryption.TokenUnreadable as error:
-        raise SignInAgain("The session cannot be read any more. Sign in again.") from error
+        raise SignInAgain(_("The session cannot be read any more. Sign in again.")) from error

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from django.utils.translation import gettext as _
 
 import outbound
 from accounts import dpop, oauth_tokens, repositories
@@ -81,7 +82,7 @@ class PdsClient:
                 raise self._unreachable() from error
             if response.status_code != 401:
                 return self._answer(response)
-        raise SignInAgain("Your server does not let this installation write any more. Sign in again.")
+        raise SignInAgain(_("Your server does not let this installation write any more. Sign in again."))
 
     def _post(self, nsid: str, body: dict[str, Any], token: str, key: Any) -> httpx.Response:
         return dpop.send(
@@ -105,10 +106,15 @@ class PdsClient:
             raise self._unreachable()
         name = str(found.get("error", ""))[:64]
         if name == "InvalidSwap":
-            raise PdsError("changed-meanwhile", "The record was changed by somebody else meanwhile.")
+            raise PdsError("changed-meanwhile", _("The record was changed by somebody else meanwhile."))
         raise PdsError(
-            "pds-refused", f"{self._account.pds_url} refused the record ({name or response.status_code})."
+            "pds-refused",
+            _("%(server)s refused the record (%(code)s).")
+            % {"server": self._account.pds_url, "code": name or response.status_code},
         )
 
     def _unreachable(self) -> PdsError:
-        return PdsError("pds-unreachable", f"{self._account.pds_url} does not answer. Try again later.")
+        return PdsError(
+            "pds-unreachable",
+            _("%(server)s does not answer. Try again later.") % {"server": self._account.pds_url},
+        )

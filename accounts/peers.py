@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import did_documents, identities, profiles, records, repositories
+from accounts import did_documents, identities, key_history, profiles, records, repositories
 from accounts.identities import Identity, IdentityError
 from accounts.models import Peer, PeerCertificate
 from accounts.records import RecordError
@@ -71,7 +71,7 @@ def devices_of(did: str, *, max_age: timedelta = MAX_AGE, fresh: bool = False) -
     """
     peer = known_peer(did, max_age=max_age, fresh=fresh)
     now = timezone.now()
-    return [_device(peer, row, now) for row in peer.certificates.all() if _is_usable(row, now)]
+    return [_device(peer, row, now) for row in peer.certificates.filter(present=True) if is_usable(row, now)]
 
 
 def known_peer(did: str, *, max_age: timedelta = MAX_AGE, fresh: bool = False) -> Peer:
@@ -153,21 +153,36 @@ def _read_one(did: str, fingerprint: str) -> PeerCertificate | None:
         raise _peer_error(error) from error
     now = timezone.now()
     if record is None:
-        PeerCertificate.objects.filter(peer__did=did, fingerprint=fingerprint).update(
-            present=False, checked_at=now
-        )
-        return PeerCertificate.objects.filter(peer__did=did, fingerprint=fingerprint).first()
+        return _keep_gone(did, fingerprint, now)
     read = _read(did, record, None, now)
     with transaction.atomic():
-        peer, _ = Peer.objects.update_or_create(
-            did=did, defaults={"handle": identity.handle, "pds_url": identity.pds_url}
-        )
+        peer = key_history.peer_of(did, handle=identity.handle, pds_url=identity.pds_url, now=now)
         # The prekey was not asked for, so what is known of it stays.
         fields = {name: value for name, value in read.fields.items() if not name.startswith("prekey")}
+        before = peer.certificates.filter(fingerprint=fingerprint).first()
+        if peer.known_since is not None:
+            key_history.keep(peer, key_history.certificate_changes(before, fingerprint, fields, now), now)
         row, is_new = peer.certificates.update_or_create(fingerprint=fingerprint, defaults=fields)
         if is_new:
             # Its prekey is wanted before anybody writes to it.
             Peer.objects.filter(pk=peer.pk).update(checked_at=None)
+    return row
+
+
+def _keep_gone(did: str, fingerprint: str, now: datetime) -> PeerCertificate | None:
+    """Notes that a record is not there any more; None when it never was."""
+    with transaction.atomic():
+        row = (
+            PeerCertificate.objects.select_for_update(of=("self",))
+            .select_related("peer")
+            .filter(peer__did=did, fingerprint=fingerprint)
+            .first()
+        )
+        if row is None:
+            return None
+        key_history.keep(row.peer, key_history.gone(row), now)
+        row.present, row.checked_at = False, now
+        row.save(update_fields=["present", "checked_at"])
     return row
 
 
@@ -190,6 +205,7 @@ def _read(did: str, record: Record, prekey_record: Record | None, now: datetime)
         "prekey_problem": "",
         "problem": "",
         "present": True,
+        "last_seen_at": now,
         "checked_at": now,
     }
     try:
@@ -215,28 +231,35 @@ def _keep(identity: Identity, read: list[_Read], inbox_endpoints: list[str], now
     smtp_endpoint = did_documents.service_endpoint(identity.document, "#atsms_smtp", "AtsmsSmtpService")
     problems = [{"record": ascii(one.rkey[:128])[1:-1], "code": one.problem} for one in read if one.problem]
     with transaction.atomic():
-        peer, _ = Peer.objects.update_or_create(
-            did=identity.did,
-            defaults={
-                "handle": identity.handle,
-                "pds_url": identity.pds_url,
-                "smtp_endpoint": smtp_endpoint or "",
-                "inbox_endpoints": inbox_endpoints,
-                "problems": problems[:MAX_PROBLEMS],
-                "checked_at": now,
-            },
-        )
-        seen = [one for one in read if _FINGERPRINT.fullmatch(one.rkey)]
-        for one in seen:
-            peer.certificates.update_or_create(fingerprint=one.rkey, defaults=one.fields)
-        # With a full page there may be more records than were read, so nothing is known to be gone.
-        if len(read) < MAX_DEVICES:
-            gone = peer.certificates.exclude(fingerprint__in=[one.rkey for one in seen])
-            gone.update(present=False, checked_at=now)
+        peer = key_history.peer_of(identity.did, handle=identity.handle, pds_url=identity.pds_url, now=now)
+        changes = _keep_certificates(peer, read, now)
+        if peer.known_since is not None:
+            key_history.keep(peer, changes, now)
+        peer.smtp_endpoint, peer.inbox_endpoints = smtp_endpoint or "", inbox_endpoints
+        peer.problems, peer.checked_at = problems[:MAX_PROBLEMS], now
+        # The first look shows no changes: all of it is new.
+        peer.known_since = peer.known_since or now
+        peer.save(update_fields=["smtp_endpoint", "inbox_endpoints", "problems", "checked_at", "known_since"])
     return peer
 
 
-def _is_usable(row: PeerCertificate, now: datetime) -> bool:
+def _keep_certificates(peer: Peer, read: list[_Read], now: datetime) -> list[key_history.Change]:
+    changes: list[key_history.Change] = []
+    seen = {one.rkey: one.fields for one in read if _FINGERPRINT.fullmatch(one.rkey)}
+    before = {row.fingerprint: row for row in peer.certificates.filter(fingerprint__in=list(seen))}
+    for fingerprint, fields in seen.items():
+        changes += key_history.certificate_changes(before.get(fingerprint), fingerprint, fields, now)
+        peer.certificates.update_or_create(fingerprint=fingerprint, defaults=fields)
+    # With a full page there may be more records than were read, so nothing is known to be gone.
+    if len(read) < MAX_DEVICES:
+        for row in peer.certificates.filter(present=True).exclude(fingerprint__in=list(seen)):
+            changes += key_history.gone(row)
+        peer.certificates.exclude(fingerprint__in=list(seen)).update(present=False, checked_at=now)
+    return changes
+
+
+def is_usable(row: PeerCertificate, now: datetime) -> bool:
+    """Whether messages are sealed for a device."""
     active = row.state_at(now) is PeerCertificate.State.ACTIVE
     return active and row.not_before is not None and row.not_before <= now
 

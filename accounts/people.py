@@ -1,10 +1,21 @@
 """Looking somebody up before writing to them: who they are, and how a message would reach them."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Literal
 
-from accounts import identities, peers, profiles, routes
+from django.db import connections
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts import identities, lookups, peers, profiles, routes
+from accounts.models import Peer
 from accounts.peers import PeerDevice, PeerError
+
+#: How many people are asked for at once for one page.
+AT_ONCE = 8
 
 Reachability = Literal["sealed", "sender-visible", "unreachable"]
 
@@ -50,11 +61,53 @@ def look_up(text: str) -> Person:
     )
 
 
+def look_up_all(dids: Sequence[str], *, seconds: float) -> list[Person]:
+    """The people behind DIDs, in order, asked for side by side within so many seconds.
+
+    Who cannot be asked in that time is as last known, and unreachable; who was never known is left out.
+    """
+    due = [did for did in dids if not is_known(did)]
+    with lookups.within(seconds):
+        found: dict[str, Person | None] = {}
+        if len(due) > 1:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                contexts = [(copy_context(), did) for did in due]
+                asked = [pool.submit(context.run, _in_thread, did) for context, did in contexts]
+                found = {did: each.result() for did, each in zip(due, asked, strict=True)}
+        people = [found[did] if did in found else _known_or_found(did) for did in dids]
+    return [person for person in people if person]
+
+
+def is_known(did: str) -> bool:
+    """Whether nobody need be asked about a DID, for what was read of it within a day."""
+    since = timezone.now() - peers.MAX_AGE
+    return Peer.objects.filter(did=did, checked_at__gt=since, profile_checked_at__gt=since).exists()
+
+
+def _in_thread(did: str) -> Person | None:
+    try:
+        return _known_or_found(did)
+    finally:
+        connections.close_all()
+
+
+def _known_or_found(did: str) -> Person | None:
+    try:
+        return look_up(did)
+    except identities.IdentityError as error:
+        peer = Peer.objects.filter(did=did).first()
+        if peer is None:
+            return None
+        return Person(did, peer.handle, peer.display_name, bool(peer.avatar), "unreachable", 0, str(error))
+
+
 def _reachability(name: str, devices: list[PeerDevice], has_route: bool) -> tuple[Reachability, str]:
     if not devices:
-        return "unreachable", f"{name} has no device yet that can receive sealed messages."
+        return "unreachable", _("%(name)s has no device yet that can receive sealed messages.") % {
+            "name": name
+        }
     if not has_route:
-        return "unreachable", f"{name} does not say where messages can be handed over."
+        return "unreachable", _("%(name)s does not say where messages can be handed over.") % {"name": name}
     if any(device.prekey is None for device in devices):
-        return "sender-visible", "Sealed, but mail servers on the way can see that it comes from you."
-    return "sealed", "Sealed both ways: nobody on the way sees what it says, or who wrote it."
+        return "sender-visible", _("Sealed, but mail servers on the way can see that it comes from you.")
+    return "sealed", _("Sealed both ways: nobody on the way sees what it says, or who wrote it.")

@@ -10,13 +10,14 @@ from typing import Any
 
 import httpx
 from django.conf import settings
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-import outbound
-from accounts import identities, repositories
+from accounts import identities, key_history, lookups, repositories
 from accounts.identities import Identity, IdentityError
 from accounts.models import Account, Peer
+from accounts.one_line import one_line
 from accounts.repositories import RepositoryError
 
 logger = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ MAX_NAME_LENGTH = 640
 PROFILE_MAX_BYTES = 256 * 1024
 
 _CID = re.compile(r"b[a-z2-7]{20,120}", re.ASCII)
-#: Characters that turn the text around them; a name may not reach beyond itself.
-_DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 #: Letters and symbols by category, but drawn as nothing (Hangul fillers, the blank Braille pattern).
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
@@ -70,9 +69,10 @@ def known_profile(peer: Peer) -> Profile:
 
 def refresh(identity: Identity) -> Peer:
     """Reads the profile at the PDS, or by ``settings.PROFILE_URL`` if that fails, and keeps it."""
-    peer, _ = Peer.objects.update_or_create(
-        did=identity.did, defaults={"handle": identity.handle, "pds_url": identity.pds_url}
-    )
+    with transaction.atomic():
+        peer = key_history.peer_of(
+            identity.did, handle=identity.handle, pds_url=identity.pds_url, now=timezone.now()
+        )
     try:
         record = repositories.get_record(identity.pds_url, identity.did, COLLECTION, "self")
         value: Mapping[str, Any] | None = record.value if record else None
@@ -104,13 +104,8 @@ def clean_name(name: object) -> str:
     """
     if not isinstance(name, str):
         return ""
-    kept = (character for character in name[:MAX_NAME_LENGTH] if character.isspace() or _is_shown(character))
-    line = " ".join("".join(kept).split())
+    line = one_line(name[:MAX_NAME_LENGTH], MAX_NAME_LENGTH)
     return line if any(_is_visible(character) for character in line) else ""
-
-
-def _is_shown(character: str) -> bool:
-    return character not in _DIRECTION_MARKS and unicodedata.category(character) not in ("Cc", "Cs")
 
 
 def _is_visible(character: str) -> bool:
@@ -133,10 +128,10 @@ def _public_profile(did: str) -> Mapping[str, Any] | None:
     if not settings.PROFILE_URL:
         return None
     try:
-        response = outbound.shared_client().get(
+        response = lookups.get(
             f"{settings.PROFILE_URL}/xrpc/app.bsky.actor.getProfile",
             params={"actor": did},
-            extensions={"max_bytes": PROFILE_MAX_BYTES},
+            max_bytes=PROFILE_MAX_BYTES,
         )
         found = response.json() if response.status_code == 200 else None
     except (httpx.HTTPError, ValueError, RecursionError):

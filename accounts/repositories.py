@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from django.utils.translation import gettext as _
 
-import outbound
+from accounts import lookups
 
 PAGE_SIZE = 100
 ANSWER_MAX_BYTES = 2_000_000
@@ -43,7 +44,7 @@ def list_records(pds_url: str, did: str, collection: str, *, at_most: int = 100)
     records: list[Record] = []
     cursor: str | None = None
     # A PDS that answers empty pages for ever must not keep us: no more pages than full ones would take.
-    for _ in range(at_most // PAGE_SIZE + 1):
+    for _page in range(at_most // PAGE_SIZE + 1):
         wanted = min(PAGE_SIZE, at_most - len(records))
         if wanted <= 0:
             break
@@ -65,11 +66,8 @@ def get_blob(pds_url: str, did: str, cid: str, *, max_bytes: int) -> bytes | Non
     """A blob of at most ``max_bytes``, or None when the PDS does not have it. Raises RepositoryError."""
     url = f"{pds_url}/xrpc/com.atproto.sync.getBlob"
     try:
-        response = outbound.shared_client().get(
-            url,
-            params={"did": did, "cid": cid},
-            follow_redirects=True,
-            extensions={"max_bytes": max_bytes},
+        response = lookups.get(
+            url, params={"did": did, "cid": cid}, follow_redirects=True, max_bytes=max_bytes
         )
     except httpx.HTTPError as error:
         raise _unreachable(pds_url) from error
@@ -82,9 +80,7 @@ def get_blob(pds_url: str, did: str, cid: str, *, max_bytes: int) -> bytes | Non
 
 def _query(pds_url: str, nsid: str, parameters: dict[str, str]) -> dict[str, Any] | None:
     try:
-        response = outbound.shared_client().get(
-            f"{pds_url}/xrpc/{nsid}", params=parameters, extensions={"max_bytes": ANSWER_MAX_BYTES}
-        )
+        response = lookups.get(f"{pds_url}/xrpc/{nsid}", params=parameters, max_bytes=ANSWER_MAX_BYTES)
     except httpx.HTTPError as error:
         raise _unreachable(pds_url) from error
     try:
@@ -98,9 +94,15 @@ def _query(pds_url: str, nsid: str, parameters: dict[str, str]) -> dict[str, Any
     if response.status_code == 400 and _says_no_such_record(found):
         return None
     if response.status_code == 400 and str(found.get("error", "")).startswith(("Repo", "AccountNotFound")):
-        raise RepositoryError("repository-gone", f"{pds_url} does not keep this account's data any more.")
+        raise RepositoryError(
+            "repository-gone",
+            _("%(server)s does not keep this account's data any more.") % {"server": pds_url},
+        )
     if response.status_code == 400 and "Could not find repo" in str(found.get("message", "")):
-        raise RepositoryError("repository-gone", f"{pds_url} does not keep this account's data any more.")
+        raise RepositoryError(
+            "repository-gone",
+            _("%(server)s does not keep this account's data any more.") % {"server": pds_url},
+        )
     raise _unreachable(pds_url)
 
 
@@ -121,8 +123,12 @@ def _record(pds_url: str, entry: object) -> Record:
 
 
 def _unreachable(pds_url: str) -> RepositoryError:
-    return RepositoryError("pds-unreachable", f"{pds_url} does not answer. Try again later.")
+    return RepositoryError(
+        "pds-unreachable", _("%(server)s does not answer. Try again later.") % {"server": pds_url}
+    )
 
 
 def _broken(pds_url: str) -> RepositoryError:
-    return RepositoryError("pds-answer-broken", f"{pds_url} answers something that is not understood.")
+    return RepositoryError(
+        "pds-answer-broken", _("%(server)s answers something that is not understood.") % {"server": pds_url}
+    )

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import dns.exception
 import dns.resolver
+from django.utils.translation import gettext as _
 
 import outbound
 from accounts import handles, peers
@@ -45,6 +46,22 @@ def routes_for(did: str) -> list[Route]:
     return (found or _from_mail_domain(peer))[:MAX_ROUTES]
 
 
+def reason_of(source: str, name: str, target: str = "") -> str:
+    """Why a way to the person called ``name`` was chosen, in the language that is active; empty for a
+    source that is not known."""
+    match source:
+        case "did-document":
+            return _("The DID document of %(name)s names this mail server.") % {"name": name}
+        case "inbox-record":
+            return _("The inbox record of %(name)s lists it.") % {"name": name}
+        case "mx":
+            return _("%(name)s names no address, and the domain %(domain)s takes mail.") % {
+                "name": name,
+                "domain": target,
+            }
+    return ""
+
+
 def _from_document(peer: Peer) -> list[Route]:
     """The SMTP server in the DID document; the address there is the DID in its mailbox form."""
     try:
@@ -57,13 +74,13 @@ def _from_document(peer: Peer) -> list[Route]:
         return []
     bracketed = f"[{host}]" if ":" in host else host
     target = f"smtp://{bracketed}:{port}" if port else f"smtp://{bracketed}"
-    reason = f"The DID document of {_name(peer)} names this mail server."
+    reason = reason_of("did-document", _name(peer))
     return [Route("smtp", target, "did-document", reason, f"{local_part}@{host}")]
 
 
 def _from_inbox(peer: Peer) -> list[Route]:
     """The endpoints of the inbox record in their order; other schemes are skipped."""
-    reason = f"The inbox record of {_name(peer)} lists it."
+    reason = reason_of("inbox-record", _name(peer))
     routes = []
     for uri in peer.inbox_endpoints:
         address = _mail_address(uri)
@@ -82,7 +99,7 @@ def _from_mail_domain(peer: Peer) -> list[Route]:
         local_part = certificates.mail_local_part(peer.did)
     except AtsmsError:
         return []
-    reason = f"{_name(peer)} names no address, and the domain {peer.handle} takes mail."
+    reason = reason_of("mx", _name(peer), peer.handle)
     return [Route("smtp", peer.handle, "mx", reason, f"{local_part}@{peer.handle}")]
 
 
@@ -94,7 +111,7 @@ def _mail_address(uri: str) -> str | None:
     if not uri.lower().startswith("mailto:"):
         return None
     address = unquote(uri[7:].partition("?")[0])
-    local_part, _, domain = address.rpartition("@")
+    local_part, _separator, domain = address.rpartition("@")
     printable = address.isascii() and address.isprintable() and " " not in address
     return address if local_part and domain and printable and "," not in address else None
 

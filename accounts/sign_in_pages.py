@@ -1,20 +1,26 @@
 """The pages of signing in and out, and what this installation shows of itself to authorization servers."""
 
 import logging
+from collections.abc import Mapping
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import enrolment, oauth, oauth_client, profiles, sessions
+from accounts import enrolment, failures, oauth, oauth_client, profiles, rate_limits, sessions, unlocking
+from accounts.agent import agent
 from accounts.identities import IdentityError
 from accounts.models import Account, OAuthSession
 from accounts.oauth import SignInError
+from accounts.passkey_fields import NoPasskey, credential_in
 from accounts.pds import PdsError, SignInAgain
+from accounts.proof_form import LONGEST_CODE
 from accounts.repositories import RepositoryError
+from crypto_agent.client import AgentError, RecoveryCode
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +40,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return _sign_in_page(request, next_path=next_path)
     typed = request.POST.get("handle", "")[:2048]
     if not typed.strip():
-        error = SignInError("not-a-handle", "Type your handle first. It looks like a web address.")
+        error = SignInError("not-a-handle", _("Type your handle first. It looks like a web address."))
         return _sign_in_page(request, error=error, next_path=next_path)
+    try:
+        rate_limits.take_sign_in(request)
+    except rate_limits.TooOften as error:
+        return rate_limits.too_often_page(request, error)
     try:
         begun = oauth.begin(typed, next_path=next_path)
     except SignInError as error:
@@ -58,12 +68,38 @@ def callback(request: HttpRequest) -> HttpResponse:
         return _sign_in_page(request, error=error)
     finally:
         sessions.forget_state(request, parameters.get("state", ""))
-    _end_former_session(request)
-    sessions.sign_in_browser(request, session)
-    _catch_up(session.account)
-    if session.account.enrolled_at is None:
-        return redirect("welcome")
-    return redirect(next_path or "/")
+    if _needs_passkey(session.account):
+        sessions.begin_pending(request, session, next_path)
+        return redirect("sign-in-passkey")
+    return _signed_in(request, session, next_path)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def sign_in_passkey(request: HttpRequest) -> HttpResponse:
+    """Asks for the passkey of an account that requires one, or for its recovery code.
+
+    Template context: ``handle``, ``known`` whether the agent said that the account requires a passkey,
+    ``error`` a sentence or "".
+    """
+    pending = sessions.pending_sign_in(request)
+    if pending is None:
+        return redirect("sign-in")
+    account = pending.session.account
+    error = ""
+    try:
+        if not unlocking.note_custody(account).passkey_required:
+            return _signed_in(request, pending.session, pending.next_path)
+        if request.method == "POST":
+            next_path = _confirm(account, request.POST) or pending.next_path
+            return _signed_in(request, pending.session, next_path)
+    except AgentError as failure:
+        logger.info("a passkey did not confirm a sign-in: %s", failure.code)
+        error = failures.sentence(failure)
+    except NoPasskey:
+        error = str(_("No passkey was used. That needs a browser with script."))
+    context = {"handle": account.handle, "known": account.custody_checked_at is not None, "error": error}
+    return render(request, "accounts/sign_in_passkey.html", context, status=422 if error else 200)
 
 
 @never_cache
@@ -71,6 +107,8 @@ def callback(request: HttpRequest) -> HttpResponse:
 def sign_out(request: HttpRequest) -> HttpResponse:
     """Ends the session at the person's server and here."""
     session: OAuthSession | None = getattr(request, "oauth_session", None)
+    if session is not None:
+        unlocking.end_quietly(request, session.account)
     if session is not None and not oauth.revoke(session):
         logger.warning("%s could not be told of a sign-out", session.issuer)
     sessions.sign_out_browser(request)
@@ -108,10 +146,49 @@ def _sign_in_page(
     return render(request, "accounts/sign_in.html", context, status=400 if error else 200)
 
 
+def _needs_passkey(account: Account) -> bool:
+    """Whether more than the person's server has to vouch for a browser.
+
+    Where the agent cannot say, what it said last counts; where it never did, the browser has to wait for it.
+    """
+    try:
+        return unlocking.note_custody(account).passkey_required
+    except AgentError as error:
+        logger.warning("whether account %s requires a passkey is not known now: %s", account.pk, error.code)
+        return account.passkey_required or account.custody_checked_at is None
+
+
+def _confirm(account: Account, fields: Mapping[str, str]) -> str:
+    """Returns if the passkey, or the recovery code, is the account's. Raises AgentError or NoPasskey.
+
+    The recovery code ends the requirement, and leads to the page that says so.
+    """
+    if code := fields.get("code", "").strip()[:LONGEST_CODE]:
+        agent().require_passkey(account.did, False, RecoveryCode(code))
+        unlocking.note_custody(account)
+        return reverse("custody")
+    agent().confirm_passkey(account.did, credential_in(fields.get("passkey", "")))
+    return ""
+
+
+def _signed_in(request: HttpRequest, session: OAuthSession, next_path: str) -> HttpResponse:
+    _end_former_session(request)
+    sessions.sign_in_browser(request, session)
+    if session.account.passkey_required:
+        sessions.note_passkey(request)
+    _catch_up(session.account)
+    # Who stopped on their first visit goes on with it, unless they are on their way somewhere.
+    on_the_way = next_path not in ("", "/")
+    if session.account.enrolled_at is None or (session.account.welcomed_at is None and not on_the_way):
+        return redirect("welcome")
+    return redirect(next_path or "/")
+
+
 def _end_former_session(request: HttpRequest) -> None:
     """Signing in again replaces what this browser had; the server need not keep both."""
     former: OAuthSession | None = getattr(request, "oauth_session", None)
     if former is not None:
+        unlocking.end_quietly(request, former.account)
         oauth.revoke(former)
 
 

@@ -1,0 +1,17 @@
+"""Words of others on one line, among words that they may not touch."""
+
+from __future__ import annotations
+
+import re
+
+#: Characters that turn the direction of what stands around them (Unicode Standard Annex 9).
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+#: These, control characters, and halves of a character.
+_LEFT_OUT = re.compile(rf"[\x00-\x1f\x7f-\x9f\ud800-\udfff{TURNING}]+")
+
+
+def one_line(text: str, most: int) -> str:
+    """The text on one line of at most ``most`` characters, with one space where there was any, and without
+    what is not shown or turns the direction."""
+    spaced = " ".join(text.split())
+    return " ".join(_LEFT_OUT.sub("", spaced).split())[:most].rstrip()

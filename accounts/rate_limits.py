@@ -1,0 +1,121 @@
+"""How often strangers, and people here, may have other servers asked. Counted for all processes together.
+
+Counted in the cache (Redis), in windows of WINDOW_SECONDS. Without it nobody is kept out: whoever is let in
+too often costs some requests, which are bounded by themselves, and whoever is kept out cannot sign in.
+"""
+
+import hashlib
+import ipaddress
+import logging
+import time
+from dataclasses import dataclass
+
+import redis
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+log = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 600
+#: How many networks' sign-ins all networks of one site have together.
+SITE_FACTOR = 4
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``most`` in a window, for each of ``who``; ``uses`` of them at once."""
+
+    name: str
+    who: str
+    most: int
+    uses: int = 1
+
+
+class TooOften(Exception):
+    """A limit is used up; ``retry_after`` is the number of seconds until the next window."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too often")
+        self.retry_after = retry_after
+
+    @property
+    def minutes(self) -> int:
+        return -(-self.retry_after // 60)
+
+
+def take(*limits: Limit, now_s: float | None = None) -> None:
+    """Counts uses against each of the limits, in order; raises TooOften at the first that is used up.
+
+    Those behind it are not counted, so that one who is kept out uses up nothing of what all share.
+    """
+    now = int(time.time() if now_s is None else now_s)
+    try:
+        for limit in limits:
+            if _count(limit, now // WINDOW_SECONDS) > limit.most:
+                raise TooOften(WINDOW_SECONDS - now % WINDOW_SECONDS)
+    except redis.RedisError as error:
+        log.warning("no limit was counted: %s", type(error).__name__)
+
+
+def take_sign_in(request: HttpRequest) -> None:
+    """One attempt to begin signing in, by whoever sends the request. Raises TooOften."""
+    site = client_site(request)
+    take(
+        Limit("sign-in-of", client_network(request), settings.SIGN_INS_OF_ONE),
+        *([Limit("sign-in-of-site", site, SITE_FACTOR * settings.SIGN_INS_OF_ONE)] if site else []),
+        Limit("sign-in", "all", settings.SIGN_INS_OF_ALL),
+    )
+
+
+def take_searches(account_pk: int, people: int) -> None:
+    """So many people looked up by somebody who is signed in. Raises TooOften."""
+    take(Limit("search", str(account_pk), settings.SEARCHES_OF_ONE, people))
+
+
+def client_network(request: HttpRequest) -> str:
+    """The client's address, of IPv6 the /64 that one household has.
+
+    It is the other end of the connection. A reverse proxy's X-Forwarded-For is put in its place by uvicorn
+    (--forwarded-allow-ips), from the proxies that the operator names, and is otherwise not looked at.
+    """
+    address = request.META.get("REMOTE_ADDR", "")
+    try:
+        read = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(read, ipaddress.IPv6Address):
+        if read.ipv4_mapped:
+            return str(read.ipv4_mapped)
+        return str(ipaddress.ip_network((read, 64), strict=False))
+    return str(read)
+
+
+def client_site(request: HttpRequest) -> str | None:
+    """The /48 of the client's IPv6 address, None for others.
+
+    Many people are given all of one (RFC 6177), with 65,536 networks that would each count by itself.
+    """
+    network = client_network(request)
+    return str(ipaddress.ip_network(network).supernet(new_prefix=48)) if network.endswith("/64") else None
+
+
+def too_often_page(request: HttpRequest, error: TooOften) -> HttpResponse:
+    """The page that says when to come back."""
+    answer = render(request, "429.html", {"minutes": error.minutes}, status=429)
+    answer["Retry-After"] = str(error.retry_after)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _count(limit: Limit, window: int) -> int:
+    # Addresses are not kept in the clear.
+    who = hashlib.sha256(f"{settings.SECRET_KEY}{limit.who}".encode()).hexdigest()[:32]
+    key = f"accounts:limit:{limit.name}:{who}:{window}"
+    cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
+    try:
+        return int(cache.incr(key, limit.uses))
+    except ValueError:
+        # It ended between the two.
+        return limit.uses
