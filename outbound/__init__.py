@@ -13,6 +13,8 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +28,8 @@ DEFAULT_SECONDS = 20.0
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
 MAX_REDIRECTS = 3
+#: Names that a process has looked up at the same time.
+LOOKUPS_AT_ONCE = 64
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -166,6 +170,39 @@ class _BoundedStream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
+_looking_up = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
+
+
+def _looked_up(host: str, port: int) -> list[str]:
+    """`allowed_addresses` before the deadline of the present thread, which it raises httpx.ConnectTimeout at.
+
+    The system's resolver knows no deadline, and whoever keeps a name may let it wait for a minute: so it has
+    a thread of its own, which ends unheard where nobody waits any more.
+    """
+    seconds = _deadline.shorten(None)
+    if not _looking_up.acquire(timeout=seconds):
+        raise httpx.ConnectTimeout("too many names are being looked up")
+    found: Future[list[str]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(allowed_addresses(host, port))
+        except Exception as error:
+            found.set_exception(error)
+        finally:
+            _looking_up.release()
+
+    try:
+        threading.Thread(target=look_up, daemon=True).start()
+    except RuntimeError as error:
+        _looking_up.release()
+        raise httpx.ConnectError(f"{host} cannot be looked up now") from error
+    try:
+        return found.result(_deadline.shorten(None))
+    except FutureTimeout as error:
+        raise httpx.ConnectTimeout(f"{host} was not found in time") from error
+
+
 class _CheckedBackend(httpcore.NetworkBackend):
     """Opens connections to checked addresses only."""
 
@@ -181,7 +218,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception | None = None
-        for address in allowed_addresses(host, port):
+        for address in _looked_up(host, port):
             try:
                 stream = self._backend.connect_tcp(
                     address, port, _deadline.shorten(timeout), local_address, socket_options
@@ -245,7 +282,8 @@ class _GuardedTransport(httpx.HTTPTransport):
         if not is_web_address(str(request.url.copy_with(fragment=None))):
             raise OutboundError("scheme-refused", "only https addresses are called")
         max_bytes = int(request.extensions.get("max_bytes", self._max_bytes))
-        _deadline.at = time.monotonic() + self._seconds
+        seconds = min(self._seconds, float(request.extensions.get("seconds", self._seconds)))
+        _deadline.at = time.monotonic() + seconds
         try:
             response = super().handle_request(request)
         except BaseException:
@@ -276,9 +314,10 @@ def http_client(*, max_bytes: int = DEFAULT_MAX_BYTES, seconds: float = DEFAULT_
     """A guarded client of one's own; close it (or use it as a context manager).
 
     ``max_bytes`` bounds each answer's body (one request may set its own by the extension "max_bytes"),
-    ``seconds`` each request from connecting to the last byte. Redirects are not followed unless asked for
-    with ``follow_redirects=True``. Raises httpx.HTTPError, of which OutboundError is one, for everything
-    that fails. Keeps no cookies and uses no proxy of the environment.
+    ``seconds`` each request from looking up its host to the last byte (the extension "seconds" may shorten
+    it). Redirects are not followed unless asked for with ``follow_redirects=True``. Raises httpx.HTTPError,
+    of which OutboundError is one, for everything that fails. Keeps no cookies and uses no proxy of the
+    environment.
     """
     return _Client(
         transport=_GuardedTransport(max_bytes, seconds),

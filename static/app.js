@@ -27,6 +27,29 @@
   };
   document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
 
+  // News of the list would take away the menu of a row that is open: they wait until it is closed.
+  let listWaits = false;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target.id !== "list" || !$(".menu[open]", event.detail.target)) return;
+    event.detail.shouldSwap = false;
+    listWaits = true;
+  });
+  document.addEventListener("toggle", (event) => {
+    if (!listWaits || event.target.open || !event.target.matches("#list .menu")) return;
+    listWaits = false;
+    window.htmx?.trigger(document.body, "conversations");
+  }, true);
+  document.addEventListener("click", (event) => {
+    const menu = event.target.closest(".row-menu button") && event.target.closest("details");
+    if (menu) menu.open = false;
+  });
+
+  // A mailbox that is away (503) is said in a part of the page that names how it is put there; what a proxy says is not.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if (xhr.status === 503 && xhr.getResponseHeader("HX-Reswap")) event.detail.shouldSwap = true;
+  });
+
   // ---- The thread: start at the first unread message or at the end, and stay at the end when there.
   const scroller = () => $("#thread")?.closest(".pane__scroll");
   const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight; };
@@ -67,6 +90,17 @@
     if ($("#who").value === event.detail.typed) $("#who").value = "";
   });
 
+  // A filter that is taken away is taken out of the field as well.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-query]");
+    const field = $("#search");
+    if (!button || !field || !window.htmx) return;
+    event.preventDefault();
+    field.value = button.value;
+    field.focus();
+    field.form.requestSubmit();
+  });
+
   // ---- The composer: cleared at once, filled again if the message was not taken.
   const grow = (field) => {
     if (CSS.supports("field-sizing", "content")) return;
@@ -76,9 +110,11 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches(".composer textarea")) grow(event.target);
   });
+  document.addEventListener("taken-over", (event) => { if (event.target.matches(".composer textarea")) grow(event.target); });
   // What was written waits here until its turn: htmx sends one after the other. A text that goes out
   // again unchanged keeps its token, by which the server knows that it is the same message.
   const outbox = [];
+  const chosenFor = new Map();
   let notSent = {};
   const newToken = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -88,67 +124,81 @@
   };
   const composer = $(".composer");
   if (composer) composer.noValidate = true;
+  // Nothing goes without a file that was chosen for it.
+  document.addEventListener("submit", (event) => {
+    if (!event.submitter?.matches("[data-send]") || !$(".upload[data-busy]", event.target)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    $("#files-wait").hidden = false;
+  }, true);
   document.addEventListener("submit", (event) => {
     if (!event.target.matches(".composer") || !window.htmx) return;
     const field = $("textarea", event.target);
     const text = field.value;
-    if (!text.trim()) {
+    const items = [...$("#files", event.target).children];
+    const file = items.flatMap((item) => [...item.querySelectorAll("[name=file]:not([type=checkbox]:not(:checked))")]).map((input) => input.value);
+    if (!text.trim() && !file.length) {
       event.preventDefault();
       return event.stopPropagation();
     }
-    outbox.push({ text, token: text === notSent.text ? notSent.token : newToken() });
+    const again = text === notSent.text && file.join() === notSent.file;
+    const token = again ? notSent.token : newToken();
+    const preview = window.takePreview?.(token) ?? "";
+    outbox.push({ text, file, token, preview, ...(window.takeReply?.(token) ?? { in_reply_to: "" }) });
+    chosenFor.set(token, { items, file: file.join() });
+    for (const item of items) item.remove();
     field.value = "";
     grow(field);
   }, true);
   document.addEventListener("htmx:configRequest", (event) => {
     if (!event.detail.elt.matches(".composer")) return;
     Object.assign(event.detail.parameters, outbox.shift());
+    delete event.detail.parameters.files;
+    // The time is for this message alone.
+    event.detail.elt.elements.when.value = "";
     follow = true;
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, requestConfig, successful, xhr } = event.detail;
     if (!elt.matches(".composer")) return;
-    $("#not-sent").hidden = successful || xhr.status === 422;
-    if (successful) return;
+    $("#not-sent").hidden = successful || xhr.status === 422 || xhr.status === 401;
+    $("#signed-out").hidden = xhr.status !== 401;
+    window.settleReply?.(requestConfig.parameters.token, successful);
+    window.settlePreview?.(requestConfig.parameters.token, successful);
+    if (successful) {
+      chosenFor.delete(requestConfig.parameters.token);
+      // A page in the middle of a conversation does not show what is written at its end.
+      const newest = $("#newer [data-newest]");
+      if (newest && !outbox.length) location.assign(newest.href);
+      return;
+    }
+    elt.elements.when.value = requestConfig.parameters.when ?? "";
     follow = false;
     const { text, token } = requestConfig.parameters;
-    notSent = { text, token };
+    const { items, file } = chosenFor.get(token);
+    notSent = { text, token, file };
+    $("#files").prepend(...items);
     const field = $("textarea", elt);
     field.value = [text, field.value].filter(Boolean).join("\n");
     grow(field);
   });
 
-  // ---- Keys
-  const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]");
-  const moveInList = (step) => {
-    const rows = [...document.querySelectorAll("#convos .row")];
-    const at = rows.findIndex((row) => row === document.activeElement);
-    const current = at >= 0 ? at : rows.findIndex((row) => row.hasAttribute("aria-current"));
-    rows[Math.min(Math.max(current + step, 0), rows.length - 1)]?.focus();
-  };
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") return closeMenus();
-    const field = event.target.closest?.("textarea");
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field && !event.isComposing) {
-      event.preventDefault();
-      return field.form.requestSubmit($("[data-send]", field.form));
-    }
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-    if (event.key === "j") moveInList(1);
-    else if (event.key === "k") moveInList(-1);
-    else if (event.key === "c") $("[data-compose]")?.click();
-    else if (event.key === "r") {
-      event.preventDefault();
-      $(".composer textarea")?.focus();
-    }
-  });
+  // Where a topic that began goes on, unless something is still to be sent from here.
+  document.addEventListener("topic-begun", (event) => { if (!outbox.length) location.assign(event.detail.address); });
+
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(); });
+
+  if ("serviceWorker" in navigator && document.body.dataset.events) {
+    // Refused in some private windows; pages work without it.
+    navigator.serviceWorker.register("/service-worker.js").catch(() => {});
+  }
 
   // ---- Live: events name what changed; the page asks for it again. They are hints, so after any gap
   // the page catches up with "caught-up" rather than trusting that it heard everything.
   const address = document.body.dataset.events;
   if (!address || !window.EventSource) return;
   const banner = $("#offline");
-  let stream, timer, wait = 2000;
+  let stream, timer, wait = 2000, asked = false;
   const tell = (name, detail) => window.htmx?.trigger(document.body, name, detail);
   const lost = () => { timer ??= setTimeout(() => { banner.hidden = false; }, 4000); };
   const found = () => { clearTimeout(timer); timer = undefined; wait = 2000; banner.hidden = true; };
@@ -156,12 +206,17 @@
   const open = () => {
     stream?.close();
     stream = new EventSource(address);
-    stream.addEventListener("ready", () => { found(); tell("caught-up"); });
-    for (const name of ["conversations", "kept-aside"]) stream.addEventListener(name, () => tell(name));
+    stream.addEventListener("ready", () => { found(); asked = true; tell("caught-up"); });
+    for (const name of ["conversations", "settings", "kept-aside", "answers", "custody"]) stream.addEventListener(name, () => tell(name));
     const conversation = $("#news")?.dataset.event;
     if (conversation) stream.addEventListener(conversation, () => tell("news"));
+    const draft = $("#draft-state")?.dataset.event;
+    if (draft) stream.addEventListener(draft, () => tell("draft"));
     stream.addEventListener("error", () => {
       lost();
+      // Without a stream the page still says, once, that somebody looks at it.
+      if (!asked) tell("caught-up");
+      asked = true;
       // A dropped connection reconnects by itself; an answer that was no stream does not.
       if (stream.readyState !== EventSource.CLOSED) return;
       setTimeout(open, wait);

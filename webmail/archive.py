@@ -26,7 +26,7 @@ def archive(messages: Sequence[Message], *, now: datetime) -> None:
     crypto_agent.client.AgentUnavailable or webmail.mailbox.MailboxError; `archived_at` then stays unset,
     as it does for a message that the agent refuses, which is logged.
     """
-    waiting = [message for message in messages if message.archived_at is None]
+    waiting = [m for m in messages if m.archived_at is None and m.forgotten_at is None]
     if not waiting:
         return
     account = waiting[0].account
@@ -37,13 +37,14 @@ def archive(messages: Sequence[Message], *, now: datetime) -> None:
 
 def archive_waiting(account: Account, *, now: datetime) -> None:
     """Archive what was left out because a worker died or the mailbox was away. Raises as `archive`."""
-    rows = Message.objects.filter(account=account, archived_at=None).exclude(state=Message.State.COMPOSED)
+    rows = Message.objects.filter(account=account, archived_at=None, forgotten_at=None)
+    rows = rows.exclude(state=Message.State.COMPOSED)
     archive(list(rows.select_related("account", "conversation").order_by("placed_at", "pk")[:500]), now=now)
 
 
 def due(now: datetime, *, older_than: timedelta) -> list[int]:
     """Keys of the accounts with messages that wait for the archive, those younger than that left out."""
-    rows = Message.objects.filter(archived_at=None, placed_at__lt=now - older_than)
+    rows = Message.objects.filter(archived_at=None, forgotten_at=None, placed_at__lt=now - older_than)
     return list(
         rows.exclude(state=Message.State.COMPOSED).values_list("account_id", flat=True).distinct().order_by()
     )

@@ -1,18 +1,31 @@
 """The web process (ASGI, because open pages hold a stream of events)."""
 
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
+from django.conf import settings
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
+django.setup(set_prefix=False)
+
+# Django has to be set up before anything of the webmail is loaded.
+from webmail.blobs.spool import Spool, SpoolFull  # noqa: E402
+from webmail.uploads import largest_body  # noqa: E402
 
 Event = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
-#: The largest body of any request; forms are far below it, and an envelope in JSON as well.
+#: The largest body without files; forms are far below it, and an envelope in JSON as well.
 MAX_BODY = 1024 * 1024
+#: An account may have one of so many parts of SPOOL_BYTES, or one body as long as any may be.
+SHARES = 3
 
 
 class _TooLarge(Exception):
@@ -20,33 +33,67 @@ class _TooLarge(Exception):
 
 
 class BoundedBodies:
-    """Answers 413 to a request whose body goes beyond MAX_BODY.
+    """Answers 413 to a request whose body goes beyond MAX_BODY, or what somebody signed in may upload.
 
-    Django puts a whole body into a temporary file before it looks at anything else, however long it is.
+    Django takes in a whole body before it looks at anything else, however long it is. What comes in slowly,
+    or never ends, takes room all the while: of one account there is no more on its way than its share.
     """
 
     def __init__(self, application: Application) -> None:
         self._application = application
+        #: Octets of accounts' long bodies; all requests run in one event loop.
+        self._on_their_way: Counter[int] = Counter()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         size = 0
+        most, account_pk = await largest_body(scope) if scope["type"] == "http" else (0, None)
+        most = max(MAX_BODY, most)
+        share = max(settings.SPOOL_BYTES // SHARES, most)
 
         async def bounded() -> Event:
             nonlocal size
             event = await receive()
-            size += len(event.get("body", b""))
-            if size > MAX_BODY:
+            added = len(event.get("body", b""))
+            size += added
+            if account_pk is not None:
+                self._on_their_way[account_pk] += added
+                if self._on_their_way[account_pk] > share:
+                    raise SpoolFull
+            if size > most:
                 raise _TooLarge
             return event
 
         try:
             await self._application(scope, bounded, send)
-        except _TooLarge:
+        except (_TooLarge, SpoolFull) as error:
             headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-            await send({"type": "http.response.start", "status": 413, "headers": headers})
-            await send({"type": "http.response.body", "body": b"That is too large.\n"})
+            status = 413 if isinstance(error, _TooLarge) else 503
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            words = b"That is too large.\n" if status == 413 else b"Too many files are on their way.\n"
+            await send({"type": "http.response.body", "body": words})
+        finally:
+            if account_pk is not None:
+                self._on_their_way[account_pk] -= size
+                self._on_their_way += Counter()
 
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
+class SpoolingHandler(ASGIHandler):
+    """Django's own, but that nothing of a long body can be read on the disk."""
 
-application = BoundedBodies(get_asgi_application())
+    async def read_body(self, receive: Receive) -> Spool:  # type: ignore[override]
+        body = Spool()
+        try:
+            while True:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    raise RequestAborted
+                body.write(event.get("body", b""))
+                if not event.get("more_body", False):
+                    body.seek(0)
+                    return body
+        except BaseException:
+            body.close()
+            raise
+
+
+application = BoundedBodies(SpoolingHandler())

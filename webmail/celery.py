@@ -19,5 +19,15 @@ def _set_schedule(sender: Celery, **_arguments: object) -> None:
         "reconcile": {"task": "webmail.tasks.reconcile", "schedule": settings.RECONCILE_SECONDS},
         "pull-all": {"task": "webmail.tasks.pull_all", "schedule": settings.PULL_SECONDS},
         "renew-prekeys": {"task": "accounts.tasks.renew_all_prekeys", "schedule": 3600.0},
+        "remove-abandoned-uploads": {
+            "task": "webmail.tasks.remove_abandoned_uploads",
+            "schedule": 3600.0,
+        },
+        "audit-accounts": {"task": "accounts.tasks.audit_all", "schedule": 3600.0},
+        "read-plc-logs": {"task": "accounts.tasks.read_plc_logs", "schedule": 3600.0},
+        "sweep-files": {"task": "webmail.tasks.sweep_files", "schedule": 3600.0},
+        "read-graphs": {"task": "webmail.tasks.read_graphs", "schedule": 600.0},
+        "prune-set-aside": {"task": "webmail.tasks.prune_set_aside", "schedule": 3600.0},
+        "prune-reports": {"task": "webmail.tasks.prune_reports", "schedule": 3600.0},
         "forget-old": {"task": "accounts.tasks.forget_old", "schedule": 3600.0},
     }

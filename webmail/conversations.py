@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
 
 from django.db import transaction
-from django.db.models import Prefetch
+from django.db.models import Exists, Q, QuerySet, prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentError, ReadMessage, SealedContent
-from webmail import events, progress
+from crypto_agent.client import AgentError, AgentLocked, ReadMessage, SealedContent
+from webmail import consent, contacts, conversation_pages, drafts, groups, progress
+from webmail.blocked import blocked_since, leaves_list
+from webmail.conversation_pages import Cursor, Filter
 from webmail.edits import newest_edits
-from webmail.models import Conversation, Delivery, Message
+from webmail.models import Conversation, ConversationMember, Draft, Message
 from webmail.people import Person, people_of
-
-Filter = Literal["all", "unread"]
 
 #: Characters of the last message that the list shows.
 PREVIEW_LENGTH = 140
@@ -45,31 +44,93 @@ class ConversationRow:
     state_words: str
     failure: str | None
     shut: bool
+    #: Whether it is shut because the account's keys are locked.
+    locked: bool = False
+    #: What is being written there; "" where it can't be shown, None where there is nothing.
+    draft: str | None = None
+    pinned: bool = False
+    muted: bool = False
+    archived: bool = False
+    #: The name that somebody gave a group; empty where nobody did, or it can't be read.
+    name: str = ""
+    #: The id of the message that gave a group its picture; empty without one.
+    picture: str = ""
+    #: Whether the last message waits until the account's owner has looked at somebody's keys.
+    held: bool = False
 
 
 @dataclass(frozen=True)
 class ConversationList:
     rows: list[ConversationRow]
-    more: bool
-    #: Pass as `before` for the next page.
-    cursor: datetime | None
+    #: Pass as `after` for the next page; None where there is none.
+    cursor: Cursor | None
+    #: Whether new conversations may be being written.
+    new_drafts: bool
+    #: Everybody in them, by DID.
+    people: Mapping[str, Person] = field(default_factory=dict)
 
 
 def conversation_for(
-    account: Account, conversation_id: str, participants: Iterable[str], now: datetime
+    account: Account,
+    conversation_id: str,
+    participants: Iterable[str],
+    now: datetime,
+    *,
+    written_by: str | None = None,
+    checked: bool = True,
 ) -> Conversation:
-    """The account's conversation with this id (hex), made if it is new. Call within a transaction."""
-    conversation, _created = Conversation.objects.get_or_create(
+    """The account's conversation with this id (hex), made if it is new. Call within a transaction.
+
+    `written_by` is the DID of whoever writes in it now, if anybody does. One in which the account writes is
+    accepted, and so are its people; one that somebody else begins is a request, unless they may begin one.
+    Without `checked` the writer is only said to be the writer, the account itself included.
+    """
+    conversation = Conversation.objects.filter(account=account, conversation_id=conversation_id).first()
+    if conversation is None:
+        everybody = sorted({account.did, *participants})
+        conversation = _begin(account, conversation_id, everybody, now, written_by or "", checked)
+    if written_by != account.did or not checked:
+        contacts.know(account, [written_by] if written_by else [], now)
+        return conversation
+    contacts.accept(account, conversation.participants, now)
+    if conversation.standing != Conversation.Standing.ACCEPTED:
+        conversation.standing = Conversation.Standing.ACCEPTED
+        Conversation.objects.filter(pk=conversation.pk).update(standing=conversation.standing)
+    return conversation
+
+
+def _begin(
+    account: Account,
+    conversation_id: str,
+    participants: list[str],
+    now: datetime,
+    writer: str,
+    checked: bool,
+) -> Conversation:
+    standing = Conversation.Standing
+    may_begin = not writer or consent.may_begin(account, writer, checked=checked)
+    since = blocked_since(account)
+    conversation, created = Conversation.objects.get_or_create(
         account=account,
         conversation_id=conversation_id,
-        defaults={"participants": sorted({account.did, *participants}), "last_activity": now},
+        defaults={
+            "participants": participants,
+            "last_activity": now,
+            "started_by": writer,
+            "standing": standing.ACCEPTED if may_begin else standing.REQUEST,
+            "blocked": leaves_list(since, account.did, writer, participants),
+        },
     )
+    if created:
+        ConversationMember.objects.bulk_create(
+            ConversationMember(conversation=conversation, did=did) for did in others_in(account, conversation)
+        )
     return conversation
 
 
 def place(message: Message) -> None:
     """Let a stored message count in its conversation: newest, preview, unread. Call within a transaction,
-    once for each message."""
+    once for each message. What is new brings an archived conversation back, unless it is muted."""
     conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)
     newest = conversation.last_message_id is None or message.placed_at >= conversation.last_activity
     if message.shown and newest:
@@ -77,12 +138,15 @@ def place(message: Message) -> None:
         conversation.last_message = message
     if message.unread:
         conversation.unread_count += 1
-    conversation.save(update_fields=["last_activity", "last_message", "unread_count"])
+    if not conversation.muted and ((message.shown and newest) or message.unread):
+        conversation.archived_at = None
+    conversation.save(update_fields=["last_activity", "last_message", "unread_count", "archived_at"])
 
 
 def find(account: Account, conversation_id: str) -> Conversation:
     """The account's conversation with this id (hex). Raises NotFound."""
-    conversation = Conversation.objects.filter(account=account, conversation_id=conversation_id).first()
+    rows = Conversation.objects.select_related("named_by", "pictured_by")
+    conversation = rows.filter(account=account, conversation_id=conversation_id).first()
     if conversation is None:
         raise NotFound(conversation_id)
     return conversation
@@ -95,50 +159,84 @@ def with_people(account: Account, dids: Sequence[str]) -> Conversation | None:
 
 
 def list_conversations(
-    account: Account, *, filter: Filter = "all", before: datetime | None = None, limit: int = 50
+    account: Account,
+    *,
+    filter: Filter = "all",
+    after: Cursor | None = None,
+    names: str = "",
+    limit: int = 50,
 ) -> ConversationList:
-    """The account's conversations, newest first, in a constant number of queries and one agent call."""
-    rows = Conversation.objects.filter(account=account, last_message__isnull=False)
-    if filter == "unread":
-        rows = rows.filter(unread_count__gt=0)
-    if before:
-        rows = rows.filter(last_activity__lt=before)
-    deliveries = Prefetch("last_message__deliveries", Delivery.objects.all())
-    found = list(rows.select_related("last_message").prefetch_related(deliveries)[: limit + 1])
-    more, found = len(found) > limit, found[:limit]
+    """The account's conversations, pinned ones first, then the newest first, in a constant number of queries
+    and one agent call. `names` narrows them to those with somebody of each of these names or handles."""
+    new_drafts = Exists(Draft.objects.filter(account=account, conversation=None))
+    rows = in_list(account).annotate(new_drafts=new_drafts)
+    rows = rows.filter(Q(last_message__isnull=False) | Q(draft__isnull=False))
+    if names:
+        rows = conversation_pages.with_names(rows, names)
+    rows = rows.select_related("last_message", "draft", "named_by", "pictured_by")
+    found, cursor = conversation_pages.page(rows, filter=filter, after=after, limit=limit)
+    last = [row.last_message for row in found if row.last_message]
+    own = [message for message in last if message.direction == Message.Direction.OUT]
+    prefetch_related_objects(own, *progress.NEEDED)
     people = people_of({did for row in found for did in row.participants} | {account.did})
-    read = _read_last(account, found)
+    read = _read(account, found)
+    written = drafts.in_conversations(account, found)
     return ConversationList(
-        rows=[_row(account, row, people, read.get(row.pk)) for row in found],
-        more=more,
-        cursor=found[-1].last_activity if found else None,
+        rows=[
+            replace(_row(account, row, people, read, row.last_message), draft=written.get(row.pk))
+            for row in found
+        ],
+        cursor=cursor,
+        new_drafts=bool(vars(found[0])["new_drafts"]) if found else True,
+        people=people,
     )
 
 
-def row(account: Account, conversation: Conversation) -> ConversationRow:
-    """One conversation as the list shows it."""
-    people = people_of([*conversation.participants, account.did])
-    return _row(account, conversation, people, _read_last(account, [conversation]).get(conversation.pk))
+def row(
+    account: Account, conversation: Conversation, people: Mapping[str, Person] | None = None
+) -> ConversationRow:
+    """One conversation without what was said last in it; ``people`` are those in it, where they are known
+    already. The agent is asked for nothing but the name of a group that has one."""
+    people = people or people_of([*conversation.participants, account.did])
+    return _row(account, conversation, people, _read(account, [conversation], with_last=False), None)
 
 
-def unread_total(account: Account) -> int:
-    """How many conversations hold something unread."""
-    return Conversation.objects.filter(account=account, unread_count__gt=0).count()
+def in_list(account: Account) -> QuerySet[Conversation]:
+    """The conversations that the account agreed to, and that no block leaves out."""
+    return Conversation.objects.filter(
+        account=account, standing=Conversation.Standing.ACCEPTED, blocked=False
+    )
 
 
-def mark_read(account: Account, conversation: Conversation) -> bool:
-    """Everything in the conversation has been seen; tells other open pages. True if anything changed."""
-    unread = Message.objects.filter(conversation=conversation, unread=True)
-    if not unread.exists():
-        return False
-    with transaction.atomic():
-        # What is being placed waits, and counts afterwards.
-        Conversation.objects.select_for_update().get(pk=conversation.pk)
-        changed = unread.update(unread=False)
-        Conversation.objects.filter(pk=conversation.pk).update(unread_count=0)
-    if changed:
-        events.publish(account.pk, "conversations")
-    return bool(changed)
+@dataclass(frozen=True)
+class Titled:
+    """A conversation to choose, without anything that was said there."""
+
+    id: str
+    title: str
+    people: list[Person]
+    group: bool
+
+
+def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled]:
+    """The account's newest conversations with people whose names or handles hold ``words``."""
+    rows = in_list(account).filter(last_message__isnull=False)
+    found = list(rows[: 500 if words else limit])
+    people = people_of({did for row in found for did in row.participants} | {account.did})
+    folded = words.casefold()
+    named = []
+    for row in found:
+        others = [people[did] for did in others_in(account, row)]
+        names = f"{title_of(account, row, people)} {' '.join(one.handle for one in others)}"
+        if folded in names.casefold():
+            title = title_of(account, row, people)
+            named.append(Titled(row.conversation_id, title, others, len(others) > 1))
+    return named[:limit]
+
+
+def with_news(account: Account) -> QuerySet[Conversation]:
+    """The conversations that hold something unread, without those that are muted or archived."""
+    return in_list(account).filter(unread_count__gt=0, muted=False, archived_at=None)
 
 
 def others_in(account: Account, conversation: Conversation) -> list[str]:
@@ -146,50 +244,84 @@ def others_in(account: Account, conversation: Conversation) -> list[str]:
     return [did for did in conversation.participants if did != account.did] or [account.did]
 
 
-def _read_last(account: Account, found: Sequence[Conversation]) -> dict[int, ReadMessage]:
-    """What the last messages say now, by conversation; nothing when the agent does not answer."""
-    edits = newest_edits([row.last_message for row in found if row.last_message])
-    readable = [
-        (row.pk, row.conversation_id, edits.get(row.last_message.pk, row.last_message))
-        for row in found
-        if row.last_message and row.last_message.trust in Message.VOUCHED_FOR
-    ]
+@dataclass(frozen=True)
+class _Read:
+    """What the agent read, by conversations' keys: their last messages as they are now, and their names."""
+
+    last: Mapping[int, ReadMessage] = field(default_factory=dict)
+    names: Mapping[int, ReadMessage] = field(default_factory=dict)
+
+
+def _read(account: Account, found: Sequence[Conversation], *, with_last: bool = True) -> _Read:
+    """What the rows of conversations show, in one call; nothing when the agent does not answer.
+
+    Raises crypto_agent.client.AgentLocked if it was not known before that the keys are locked.
+    """
+    if account.locked_here:
+        return _Read()
+    written = [(row, row.last_message) for row in found if row.last_message] if with_last else []
+    edits = newest_edits([message for _row, message in written])
+    last = [(row, edits.get(message.pk, message)) for row, message in written]
+    last = [(row, message) for row, message in last if message.trust in Message.VOUCHED_FOR]
+    names = [(row, row.named_by) for row in found if row.named_by and groups.is_group(row)]
     items = [
-        SealedContent(conversation_id, message.message_id, bytes(message.sealed))
-        for _pk, conversation_id, message in readable
+        SealedContent(row.conversation_id, message.message_id, bytes(message.sealed))
+        for row, message in [*last, *names]
     ]
     try:
         read = agent().read(account.did, items) if items else []
+    except AgentLocked:
+        raise
     except AgentError:
-        return {}
-    return {pk: answer for (pk, _id, _message), answer in zip(readable, read, strict=True)}
+        return _Read()
+    keys = [row.pk for row, _message in [*last, *names]]
+    answers = list(zip(keys, read, strict=True))
+    return _Read(dict(answers[: len(last)]), dict(answers[len(last) :]))
 
 
 def _row(
-    account: Account, conversation: Conversation, people: dict[str, Person], read: ReadMessage | None
+    account: Account,
+    conversation: Conversation,
+    people: Mapping[str, Person],
+    found: _Read,
+    last: Message | None,
 ) -> ConversationRow:
-    last = conversation.last_message
+    read = found.last.get(conversation.pk)
+    name = groups.name_in(found.names.get(conversation.pk))
     others = [people[did] for did in others_in(account, conversation)]
     own = bool(last and last.direction == Message.Direction.OUT)
     state = progress.of_message(last, people) if last and own else None
     return ConversationRow(
         id=conversation.conversation_id,
-        title=title_of(account, conversation, people),
+        title=name or title_of(account, conversation, people),
         people=others,
         group=len(others) > 1,
-        preview=_preview(read),
+        preview=_preview(read) if last else "",
         preview_by=_preview_by(last, own, len(others) > 1, people),
         time=conversation.last_activity,
         unread=conversation.unread_count,
         steps=state.steps if state else None,
         state_words=state.words if state else "",
         failure=state.failure if state else None,
-        shut=read is None or read.error is not None,
+        shut=last is not None and (read is None or read.error is not None),
+        locked=account.locked_here,
+        pinned=conversation.pinned,
+        muted=conversation.muted,
+        archived=conversation.archived_at is not None,
+        name=name,
+        picture=_picture(account, conversation),
+        held=bool(state and state.held),
     )
 
 
-def title_of(account: Account, conversation: Conversation, people: dict[str, Person]) -> str:
-    """What a conversation is called: the others' names."""
+def _picture(account: Account, conversation: Conversation) -> str:
+    picture = conversation.pictured_by
+    shown = picture is not None and groups.is_group(conversation) and not account.locked_here
+    return picture.message_id if picture is not None and shown else ""
+
+
+def title_of(account: Account, conversation: Conversation, people: Mapping[str, Person]) -> str:
+    """What a conversation without a name of its own is called: the others' names."""
     others = [did for did in conversation.participants if did != account.did]
     if not others:
         return _("Notes to self")
@@ -210,7 +342,7 @@ def _preview(read: ReadMessage | None) -> str:
     return " ".join(text.split())[:PREVIEW_LENGTH]
 
 
-def _preview_by(last: Message | None, own: bool, group: bool, people: dict[str, Person]) -> str | None:
+def _preview_by(last: Message | None, own: bool, group: bool, people: Mapping[str, Person]) -> str | None:
     if last is None:
         return None
     if own:
@@ -218,13 +350,26 @@ def _preview_by(last: Message | None, own: bool, group: bool, people: dict[str, 
     return people[last.sender_did].name if group and last.sender_did in people else None
 
 
-def recount(account: Account) -> None:
-    """Bring last message and unread count of all the account's conversations in line with their messages."""
-    for pk in Conversation.objects.filter(account=account).values_list("pk", flat=True):
+def recount(account: Account, conversations: Iterable[int] | None = None) -> None:
+    """Bring all that follows from their messages and from blocks in line in the account's conversations, or
+    in those with these keys."""
+    rows = Conversation.objects.filter(account=account)
+    if conversations is not None:
+        rows = rows.filter(pk__in=list(conversations))
+    since = blocked_since(account)
+    for pk in rows.values_list("pk", flat=True):
         with transaction.atomic():
             conversation = Conversation.objects.select_for_update().get(pk=pk)
+            first = conversation.messages.order_by("placed_at", "pk").first()
             last = conversation.messages.filter(shown=True).order_by("-placed_at", "-pk").first()
             conversation.last_message = last
             conversation.last_activity = last.placed_at if last else conversation.last_activity
             conversation.unread_count = conversation.messages.filter(unread=True).count()
-            conversation.save(update_fields=["last_message", "last_activity", "unread_count"])
+            conversation.started_by = first.sender_did if first else conversation.started_by
+            conversation.blocked = leaves_list(
+                since, account.did, conversation.started_by, conversation.participants
+            )
+            conversation.save(
+                update_fields=["last_message", "last_activity", "unread_count", "started_by", "blocked"]
+            )
+            groups.bring_in_line(conversation)

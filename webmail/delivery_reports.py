@@ -1,5 +1,6 @@
 """What a mail server on the way reports of a delivery that had been handed to it."""
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from django.db import transaction
@@ -13,26 +14,42 @@ class TooEarly(Exception):
     """The report came before the delivery's own end was noted; it is to come again."""
 
 
-def note_report(token: str, outcome: Outcome, *, now: datetime) -> None:
+def recipient_of(token: str) -> str | None:
+    """The DID of the recipient of the delivery whose bounce token is `token`."""
+    return Delivery.objects.filter(pk=int(token)).values_list("recipient_did", flat=True).first()
+
+
+def note_report(
+    token: str, outcome: Outcome, *, envelope_ids: AbstractSet[str] = frozenset(), now: datetime
+) -> None:
     """Note a report for the delivery whose bounce token is `token`. May run twice.
 
-    A refusal makes the delivery failed, and all of its copies ones that nobody has, so that trying again
-    carries them anew; a delay is kept as the server's last words. Raises TooEarly.
+    `envelope_ids` are the envelopes that the report returns: one that returns others than the delivery's is
+    about another message, or about what was sent before it was tried again, and changes nothing. A refusal
+    makes the delivery failed, and those copies (all, where none is named) ones that nobody has, so that
+    trying again carries them anew; a delay is kept as the server's last words. Raises TooEarly.
     """
     delivery = Delivery.objects.select_related("message__conversation").filter(pk=int(token)).first()
     if delivery is None or isinstance(outcome, Accepted):
         return
-    if delivery.state in (Delivery.State.QUEUED, Delivery.State.SEALED):
+    if delivery.state in (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED):
         raise TooEarly("the delivery is still under way")
-    if delivery.state == Delivery.State.FAILED:
-        return
+    copies = delivery.copies.all()
+    if envelope_ids and copies:
+        copies = copies.filter(envelope_id__in=envelope_ids)
+        if not copies:
+            return
+    refused = isinstance(outcome, Refused)
     changes: dict[str, object] = {"failure_code": outcome.code, "failure_reply": outcome.reply}
-    if isinstance(outcome, Refused):
+    if refused:
         changes |= {"state": Delivery.State.FAILED, "finished_at": now}
     with transaction.atomic():
-        changed = Delivery.objects.filter(pk=delivery.pk, state=delivery.state).update(**changes)
-        if changed and isinstance(outcome, Refused):
-            # Which of them was refused, the report does not say; who has one knows the message by its id.
-            delivery.copies.update(accepted_at=None)
-    message = delivery.message
-    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
+        going_on = Delivery.objects.filter(pk=delivery.pk, state=delivery.state)
+        changed = going_on.exclude(state=Delivery.State.FAILED).exclude(**changes).update(**changes)
+        if refused and going_on.model.objects.filter(pk=delivery.pk, state=Delivery.State.FAILED).exists():
+            copies.update(accepted_at=None)
+    if changed:
+        message = delivery.message
+        events.conversation_changed(
+            message.account_id, message.conversation.conversation_id, message.message_id
+        )

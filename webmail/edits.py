@@ -10,7 +10,7 @@ from webmail.models import Message
 def newest_edits(messages: Sequence[Message]) -> dict[int, Message]:
     """The newest edit or deletion of each message by its own sender, by the message's key. One query.
 
-    One whose signer was not checked counts for nothing.
+    One whose signer was not checked, or whom the account blocks, counts for nothing.
     """
     originals = {
         (message.conversation_id, message.message_id, message.sender_did): message.pk for message in messages
@@ -19,6 +19,7 @@ def newest_edits(messages: Sequence[Message]) -> dict[int, Message]:
         conversation__in={message.conversation_id for message in messages},
         replaces__in=[message.message_id for message in messages],
         trust__in=Message.VOUCHED_FOR,
+        aside=Message.Aside.NO,
     ).order_by("created_at", "pk")
     found = {}
     for edit in rows:

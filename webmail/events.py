@@ -6,13 +6,16 @@ a page that missed some catches up by asking again when it reconnects.
 
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import cache
 
 import redis
 import redis.asyncio
 from django.conf import settings
 
+from webmail.open_streams import Place
 from webmail.redis_client import redis_client
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,8 @@ def _publisher() -> redis.Redis:
 def publish(account_id: int, *names: str, message: str | None = None) -> None:
     """Tell the account's open pages that something changed.
 
-    `names` are "conversations" or "conversation:<hex id>"; `message` is the hex id of the message.
+    `names` are "conversations", "settings" (of conversations), "kept-aside", "answers" (to ordinary
+    mail), "custody" or "conversation:<hex id>"; `message` is the hex id of the message.
     A broker that cannot be reached is logged and otherwise ignored: the data is already stored.
     """
     payload = json.dumps({"names": names, "message": message})
@@ -51,15 +55,30 @@ def conversation_changed(account_id: int, conversation_id: str, message: str | N
     publish(account_id, "conversations", f"conversation:{conversation_id}", message=message)
 
 
-async def stream(account_id: int) -> AsyncIterator[bytes]:
-    """The server-sent events of one open page (WHATWG HTML §9.2), endlessly."""
+async def stream(
+    account_id: int, unlocked_s: float | None = None, place: Place | None = None
+) -> AsyncIterator[bytes]:
+    """The server-sent events of one open page (WHATWG HTML §9.2), endlessly.
+
+    ``unlocked_s``: for how many more seconds the page's browser has the keys unlocked; it is told then.
+    ``place``: what it holds of the streams that may be open.
+    """
+    locks_at = time.monotonic() + unlocked_s if unlocked_s is not None else None
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
     pubsub = client.pubsub(ignore_subscribe_messages=True)
     try:
         await pubsub.subscribe(channel_of(account_id))
         yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {{}}\n\n".encode()
+        renewed_at = time.monotonic()
         while True:
-            received = await pubsub.get_message(timeout=HEARTBEAT_SECONDS)
+            if place is not None and time.monotonic() - renewed_at >= HEARTBEAT_SECONDS:
+                renewed_at = time.monotonic()
+                await place.renew(client, time.time())
+            left = HEARTBEAT_SECONDS if locks_at is None else max(locks_at - time.monotonic(), 0.0)
+            received = await pubsub.get_message(timeout=min(left, HEARTBEAT_SECONDS))
+            if locks_at is not None and time.monotonic() >= locks_at:
+                locks_at = None
+                yield b"event: custody\ndata: {}\n\n"
             if received is None:
                 yield b": still here\n\n"
                 continue
@@ -68,5 +87,8 @@ async def stream(account_id: int) -> AsyncIterator[bytes]:
             for name in event["names"]:
                 yield f"event: {name}\ndata: {data}\n\n".encode()
     finally:
+        if place is not None:
+            with suppress(redis.RedisError):
+                await place.leave(client)
         await pubsub.aclose()  # type: ignore[no-untyped-call]
         await client.aclose()

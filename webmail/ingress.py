@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import Account
-from webmail.carriers.bounces import outcome_in_report
-from webmail.delivery_reports import note_report
+from webmail import delivery_reports, queues
+from webmail.carriers.bounces import report_in_mail
 from webmail.ingress_quota import Quota, QuotaExceeded, redis_quota
 from webmail.mailbox import INBOX, MailboxError, open_mailbox
 from webmail.mailbox.envelope_mail import (
@@ -20,6 +20,7 @@ from webmail.mailbox.envelope_mail import (
     read_envelope,
 )
 from webmail.mailbox.names import mailbox_name
+from webmail.ordinary import carrying
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +87,19 @@ def accept_mail(did: str, raw: bytes, *, now: datetime, quota: Quota | None = No
 
 
 def accept_report(token: str, raw: bytes, *, now: datetime) -> None:
-    """Note what a delivery report says of a delivery of this installation's own (see carriers/bounces.py)."""
-    outcome = outcome_in_report(raw)
-    if outcome is not None:
-        note_report(token, outcome, now=now)
+    """Note what a delivery report says of a delivery of this installation's own (see carriers/bounces.py).
+
+    What answers an answer to ordinary mail and is no report goes to whoever wrote that; then it may raise
+    IngressRefusal.
+    """
+    if carrying.is_token(token):
+        writer = carrying.take_report(token, raw, now=now)
+        if writer is not None:
+            accept_mail(writer, raw, now=now)
+        return
+    report = report_in_mail(raw, recipient=delivery_reports.recipient_of(token))
+    if report is not None:
+        delivery_reports.note_report(token, report.outcome, envelope_ids=report.envelope_ids, now=now)
 
 
 def has_mailbox(did: str) -> bool:
@@ -129,10 +139,7 @@ def _unavailable(error: MailboxError) -> IngressRefusal:
 def _start_pull(account: Account) -> None:
     """Ask a worker to fetch what was stored. It is safe where it is: if the broker is away, the regular
     pull finds it, so no answer may fail for this."""
-    # The tasks import the whole of the webmail, which imports this.
-    from webmail.tasks import enqueue, pull
-
     try:
-        enqueue(pull, account.pk)
+        queues.give(queues.PULL, account.pk)
     except Exception as error:
         log.error("the pull could not be started: %s", type(error).__name__)

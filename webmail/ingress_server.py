@@ -23,6 +23,7 @@ from webmail.ingress_mail import (
     replies_to_mail,
     reply_to_recipient,
 )
+from webmail.own_addresses import own_domains
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -151,12 +152,6 @@ async def serve(url: str, stopped: asyncio.Event) -> None:
         deadline = loop.time() + STOP_SECONDS
         while handler.waiting and loop.time() < deadline:
             await asyncio.sleep(0.02)
-
-
-def own_domains() -> set[str]:
-    """The domains whose mail is taken: that of the addresses given here, and the host that is published."""
-    published = urlsplit(settings.SMTP_PUBLIC_URL).hostname
-    return {domain for domain in (settings.MAIL_DOMAIN, published) if domain}
 
 
 def worst_of(replies: list[str]) -> str:

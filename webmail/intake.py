@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -18,8 +22,20 @@ from django.utils import timezone
 from accounts import peers
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import OpenedEnvelope
-from webmail import archive, events, messages, trust
+from crypto_agent.client import AgentError, OpenedEnvelope, OpenedMessage
+from webmail import (
+    acknowledging,
+    another_copy,
+    archive,
+    conversation_settings,
+    events,
+    groups,
+    messages,
+    queues,
+    receipts,
+    trust,
+    waiting,
+)
 from webmail.conversations import place
 from webmail.mailbox import INBOX, QUARANTINE, Mailbox, Stored, open_mailbox
 from webmail.mailbox.envelope_mail import (
@@ -28,7 +44,8 @@ from webmail.mailbox.envelope_mail import (
     envelope_message_id,
     mail_with_envelope,
 )
-from webmail.models import Arrival, MailboxCursor, Message
+from webmail.models import Arrival, Conversation, MailboxCursor, Message
+from webmail.push import notices
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +55,52 @@ BATCH = 50
 def pull(account: Account, *, now: datetime | None = None) -> int:
     """Take in what is new in the account's INBOX and finish what was left unfinished.
 
-    Returns how many mails were new. Raises MailboxError or AgentError; what was stored so far stays,
-    and the next pull goes on from there.
+    While the account's keys are locked, what is new waits where it is. Returns how many mails were new.
+    Raises MailboxError or AgentError; what was stored so far stays, and the next pull goes on from there.
     """
-    now = now or timezone.now()
+    return _pull(account, now or timezone.now(), math.inf).new
+
+
+def pull_part(account: Account, *, seconds: float, now: datetime | None = None) -> bool:
+    """The same for so many seconds, and whether there is more. Raises as `pull`."""
+    return _pull(account, now or timezone.now(), seconds).more
+
+
+@dataclass(frozen=True)
+class _Pulled:
+    new: int
+    more: bool
+
+
+def _pull(account: Account, now: datetime, seconds: float) -> _Pulled:
+    """Each batch is opened, and shown, before the next is fetched; the archive comes last."""
+    began = time.monotonic()
+    end, signers_until = began + seconds, began + trust.PATIENCE
+    is_waiting = waiting.is_waiting(account.pk, now)
+    problem: AgentError | None = None
+    new = 0
     with open_mailbox(account.did) as mailbox:
-        new = _note_arrivals(account, mailbox, now)
-        _open_waiting(account, mailbox, now)
-        _finish_opened(account, mailbox, now)
-    return new
+        for noted in _note_arrivals(account, mailbox, now):
+            new += noted
+            if is_waiting or problem is not None:
+                continue
+            try:
+                _open_waiting(account, mailbox, now, signers_until)
+            except AgentError as error:
+                # Ordinary mail needs no agent: all there is becomes known first.
+                problem = error
+            if time.monotonic() > end:
+                return _Pulled(new, more=True)
+        if problem is not None:
+            raise problem
+        if is_waiting:
+            return _Pulled(new, more=False)
+        _open_waiting(account, mailbox, now, signers_until)
+        return _Pulled(new, more=_finish_opened(account, mailbox, now, end))
 
 
-def _note_arrivals(account: Account, mailbox: Mailbox, now: datetime) -> int:
+def _note_arrivals(account: Account, mailbox: Mailbox, now: datetime) -> Iterator[int]:
+    """Makes what is new known, batch by batch: the size of each."""
     cursor, _created = MailboxCursor.objects.get_or_create(account=account)
     validity = mailbox.uidvalidity(INBOX)
     if cursor.uid_validity != validity:
@@ -61,7 +112,7 @@ def _note_arrivals(account: Account, mailbox: Mailbox, now: datetime) -> int:
             _note(account, mailbox, stored, validity, now)
         cursor.last_uid = batch[-1]
         cursor.save()
-    return len(uids)
+        yield len(batch)
 
 
 def _note(account: Account, mailbox: Mailbox, stored: Stored, validity: int, now: datetime) -> None:
@@ -106,15 +157,22 @@ def _name_of_mail(stored: Stored) -> str:
     return hashlib.sha256(stored.raw + str(stored.size).encode()).hexdigest()
 
 
-def _open_waiting(account: Account, mailbox: Mailbox, now: datetime) -> None:
+def _open_waiting(account: Account, mailbox: Mailbox, now: datetime, signers_until: float) -> None:
     while waiting := list(
         Arrival.objects.filter(account=account, state=Arrival.State.WAITING).order_by("pk")[:BATCH]
     ):
-        _open(account, mailbox, waiting, now)
+        _open(account, mailbox, waiting, now, signers_until - time.monotonic())
 
 
-def _open(account: Account, mailbox: Mailbox, arrivals: Sequence[Arrival], now: datetime) -> None:
-    """Have a batch opened by the agent; afterwards none of it is WAITING any more."""
+def _open(
+    account: Account,
+    mailbox: Mailbox,
+    arrivals: Sequence[Arrival],
+    now: datetime,
+    seconds: float = trust.PATIENCE,
+) -> None:
+    """Have a batch opened by the agent; afterwards none of it is WAITING any more. Signers' servers are asked
+    for so many seconds at most; what that leaves unchecked is given to other workers."""
     found = _envelopes(mailbox, arrivals)
     for arrival in arrivals:
         if arrival.pk not in found:
@@ -123,7 +181,8 @@ def _open(account: Account, mailbox: Mailbox, arrivals: Sequence[Arrival], now: 
     if not present:
         return
     opened = agent().open(account.did, [found[arrival.pk] for arrival in present])
-    verdicts = trust.check_all(account, [each.message for each in opened if each.message], now=now)
+    signed = [each.message for each in opened if each.message]
+    verdicts = trust.check_all(signed, now=now, seconds=seconds)
     for arrival, each in zip(present, opened, strict=True):
         _settle(account, mailbox, arrival, found[arrival.pk], each, verdicts, now)
 
@@ -194,10 +253,41 @@ def _settle(
         )
         if created:
             place(row)
+            groups.apply(row)
+            _acknowledge(row, message, now)
         _note_opened(arrival, row, now)
-    events.conversation_changed(account.pk, message.conversation_id, message.message_id)
+    if unchecked:
+        trust.check_again(row)
+    _tell(account, row, created)
     if kept_aside_before:
         events.publish(account.pk, "kept-aside")
+
+
+def _tell(account: Account, row: Message, created: bool) -> None:
+    """Open pages hear of what they show, and browsers are woken for what is in the list: nothing of what was
+    declined, or of whom is blocked."""
+    conversation = row.conversation
+    standing = conversation.standing
+    if standing == Conversation.Standing.DECLINED or row.aside or conversation.blocked:
+        return
+    if standing == Conversation.Standing.ACCEPTED:
+        if created and conversation_settings.notifies(row):
+            notices.something_came(account.pk)
+        events.conversation_changed(account.pk, conversation.conversation_id, row.message_id)
+        return
+    events.publish(account.pk, "conversations")
+    if created:
+        queues.give(queues.LOOK_INTO_REQUESTS, account.pk)
+
+
+def _acknowledge(row: Message, message: OpenedMessage, now: datetime) -> None:
+    """Take a receipt for what it says; of what has a place of its own, have its sender told."""
+    if message.receipt is not None:
+        receipts.apply(row, message.receipt)
+    if message.copies_wanted:
+        another_copy.give(row, message.copies_wanted, now=now)
+    if message.render_kinds:
+        acknowledging.note_opened(row, now=now, chance=random.random())  # noqa: S311 (no secret)
 
 
 def _note_opened(arrival: Arrival, row: Message | None, now: datetime) -> None:
@@ -224,21 +314,28 @@ def _why_not_opened(account: Account, error: str | None) -> str:
     return "for-another-device" if others else "cannot-open"
 
 
-def _finish_opened(account: Account, mailbox: Mailbox, now: datetime) -> None:
-    """Archive what was opened, then take the originals out of the mailbox."""
-    opened = list(
-        Arrival.objects.filter(account=account, state=Arrival.State.OPENED)
-        .select_related("message__conversation", "message__account")
-        .order_by("pk")
-    )
-    rows = {arrival.message.pk: arrival.message for arrival in opened if arrival.message}
-    archive.archive(list(rows.values()), now=now)
-    for folder in (INBOX, QUARANTINE):
-        here = [arrival for arrival in opened if arrival.folder == folder]
-        if here:
-            validity = mailbox.uidvalidity(folder)
-            mailbox.expunge(folder, [each.uid for each in here if each.uid_validity == validity])
-            Arrival.objects.filter(pk__in=[arrival.pk for arrival in here]).update(state=Arrival.State.DONE)
+def _finish_opened(account: Account, mailbox: Mailbox, now: datetime, end: float) -> bool:
+    """Archive what was opened, then take the originals out of the mailbox; whether there is more at the
+    end of the time."""
+    rows = Arrival.objects.filter(account=account, state=Arrival.State.OPENED).order_by("pk")
+    rows = rows.select_related("message__conversation", "message__account")
+    last = 0
+    while opened := list(rows.filter(pk__gt=last)[:BATCH]):
+        last = opened[-1].pk
+        archive.archive(
+            list({row.message.pk: row.message for row in opened if row.message}.values()), now=now
+        )
+        for folder in (INBOX, QUARANTINE):
+            here = [arrival for arrival in opened if arrival.folder == folder]
+            if here:
+                validity = mailbox.uidvalidity(folder)
+                mailbox.expunge(folder, [each.uid for each in here if each.uid_validity == validity])
+                Arrival.objects.filter(pk__in=[arrival.pk for arrival in here]).update(
+                    state=Arrival.State.DONE
+                )
+        if time.monotonic() > end:
+            return rows.filter(pk__gt=last).exists()
+    return False
 
 
 def _keep_aside(

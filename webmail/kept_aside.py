@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
-from webmail import reasons
+from webmail import another_copy, queues, reasons
 from webmail.conversations import NotFound
 from webmail.models import Arrival
+from webmail.people import Person, people_of
 
+#: Mails on one page.
+PAGE = 50
 #: Reasons that trying again cannot change.
 FINAL = frozenset({"ordinary-mail", "gone"})
 #: Reasons that are nothing to look into.
@@ -30,30 +34,58 @@ class KeptAside:
     size: int
     can_retry: bool
     trying: bool
+    #: Whether somebody can be asked for another copy, and who was.
+    can_ask: bool
+    asked: Person | None
+    asked_at: datetime | None
 
 
-def kept_aside(account: Account, *, limit: int = 200) -> list[KeptAside]:
-    """The account's mails that were kept aside, newest first, those being tried again included."""
-    return [_kept(row) for row in _rows(account)[:limit]]
+def kept_aside(account: Account, *, before: int | None = None, limit: int = PAGE) -> list[KeptAside]:
+    """The account's mails that were kept aside, those noted last first, those being tried again included.
+
+    With `before`, the key of one of them, those that were noted before it.
+    """
+    rows = _rows(account).order_by("-pk")
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows[:limit])
+    people = people_of({row.asked_did for row in found if row.asked_did})
+    return [_kept(row, people) for row in found]
 
 
 def count(account: Account) -> int:
     """How many mails are kept aside that somebody should look into."""
-    return _rows(account).exclude(reason__in=NORMAL).count()
+    return to_look_into(account).count()
+
+
+def to_look_into(account: Account) -> QuerySet[Arrival]:
+    """The mails kept aside that somebody should look into."""
+    return _rows(account).exclude(reason__in=NORMAL)
 
 
 def retry(account: Account, arrival_id: int) -> KeptAside:
     """Have a worker try one again; open pages hear of the outcome. Raises NotFound."""
-    from webmail import tasks
-
     rows = Arrival.objects.filter(account=account, pk=arrival_id)
     asked = rows.filter(state=Arrival.State.KEPT_ASIDE).exclude(reason__in=FINAL)
     if asked.update(state=Arrival.State.WAITING):
-        tasks.enqueue(tasks.pull, account.pk)
+        queues.give(queues.PULL, account.pk)
     arrival = rows.first()
     if arrival is None:
         raise NotFound(str(arrival_id))
-    return _kept(arrival)
+    return kept(arrival)
+
+
+def find(account: Account, arrival_id: int) -> KeptAside:
+    """One of the account's. Raises NotFound."""
+    arrival = Arrival.objects.filter(account=account, pk=arrival_id).first()
+    if arrival is None:
+        raise NotFound(str(arrival_id))
+    return kept(arrival)
+
+
+def kept(arrival: Arrival) -> KeptAside:
+    """One of them."""
+    return _kept(arrival, people_of([arrival.asked_did] if arrival.asked_did else []))
 
 
 def _rows(account: Account) -> QuerySet[Arrival]:
@@ -61,7 +93,7 @@ def _rows(account: Account) -> QuerySet[Arrival]:
     return Arrival.objects.filter(Q(state=Arrival.State.KEPT_ASIDE) | being_tried, account=account)
 
 
-def _kept(arrival: Arrival) -> KeptAside:
+def _kept(arrival: Arrival, people: Mapping[str, Person]) -> KeptAside:
     trying = arrival.state != Arrival.State.KEPT_ASIDE
     return KeptAside(
         id=arrival.pk,
@@ -72,4 +104,7 @@ def _kept(arrival: Arrival) -> KeptAside:
         size=arrival.size,
         can_retry=not trying and arrival.reason not in FINAL,
         trying=trying,
+        can_ask=not trying and arrival.reason in another_copy.ASKABLE,
+        asked=people.get(arrival.asked_did),
+        asked_at=arrival.asked_at,
     )

@@ -7,6 +7,8 @@ from typing import Literal
 
 from accounts.models import Account
 from crypto_agent.client import OpenedMessage
+from webmail import disappearing, groups, topics
+from webmail.blocked import aside_of, blocked_since
 from webmail.conversations import conversation_for
 from webmail.models import Message
 
@@ -50,10 +52,23 @@ def store(
     """The row of an opened message and whether it is new; the one that is there already if the message
     came before in another envelope. Call within a transaction."""
     own = message.sender_did == account.did
+    forgotten = _is_of_forgotten(account, message)
     conversation = conversation_for(
-        account, message.conversation_id, [message.sender_did, *message.recipients], placed_at
+        account,
+        message.conversation_id,
+        [message.sender_did, *message.recipients],
+        placed_at,
+        # The word that somebody's message was opened goes out by itself, and accepts nobody.
+        written_by=None if own and message.receipt is not None else message.sender_did,
+        checked=trust in Message.VOUCHED_FOR,
     )
-    return Message.objects.get_or_create(
+    aside = aside_of(blocked_since(account), message.sender_did, placed_at)
+    has_place = shown(message) and not forgotten
+    appears = has_place and aside == Message.Aside.NO
+    if aside and not has_place:
+        aside = Message.Aside.QUIET
+    topic = topics.key_of(message.conversation_id, message.topic_id) if has_place else None
+    row, created = Message.objects.get_or_create(
         account=account,
         message_id=message.message_id,
         defaults={
@@ -68,11 +83,36 @@ def store(
             "next_check_at": next_check_at,
             "created_at": message.created_at,
             "placed_at": placed_at,
-            "shown": shown(message),
-            "unread": counted == "unread" and shown(message) and not own,
+            "shown": appears,
+            "aside": aside,
+            "unread": counted == "unread" and appears and not own,
+            "forgotten_at": placed_at if forgotten else None,
+            "changes_group": groups.change_of(message.group_update),
             "in_reply_to": message.in_reply_to or "",
             "replaces": message.replaces or "",
+            "topic": topic,
+            "expires_after": disappearing.seconds_of(message.expires),
+            "expires_at": disappearing.end_of(
+                message.expires, None if counted == "unread" and not own else placed_at
+            ),
             "sealed": message.sealed,
             "archived_at": archived_at,
         },
     )
+    if topic and row.topic is None and row.forgotten_at is None:
+        # It was stored before the index knew of topics.
+        row.topic = topic
+        row.save(update_fields=["topic"])
+    if has_place:
+        topics.begin(row)
+    return row, created
+
+
+def _is_of_forgotten(account: Account, message: OpenedMessage) -> bool:
+    """Whether it edits a message that the account let go of."""
+    if not message.replaces:
+        return False
+    originals = Message.objects.filter(
+        account=account, message_id=message.replaces, sender_did=message.sender_did
+    )
+    return originals.filter(forgotten_at__isnull=False).exists()

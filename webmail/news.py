@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from accounts.models import Account
-from webmail import progress, threads
+from webmail import progress, thread_window, threads
 from webmail.models import Conversation, Message
 from webmail.people import Person, people_of
+from webmail.related import Related, related_to, version_of
 from webmail.threads import Entry
 
 #: How far back from the newest message a page is kept current.
@@ -18,6 +19,8 @@ WINDOW = 50
 PREFIX = 16
 #: Mark of a received message whose signer was not checked yet.
 UNCHECKED = "u"
+#: Messages let go of that a page is told about.
+MOST_GONE = 100
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class MessageState:
     trust: str
     created_at: datetime
     state: progress.Progress | None
+    edited: bool = False
+    saved: bool = False
+    disappears: bool = False
+    version: str = ""
 
     @property
     def vouched_for(self) -> bool:
@@ -52,60 +59,92 @@ class News:
     later: list[Entry] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     states: list[MessageState] = field(default_factory=list)
-    checked: list[Entry] = field(default_factory=list)
+    #: Entries that were checked, edited, taken back or reacted to.
+    changed: list[Entry] = field(default_factory=list)
+    #: Ids of messages that are shown no more.
+    gone: list[str] = field(default_factory=list)
     gap: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.later or self.late or self.states or self.checked or self.gap)
+        return bool(self.later or self.late or self.states or self.changed or self.gone or self.gap)
 
 
-def mark_of(state: progress.Progress | None, trust: str) -> str:
-    """What a page remembers of a message's state, to be told when it is another one."""
-    if state:
-        return f"{state.steps}f" if state.failure else f"{state.steps}"
-    return UNCHECKED if trust == Message.Trust.UNCHECKED else ""
+def mark_of(state: progress.Progress | None, trust: str, version: str = "") -> str:
+    """What a page remembers of a message, to be told when it is another one: its state and its version."""
+    unchecked = UNCHECKED if trust == Message.Trust.UNCHECKED else ""
+    mark = state.mark if state else unchecked
+    return f"{mark}.{version}" if version else mark
 
 
-def news(account: Account, conversation: Conversation, shown: Mapping[str, str]) -> News:
-    """What is new to a page. `shown` maps the id prefixes of its newest messages to their marks.
+def news(account: Account, conversation: Conversation, shown: Mapping[str, str], *, topic: str = "") -> News:
+    """What is new to a page of a conversation, or of one topic of it. `shown` maps the id prefixes of its
+    newest messages to their marks.
 
-    Nothing is opened when nothing is missing: four queries then, and no call to the agent.
+    Nothing is opened when nothing is missing: at most nine queries then, and no call to the agent.
     """
-    recent = _recent(conversation)
+    recent = _recent(conversation, topic)
     missing = [message_id for message_id in recent if message_id[:PREFIX] not in shown]
-    if shown and recent and len(missing) == len(recent):
+    gone = _gone(conversation, recent, shown)
+    if shown and recent and len(missing) == len(recent) and not gone:
         return News(gap=True)
-    later, late = _in_place(account, conversation, recent, missing)
-    changed = _changed(conversation, recent, shown)
+    later, late = _in_place(account, conversation, recent, missing, topic)
+    states = _changed(conversation, recent, shown)
+    alone = [state for state in states if _is_alone(shown[state.id[:PREFIX]], state)]
+    whole = [state.id for state in states if state not in alone]
     return News(
         later=later,
         late=late,
-        states=[state for state in changed if shown[state.id[:PREFIX]] != UNCHECKED],
-        checked=[
-            threads.entry(account, state.id) for state in changed if shown[state.id[:PREFIX]] == UNCHECKED
-        ],
+        states=alone,
+        changed=threads.entries_of(account, conversation, whole, topic=topic) if whole else [],
+        gone=gone,
     )
 
 
-def _recent(conversation: Conversation) -> list[str]:
-    rows = Message.objects.filter(conversation=conversation, shown=True, replaces="")
-    newest_first = rows.order_by("-placed_at", "-pk").values_list("message_id", flat=True)[:WINDOW]
+def _is_alone(mark: str, state: MessageState) -> bool:
+    """Whether only the line under the bubble changed."""
+    before, _point, version = mark.partition(".")
+    return before != UNCHECKED and version == state.version
+
+
+def _gone(conversation: Conversation, recent: Sequence[str], shown: Mapping[str, str]) -> list[str]:
+    """What the page shows and the account let go of."""
+    here = {message_id[:PREFIX] for message_id in recent}
+    if not any(prefix not in here for prefix in shown):
+        return []
+    rows = Message.objects.filter(conversation=conversation, forgotten_at__isnull=False, replaces="")
+    newest = rows.order_by("-forgotten_at").values_list("message_id", flat=True)[:MOST_GONE]
+    return [message_id for message_id in newest if message_id[:PREFIX] in shown]
+
+
+def _recent(conversation: Conversation, topic: str) -> list[str]:
+    newest_first = (
+        thread_window.shown(conversation, topic)
+        .order_by("-placed_at", "-pk")
+        .values_list("message_id", flat=True)[:WINDOW]
+    )
     return list(newest_first)[::-1]
 
 
 def _in_place(
-    account: Account, conversation: Conversation, recent: Sequence[str], missing: Sequence[str]
+    account: Account,
+    conversation: Conversation,
+    recent: Sequence[str],
+    missing: Sequence[str],
+    topic: str,
 ) -> tuple[list[Entry], list[Late]]:
     """What belongs after all that the page shows, and what between: mail may be opened out of order."""
     known = [message_id for message_id in recent if message_id not in missing]
     if not known:
-        return (threads.thread(account, conversation, limit=WINDOW).entries if missing else []), []
+        newest = thread_window.At(topic=topic)
+        return (threads.thread(account, conversation, newest, limit=WINDOW).entries if missing else []), []
     last = recent.index(known[-1])
     later = (
-        threads.entries_after(account, conversation, known[-1]) if missing and recent[-1] in missing else []
+        threads.entries_after(account, conversation, known[-1], topic=topic)
+        if missing and recent[-1] in missing
+        else []
     )
     late = [
-        Late(threads.entry(account, message_id), _next_known(recent, position, known))
+        Late(threads.entry(account, message_id, topic=topic), _next_known(recent, position, known))
         for position, message_id in enumerate(recent[:last])
         if message_id in missing
     ]
@@ -120,15 +159,20 @@ def _changed(
     conversation: Conversation, recent: Sequence[str], shown: Mapping[str, str]
 ) -> list[MessageState]:
     """The messages that the page shows with a mark that is not theirs any more."""
-    marked = [message_id for message_id in recent if shown.get(message_id[:PREFIX])]
-    rows = Message.objects.filter(conversation=conversation, message_id__in=marked)
-    messages = list(rows.prefetch_related("deliveries")) if marked else []
+    on_page = [message_id for message_id in recent if message_id[:PREFIX] in shown]
+    rows = Message.objects.filter(conversation=conversation, message_id__in=on_page)
+    messages = list(rows.prefetch_related(*progress.NEEDED)) if on_page else []
+    related = related_to(messages)
     people = people_of([*conversation.participants, *(message.sender_did for message in messages)])
-    states = [_state(message, people) for message in messages]
-    return [state for state in states if mark_of(state.state, state.trust) != shown[state.id[:PREFIX]]]
+    states = [_state(message, related, people) for message in messages]
+    return [
+        state
+        for state in states
+        if mark_of(state.state, state.trust, state.version) != shown[state.id[:PREFIX]]
+    ]
 
 
-def _state(message: Message, people: Mapping[str, Person]) -> MessageState:
+def _state(message: Message, related: Related, people: Mapping[str, Person]) -> MessageState:
     own = message.direction == Message.Direction.OUT
     return MessageState(
         id=message.message_id,
@@ -136,5 +180,9 @@ def _state(message: Message, people: Mapping[str, Person]) -> MessageState:
         sender=people[message.sender_did],
         trust=message.trust,
         created_at=message.created_at,
-        state=progress.of_message(message, people) if own and message.deliveries.all() else None,
+        state=threads.state_of(message, people),
+        edited=message.pk in related.latest,
+        saved=message.saved_at is not None,
+        disappears=bool(message.expires_after or message.expires_at),
+        version=version_of(message, related),
     )

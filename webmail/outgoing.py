@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,10 +13,24 @@ from django.utils.translation import gettext as _
 
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentError
-from webmail import events
+from crypto_agent.client import (
+    AgentError,
+    AgentLimited,
+    AgentLocked,
+    AgentSealed,
+    Composed,
+    Expires,
+    NewMessage,
+)
+from webmail import consent, disappearing, drafts, events, forgetting, groups, progress, queues, topics
+from webmail.blobs.attaching import attachment, put_into_message, remove
+from webmail.blocked import blocked_since
 from webmail.conversations import conversation_for, place
-from webmail.models import Delivery, Message
+from webmail.models import Blob, Conversation, Delivery, DeliveryCopy, Message
+from webmail.people import people_of
+from webmail.previews.card import Card
+from webmail.previews.sending import new_preview
+from webmail.typed_text import written
 
 #: Leaves room for certificate, signature and padding in the largest envelope (protocol §4: some 63 KB).
 MAX_TEXT_BYTES = 48_000
@@ -38,63 +53,264 @@ def send(
     token: str,
     *,
     in_reply_to: str | None = None,
+    topic: str = "",
+    files: Sequence[Blob] = (),
+    expires: Expires | None = None,
+    preview: Card | None = None,
+    draft_id: str | None = None,
     now: datetime | None = None,
 ) -> Message:
     """Store a message and one delivery per recipient, and have it sealed and carried.
 
-    `recipients` are DIDs, the sender's own being dropped unless it is the only one; `text` is what was
-    typed; `token` is a UUID made by the page: the same one again returns the message of the first time.
-    Raises CannotSend; nothing is stored then.
+    `text` is what was typed (see webmail.typed_text), `topic` the key of the topic that it is written in, and
+    `preview` says something of a link in it; the rest is as in `send_message`.
+    """
+    if sent := sent_before(account, token):
+        return sent
+    topic_id = id_of_topic(account, topic)
+    message = typed_message(
+        recipients, text, in_reply_to=in_reply_to, topic_id=topic_id, expires=expires, needed=not files
+    )
+    message = with_preview(account, message, preview, text)
+    return send_message(account, recipients, message, token, files=files, draft_id=draft_id, now=now)
+
+
+def typed_message(
+    recipients: Sequence[str],
+    text: str,
+    *,
+    in_reply_to: str | None,
+    topic_id: str | None,
+    expires: Expires | None,
+    needed: bool,
+) -> NewMessage:
+    """What was typed as a message, without its files. Raises CannotSend, as ``checked_text``."""
+    typed = written(checked_text(text, needed=needed), people_of(recipients).values())
+    return NewMessage(typed.text, typed.facets, in_reply_to=in_reply_to, topic_id=topic_id, expires=expires)
+
+
+def id_of_topic(account: Account, topic: str) -> str | None:
+    """The id of a topic as contents have it; None for no topic. Raises CannotSend where it can't be read."""
+    found = topics.id_of(account, topic) if topic else None
+    if topic and found is None:
+        raise CannotSend("topic-not-open", _("This topic is not open at the moment. Nothing was sent."))
+    return found
+
+
+def with_preview(account: Account, message: NewMessage, card: Card | None, typed: str) -> NewMessage:
+    """A message with the preview that was made for it, if its text still has the link. Raises CannotSend."""
+    try:
+        return replace(message, preview=new_preview(account, card, typed))
+    except AgentError as error:
+        raise refusal_of(error) from error
+
+
+def send_message(
+    account: Account,
+    recipients: Sequence[str],
+    message: NewMessage,
+    token: str,
+    *,
+    files: Sequence[Blob] = (),
+    named_files: Sequence[Blob] = (),
+    draft_id: str | None = None,
+    now: datetime | None = None,
+) -> Message:
+    """Store a message of any kind and one delivery per recipient, and have it sealed and carried.
+
+    `recipients` are DIDs, the sender's own being dropped unless it is the only one; `files` are added to
+    what `message` has, `named_files` are those that its preview or group update names; `token` is a UUID
+    made by the page, or by whoever sends: the same one again returns the message of the first time. What
+    changes only what is there (`NewMessage.quiet`: edits, reactions, receipts, …) takes no place in the
+    thread or the list. With `draft_id` it comes from a composer: its conversation's draft, and the new one
+    of this id if there is one, are gone with it. Raises CannotSend, or CannotAttach if a file went into
+    another message meanwhile; nothing is stored then.
     """
     now = now or timezone.now()
-    token = _checked_token(token)
+    token = checked_token(token)
     if sent := Message.objects.filter(account=account, token=token).first():
         return sent
-    text = _checked_text(text)
-    others = _checked_recipients(account, recipients)
-    try:
-        composed = agent().compose(account.did, others, text, created_at=now, in_reply_to=in_reply_to)
-    except AgentError as error:
-        raise CannotSend(
-            "agent-unavailable",
-            _("Your agent, which seals your messages, does not answer. Nothing was sent."),
-        ) from error
+    others = checked_recipients(account, recipients)
+    attachments = [*message.attachments, *(attachment(blob) for blob in files)]
+    composed = compose(account, others, replace(message, attachments=attachments), now)
+    if message.quiet and not consent.may_answer(account, composed.conversation_id):
+        raise CannotSend("not-accepted", _("Accept the conversation first. Nothing was sent."))
+    return store_composed(
+        account,
+        others,
+        message,
+        composed,
+        token,
+        files=files,
+        named_files=named_files,
+        draft_id=draft_id,
+        now=now,
+    )
+
+
+def store_composed(
+    account: Account,
+    others: Sequence[str],
+    message: NewMessage,
+    composed: Composed,
+    token: str,
+    *,
+    files: Sequence[Blob] = (),
+    named_files: Sequence[Blob] = (),
+    draft_id: str | None = None,
+    now: datetime,
+) -> Message:
+    """The rows of a message that the agent made of `message`, as in `send_message`; then its way begins."""
     try:
         with transaction.atomic():
-            conversation = conversation_for(account, composed.conversation_id, others, now)
-            message = Message.objects.create(
-                account=account,
-                conversation=conversation,
+            conversation = written_to(
+                account, composed.conversation_id, others, now, by_itself=message.receipt is not None
+            )
+            row = store(
+                account,
+                conversation,
+                message,
                 message_id=composed.message_id,
-                direction=Message.Direction.OUT,
-                state=Message.State.COMPOSED,
-                sender_did=account.did,
-                trust=Message.Trust.OWN,
                 created_at=composed.created_at,
-                placed_at=composed.created_at,
-                in_reply_to=in_reply_to or "",
                 sealed=composed.sealed,
                 token=token,
+                topic=None
+                if message.quiet
+                else topics.key_of(conversation.conversation_id, message.topic_id),
+                files=files,
+                inline=composed.inline[len(message.attachments) :],
+                named_files=named_files,
+                now=now,
             )
-            Delivery.objects.bulk_create(
-                Delivery(message=message, recipient_did=did, next_attempt_at=now, created_at=now)
-                for did in others
-                if did != account.did
-            )
-            place(message)
-            transaction.on_commit(lambda: _start(message))
+            if draft_id is not None:
+                drafts.sent(account, conversation, draft_id)
     except IntegrityError:
         # The same page was submitted twice at once; the other one is stored.
         return Message.objects.get(account=account, token=token)
-    return message
+    return row
+
+
+def written_to(
+    account: Account, conversation_id: str, others: Sequence[str], now: datetime, *, by_itself: bool = False
+) -> Conversation:
+    """The conversation that somebody writes to, which accepts it and its people, but for what goes out
+    `by_itself`. Raises CannotSend where it is blocked."""
+    writer = None if by_itself else account.did
+    conversation = conversation_for(account, conversation_id, others, now, written_by=writer)
+    if conversation.blocked:
+        raise to_blocked()
+    return conversation
+
+
+def to_blocked() -> CannotSend:
+    """What to tell the person who writes to whom they block."""
+    return CannotSend("blocked", _("You block them, so nothing was sent. Unblock them on their page first."))
+
+
+def store(
+    account: Account,
+    conversation: Conversation,
+    message: NewMessage,
+    *,
+    message_id: str,
+    created_at: datetime,
+    sealed: bytes,
+    token: str,
+    topic: str | None,
+    files: Sequence[Blob],
+    inline: Sequence[bool],
+    named_files: Sequence[Blob] = (),
+    now: datetime,
+) -> Message:
+    """Store a composed message, to be sealed and carried from ``now`` on. In a transaction.
+
+    ``inline`` says of each of ``files`` whether the content has it itself. Raises CannotAttach if a file went
+    into another message meanwhile, IntegrityError for a token that was used.
+    """
+    row = Message.objects.create(
+        account=account,
+        conversation=conversation,
+        message_id=message_id,
+        direction=Message.Direction.OUT,
+        state=Message.State.COMPOSED,
+        sender_did=account.did,
+        trust=Message.Trust.OWN,
+        created_at=created_at,
+        placed_at=max(created_at, now.replace(microsecond=now.microsecond // 1000 * 1000)),
+        shown=not message.quiet,
+        changes_group=groups.change_of(message.group_update),
+        in_reply_to=message.in_reply_to or "",
+        replaces=message.replaces or "",
+        topic=topic,
+        expires_after=disappearing.seconds_of(message.expires),
+        expires_at=disappearing.end_of(message.expires, created_at),
+        sealed=sealed,
+        token=token,
+    )
+    # What goes out by itself tells nobody who is blocked that anybody is here and reads.
+    left_out = {account.did, *(blocked_since(account) if message.receipt is not None else ())}
+    Delivery.objects.bulk_create(
+        Delivery(message=row, recipient_did=did, next_attempt_at=now, created_at=now)
+        for did in conversation.participants
+        if did not in left_out
+    )
+    put_into_message(files, row.message_id, inline)
+    put_into_message(named_files, row.message_id, [False] * len(named_files))
+    if row.shown:
+        place(row)
+        topics.begin(row)
+    groups.apply(row)
+    transaction.on_commit(lambda: _start(row))
+    return row
+
+
+def compose(account: Account, others: Sequence[str], message: NewMessage, now: datetime) -> Composed:
+    """What the agent makes of a message that says it was written at ``now``. Raises CannotSend."""
+    try:
+        return agent().compose(account.did, others, message, created_at=now)
+    except AgentError as error:
+        raise refusal_of(error) from error
+
+
+def refusal_of(error: AgentError) -> CannotSend:
+    """What to tell the person who wrote, when the agent did not do its part."""
+    if isinstance(error, AgentLimited):
+        return CannotSend(
+            "limit-reached", _("You wrote as much as one hour allows. Nothing was sent; try again later.")
+        )
+    if isinstance(error, AgentSealed):
+        return CannotSend(
+            "agent-sealed",
+            _("The key agent is locked: its operator has to give it its key. Nothing was sent."),
+        )
+    if isinstance(error, AgentLocked):
+        return CannotSend(
+            "locked", _("Your keys are locked, so nothing was sent. Unlock them, then send this again.")
+        )
+    if error.code == "MessageTooLong":
+        return CannotSend("too-long", _("This is too long for one message. Send it in parts."))
+    return CannotSend(
+        "agent-unavailable", _("Your agent, which seals your messages, does not answer. Nothing was sent.")
+    )
+
+
+def sent_before(account: Account, token: str) -> Message | None:
+    """What a page with this token has sent already."""
+    try:
+        return Message.objects.filter(account=account, token=checked_token(token)).first()
+    except CannotSend:
+        return None
 
 
 def retry(account: Account, message_id: str, *, now: datetime | None = None) -> Message:
     """Try the failed deliveries of a message again, from resolving the recipient's devices onwards.
 
-    Raises Message.DoesNotExist. Deliveries that did not fail are left alone.
+    Raises Message.DoesNotExist, CannotSend if a file of it is gone. Deliveries that did not fail are left
+    alone.
     """
     now = now or timezone.now()
+    if Blob.objects.filter(account=account, message_id=message_id, removed_at__isnull=False).exists():
+        raise CannotSend("file-gone", _("A file of this message is gone. Send it again in a new message."))
     with transaction.atomic():
         message = Message.objects.select_for_update().get(account=account, message_id=message_id)
         failed = message.deliveries.filter(state=Delivery.State.FAILED)
@@ -111,24 +327,41 @@ def retry(account: Account, message_id: str, *, now: datetime | None = None) -> 
     return message
 
 
-def _start(message: Message) -> None:
-    from webmail import tasks
+def discard(account: Account, message_id: str, *, now: datetime) -> Conversation:
+    """Throw away a message that was delivered to nobody, with its files. Can run twice.
 
-    tasks.enqueue(tasks.seal, message.pk)
+    Raises Message.DoesNotExist, CannotSend if somebody's server has it, or may still get it.
+    """
+    with transaction.atomic():
+        message = Message.objects.select_for_update().get(account=account, message_id=message_id)
+        if not progress.reached_nobody(message):
+            raise CannotSend("on-its-way", _("It is on its way to somebody. Nothing was discarded."))
+        if DeliveryCopy.objects.filter(delivery__message=message, accepted_at__isnull=False).exists():
+            raise CannotSend("on-its-way", _("A server has it already. Nothing was discarded."))
+        forgetting.forget(account, message_id, now=now)
+    for blob in Blob.objects.filter(account=account, message_id=message_id, removed_at=None):
+        remove(blob, now)
+    return message.conversation
+
+
+def _start(message: Message) -> None:
+    queues.give(queues.SEAL, message.pk)
     events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
 
 
-def _checked_token(token: str) -> str:
+def checked_token(token: str) -> str:
+    """A token of a page. Raises CannotSend."""
     try:
         return str(UUID(token))
     except ValueError as error:
         raise CannotSend("bad-token", _("This page is too old. Reload it and send again.")) from error
 
 
-def _checked_text(text: str) -> str:
+def checked_text(text: str, *, needed: bool) -> str:
+    """What was typed, as it is sent. Raises CannotSend, also for a blank one where one is `needed`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
-    if not text:
-        raise CannotSend("empty", _("Write something first."))
+    if not text and needed:
+        raise CannotSend("empty", _("Write something first, or choose a file."))
     if "\x00" in text:
         raise CannotSend("bad-text", _("The text holds a character that cannot be sent."))
     try:
@@ -140,7 +373,8 @@ def _checked_text(text: str) -> str:
     return text
 
 
-def _checked_recipients(account: Account, recipients: Sequence[str]) -> list[str]:
+def checked_recipients(account: Account, recipients: Sequence[str]) -> list[str]:
+    """The DIDs that a message goes to. Raises CannotSend."""
     others = sorted({did for did in recipients if did != account.did})
     if not others:
         if account.did in recipients:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, Peer
 
 TONES = 6
@@ -45,5 +46,7 @@ def people_of(dids: Iterable[str]) -> dict[str, Person]:
 
 
 def person(did: str, handle: str, display_name: str, has_avatar: bool) -> Person:
-    """One person; the name falls back to the handle, the handle to the DID."""
+    """One person; the name falls back to the handle, the handle to the DID where none leads to it."""
+    if handle == INVALID_HANDLE:
+        handle = ""
     return Person(did, handle or did, display_name or handle or did, tone_of(did), has_avatar)

@@ -2,74 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from webmail import reasons
-from webmail.models import Delivery, Message
+from webmail.held_messages import KEYS_CHANGED, WAITED_WITH_OTHERS
+from webmail.models import Delivery, Message, Receipt
 from webmail.people import Person
 
-#: From not sealed yet (0) to their server having it (3); opened on their device would be 4.
+#: From not sealed yet (0) to their server having it (3).
 STEP_OF = {
     Delivery.State.QUEUED: 0,
+    Delivery.State.HELD: 0,
     Delivery.State.SEALED: 1,
     Delivery.State.HANDED_OVER: 2,
     Delivery.State.ACCEPTED: 3,
 }
+#: A device of theirs has said that it opened it.
+OPENED = 4
+#: What has to be prefetched of messages whose progress is to be shown.
+NEEDED = ("deliveries", "receipts")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`steps` is how many of the four drops are filled; `failure` names who did not get it and why."""
+    """`steps` is how many of the four drops are filled; `failure` names who did not get it and why; `held`
+    says that it waits for its sender. `mark` is another one for every other state, and short."""
 
     steps: int
     words: str
     failure: str | None
     can_retry: bool
+    mark: str
+    held: bool = False
+    #: Whether nobody's server has any of it, so that it may be thrown away.
+    can_discard: bool = False
+
+
+def is_known(message: Message) -> bool:
+    """Whether anything is known of the way of a message: not of one restored of which nobody told."""
+    own = message.direction == Message.Direction.OUT
+    return own and bool(message.deliveries.all() or message.receipts.all())
 
 
 def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
-    """The state of a sent message whose deliveries are prefetched. The slowest recipient decides.
+    """The state of a sent message of which NEEDED is prefetched. The slowest recipient decides.
 
-    Deliveries to the sender's own other devices do not count.
+    Deliveries to the sender's own other devices do not count. Whoever opened it has it, whatever a server on
+    the way says.
     """
     deliveries = [
         delivery for delivery in message.deliveries.all() if delivery.recipient_did != message.sender_did
     ]
-    failed = [delivery for delivery in deliveries if delivery.state == Delivery.State.FAILED]
-    steps = min((STEP_OF.get(Delivery.State(delivery.state), 0) for delivery in deliveries), default=3)
+    opened, read = opened_by(message.receipts.all())
+    failed = [
+        delivery
+        for delivery in deliveries
+        if delivery.state == Delivery.State.FAILED and delivery.recipient_did not in opened
+    ]
     if failed:
-        return Progress(0, _("Not delivered"), _failure(failed, people), can_retry=True)
-    if not deliveries:
+        failure = _failure(failed, people)
+        nobody = reached_nobody(message)
+        mark = f"0f{len(failed)}{'d' if nobody else ''}"
+        return Progress(0, _("Not delivered"), failure, can_retry=True, mark=mark, can_discard=nobody)
+    steps = {
+        delivery.recipient_did: STEP_OF.get(Delivery.State(delivery.state), 0) for delivery in deliveries
+    }
+    if opened and not steps:
+        # Its deliveries went with an index that was lost: that it was sealed is all that is known besides.
+        steps = dict.fromkeys(set(message.conversation.participants) - {message.sender_did}, 1)
+    if not steps:
         stored = message.state != Message.State.COMPOSED
-        return Progress(
-            3 if stored else 0, _("Kept in your archive") if stored else _("Sealing"), None, False
-        )
-    return Progress(steps, words_at(steps, len(deliveries)), None, can_retry=False)
+        words = _("Kept in your archive") if stored else _("Sealing")
+        return Progress(3 if stored else 0, words, None, can_retry=False, mark="3" if stored else "0")
+    if held := _held(deliveries, people):
+        return Progress(0, held, None, can_retry=False, mark="0h", held=True)
+    slowest = min(OPENED if did in opened else step for did, step in steps.items())
+    mark = f"{slowest}o{len(opened)}r{len(read)}" if opened else f"{slowest}"
+    words = _words(slowest, sorted(steps), opened, read, people)
+    return Progress(slowest, words, None, can_retry=False, mark=mark)
+
+
+def opened_by(receipts: Iterable[Receipt]) -> tuple[set[str], set[str]]:
+    """The DIDs of those who opened a message, and of those who read it."""
+    found = list(receipts)
+    return (
+        {receipt.recipient_did for receipt in found},
+        {receipt.recipient_did for receipt in found if receipt.read_at},
+    )
+
+
+def reached_nobody(message: Message) -> bool:
+    """Whether a sent message failed everywhere, so that there is nothing of it but here."""
+    deliveries = list(message.deliveries.all())
+    return bool(deliveries) and all(each.state == Delivery.State.FAILED for each in deliveries)
 
 
 def words_at(steps: int, recipients: int = 1) -> str:
     """The words beside the drops."""
+    if steps == OPENED:
+        return _("Opened on their device") if recipients == 1 else _("Opened by everybody")
     if steps == 3:
         return ngettext("Their server has it", "Their servers have it", recipients)
     return [_("Sealing"), _("Sealed"), _("Handed over")][steps]
 
 
-def of_delivery(delivery: Delivery) -> str:
-    """The words for one recipient."""
+def of_delivery(delivery: Delivery, receipts: Iterable[Receipt] = ()) -> tuple[int, str]:
+    """The step and the words for one recipient, whose `receipts` these are."""
+    opened, read = opened_by(receipts)
+    if read:
+        return OPENED, _("Read")
+    if opened:
+        return OPENED, words_at(OPENED)
     if delivery.state == Delivery.State.FAILED:
-        return _("Not delivered")
-    return words_at(STEP_OF[Delivery.State(delivery.state)])
+        return 0, _("Not delivered")
+    if delivery.state == Delivery.State.HELD:
+        return 0, _("Waits for you")
+    step = STEP_OF[Delivery.State(delivery.state)]
+    return step, words_at(step)
+
+
+def _words(
+    slowest: int, recipients: Sequence[str], opened: set[str], read: set[str], people: Mapping[str, Person]
+) -> str:
+    total = len(recipients)
+    if read and total == 1:
+        return _("Read by %(name)s") % {"name": _name(recipients[0], people)}
+    if read:
+        if len(read) >= total:
+            return _("Read by everybody")
+        return _("Read by %(count)d of %(total)d") % {"count": len(read), "total": total}
+    if opened and slowest < OPENED:
+        return _("Opened by %(count)d of %(total)d") % {"count": len(opened), "total": total}
+    return words_at(slowest, total)
+
+
+def _name(did: str, people: Mapping[str, Person]) -> str:
+    return people[did].name if did in people else did
+
+
+def _held(deliveries: list[Delivery], people: Mapping[str, Person]) -> str:
+    """What a message waits for that its sender has to look at; empty when there is nothing."""
+    held = [delivery for delivery in deliveries if delivery.state == Delivery.State.HELD]
+    if not held:
+        return ""
+    first = next((delivery for delivery in held if delivery.failure_code == KEYS_CHANGED), held[0])
+    return _("Waits until you look at the keys of %(name)s") % {"name": _name(first.recipient_did, people)}
 
 
 def _failure(failed: list[Delivery], people: Mapping[str, Person]) -> str:
-    first = failed[0]
-    name = people[first.recipient_did].name if first.recipient_did in people else first.recipient_did
+    # Of somebody who only waited with others, there is less to say.
+    first = next((each for each in failed if each.failure_code != WAITED_WITH_OTHERS), failed[0])
     sentence = _("Not delivered to %(name)s: %(reason)s") % {
-        "name": name,
+        "name": _name(first.recipient_did, people),
         "reason": reasons.of_delivery(first.failure_code),
     }
     if len(failed) > 1:

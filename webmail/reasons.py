@@ -4,16 +4,52 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from webmail.carriers import sentence
+from webmail.carriers.sentences import Sentence, sentence
 
 #: What keeps a message from leaving before any carrier is asked.
-_DELIVERY: dict[str, str | Promise] = {
-    "no-device": gettext_lazy("they have no device yet that can receive sealed messages."),
-    "no-own-device": gettext_lazy(
-        "you have no device that can sign it. Publish one under Devices and keys, then retry."
+_DELIVERY = {
+    "no-device": Sentence(
+        gettext_lazy("they have no device yet that can receive sealed messages."),
+        gettext_lazy("Retry when they have one."),
     ),
-    "no-usable-device": gettext_lazy("none of their devices has a valid key at the moment."),
-    "no-route": gettext_lazy("they do not say where they can be reached."),
+    "no-own-device": Sentence(
+        gettext_lazy("you have no device that can sign it."),
+        gettext_lazy("Publish one under Devices and keys, then retry."),
+    ),
+    "no-usable-device": Sentence(
+        gettext_lazy("none of their devices has a valid key at the moment."),
+        gettext_lazy("Retry when one of them was in use again."),
+    ),
+    "no-route": Sentence(
+        gettext_lazy("they do not say where they can be reached."),
+        gettext_lazy("Ask them to publish an address."),
+    ),
+    "peer-unreachable": Sentence(
+        gettext_lazy("the server that has their keys could not be reached."), gettext_lazy("Retry later.")
+    ),
+    "peer-unknown": Sentence(
+        gettext_lazy("nobody goes by this identity any more."), gettext_lazy("Ask them for their new one.")
+    ),
+    "keys-changed": Sentence(
+        gettext_lazy("their devices are others than those that you compared."),
+        gettext_lazy("Compare keys with them again."),
+    ),
+    "waits-with-others": Sentence(
+        gettext_lazy(
+            "it waits with the copy for somebody else, whose devices are others than those that you compared."
+        ),
+        gettext_lazy("Compare keys with them again."),
+    ),
+    "keys-not-looked-at": Sentence(
+        gettext_lazy(
+            "it waited 30 days for you to look at their keys, which are others than those that you compared."
+        ),
+        gettext_lazy("Compare keys with them again, then retry."),
+    ),
+    "waited-with-others": Sentence(
+        gettext_lazy("it waited 30 days with the copy for somebody else, whose keys you did not look at."),
+        gettext_lazy("Compare keys with them again, then retry."),
+    ),
 }
 
 _KEPT_ASIDE: dict[str, str | Promise] = {
@@ -43,7 +79,14 @@ _KEPT_ASIDE: dict[str, str | Promise] = {
     "signer-revoked": gettext_lazy("The device that signed it was revoked before."),
     "signer-key-differs": gettext_lazy("The key that signed it is not the one that this person publishes."),
     "signer-expired": gettext_lazy("The certificate that signed it has expired."),
+    "locked": gettext_lazy("Your keys are locked. It opens when you unlock them."),
     "agent-unavailable": gettext_lazy("Your agent, which opens your messages, does not answer just now."),
+    "AgentSealed": gettext_lazy(
+        "The key agent of this server is locked: its operator has to give it its key. Nothing is lost."
+    ),
+    "LimitReached": gettext_lazy(
+        "More messages were opened in this hour than your agent allows. It shows them again later."
+    ),
     "signer-unreachable": gettext_lazy(
         "The sender's server cannot be reached, so the signature is not checked yet. "
         "It is tried again by itself."
@@ -53,8 +96,16 @@ _KEPT_ASIDE: dict[str, str | Promise] = {
 
 def of_delivery(code: str) -> str:
     """Why a delivery failed; continues "Not delivered to Carol: "."""
-    known = _DELIVERY.get(code)
-    return str(known) if known else sentence(code)
+    return str(_of_delivery(code).cause)
+
+
+def advice_for_delivery(code: str) -> str:
+    """What the sender can do about a delivery that failed."""
+    return str(_of_delivery(code).advice)
+
+
+def _of_delivery(code: str) -> Sentence:
+    return _DELIVERY.get(code) or sentence(code)
 
 
 def of_kept_aside(code: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 from django.db import transaction
@@ -11,8 +12,8 @@ from django.utils import timezone
 from accounts import enrolment, identities
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import ArchivedMessage
-from webmail import intake, messages
+from crypto_agent.client import AgentLimited, ArchivedMessage, Receipt
+from webmail import intake, messages, receipts, search_index
 from webmail.conversations import recount
 from webmail.mailbox import ARCHIVE, QUARANTINE, Mailbox, Stored, open_mailbox
 from webmail.mailbox.envelope_mail import archive_in_mail, envelope_in_mail
@@ -21,6 +22,8 @@ from webmail.models import Arrival, Message
 log = logging.getLogger(__name__)
 
 BATCH = 100
+#: Receipts of a batch that are looked at once more at the end.
+MOST_UNPLACED = 1000
 
 
 def accounts(dids: Sequence[str]) -> list[Account]:
@@ -46,12 +49,17 @@ def rebuild(account: Account, *, progress: Callable[[int, int], None] = lambda d
     _enrol_again(account)
     with open_mailbox(account.did) as mailbox:
         uids = mailbox.uids_after(ARCHIVE, 0)
+        unplaced: list[tuple[Message, Receipt]] = []
         for start in range(0, len(uids), BATCH):
             stored = mailbox.fetch(ARCHIVE, uids[start : start + BATCH])
-            _restore(account, list(stored.values()))
+            unplaced += _restore(account, list(stored.values()))
             progress(min(start + BATCH, len(uids)), len(uids))
+        # Those that lie in the archive before what they name.
+        for row, receipt in unplaced:
+            receipts.apply(row, receipt)
         _restore_kept_aside(account, mailbox)
     recount(account)
+    search_index.begin_again(account)
     intake.pull(account)
     return len(uids)
 
@@ -59,23 +67,44 @@ def rebuild(account: Account, *, progress: Callable[[int, int], None] = lambda d
 def _enrol_again(account: Account) -> None:
     """An account whose device the agent still has is one that receives here, whether or not it signs in."""
     if account.enrolled_at is None and account.devices.filter(revoked_at=None).exists():
-        account.enrolled_at = timezone.now()
-        account.save(update_fields=["enrolled_at"])
+        account.enrolled_at = account.welcomed_at = timezone.now()
+        account.save(update_fields=["enrolled_at", "welcomed_at"])
 
 
-def _restore(account: Account, mails: Sequence[Stored]) -> None:
+def _restore(account: Account, mails: Sequence[Stored]) -> list[tuple[Message, Receipt]]:
+    """Store archived messages; returns the receipts of which not everything they name is there yet."""
+    unplaced: list[tuple[Message, Receipt]] = []
     blobs = [blob for mail in mails if (blob := archive_in_mail(mail.raw)) is not None]
     if len(blobs) < len(mails):
         log.warning("%d mails in an archive folder are not archived messages", len(mails) - len(blobs))
-    for archived in agent().read_archive(account.did, blobs):
+    for archived in _read_archive(account, blobs):
         if archived.message is None:
             log.warning("an archived message could not be read: %s", archived.error)
             continue
         with transaction.atomic():
-            _store(account, archived)
+            row, _created = store_archived(account, archived, counted="read")
+        receipt = archived.message.receipt
+        if receipt is None or row.direction == Message.Direction.OUT:
+            continue
+        if receipts.apply(row, receipt) < len(set(receipt.ids)) and len(unplaced) < MOST_UNPLACED:
+            unplaced.append((row, receipt))
+    return unplaced
 
 
-def _store(account: Account, archived: ArchivedMessage) -> None:
+def _read_archive(account: Account, blobs: Sequence[bytes]) -> list[ArchivedMessage]:
+    """Waits while the agent's limit for an hour is reached, since another run would begin from the start."""
+    while True:
+        try:
+            return agent().read_archive(account.did, blobs)
+        except AgentLimited as error:
+            log.warning("the agent opens no more of the archive for %d s", error.retry_after_s)
+            time.sleep(error.retry_after_s)
+
+
+def store_archived(
+    account: Account, archived: ArchivedMessage, *, counted: messages.Counted
+) -> tuple[Message, bool]:
+    """The row of a message from the archive, and whether it is new. Call within a transaction."""
     message = archived.message
     assert message is not None
     placed_at = archived.received_at or message.created_at
@@ -84,7 +113,7 @@ def _store(account: Account, archived: ArchivedMessage) -> None:
     else:
         own = message.sender_did == account.did
         trust, code, next_check = (Message.Trust.OWN if own else Message.Trust.SIGNED), "", None
-    messages.store(
+    return messages.store(
         account,
         message,
         placed_at=placed_at,
@@ -92,7 +121,7 @@ def _store(account: Account, archived: ArchivedMessage) -> None:
         trust_code=code,
         checked_at=archived.verified_at,
         next_check_at=next_check,
-        counted="read",
+        counted=counted,
         archived_at=placed_at,
     )
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -12,37 +11,48 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from accounts import peers
+from accounts import lookups, own_entries, peers
 from accounts.agent import agent
 from accounts.peers import PeerDevice
-from crypto_agent.client import AgentRefused, SealedContent, SealedMessage, Target
-from webmail import archive, events
+from crypto_agent.client import AgentLocked, AgentRefused, SealedContent, SealedMessage, Target
+from webmail import archive, events, key_gate, waiting
 from webmail.deliveries import give_up_or_wait
 from webmail.models import Delivery, DeliveryCopy, Message
 
 log = logging.getLogger(__name__)
 
-#: After this many seconds of reading recipients' devices the message is sealed for those that are known.
+#: After this many seconds of reading recipients' devices the message is sealed for those that are known:
+#: while somebody waits for it, and when what was left is tried again.
+QUICK_SECONDS = 4.0
 DEVICES_SECONDS = 30.0
 
 #: How the agent says that it has no key to sign with (crypto_agent/errors.py).
 NO_ACTIVE_DEVICE = "NoActiveDevice"
 
 
-def seal_message(message_pk: int, *, now: datetime | None = None) -> list[int]:
+def seal_message(
+    message_pk: int, *, now: datetime | None = None, seconds: float = DEVICES_SECONDS
+) -> list[int]:
     """Seal what is due of one message and return the keys of the deliveries that may now go out.
 
-    A recipient whose devices cannot be learnt now is left queued for a later try; one that has none
-    fails with a reason, and so do all when the sender's own device is revoked. Signing is deterministic,
-    so a second run signs the same bytes. Raises crypto_agent.client.AgentError, which leaves everything as
-    it was.
+    A recipient whose devices cannot be learnt now, or within ``seconds``, is left queued for a later try;
+    one that has none fails with a reason, and so do all when the sender's own device is revoked. Signing is
+    deterministic, so a second run signs the same bytes. Raises crypto_agent.client.AgentError, which leaves
+    everything as it was.
     """
     now = now or timezone.now()
     message = Message.objects.select_related("account", "conversation").get(pk=message_pk)
     queued = _take_queued(message, now)
     if not queued and (message.state != Message.State.COMPOSED or _is_waiting(message)):
         return []
-    devices = _devices_of_all(queued, now)
+    devices = _devices_of_all(queued, now, seconds)
+    held = key_gate.held_back(message, queued, _fingerprints(queued, devices))
+    if held:
+        queued = [delivery for delivery in queued if delivery.pk not in held]
+        devices = {pk: found for pk, found in devices.items() if pk not in held}
+        if not queued:
+            _tell(message)
+            return []
     targets = [device for found in devices.values() for device in found or ()]
     own = _own_other_devices(message) if message.state == Message.State.COMPOSED else []
     try:
@@ -51,6 +61,11 @@ def seal_message(message_pk: int, *, now: datetime | None = None) -> list[int]:
             SealedContent(message.conversation.conversation_id, message.message_id, bytes(message.sealed)),
             [_target(device) for device in [*targets, *own]],
         )
+    except AgentLocked:
+        # Nothing has failed: whoever unlocks the account finds it due.
+        ready_to_seal = [delivery.pk for delivery in queued if devices[delivery.pk]]
+        Delivery.objects.filter(pk__in=ready_to_seal, state=Delivery.State.QUEUED).update(next_attempt_at=now)
+        raise
     except AgentRefused as error:
         if error.code != NO_ACTIVE_DEVICE:
             raise
@@ -88,13 +103,18 @@ def _tell(message: Message) -> None:
 
 
 def due(now: datetime, *, older_than: timedelta, limit: int = 500) -> list[int]:
-    """Keys of the messages that wait to be sealed, those younger than `older_than` left out."""
-    failed = Delivery.objects.filter(message=OuterRef("pk"), state=Delivery.State.FAILED)
+    """Keys of the messages that wait to be sealed, those younger than `older_than` left out.
+
+    Those of locked accounts are left out too: they begin at the unlocking.
+    """
+    of_message = Delivery.objects.filter(message=OuterRef("pk"))
+    stopped = of_message.filter(state__in=[Delivery.State.FAILED, Delivery.State.HELD])
     rows = Message.objects.filter(placed_at__lt=now - older_than).filter(
-        # One that could not be signed waits for its sender.
-        (Q(state=Message.State.COMPOSED) & ~Exists(failed))
+        # One that could not be signed, or that may not be sealed, waits for its sender.
+        (Q(state=Message.State.COMPOSED) & ~Exists(stopped))
         | Q(deliveries__state=Delivery.State.QUEUED, deliveries__next_attempt_at__lte=now)
     )
+    rows = rows.exclude(account__in=waiting.waiting_accounts(now))
     return list(rows.order_by("pk").values_list("pk", flat=True).distinct()[:limit])
 
 
@@ -109,22 +129,29 @@ def _take_queued(message: Message, now: datetime) -> list[Delivery]:
 
 
 def _is_waiting(message: Message) -> bool:
-    """Whether another worker has the message in hand, or it waits for somebody's server."""
-    return message.deliveries.filter(state=Delivery.State.QUEUED).exists()
+    """Whether another worker has the message in hand, or it waits for somebody's server, or its sender."""
+    waits = [Delivery.State.QUEUED, Delivery.State.HELD]
+    return message.deliveries.filter(state__in=waits).exists()
 
 
-def _devices_of_all(queued: Sequence[Delivery], now: datetime) -> dict[int, list[PeerDevice] | None]:
+def _devices_of_all(
+    queued: Sequence[Delivery], now: datetime, seconds: float
+) -> dict[int, list[PeerDevice] | None]:
     """Each recipient's devices. Those whom slow servers leave no time for wait for the next try, so that
     they keep the message from nobody else."""
-    started = time.monotonic()
-    devices = {}
-    for delivery in queued:
-        if time.monotonic() - started < DEVICES_SECONDS:
-            devices[delivery.pk] = _devices(delivery, now)
-        else:
-            give_up_or_wait(delivery, "peer-unreachable", "no time was left to ask for them", now=now)
-            devices[delivery.pk] = None
-    return devices
+    with lookups.within(seconds):
+        return {delivery.pk: _devices(delivery, now) for delivery in queued}
+
+
+def _fingerprints(
+    queued: Sequence[Delivery], devices: Mapping[int, list[PeerDevice] | None]
+) -> dict[str, list[str]]:
+    """By DID, the devices of those whose devices were learnt."""
+    return {
+        delivery.recipient_did: [device.fingerprint for device in found]
+        for delivery in queued
+        if (found := devices[delivery.pk])
+    }
 
 
 def _devices(delivery: Delivery, now: datetime) -> list[PeerDevice] | None:
@@ -145,14 +172,22 @@ def _devices(delivery: Delivery, now: datetime) -> list[PeerDevice] | None:
 
 
 def _own_other_devices(message: Message) -> list[PeerDevice]:
-    """The sender's devices beside the agent, which keeps its own copy in the archive."""
+    """The sender's devices beside the agent, which keeps its own copy in the archive.
+
+    Not those that turned up in the repository and of which its owner knows nothing.
+    """
     try:
         found = peers.devices_of(message.account.did)
     except peers.PeerError as error:
         log.info("own devices could not be read: %s", error.code)
         return []
     own = set(message.account.devices.values_list("fingerprint", flat=True))
-    return [device for device in found if device.fingerprint not in own]
+    others = [device for device in found if device.fingerprint not in own]
+    if not others:
+        return []
+    own_entries.note_devices(message.account)
+    unknown = own_entries.unknown_devices(message.account)
+    return [device for device in others if device.fingerprint not in unknown]
 
 
 def _target(device: PeerDevice) -> Target:
@@ -179,8 +214,8 @@ def _store(delivery: Delivery, sealed: SealedMessage, now: datetime) -> bool:
         if copy.fingerprint not in kept
     )
     delivery.state = Delivery.State.SEALED
-    delivery.next_attempt_at = now
-    delivery.save(update_fields=["state", "next_attempt_at"])
+    delivery.sealed_at = delivery.next_attempt_at = now
+    delivery.save(update_fields=["state", "sealed_at", "next_attempt_at"])
     return True
 
 

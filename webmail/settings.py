@@ -18,11 +18,21 @@ DEBUG = env.bool("WAXWING_DEBUG", default=False)
 SECRET_KEY = env("WAXWING_SECRET_KEY")
 
 #: Where people reach this installation: scheme, host and port, without a path.
-PUBLIC_URL = env("WAXWING_PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+PUBLIC_URL = env("WAXWING_PUBLIC_URL", default="http://localhost:8000").rstrip("/")
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or ""
 #: The domain of the mail addresses that this installation gives to DIDs.
 MAIL_DOMAIN = env("WAXWING_MAIL_DOMAIN", default=PUBLIC_HOST)
-ALLOWED_HOSTS = env.list("WAXWING_ALLOWED_HOSTS", default=[PUBLIC_HOST])
+#: Signing in to an installation at localhost comes back to its number first.
+_LOOPBACK_HOSTS = ["127.0.0.1", "[::1]"] if PUBLIC_HOST == "localhost" else []
+ALLOWED_HOSTS = env.list("WAXWING_ALLOWED_HOSTS", default=[PUBLIC_HOST, *_LOOPBACK_HOSTS])
+#: Another origin of this installation, from which the HTML of ordinary mail is shown; empty shows its words
+#: alone. A local installation has one by itself: its number.
+FRAME_URL = env(
+    "WAXWING_FRAME_URL",
+    default=PUBLIC_URL.replace("//localhost", "//127.0.0.1", 1) if PUBLIC_HOST == "localhost" else "",
+).rstrip("/")
+if FRAME_URL:
+    ALLOWED_HOSTS.append(urlsplit(FRAME_URL).hostname or "")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE = PUBLIC_URL.startswith("https://")
 
@@ -40,6 +50,9 @@ PROFILE_URL = env("WAXWING_PROFILE_URL", default="").rstrip("/")
 TOKEN_KEYS = env.list("WAXWING_TOKEN_KEYS")
 #: PEM file of the key that identifies a confidential OAuth client (https installations).
 OAUTH_CLIENT_KEY_FILE = env("WAXWING_OAUTH_CLIENT_KEY_PATH", default="")
+
+#: PEM file of the key (P-256) by which push services know this installation; empty: no notifications.
+PUSH_KEY_FILE = env("WAXWING_PUSH_KEY_PATH", default="")
 
 AGENT_URL = env("WAXWING_AGENT_URL", default="http://127.0.0.1:8700").rstrip("/")
 #: Signs this installation's short-lived tokens for the agent.
@@ -60,7 +73,40 @@ SMTP_PUBLIC_URL = env("WAXWING_SMTP_PUBLIC_URL", default="")
 #: What one mailbox accepts in an hour.
 INGRESS_ENVELOPES_PER_HOUR = env.int("WAXWING_INGRESS_ENVELOPES_PER_HOUR", default=600)
 INGRESS_BYTES_PER_HOUR = env.int("WAXWING_INGRESS_BYTES_PER_HOUR", default=20_000_000)
+#: To how many addresses the answers to ordinary mail go that one account writes within an hour; 0: nobody
+#: can answer.
+ORDINARY_ANSWERS_PER_HOUR = env.int("WAXWING_ORDINARY_ANSWERS_PER_HOUR", default=30)
 
+#: Where encrypted files are kept, for the web and worker processes alike.
+BLOB_DIR = Path(env("WAXWING_BLOB_DIR", default=str(DATA_DIR / "blobs")))
+BLOB_DAYS = env.int("WAXWING_BLOB_DAYS", default=30)
+#: Octets: of one file, of all that an account has here, of those it adds in a day, and of all accounts'.
+BLOB_MAX_BYTES = env.int("WAXWING_BLOB_MAX_BYTES", default=100 * 1024 * 1024)
+BLOB_ACCOUNT_BYTES = env.int("WAXWING_BLOB_ACCOUNT_BYTES", default=1024 * 1024 * 1024)
+BLOB_DAY_BYTES = env.int("WAXWING_BLOB_DAY_BYTES", default=500 * 1024 * 1024)
+BLOB_STORE_BYTES = env.int("WAXWING_BLOB_STORE_BYTES", default=20 * 1024 * 1024 * 1024)
+#: Where long bodies and files rest on their way through the web process, unlinked and encrypted.
+SPOOL_DIR = Path(env("WAXWING_SPOOL_DIR", default=str(DATA_DIR / "spool")))
+SPOOL_BYTES = env.int("WAXWING_SPOOL_BYTES", default=6 * 1024**3)
+
+#: What strangers and people here may have other servers asked in ten minutes: sign-ins begun from one address
+#: and in all, people looked up by one account, and previews of links made for one. And the pages that may be
+#: open, of one account and in all.
+SIGN_INS_OF_ONE = env.int("WAXWING_SIGN_INS_OF_ONE", default=30)
+SIGN_INS_OF_ALL = env.int("WAXWING_SIGN_INS_OF_ALL", default=1000)
+SEARCHES_OF_ONE = env.int("WAXWING_SEARCHES_OF_ONE", default=300)
+PREVIEWS_OF_ONE = env.int("WAXWING_PREVIEWS_OF_ONE", default=60)
+STREAMS_OF_ONE = env.int("WAXWING_STREAMS_OF_ONE", default=30)
+STREAMS_OF_ALL = env.int("WAXWING_STREAMS_OF_ALL", default=2000)
+
+#: Who may begin a conversation with accounts that did not choose: everyone, followed, written-to or nobody.
+#: What others begin waits among their requests.
+WHO_MAY_WRITE = env("WAXWING_WHO_MAY_WRITE", default="followed")
+
+#: Whether senders are told that a message was opened, for accounts that have not chosen.
+TELL_OPENED = env.bool("WAXWING_TELL_OPENED", default=True)
+#: For how many seconds a sent message may be taken back; 0 sends it at once.
+UNDO_SECONDS = env.int("WAXWING_UNDO_SECONDS", default=10)
 #: Seconds for which a worker has a delivery to itself; after a crash it is tried again then.
 DELIVERY_LEASE_SECONDS = env.int("WAXWING_DELIVERY_LEASE_SECONDS", default=60)
 #: The gaps in seconds between tries of a delivery, and of a check of who signed; the last one repeats.
@@ -77,6 +123,11 @@ PULL_SECONDS = env.float("WAXWING_PULL_SECONDS", default=60)
 UNFINISHED_SECONDS = env.float("WAXWING_UNFINISHED_SECONDS", default=10)
 #: Seconds after which the lock of a worker that died while pulling is free again.
 PULL_LOCK_SECONDS = env.int("WAXWING_PULL_LOCK_SECONDS", default=10)
+
+#: Where uploaded exports of accounts lie until they are taken in; web and workers share it.
+IMPORT_DIR = env("WAXWING_IMPORT_DIR", default=str(DATA_DIR / "imports"))
+#: The largest export that is taken.
+IMPORT_MAX_BYTES = env.int("WAXWING_IMPORT_MAX_BYTES", default=2 * 1024**3)
 
 REDIS_URL = env("WAXWING_REDIS_URL", default="redis://127.0.0.1:6379/0")
 
@@ -95,14 +146,19 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "webmail.security.SecurityHeaders",
+    "webmail.health.health",
+    "webmail.ordinary.host.FrameHost",
+    "accounts.canonical_host.CanonicalHost",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.sessions.SignedInAccount",
+    "accounts.sessions.UnlockedBrowser",
     "webmail.time_zone.BrowserTimeZone",
 ]
 
@@ -119,6 +175,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "builtins": ["webmail.templatetags.quick_url"],
         },
     },
 ]
@@ -134,9 +191,23 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"serializer": "webmail.cached_json.CachedJson"},
+    }
+}
 
 LANGUAGE_CODE = "en"
+#: Each but English has a catalogue in locale/; each is called what its speakers call it.
+LANGUAGES = [("de", "Deutsch"), ("en", "English"), ("ja", "日本語"), ("pt", "Português")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_NAME = "language"
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_SECURE = SECURE
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
@@ -169,7 +240,42 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
+FILE_UPLOAD_HANDLERS = ["webmail.blobs.spool.SpooledUpload"]
+
 CELERY_BROKER_URL = REDIS_URL
+#: See webmail/queues.py. Every task has its queue here, and a test holds us to it.
+CELERY_TASK_DEFAULT_QUEUE = "schedule"
+CELERY_TASK_ROUTES = {
+    "webmail.tasks.pull": {"queue": "interactive"},
+    "webmail.tasks.seal": {"queue": "interactive"},
+    "webmail.tasks.deliver": {"queue": "delivery"},
+    "webmail.tasks.carry_answer": {"queue": "delivery"},
+    "webmail.tasks.file_answer": {"queue": "interactive"},
+    "webmail.tasks.release": {"queue": "interactive"},
+    "webmail.tasks.wake": {"queue": "lookups"},
+    "webmail.tasks.recheck": {"queue": "lookups"},
+    "webmail.tasks.acknowledge": {"queue": "interactive"},
+    "webmail.tasks.seal_patiently": {"queue": "lookups"},
+    "webmail.tasks.look_into_requests": {"queue": "lookups"},
+    "webmail.tasks.read_graph": {"queue": "lookups"},
+    "accounts.tasks.renew_prekeys_of": {"queue": "lookups"},
+    "accounts.tasks.audit_account": {"queue": "lookups"},
+    "accounts.tasks.read_plc_logs": {"queue": "lookups"},
+    "accounts.tasks.audit_all": {"queue": "schedule"},
+    "webmail.tasks.archive_waiting": {"queue": "schedule"},
+    "webmail.tasks.index_messages": {"queue": "schedule"},
+    "webmail.tasks.erase": {"queue": "schedule"},
+    "webmail.tasks.take_in": {"queue": "schedule"},
+    "webmail.tasks.remove_abandoned_uploads": {"queue": "schedule"},
+    "webmail.tasks.sweep_files": {"queue": "schedule"},
+    "webmail.tasks.read_graphs": {"queue": "schedule"},
+    "webmail.tasks.prune_set_aside": {"queue": "schedule"},
+    "webmail.tasks.prune_reports": {"queue": "schedule"},
+    "webmail.tasks.reconcile": {"queue": "schedule"},
+    "webmail.tasks.pull_all": {"queue": "schedule"},
+    "accounts.tasks.renew_all_prekeys": {"queue": "schedule"},
+    "accounts.tasks.forget_old": {"queue": "schedule"},
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from crypto_agent.client import Facet
@@ -17,22 +18,28 @@ _PAIRS = {")": "(", "]": "["}
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of text; with a `url` it is a link."""
+    """A run of text; with a `url` it is a link, whose `host` stands beside it where its words are others than
+    its address; with `mentions` it names somebody."""
 
     text: str
     url: str | None = None
+    host: str = ""
+    mentions: bool = False
 
 
-def segments_of(text: str, facets: Sequence[Facet] = ()) -> list[Segment]:
-    """Cut text into runs and links; the runs put together are the text, unchanged.
+def segments_of(
+    text: str, facets: Sequence[Facet] = (), names: Mapping[str, str] = MappingProxyType({})
+) -> list[Segment]:
+    """Cut text into runs, links and mentions; the runs put together are the text, but for names.
 
-    `facets` are byte ranges over the UTF-8 text (protocol §5); those that are out of range, overlap or
-    link to anything but http and https are passed over. Addresses in the runs between become links too.
+    `facets` are byte ranges over the UTF-8 text (protocol §5); those that are out of range, overlap, link to
+    anything but http and https, or mention somebody who has no name in `names` (by DID) are passed over.
+    Addresses in the runs between become links too.
     """
     data = text.encode()
     segments: list[Segment] = []
     position = 0
-    for facet in sorted(_links(facets), key=lambda facet: facet.start):
+    for facet in sorted(_understood(facets, names), key=lambda facet: facet.start):
         if not position <= facet.start < facet.end <= len(data):
             continue
         try:
@@ -40,9 +47,27 @@ def segments_of(text: str, facets: Sequence[Facet] = ()) -> list[Segment]:
         except UnicodeDecodeError:
             continue
         segments += _found_links(before)
-        segments.append(Segment(inside, facet.value))
+        if facet.type == "link":
+            segments.append(Segment(inside, facet.value, _host_beside(inside, facet.value)))
+        else:
+            segments.append(Segment(f"@{names[facet.value]}", mentions=True))
         position = facet.end
     return segments + list(_found_links(data[position:].decode()))
+
+
+def host_of(url: str) -> str:
+    """The host of a `web_address`."""
+    return urlsplit(url).hostname or ""
+
+
+def _host_beside(words: str, url: str) -> str:
+    """The host that a link leads to, unless its words begin with just that address."""
+    host = host_of(url)
+    shown = words.strip().lower()
+    for scheme in ("https://", "http://"):
+        shown = shown.removeprefix(scheme)
+    begins = re.split(r"[/?#:]", shown, maxsplit=1)[0]
+    return "" if begins == host else host
 
 
 def web_address(url: str) -> bool:
@@ -63,8 +88,13 @@ def is_emoji_only(text: str) -> bool:
     )
 
 
-def _links(facets: Iterable[Facet]) -> Iterator[Facet]:
-    return (facet for facet in facets if facet.type == "link" and web_address(facet.value))
+def _understood(facets: Iterable[Facet], names: Mapping[str, str]) -> Iterator[Facet]:
+    return (
+        facet
+        for facet in facets
+        if (facet.type == "link" and web_address(facet.value))
+        or (facet.type == "mention" and facet.value in names)
+    )
 
 
 def _found_links(text: str) -> Iterator[Segment]:

@@ -2,35 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Literal
 
-from django.db.models import QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
-from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentError, ReadMessage, SealedContent
-from webmail import progress, reasons
+from crypto_agent.client import ReadMessage
+from webmail import groups, progress, reasons
+from webmail.blobs.fetching import FILE_KIND, MessageFile, files_in
+from webmail.conversation_keys import NO_KEYS, ConversationKeys, keys_in
 from webmail.conversations import ConversationRow, NotFound, row
-from webmail.edits import newest_edits
+from webmail.images import showing
+from webmail.key_notes import KeyNote, notes_before
 from webmail.models import Conversation, Message
+from webmail.opened import read_messages
 from webmail.people import Person, people_of
-from webmail.text import Segment, is_emoji_only, segments_of
+from webmail.previews.received import has_picture
+from webmail.quotes import Quote, quote_of
+from webmail.reactions import Reaction, reactions_of
+from webmail.related import related_to, version_of
+from webmail.text import Segment, host_of, is_emoji_only, segments_of, web_address
+from webmail.thread_window import NEWEST, PAGE, At, Window, previous_of, shown, window
+from webmail.topic_list import Topic, names_by_message
 
 #: Messages of one person closer than this are one run.
 RUN_SECONDS = 300
+#: Parts that hold text (protocol §5).
+TEXT_KIND, SMS_KIND = 1, 10
 
 
 @dataclass(frozen=True)
 class FilePart:
-    """A file that a message names; it is not opened here yet."""
+    """A file of a message. `part` is its place there, `expires_at` when its server stops giving it out."""
 
+    part: int
     name: str
     media_type: str
     size: int
+    expires_at: datetime | None
+    expired: bool
+    #: An image that may be shown: "here", or "elsewhere" if that tells another server; else "".
+    image: Literal["here", "elsewhere", ""] = ""
+    #: The room that it gets.
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the sender says of a page that the message leads to; `host` is where it really leads."""
+
+    url: str
+    host: str
+    title: str
+    description: str
+    #: Whether a picture came along in the message.
+    picture: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +87,36 @@ class Entry:
     day: date | None = None
     first_unread: bool = False
     can_retry: bool = field(default=False)
+    #: What a line in the place of a bubble says: that the group got a name, or a picture.
+    event: str = ""
+    quote: Quote | None = None
+    reactions: list[Reaction] = field(default_factory=list)
+    #: Another one as soon as something of it changes that does not stand in its state.
+    version: str = ""
+    #: Seconds after reading at which it disappears, and when that is; 0 and None for one that stays.
+    expires_after: int = 0
+    expires_at: datetime | None = None
+    saved: bool = False
+    preview: Preview | None = None
+    #: Signed with a device that was no part of what the account's owner compared.
+    not_compared: bool = False
+    #: What was seen to change about people's keys since the message before.
+    key_notes: tuple[KeyNote, ...] = ()
+    topic: Topic | None = None
+
+    @property
+    def disappears(self) -> bool:
+        return bool(self.expires_after or self.expires_at)
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to answer, react to or pass on."""
+        return not self.shut and not self.tombstone
+
+    @property
+    def text(self) -> str:
+        """What was written, as one text."""
+        return "".join(segment.text for segment in self.segments)
 
     @property
     def vouched_for(self) -> bool:
@@ -69,48 +130,84 @@ class Thread:
     entries: list[Entry]
     #: Pass as `before` for older messages; None at the beginning.
     older_cursor: str | None
+    #: Pass as `after` for newer messages; None at the end.
+    newer_cursor: str | None = None
+    keys: ConversationKeys = NO_KEYS
+    #: The key of the topic whose messages alone these are.
+    topic: str = ""
 
 
 def thread(
-    account: Account, conversation: Conversation, *, before: str | None = None, limit: int = 50
+    account: Account,
+    conversation: Conversation,
+    at: At = NEWEST,
+    *,
+    before: str | None = None,
+    limit: int = PAGE,
+    known: Mapping[str, Person] | None = None,
 ) -> Thread:
-    """The newest messages of a conversation, or those before the message with the hex id `before`."""
-    rows = _shown(conversation)
-    if before:
-        edge = _find(account, before)
-        rows = rows.filter(placed_at__lte=edge.placed_at).exclude(pk__gte=edge.pk, placed_at=edge.placed_at)
-    found = list(rows.order_by("-placed_at", "-pk")[: limit + 1])
-    older, found = len(found) > limit, found[:limit][::-1]
-    entries = _entries(account, conversation, found)
+    """A page of a conversation: its newest messages unless `at` says which; `before` is short for that.
+
+    `known` are people whom the caller has looked up already. Raises NotFound for a message that the
+    conversation does not have.
+    """
+    at = replace(at, around=None, after=None, before=before) if before else at
+    found = window(conversation, at, limit=limit)
+    keys = keys_in(account, conversation)
+    if account.locked_here:
+        return Thread(row(account, conversation), [], None, keys=keys, topic=at.topic)
+    people = _people_in(account, conversation, found.messages, known or {})
     return Thread(
-        conversation=row(account, conversation),
-        entries=entries,
-        older_cursor=found[0].message_id if older else None,
+        conversation=row(account, conversation, people),
+        entries=_entries(account, conversation, found.messages, found, people, keys),
+        older_cursor=found.messages[0].message_id if found.older and found.messages else None,
+        newer_cursor=found.messages[-1].message_id if found.newer and found.messages else None,
+        keys=keys,
+        topic=at.topic,
     )
 
 
-def entries_after(account: Account, conversation: Conversation, after: str) -> list[Entry]:
+def entries_after(
+    account: Account, conversation: Conversation, after: str, *, topic: str = ""
+) -> list[Entry]:
     """What came after the message with the hex id `after`; everything recent when that is not known."""
-    rows = _shown(conversation)
-    edge = rows.filter(message_id=after).first()
-    if edge is None:
-        return thread(account, conversation).entries
-    found = rows.filter(placed_at__gte=edge.placed_at).exclude(pk__lte=edge.pk, placed_at=edge.placed_at)
-    with_edge = [edge, *found.order_by("placed_at", "pk")[:200]]
-    return _entries(account, conversation, with_edge)[1:]
+    try:
+        found = window(conversation, At(after=after, topic=topic), limit=200)
+    except NotFound:
+        found = window(conversation, At(topic=topic))
+    return _entries(account, conversation, found.messages, found)
 
 
-def entry(account: Account, message_id: str) -> Entry:
-    """One message as its thread shows it. Raises NotFound."""
+def entry(account: Account, message_id: str, *, topic: str = "") -> Entry:
+    """One message as its thread, or one topic of it, shows it. Raises NotFound."""
     message = _find(account, message_id)
-    return _entries(account, message.conversation, [message])[0]
+    found = entries_of(account, message.conversation, [message_id], topic=topic)
+    if not found:
+        raise NotFound(message_id)
+    return found[0]
+
+
+def entries_of(
+    account: Account, conversation: Conversation, message_ids: Sequence[str], *, topic: str = ""
+) -> list[Entry]:
+    """Single messages of a thread, or of one topic of it, as it shows them, without days; those it does not
+    have are left out."""
+    rows = shown(conversation, topic).filter(message_id__in=message_ids).order_by("placed_at", "pk")
+    messages = list(rows)
+    before = {message.pk: previous_of(conversation, message, topic) for message in messages}
+    entries = _entries(account, conversation, messages)
+    return [
+        replace(_with_runs([each], [message], before[message.pk], True)[0], day=None, first_unread=False)
+        for each, message in zip(entries, messages, strict=True)
+    ]
 
 
 def _find(account: Account, message_id: str) -> Message:
     found = (
-        Message.objects.filter(account=account, message_id=message_id)
+        Message.objects.filter(account=account, message_id=message_id, replaces="")
+        .filter(Q(shown=True) | ~Q(changes_group=""), forgotten_at=None)
         .select_related("conversation")
-        .prefetch_related("deliveries")
+        .prefetch_related(*progress.NEEDED)
         .first()
     )
     if found is None:
@@ -118,49 +215,73 @@ def _find(account: Account, message_id: str) -> Message:
     return found
 
 
-def _shown(conversation: Conversation) -> QuerySet[Message]:
-    rows = Message.objects.filter(conversation=conversation, shown=True, replaces="")
-    return rows.prefetch_related("deliveries")
-
-
-def _entries(account: Account, conversation: Conversation, messages: Sequence[Message]) -> list[Entry]:
-    latest = newest_edits(messages)
-    read = _read(account, conversation, [latest.get(message.pk, message) for message in messages])
-    people = people_of([*conversation.participants, *(message.sender_did for message in messages)])
+def _entries(
+    account: Account,
+    conversation: Conversation,
+    messages: Sequence[Message],
+    found: Window | None = None,
+    people: Mapping[str, Person] | None = None,
+    keys: ConversationKeys | None = None,
+) -> list[Entry]:
+    keys = keys or keys_in(account, conversation)
+    notes = notes_before(conversation, keys.events, messages, found) if found else {}
+    related = related_to(messages)
+    read = read_messages(account, conversation, related.to_read(messages))
+    authors = {message.sender_did for message in [*messages, *related.quoted.values()]}
+    reacting = {row.sender_did for rows in related.reactions.values() for row in rows}
+    people = dict(people or {})
+    if unknown := {*conversation.participants, *authors, *reacting} - people.keys():
+        people |= people_of(unknown)
+    # Who may be mentioned: nobody from elsewhere is called by a name here.
+    names = {did: people[did].name for did in conversation.participants}
+    near = frozenset(message.pk for message in messages)
+    firsts = {key: read.get(related.newest(first).pk) for key, first in related.firsts.items()}
+    topics = names_by_message(messages, firsts, conversation)
     entries = [
-        _entry(message, latest.get(message.pk), read.get(latest.get(message.pk, message).pk), people)
+        replace(
+            _entry(
+                message, related.latest.get(message.pk), read.get(related.newest(message).pk), people, names
+            ),
+            quote=quote_of(message, related, read, people, near),
+            reactions=reactions_of(message, related, read, people, account.did),
+            version=version_of(message, related),
+            not_compared=keys.not_compared(message),
+            key_notes=notes.get(message.pk, ()),
+            topic=topics.get(message.pk),
+        )
         for message in messages
     ]
-    return _with_runs(entries, messages)
+    if account.locked_here:
+        entries = [replace(entry, shut=reasons.of_kept_aside("locked")) for entry in entries]
+    return _with_runs(
+        entries, messages, found.previous if found else None, bool(found and found.unread_before)
+    )
 
 
-def _read(
-    account: Account, conversation: Conversation, messages: Iterable[Message]
-) -> dict[int, ReadMessage]:
-    """The plaintext of what may be shown; nothing when the agent does not answer."""
-    readable = [m for m in messages if m.trust in Message.VOUCHED_FOR]
-    items = [
-        SealedContent(conversation.conversation_id, message.message_id, bytes(message.sealed))
-        for message in readable
-    ]
-    try:
-        answers = agent().read(account.did, items) if items else []
-    except AgentError:
-        return {}
-    return {message.pk: answer for message, answer in zip(readable, answers, strict=True)}
+def _people_in(
+    account: Account, conversation: Conversation, messages: Sequence[Message], known: Mapping[str, Person]
+) -> dict[str, Person]:
+    senders = {message.sender_did for message in messages}
+    wanted = {account.did, *conversation.participants, *senders}
+    unknown = wanted - known.keys()
+    return {did: known[did] for did in wanted & known.keys()} | (people_of(unknown) if unknown else {})
 
 
 def _entry(
-    message: Message, edit: Message | None, read: ReadMessage | None, people: Mapping[str, Person]
+    message: Message,
+    edit: Message | None,
+    read: ReadMessage | None,
+    people: Mapping[str, Person],
+    names: Mapping[str, str],
 ) -> Entry:
     own = message.direction == Message.Direction.OUT
     shut = _why_shut(message, read)
-    text = "" if read is None or shut else (read.text or read.fallback or "")
+    text = "" if read is None or shut else written_text(read)
     return Entry(
         id=message.message_id,
         own=own,
         sender=people[message.sender_did],
-        segments=segments_of(text, read.facets if read and read.text else ()),
+        segments=segments_of(text, read.facets if read and read.text else (), names),
         files=[] if read is None or shut else _files(read),
         emoji_only=is_emoji_only(text),
         degraded=bool(read and read.degraded),
@@ -170,10 +291,21 @@ def _entry(
         created_at=message.created_at,
         placed_at=message.placed_at,
         trust=message.trust,
-        state=progress.of_message(message, people) if own and message.deliveries.all() else None,
+        state=state_of(message, people),
         first_unread=False,
         can_retry=message.trust == Message.Trust.UNCHECKED,
+        event=groups.event_words(message, read, people) if message.changes_group else "",
+        expires_after=message.expires_after,
+        expires_at=message.expires_at,
+        saved=message.saved_at is not None,
+        preview=None if read is None or shut else _preview(read),
     )
+
+
+def state_of(message: Message, people: Mapping[str, Person]) -> progress.Progress | None:
+    """How far a sent message came, for the line under its bubble; None where there is no such line."""
+    known = progress.is_known(message) and not message.changes_group
+    return progress.of_message(message, people) if known else None
 
 
 def _why_shut(message: Message, read: ReadMessage | None) -> str | None:
@@ -184,54 +316,81 @@ def _why_shut(message: Message, read: ReadMessage | None) -> str | None:
     return reasons.of_kept_aside(read.error) if read.error else None
 
 
+def _preview(read: ReadMessage) -> Preview | None:
+    if read.preview is None or not web_address(read.preview.url):
+        return None
+    preview = read.preview
+    return Preview(
+        preview.url,
+        host_of(preview.url),
+        preview.title or preview.url,
+        preview.description or "",
+        has_picture(preview),
+    )
+
+
 def _files(read: ReadMessage) -> list[FilePart]:
-    return [
-        FilePart(
-            name=_text(part.get("filename")),
-            media_type=_text(part.get("contentType")) or _text(part.get("mediaType")),
-            size=_size(part),
-        )
-        for part in read.parts
-        if part.get("kind") == 3
-    ]
+    now = timezone.now()
+    return [_file(file, expired=file.expired(now)) for file in files_in(read.parts)]
 
 
-def _text(value: object) -> str:
-    # A sender may add fields of any type and name.
-    return value if isinstance(value, str) else ""
+def _file(file: MessageFile, *, expired: bool) -> FilePart:
+    width, height = showing.room_for(file.pixels)
+    image: Literal["here", "elsewhere", ""] = ""
+    if showing.may_be_shown(file) and not expired:
+        image = "here" if file.is_here else "elsewhere"
+    return FilePart(
+        part=file.part,
+        name=file.name,
+        media_type=file.media_type,
+        size=file.size,
+        expires_at=file.expires_at,
+        expired=expired,
+        image=image,
+        width=width,
+        height=height,
+    )
 
 
-def _size(part: Mapping[str, Any]) -> int:
-    """The octets of a file: of its data where that came along, else as its sender says."""
-    data, said = part.get("data"), part.get("size")
-    if isinstance(data, bytes):
-        return len(data)
-    return said if isinstance(said, int) and not isinstance(said, bool) else 0
+def written_text(read: ReadMessage) -> str:
+    """The text of a message; nothing where the agent names a file instead, since the file is shown."""
+    kinds = {part.get("kind") for part in read.parts}
+    if FILE_KIND in kinds and not kinds & {TEXT_KIND, SMS_KIND}:
+        return ""
+    return read.text or read.fallback or ""
 
 
-def _with_runs(entries: Sequence[Entry], messages: Sequence[Message]) -> list[Entry]:
-    """Mark where a day begins, where a run of one person begins and ends, and the first unread one."""
+def _with_runs(
+    entries: Sequence[Entry], messages: Sequence[Message], previous: Message | None, unread_before: bool
+) -> list[Entry]:
+    """Mark where a day begins, where a run of one person begins and ends, and the first unread one.
+
+    `previous` is the message that the page shows before these already.
+    """
     marked = []
-    unread_seen = False
+    before = (previous.sender_did, previous.placed_at) if previous else None
+    unread_seen = unread_before
     for position, (entry, message) in enumerate(zip(entries, messages, strict=True)):
-        before = entries[position - 1] if position else None
-        after = entries[position + 1] if position + 1 < len(entries) else None
+        here = (entry.sender.did, entry.placed_at)
+        following = messages[position + 1] if position + 1 < len(messages) else None
         today = timezone.localdate(entry.placed_at)
-        new_day = before is None or timezone.localdate(before.placed_at) != today
+        new_day = before is None or timezone.localdate(before[1]) != today
         first_unread = message.unread and not unread_seen
         unread_seen = unread_seen or message.unread
         marked.append(
             replace(
                 entry,
-                first_of_run=before is None or new_day or not _same_run(before, entry),
-                last_of_run=after is None or not _same_run(entry, after),
+                first_of_run=before is None or new_day or not _same_run(before, here),
+                last_of_run=following is None
+                or not _same_run(here, (following.sender_did, following.placed_at)),
                 day=today if new_day else None,
                 first_unread=first_unread,
             )
         )
+        before = here
     return marked
 
 
-def _same_run(one: Entry, next_one: Entry) -> bool:
-    gap = (next_one.placed_at - one.placed_at).total_seconds()
-    return one.sender.did == next_one.sender.did and gap < RUN_SECONDS
+def _same_run(one: tuple[str, datetime], next_one: tuple[str, datetime]) -> bool:
+    """Whether messages, by sender and time, follow each other as one run."""
+    return one[0] == next_one[0] and (next_one[1] - one[1]).total_seconds() < RUN_SECONDS

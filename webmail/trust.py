@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
-from accounts import peers
-from accounts.models import Account
+from accounts import lookups, peers
+from accounts.models import Peer
 from crypto_agent.client import OpenedMessage
-from webmail import archive, events
+from webmail import archive, consent, events, groups, late_receipts, queues, topics
 from webmail.models import Message
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 NOT_NOW = frozenset({"signer-unreachable"})
 #: After this nobody is asked again by itself; a person may still try.
 GIVE_UP_AFTER = timedelta(days=5)
-#: Seconds after which no further signer of a batch is asked for. Tasks are ended after a time
-#: (CELERY_TASK_TIME_LIMIT), and a batch that slow servers made to miss it would begin anew for ever.
-PATIENCE = 30.0
+#: Seconds that one pull may ask for signers while other messages wait; those left are checked one by one.
+PATIENCE = 2.0
+#: How soon a check is tried again for which a server was left alone.
+SPARED_GAP = timedelta(seconds=1)
 #: How long a check that was given to a worker is left to it.
 IN_HAND = timedelta(minutes=10)
 
@@ -37,22 +38,21 @@ class Verdict:
 
 
 def check_all(
-    account: Account, messages: Iterable[OpenedMessage], *, now: datetime
+    messages: Iterable[OpenedMessage], *, now: datetime, seconds: float
 ) -> dict[tuple[str, str], Verdict]:
     """The verdict on each (DID, fingerprint) that signed any of the messages; one look-up for each.
 
-    When the look-ups have taken PATIENCE, those left are unchecked, and tried again one by one.
+    Who is known here already comes first. When the look-ups have taken ``seconds``, those left are
+    unchecked, and tried again one by one.
     """
     latest: dict[tuple[str, str], OpenedMessage] = {}
     for message in messages:
         latest[(message.sender_did, message.sender_fingerprint)] = message
-    end = time.monotonic() + PATIENCE
+    known = set(Peer.objects.filter(did__in={did for did, _ in latest}).values_list("did", flat=True))
     verdicts: dict[tuple[str, str], Verdict] = {}
-    for signer, message in latest.items():
-        if time.monotonic() < end:
+    with lookups.within(seconds):
+        for signer, message in sorted(latest.items(), key=lambda item: item[0][0] not in known):
             verdicts[signer] = check(*signer, message.sender_certificate_pem, now)
-        else:
-            verdicts[signer] = Verdict(Message.Trust.UNCHECKED, "signer-unreachable")
     return verdicts
 
 
@@ -76,10 +76,8 @@ def next_check(attempts: int, now: datetime) -> datetime:
 
 def check_again(message: Message) -> None:
     """Have a worker check the signer of a message now; open pages hear of the outcome."""
-    from webmail import tasks
-
     if message.trust == Message.Trust.UNCHECKED:
-        tasks.enqueue(tasks.recheck, message.pk)
+        queues.give(queues.RECHECK, message.pk)
 
 
 def recheck(message: Message, *, now: datetime | None = None) -> Message:
@@ -87,30 +85,45 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
     now = now or timezone.now()
     if message.trust != Message.Trust.UNCHECKED:
         return message
-    verdict = check(message.sender_did, message.sender_fingerprint, message.sender_certificate_pem, now)
+    with lookups.sparing() as spared:
+        verdict = check(message.sender_did, message.sender_fingerprint, message.sender_certificate_pem, now)
     message.trust = verdict.trust
     message.trust_code = verdict.code
     message.trust_checked_at = now
-    message.check_attempts += 1
+    message.check_attempts += spared.seconds is None
     too_old = now - message.placed_at >= GIVE_UP_AFTER
     still_open = verdict.trust == Message.Trust.UNCHECKED
-    message.next_check_at = next_check(message.check_attempts, now) if still_open and not too_old else None
+    message.next_check_at = None
+    if still_open and not too_old:
+        spared_until = now + timedelta(seconds=spared.seconds or 0) + SPARED_GAP
+        asked_again = next_check(message.check_attempts, now)
+        message.next_check_at = asked_again if spared.seconds is None else spared_until
+    read = None
     if verdict.trust == Message.Trust.SIGNED:
         message.archived_at = None
-    # Only what was decided here: the message may have been read while its signer's server was asked.
-    message.save(
-        update_fields=[
-            "trust",
-            "trust_code",
-            "trust_checked_at",
-            "check_attempts",
-            "next_check_at",
-            "archived_at",
-        ]
-    )
+        # Before the verdict is stored, so that it is done again with the check if the agent is away.
+        read = late_receipts.read_late(message)
+    with transaction.atomic():
+        # Only what was decided here: the message may have been read while its signer's server was asked.
+        message.save(
+            update_fields=[
+                "trust",
+                "trust_code",
+                "trust_checked_at",
+                "check_attempts",
+                "next_check_at",
+                "archived_at",
+            ]
+        )
+        if read is not None:
+            consent.writer_checked(message, now)
+            late_receipts.after_check(message, read, now=now)
+            groups.apply(message)
+            if message.topic:
+                topics.begin(message)
+    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
     if verdict.trust == Message.Trust.SIGNED:
         archive.archive([message], now=now)
-    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
     return message
 
 
@@ -120,7 +133,7 @@ def take_due(now: datetime, *, limit: int = 200) -> list[int]:
     A check may wait long for its turn and for a slow server. Without this every round of the scheduler would
     add one more for the same message.
     """
-    rows = Message.objects.filter(trust=Message.Trust.UNCHECKED, next_check_at__lte=now)
+    rows = Message.objects.filter(trust=Message.Trust.UNCHECKED, forgotten_at=None, next_check_at__lte=now)
     found = list(rows.order_by("next_check_at").values_list("pk", flat=True)[:limit])
     rows.filter(pk__in=found).update(next_check_at=now + IN_HAND)
     return found

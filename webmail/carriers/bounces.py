@@ -3,6 +3,8 @@
 import base64
 import binascii
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
@@ -13,14 +15,23 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from .outcomes import Outcome, outcome_of_status_code
+from webmail.mailbox.names import did_of_local_part
+
+from .outcomes import Deferred, Refused, outcome_of_report
+from .status_codes import status_of_field
 
 MAX_TOKEN = 16
 #: Reports are small: the headers of one short mail and a few lines. More is not read.
 MAX_REPORT = 256 * 1024
 _MAX_PARTS = 12
+_MAX_GROUPS = 60
+_MAX_EMPTY_LINES = 1000
 
 _LOCAL_PART = re.compile(r"b\+([a-z2-7]{28,52})")
+_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
+_EMPTY_LINE = re.compile(rb"\n\r?(?=\n)")
+#: Mails that carry envelopes are named after them (smtp.py); answers to ordinary mail have names like theirs.
+_RETURNED = re.compile(rb"(?im)^message-id:\s*<([0-9a-f]{64})@")
 
 
 def bounce_local_part(token: str, secret: str) -> str:
@@ -33,7 +44,7 @@ def bounce_local_part(token: str, secret: str) -> str:
     if not 1 <= len(data) <= MAX_TOKEN:
         raise ValueError("a bounce token has 1 to 16 octets")
     sealed = AESSIV(_key(secret)).encrypt(data, None)
-    return "b+" + base64.b32encode(sealed).decode("ascii").rstrip("=").lower()
+    return "b+" + _base32(sealed)
 
 
 def token_of_local_part(local_part: str, secret: str) -> str | None:
@@ -44,50 +55,99 @@ def token_of_local_part(local_part: str, secret: str) -> str | None:
     text = match[1].upper()
     try:
         sealed = base64.b32decode(text + "=" * (-len(text) % 8))
-        return AESSIV(_key(secret)).decrypt(sealed, None).decode()
+        token = AESSIV(_key(secret)).decrypt(sealed, None).decode()
     except (binascii.Error, InvalidTag, ValueError):
         return None
+    # Base 32 has bits to spare in its last character.
+    return token if match[1] == _base32(sealed) else None
 
 
-def outcome_in_report(raw: bytes) -> Outcome | None:
-    """What a delivery status notification (RFC 3464) says of its first recipient; None if it is none.
+def _base32(sealed: bytes) -> str:
+    return base64.b32encode(sealed).decode("ascii").rstrip("=").lower()
 
-    Only a report of failure or delay is an outcome: "delivered" and "relayed" reports are None as well.
-    Looks at no more than MAX_REPORT octets.
+
+@dataclass(frozen=True)
+class Report:
+    """What a mail server says of a mail of ours. `envelope_ids` are those that the returned mail names by its
+    Message-ID; empty where nothing was returned."""
+
+    outcome: Refused | Deferred
+    envelope_ids: frozenset[str]
+
+
+def report_in_mail(raw: bytes, *, recipient: str | None = None) -> Report | None:
+    """What a delivery status notification (RFC 3464) says of our one recipient; None if it says nothing.
+
+    Only failure and delay are something: "delivered", "relayed" and "expanded" give None. Of several
+    recipients, the one whose address stands for the DID `recipient` decides; where none does, the mail was
+    passed on to several, and failed only if none of them got it. Looks at no more than MAX_REPORT octets.
     """
-    message = _report(raw[:MAX_REPORT])
+    raw = raw[:MAX_REPORT]
+    message = _report(raw)
     if message is None:
         return None
-    for fields in _status_fields(message):
-        action = str(fields.get("Action", "")).strip().lower()
-        status = str(fields.get("Status", "")).strip()
-        if action not in ("failed", "delayed") or not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", status):
-            continue
-        diagnostic = str(fields.get("Diagnostic-Code", "")).partition(";")[2]
-        if action == "delayed":
-            status = "4" + status[1:]
-        return outcome_of_status_code(status, diagnostic)
-    return None
+    groups = _status_fields(message)
+    ours = [group for group in groups if recipient is not None and recipient in _dids(group)]
+    outcome = _outcome(ours or groups)
+    if outcome is None:
+        return None
+    body = _END_OF_HEADER.split(raw, maxsplit=1)[-1]
+    return Report(outcome, frozenset(name.decode() for name in _RETURNED.findall(body)[:_MAX_GROUPS]))
 
 
 def _report(raw: bytes) -> Message | None:
     """The parsed report; None when it is not one, before its parts are parsed at all."""
-    header = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[0]
+    header = _END_OF_HEADER.split(raw, maxsplit=1)[0]
     if not re.search(rb"(?im)^content-type:\s*multipart/report\b", header):
         return None
-    # The parser nests as deep as the mail does; a report nests the returned mail and no further.
-    if raw.lower().count(b"content-type:") > _MAX_PARTS:
+    # The parser nests as deep as the mail does, and makes a message of each group of fields; a report nests
+    # the returned mail and no further, and has few groups.
+    if raw.lower().count(b"content-type:") > _MAX_PARTS or len(_EMPTY_LINE.findall(raw)) > _MAX_EMPTY_LINES:
         return None
+    # The same fields with addresses in UTF-8 (RFC 6533 §3).
+    raw = re.sub(rb"(?i)message/global-delivery-status", b"message/delivery-status", raw)
     return message_from_bytes(raw, policy=compat32)
 
 
 def _status_fields(message: Message) -> list[Message]:
-    """The groups of fields about each recipient (RFC 3464 §2.3)."""
+    """The groups of fields about each recipient (RFC 3464 §2.3), without the one about the whole mail."""
     groups: list[Message] = []
     for part in message.walk():
         if part.get_content_type() == "message/delivery-status" and part.is_multipart():
             groups += [group for group in part.get_payload() if isinstance(group, Message)]
-    return groups
+    about_recipients = [group for group in groups if group["Action"] or group["Status"]]
+    return about_recipients[:_MAX_GROUPS]
+
+
+def _dids(group: Message) -> set[str | None]:
+    """Whom a group is about: the value of each field is a type and an address (RFC 3464 §2.3.1)."""
+    fields = (str(group.get(name, "")) for name in ("Original-Recipient", "Final-Recipient"))
+    addresses = (field.rpartition(";")[2].strip().strip("<>") for field in fields)
+    return {did_of_local_part(address.rpartition("@")[0]) for address in addresses}
+
+
+def _outcome(groups: Sequence[Message]) -> Refused | Deferred | None:
+    outcomes: list[Refused | Deferred] = []
+    for group in groups:
+        status = status_of_field(str(group.get("Status", "")))
+        action = _action(str(group.get("Action", "")), status)
+        if action in ("delivered", "relayed", "expanded"):
+            # Somebody has it.
+            return None
+        if action not in ("failed", "delayed"):
+            continue
+        diagnostic = str(group.get("Diagnostic-Code", "")).partition(";")[2].strip()
+        outcomes.append(outcome_of_report(failed=action == "failed", status=status, diagnostic=diagnostic))
+    # While one of several still waits, nothing has failed.
+    return min(outcomes, key=lambda outcome: isinstance(outcome, Refused), default=None)
+
+
+def _action(value: str, status: str | None) -> str:
+    """The Action field, which a comment may follow; by the class of the status where there is none."""
+    words = re.split(r"[\s(]+", value.strip().lower(), maxsplit=1)
+    if words[0]:
+        return words[0]
+    return {"2": "delivered", "4": "delayed", "5": "failed"}.get((status or " ")[0], "")
 
 
 @lru_cache(maxsize=4)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from .status_codes import BY_CLASS, exact_meaning, general_meaning, status_in
+
 #: Replies are for people to read; more than this of one is not kept.
 MAX_REPLY = 500
 #: A server may ask for patience, but not for more than a day.
@@ -26,7 +28,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Deferred:
-    """Not now: try again, not before `retry_after` if the other side named a time. `code` as in SENTENCES."""
+    """Not now: try again, not before `retry_after` if the other side named a time. `code` as below."""
 
     code: str
     reply: str
@@ -35,69 +37,32 @@ class Deferred:
 
 @dataclass(frozen=True)
 class Refused:
-    """Not as it is: trying the same again will not help. `code` as in SENTENCES."""
+    """Not as it is: trying the same again will not help. `code` as in sentences.py."""
 
     code: str
     reply: str
 
 
+@dataclass(frozen=True)
+class Uncertain:
+    """The other side got all of a mail and its answer was lost: it may have it. `code` as in sentences.py."""
+
+    code: str
+    reply: str
+
+
+#: Of an envelope, which is known by its id and can be sent again, no outcome is uncertain.
 Outcome = Accepted | Deferred | Refused
 
-#: What a person is told for each code, and what they can do.
-SENTENCES = {
-    "address-unknown": "Their server does not know this person. Ask them whether they have moved.",
-    "gone": "Their server says that this mailbox is gone for good. Ask them for their new one.",
-    "mailbox-full": "Their mailbox is full. It can arrive once they have made room.",
-    "rate-limited": "Their server takes no more for the moment. It will be tried again by itself.",
-    "too-large": "Their server refused the message as too large. Send it in smaller pieces.",
-    "not-accepted": "Their server refused the message. Its own words are below; its operator can say why.",
-    "sender-refused": "Their server takes no mail from this server. Your operator can ask theirs why.",
-    "authentication-required": "Their server wants a login that this one does not have. Tell your operator.",
-    "not-understood": "Their server did not understand the message. Its operator may need to update it.",
-    "server-unreachable": "Their server could not be reached. It will be tried again by itself.",
-    "server-trouble": "Their server has trouble of its own. It will be tried again by itself.",
-    "server-unknown": "No server can be found for their address. Ask them whether it is right.",
-    "forbidden-address": "Their server's address lies in a private network, where this server does not send.",
-    "bad-address": "The address that they published can't be used. Ask them to publish a new one.",
-    "unsupported-route": "They can be reached only in a way that this server does not speak.",
-}
-
-#: Enhanced status codes (RFC 3463, and RFC 7505 for null MX), the most exact first: "5.1.1", then "1.1".
-_ENHANCED = {
-    "1.0": "address-unknown",
-    "1.1": "address-unknown",
-    "1.2": "server-unknown",
-    "1.3": "bad-address",
-    "1.6": "gone",
-    "1.8": "sender-refused",
-    "1.7": "sender-refused",
-    "1.10": "server-unknown",
-    "2.0": "not-accepted",
-    "2.1": "gone",
-    "2.2": "mailbox-full",
-    "2.3": "too-large",
-    "3.1": "mailbox-full",
-    "3.4": "too-large",
-    "4.1": "server-unreachable",
-    "4.2": "server-unreachable",
-    "4.4": "server-unknown",
-    "4.5": "rate-limited",
-    "4.7": "server-unreachable",
-    "5.2": "not-understood",
-    "5.3": "rate-limited",
-    "7.0": "not-accepted",
-    "7.1": "sender-refused",
-    "7.8": "authentication-required",
-    "7.25": "sender-refused",
-    "7.26": "sender-refused",
-    "7.27": "sender-refused",
-    "7.28": "rate-limited",
-}
+#: What a reply's three digits say, where no enhanced status says more (RFC 5321 §4.2.3, RFC 7504, RFC 4954).
 _SMTP = {
     421: "server-trouble",
+    432: "authentication-required",
     450: "server-trouble",
     451: "server-trouble",
     452: "mailbox-full",
+    454: "server-trouble",
+    455: "not-understood",
     500: "not-understood",
     501: "not-understood",
     502: "not-understood",
@@ -108,12 +73,16 @@ _SMTP = {
     530: "authentication-required",
     534: "authentication-required",
     535: "authentication-required",
+    538: "not-protected",
     550: "address-unknown",
     551: "gone",
     552: "mailbox-full",
     553: "bad-address",
+    554: "not-accepted",
+    555: "not-understood",
     556: "server-unknown",
 }
+#: What an answer's status says (RFC 9110 §15).
 _HTTP = {
     400: "not-understood",
     401: "authentication-required",
@@ -121,21 +90,27 @@ _HTTP = {
     403: "not-accepted",
     404: "address-unknown",
     405: "bad-address",
+    406: "not-understood",
+    409: "not-accepted",
     410: "gone",
+    411: "not-understood",
     413: "too-large",
+    414: "bad-address",
     415: "not-understood",
+    421: "bad-address",
     422: "not-understood",
+    426: "not-protected",
+    431: "not-understood",
+    451: "not-accepted",
+    504: "server-unreachable",
     507: "mailbox-full",
+    511: "authentication-required",
 }
 #: Statuses below 500 that are about the moment, not about the message.
 _HTTP_PASSING = {408: "server-unreachable", 425: "server-trouble", 429: "rate-limited"}
 
-_STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
-
-
-def sentence(code: str) -> str:
-    """What a person is told for a code; a general sentence for one that is not known."""
-    return SENTENCES.get(code, SENTENCES["not-accepted"])
+#: A diagnostic of SMTP begins with the reply's three digits (RFC 3464 §2.3.6).
+_DIGITS = re.compile(r"\s*([45]\d\d)(?!\d)")
 
 
 def outcome_of_smtp(status: int, reply: str, *, security: str = "", relayed: bool = False) -> Outcome:
@@ -155,14 +130,26 @@ def outcome_of_smtp(status: int, reply: str, *, security: str = "", relayed: boo
     return Deferred("server-trouble", shown)
 
 
-def outcome_of_status_code(status: str, diagnostic: str) -> Outcome:
-    """Read what a delivery report says (RFC 3464 §2.3.4): an enhanced status such as "5.1.1", and a text."""
-    shown = f"{status} {printable(diagnostic)}".strip()
-    if status.startswith("5"):
-        return Refused(_enhanced(status) or "not-accepted", shown)
-    if status.startswith("2"):
-        return Accepted(shown)
-    return Deferred(_passing(_enhanced(status) or "server-trouble"), shown)
+def outcome_of_report(*, failed: bool, status: str | None, diagnostic: str) -> Refused | Deferred:
+    """Read what a delivery report says of a recipient (RFC 3464 §2.3).
+
+    `failed` says whether the server gave up: that decides, since one that gives up after days of a passing
+    fault says "4.4.7", and servers contradict themselves. `status` is an enhanced status or None,
+    `diagnostic` the other server's own words. The most exact of them names the cause.
+    """
+    shown = printable(f"{status or ''} {diagnostic}")
+    inner = status_in(diagnostic)
+    digits = _DIGITS.match(diagnostic)
+    code = (
+        exact_meaning(status)
+        or exact_meaning(inner)
+        or general_meaning(status)
+        or general_meaning(inner)
+        or (_SMTP.get(int(digits[1])) if digits else None)
+    )
+    if failed:
+        return Refused(code or BY_CLASS.get((status or "5")[0], "not-accepted"), shown)
+    return Deferred(_passing(code or "server-trouble"), shown)
 
 
 def outcome_of_http(
@@ -185,25 +172,26 @@ def printable(text: str) -> str:
 
 
 def _enhanced(text: str) -> str | None:
-    match = _STATUS.search(text)
-    return _ENHANCED.get(f"{int(match[2])}.{int(match[3])}") if match else None
+    status = status_in(text)
+    return exact_meaning(status) or general_meaning(status)
 
 
 def _passing(code: str) -> str:
-    """The code for a passing fault: what is "not accepted" only now is the server's trouble."""
-    return "server-trouble" if code == "not-accepted" else code
+    """The code for a passing fault: what is refused only now is the server's trouble, or its wish for
+    patience (servers that take mail from strangers only at the second try say 4.7.1)."""
+    return {"not-accepted": "server-trouble", "sender-refused": "asked-to-wait"}.get(code, code)
 
 
 def _patience(value: str | None, now: datetime) -> timedelta | None:
     """Retry-After (RFC 9110 §10.2.3): seconds or a date; None if absent, unreadable or past."""
     if value is None:
         return None
-    if re.fullmatch(r"\d{1,9}", value.strip()):
-        wait = timedelta(seconds=int(value))
+    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        wait = timedelta(seconds=int(value.strip()))
     else:
         try:
             then = parsedate_to_datetime(value)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
         wait = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now
     return min(wait, MAX_RETRY_AFTER) if wait > timedelta() else None

@@ -1,22 +1,19 @@
-"""Carrying envelopes by SMTP (RFC 5321), each as one attachment of a minimal mail (protocol §7)."""
+"""Carrying by SMTP (RFC 5321): envelopes, each attached to a minimal mail (protocol §7), and whole mails."""
 
 import re
 import smtplib
-import socket
-import ssl
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import cache
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import httpx
 from django.conf import settings
 
-from outbound import OutboundError, allowed_addresses
+from outbound import OutboundError
 from webmail.mailbox.envelope_mail import (
     EnvelopeError,
     base64_lines,
@@ -27,11 +24,15 @@ from webmail.mailbox.envelope_mail import (
 
 from .bounces import bounce_local_part
 from .mail_servers import MailServersError, mail_servers
-from .outcomes import Accepted, Deferred, Outcome, Refused, outcome_of_smtp, printable
+from .outcomes import Accepted, Deferred, Outcome, Refused, Uncertain, outcome_of_smtp, printable
+from .smtp_connection import Connection, Patience, ReplyLost, Server, connect
 
-CONNECT_SECONDS = 10.0
-#: RFC 5321 §4.5.3.2 would have minutes; a worker has better things to do, and tries again later.
-REPLY_SECONDS = 30.0
+#: For all that comes before a whole mail's final dot, at all servers together; and for the reply to that dot
+#: (RFC 5321 §4.5.3.2.6): a server that is left earlier may have taken the mail, and would get it again.
+BEFORE_DOT_SECONDS = 240.0
+FINAL_REPLY_SECONDS = 600.0
+#: Longer than deliver_mail takes: those two, and the names that are asked for in between.
+LONGEST_MAIL_SECONDS = 900
 #: How many of a domain's servers are tried in one round.
 MAX_SERVERS = 4
 
@@ -46,16 +47,6 @@ class SmtpDestination(Protocol):
 
     @property
     def address(self) -> str | None: ...
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where to connect. `guarded` is False only for this installation's own relay, which may be private."""
-
-    host: str
-    port: int
-    guarded: bool = True
-    relay: bool = False
 
 
 class SmtpAddressError(ValueError):
@@ -74,16 +65,61 @@ def deliver(route: SmtpDestination, envelopes: Sequence[bytes], *, bounce_token:
         return []
     try:
         recipient = checked_address(route.address or "")
-        servers = servers_of(route.target, recipient)
     except SmtpAddressError as error:
         return [Refused("bad-address", str(error)) for _ in envelopes]
+    now = datetime.now(UTC)
+    mails = [_carrying(envelope, recipient, now) for envelope in envelopes]
+    return _hand_over(route.target, recipient, mails, bounce_token)
+
+
+def deliver_mail(
+    mail: bytes, address: str, *, bounce_token: str, reply_seconds: float = FINAL_REPLY_SECONDS
+) -> Outcome | Uncertain:
+    """Send a whole mail to one address: through the relay, or to the mail servers of the address's domain.
+
+    `mail` has CRLF line ends and no octet above 127. The envelope's sender is an opaque address for
+    `bounce_token`, never the empty one. Takes at most LONGEST_MAIL_SECONDS, `reply_seconds` of them for the
+    reply to the mail. Where that is lost it is Uncertain, and no other server gets the mail: nobody could
+    know there that it is the same one. Raises nothing for what the network does.
+    """
+    try:
+        recipient = checked_address(address)
+    except SmtpAddressError as error:
+        return Refused("bad-address", str(error))
+    patience = Patience(time.monotonic() + BEFORE_DOT_SECONDS, reply_seconds)
+    try:
+        (outcome,) = _hand_over(recipient.rpartition("@")[2], recipient, [mail], bounce_token, patience)
+    except ReplyLost as error:
+        return Uncertain("perhaps-arrived", _reason(error))
+    return outcome
+
+
+def _carrying(envelope: bytes, recipient: str, now: datetime) -> bytes | Refused:
+    try:
+        return mail_to_send(envelope, recipient=recipient, mail_domain=settings.MAIL_DOMAIN, now=now)
+    except EnvelopeError as error:
+        return Refused("too-large" if error.code == "too-large" else "not-understood", str(error))
+
+
+def _hand_over(
+    target: str,
+    recipient: str,
+    mails: Sequence[bytes | Refused],
+    bounce_token: str,
+    patience: Patience | None = None,
+) -> list[Outcome]:
+    """One outcome for each mail, in order; what was refused before stays so. Patience raises ReplyLost."""
+    try:
+        servers = servers_of(target, recipient)
+    except SmtpAddressError as error:
+        return [Refused("bad-address", str(error)) for _ in mails]
     except MailServersError as error:
         problem = Deferred(error.code, str(error)) if error.passing else Refused(error.code, str(error))
-        return [problem for _ in envelopes]
+        return [problem for _ in mails]
     sender = f"{bounce_local_part(bounce_token, settings.SECRET_KEY)}@{settings.MAIL_DOMAIN}"
     answers: list[Outcome] = []
     for server in servers[:MAX_SERVERS]:
-        answers = _send_all(server, sender, recipient, envelopes)
+        answers = _send_all(server, sender, recipient, mails, patience)
         if not isinstance(answers[0], Deferred) or answers[0].code not in (
             "server-unreachable",
             "server-trouble",
@@ -150,122 +186,44 @@ def _named_server(target: str) -> tuple[str | None, int | None]:
     return host, port
 
 
-class _Connection(smtplib.SMTP):
-    """smtplib's client, connecting only to addresses that were checked, as they were checked."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        # Not the machine's own name: that is nobody's business.
-        super().__init__(local_hostname=settings.MAIL_DOMAIN or "localhost", timeout=REPLY_SECONDS)
-        # The name for which smtplib has the certificate verified.
-        self._host = server.host
-
-    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        addresses = allowed_addresses(host, port) if self._server.guarded else [host]
-        failure: OSError | None = None
-        for address in addresses:
-            try:
-                connection = socket.create_connection((address, port), CONNECT_SECONDS)
-            except OSError as error:
-                failure = error
-                continue
-            connection.settimeout(timeout)
-            return connection
-        raise failure or OSError("no address")
-
-
-@cache
-def _verifying() -> ssl.SSLContext:
-    return ssl.create_default_context()
-
-
-@cache
-def _opportunistic() -> ssl.SSLContext:
-    """Encrypts to whoever answers (RFC 7435): many mail servers have no certificate that can be verified."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _send_all(server: Server, sender: str, recipient: str, envelopes: Sequence[bytes]) -> list[Outcome]:
+def _send_all(
+    server: Server,
+    sender: str,
+    recipient: str,
+    mails: Sequence[bytes | Refused],
+    patience: Patience | None,
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
     try:
-        connection, security = _connect(server)
+        connection, security = connect(server, patience)
     except smtplib.SMTPResponseException as error:
-        return [_answer(error.smtp_code, error.smtp_error) for _ in envelopes]
+        return [_answer(error.smtp_code, error.smtp_error) for _ in mails]
     except OutboundError as error:
-        return [Refused("forbidden-address", str(error)) for _ in envelopes]
+        return [Refused("forbidden-address", str(error)) for _ in mails]
     except (OSError, httpx.ConnectError) as error:
-        return [Deferred("server-unreachable", _reason(error)) for _ in envelopes]
+        return [Deferred("server-unreachable", _reason(error)) for _ in mails]
     try:
-        for envelope in envelopes:
-            outcomes.append(_send(connection, sender, recipient, envelope, security, server.relay))
+        for mail in mails:
+            if isinstance(mail, Refused):
+                outcomes.append(mail)
+            else:
+                outcomes.append(_send(connection, sender, recipient, mail, security, server.relay))
         with suppress(OSError):
             connection.quit()
+    except ReplyLost:
+        raise
     except OSError as error:
         broken = Deferred("server-unreachable", _reason(error))
-        outcomes += [broken] * (len(envelopes) - len(outcomes))
+        outcomes += [broken] * (len(mails) - len(outcomes))
     finally:
         connection.close()
     return outcomes
 
 
-def _connect(server: Server) -> tuple[_Connection, str]:
-    """A greeted connection, and how it is protected. The relay on one's own machine needs no TLS."""
-    connection = _greeted(server)
-    if not connection.has_extn("starttls"):
-        return connection, "no TLS"
-    try:
-        _start_tls(connection, _verifying())
-    except ssl.SSLError:
-        # The certificate does not verify, and with it went the connection.
-        connection.close()
-        connection = _greeted(server)
-        _start_tls(connection, _opportunistic())
-        return connection, f"{_tls_version(connection)}, certificate not verified"
-    return connection, f"{_tls_version(connection)}, certificate verified"
-
-
-def _greeted(server: Server) -> _Connection:
-    connection = _Connection(server)
-    try:
-        code, text = connection.connect(server.host, server.port)
-        if code != 220:
-            raise smtplib.SMTPConnectError(code, text)
-        connection.ehlo_or_helo_if_needed()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _start_tls(connection: _Connection, context: ssl.SSLContext) -> None:
-    try:
-        code, text = connection.starttls(context=context)
-        if code != 220:
-            raise smtplib.SMTPResponseException(code, text)
-        connection.ehlo_or_helo_if_needed()
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _tls_version(connection: _Connection) -> str:
-    encrypted = connection.sock
-    return (encrypted.version() if isinstance(encrypted, ssl.SSLSocket) else None) or "TLS"
-
-
 def _send(
-    connection: _Connection, sender: str, recipient: str, envelope: bytes, security: str, relay: bool
+    connection: Connection, sender: str, recipient: str, mail: bytes, security: str, relay: bool
 ) -> Outcome:
     """One mail transaction. Raises OSError when the connection is of no more use."""
-    try:
-        mail = mail_to_send(
-            envelope, recipient=recipient, mail_domain=settings.MAIL_DOMAIN, now=datetime.now(UTC)
-        )
-    except EnvelopeError as error:
-        return Refused("too-large" if error.code == "too-large" else "not-understood", str(error))
     options = [f"size={len(mail)}"] if connection.has_extn("size") else []
     steps: list[Callable[[], tuple[int, bytes]]] = [
         lambda: connection.mail(sender, options),

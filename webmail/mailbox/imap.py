@@ -14,6 +14,7 @@ from imapclient.exceptions import IMAPClientError, LoginError
 
 from .mailbox import (
     FETCH_BYTES,
+    SENT,
     MailboxError,
     Stored,
     Uid,
@@ -84,7 +85,7 @@ class ImapMailbox:
 
     def append(self, folder: str, raw: bytes, *, keywords: Iterable[str] = ()) -> Uid:
         check_folder(folder)
-        flags = check_keywords(keywords)
+        flags = (*check_keywords(keywords), *((b"\\Seen",) if folder == SENT else ()))
         message = with_crlf(raw)
         if b"\0" in message:
             raise MailboxError("refused", "mail can't hold a NUL")

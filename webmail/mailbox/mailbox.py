@@ -10,7 +10,9 @@ from typing import Protocol, Self
 INBOX = "INBOX"
 ARCHIVE = "Archive"
 QUARANTINE = "Quarantine"
-FOLDERS = (INBOX, ARCHIVE, QUARANTINE)
+#: Copies of the ordinary mail that was written here, where other mail programs look for them.
+SENT = "Sent"
+FOLDERS = (INBOX, ARCHIVE, QUARANTINE, SENT)
 
 #: The most octets of one message that `fetch` returns. Every envelope and archive mail is smaller
 #: (an archived message is at most 256 KiB before base64); only ordinary mail is ever cut.
@@ -60,7 +62,7 @@ class Stored:
 
 
 class Mailbox(Protocol):
-    """The mailbox of one DID. Folders are INBOX, ARCHIVE and QUARANTINE, made on first use.
+    """The mailbox of one DID. Folders are INBOX, ARCHIVE, QUARANTINE and SENT, made on first use.
 
     Every method raises MailboxError. A UID is never given twice within one UIDVALIDITY, and becomes
     visible in ascending order, so that `uids_after` with the last UID seen misses nothing.
@@ -73,7 +75,8 @@ class Mailbox(Protocol):
     ) -> None: ...
 
     def append(self, folder: str, raw: bytes, *, keywords: Iterable[str] = ()) -> Uid:
-        """Store a message; durable when this returns. `raw` is MIME; lone CR or LF become CRLF."""
+        """Store a message; durable when this returns. `raw` is MIME; lone CR or LF become CRLF.
+        In SENT it counts as read, for the mail programs that tell."""
         ...
 
     def uids_after(self, folder: str, uid: int) -> list[int]:

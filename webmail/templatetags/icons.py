@@ -1,5 +1,7 @@
 """Icons from the one sprite, static/icons.svg."""
 
+from functools import lru_cache
+
 from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html
@@ -8,7 +10,9 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 
+# A page has hundreds of them, of a few dozen kinds.
 @register.simple_tag
+@lru_cache(maxsize=512)
 def icon(name: str, css_class: str = "icon") -> SafeString:
     """An inline picture of the symbol `name`, hidden from screen readers: its words stand beside it."""
     return format_html(

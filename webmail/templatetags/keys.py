@@ -1,6 +1,12 @@
 """Fingerprints and DIDs for reading by eye."""
 
+from typing import Any
+
 from django import template
+
+from accounts import own_entries
+from webmail import person_keys
+from webmail.comparisons import Standing, state_of
 
 register = template.Library()
 
@@ -15,3 +21,21 @@ def grouped(fingerprint: str) -> str:
 def shortened(identifier: str) -> str:
     """A DID or id with its middle left out."""
     return identifier if len(identifier) <= 24 else f"{identifier[:12]}…{identifier[-8:]}"
+
+
+@register.simple_tag(takes_context=True)
+def keys_of_person(context: Any, did: str) -> person_keys.PersonKeysShown:
+    """What the signed-in account knows of somebody's keys."""
+    return person_keys.keys_of(context["request"].account, did)
+
+
+@register.simple_tag(takes_context=True)
+def key_standing(context: Any, did: str) -> Standing:
+    """How sure the signed-in account can be of somebody's keys."""
+    return state_of(context["request"].account, did).standing
+
+
+@register.simple_tag
+def published_troubles() -> int:
+    """How many things are published of accounts here of which nobody knows, or are missing."""
+    return len(own_entries.all_troubles())

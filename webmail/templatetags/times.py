@@ -6,6 +6,7 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 register = template.Library()
 
@@ -19,8 +20,8 @@ def in_list(moment: datetime) -> str:
     if timedelta() <= today - local.date() < timedelta(days=7):
         return date_format(local, "D")
     if local.year == today.year:
-        return date_format(local, "j M")
-    return date_format(local, "M Y")
+        return date_format(local, pgettext("letters of Django's date format", "j M"))
+    return date_format(local, pgettext("letters of Django's date format", "M Y"))
 
 
 @register.filter
@@ -31,7 +32,9 @@ def day(value: date) -> str:
         return _("Today")
     if value == today - timedelta(days=1):
         return _("Yesterday")
-    return date_format(value, "l j F" if value.year == today.year else "j F Y")
+    if value.year == today.year:
+        return date_format(value, pgettext("letters of Django's date format", "l j F"))
+    return whole_date(value)
 
 
 @register.filter
@@ -43,4 +46,17 @@ def clock(moment: datetime) -> str:
 @register.filter
 def moment(value: datetime) -> str:
     """20 November 2026, 14:02"""
-    return date_format(timezone.localtime(value), "j F Y, H:i")
+    return date_format(timezone.localtime(value), pgettext("letters of Django's date format", "j F Y, H:i"))
+
+
+@register.filter
+def moment_with_seconds(value: datetime) -> str:
+    """20 November 2026, 14:02:31"""
+    return date_format(timezone.localtime(value), pgettext("letters of Django's date format", "j F Y, H:i:s"))
+
+
+@register.filter
+def whole_date(value: date) -> str:
+    """20 November 2026"""
+    local = timezone.localtime(value) if isinstance(value, datetime) else value
+    return date_format(local, pgettext("letters of Django's date format", "j F Y"))

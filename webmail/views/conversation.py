@@ -1,30 +1,70 @@
 """One conversation: its messages, and what is written to it."""
 
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import uuid4
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import trigger_client_event
 
+from accounts.models import Account
 from accounts.sessions import signed_in
-from webmail import threads
-from webmail.conversations import NotFound, find, mark_read, others_in
-from webmail.models import Conversation
+from webmail import (
+    consent,
+    conversation_settings,
+    disappearing,
+    drafts,
+    pending,
+    quotes,
+    sending_times,
+    threads,
+)
+from webmail.blobs.attaching import CannotAttach
+from webmail.conversation_keys import keys_in
+from webmail.conversations import NotFound, find, others_in, row
+from webmail.drafts import OpenDraft
+from webmail.known_people import likenesses, not_put_away
+from webmail.likeness import Likeness
+from webmail.models import Conversation, Message
 from webmail.news import news
-from webmail.outgoing import CannotSend, send
+from webmail.outgoing import CannotSend
+from webmail.people import Person, people_of
+from webmail.previews import choices as preview_choices
+from webmail.read_marks import mark_read, mark_unread
+from webmail.thread_window import At, first_since, shown
+from webmail.topic_list import topic_of
+from webmail.uploads import ChosenFile, Files, attach_all, files_of
+from webmail.views import previews
+from webmail.views.handing_in import hand_in, handed_in_before, place_of
 from webmail.views.inbox import list_context
 from webmail.views.requests import PageRequest
+from webmail.views.requests_page import not_open
+from webmail.views.signed_out import page_that_stays
+
+_TOPIC = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @require_safe
 @signed_in
 def conversation(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """A conversation with its newest messages, or with those before the message `before`."""
+    """A conversation with its newest messages, or with those `before`, `after` or `around` a message.
+
+    With a day as `on` it leads to the first message of that day, or of the next that has one.
+    """
     if request.htmx.target == "side":
         return render(request, "webmail/_no_drawer.html")
-    return conversation_page(request, conversation_of(request, conversation_id))
+    found = _any_conversation_of(request, conversation_id)
+    if not consent.may_be_told(found):
+        return not_open(request, found)
+    if "on" in request.GET:
+        return redirect(_address_on(found, request.GET["on"]))
+    return conversation_page(request, found)
 
 
 @require_safe
@@ -38,43 +78,166 @@ def older(request: PageRequest, conversation_id: str) -> HttpResponse:
 
 @require_safe
 @signed_in
-def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """What an open page does not show yet. `seen` is set when somebody looks at that page."""
+def newer(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """The messages after `after`, to be put below those shown."""
     open_one = conversation_of(request, conversation_id)
-    shown = dict(_prefix_and_mark(each) for each in request.GET.getlist("shown"))
-    found = news(request.account, open_one, shown)
-    if request.GET.get("seen"):
-        mark_read(request.account, open_one)
+    thread = _thread(request, open_one)
+    answer = render(request, "webmail/_newer_page.html", {"thread": thread, "row": thread.conversation})
+    if not thread.newer_cursor:
+        # From here on the page is told what comes, and counts as read.
+        answer["HX-Trigger-After-Settle"] = "news"
+    return answer
+
+
+@require_safe
+@signed_in
+def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """What an open page does not show yet. `seen` is set when somebody looks at that page.
+
+    It counts only from htmx: what a browser loads ahead, or a preview asks for, has nobody who looks at it.
+    """
+    open_one = conversation_of(request, conversation_id)
+    shown_locked = request.GET.get("state") == "locked"
+    if request.account.locked_here:
+        if shown_locked:
+            return HttpResponse(status=204)
+        answer = render(request, "webmail/_locked_news.html", {"row": row(request.account, open_one)})
+        answer["HX-Reswap"] = "none"
+        return answer
+    if shown_locked:
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    if request.GET.get("part") == "middle":
+        return HttpResponse(status=204)
+    on_page = dict(_prefix_and_mark(each) for each in request.GET.getlist("shown"))
+    topic = topic_in(request.GET)
+    found = news(request.account, open_one, on_page, topic=topic)
+    if request.GET.get("seen") and request.htmx:
+        mark_read(request.account, open_one, topic=topic)
     if found.gap:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     if not found:
         return HttpResponse(status=204)
-    return render(request, "webmail/_news.html", {"news": found})
+    renamed = any(entry.event for entry in found.later)
+    renamed_topic = any(entry.id == topic for entry in found.changed)
+    context = {
+        "news": found,
+        "row": row(request.account, open_one) if renamed and not topic else None,
+        "topic": topic_of(request.account, open_one, topic) if renamed_topic else None,
+        "row_id": conversation_id,
+        "keys": keys_in(request.account, open_one),
+    }
+    return render(request, "webmail/_news.html", context)
 
 
 @require_POST
 @signed_in
-def send_to(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """Send what was written; without script, show the conversation again."""
+def seen(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """Everything in the conversation was read: said by somebody without script."""
     open_one = conversation_of(request, conversation_id)
-    text = request.POST.get("text", "")
+    topic = topic_in(request.POST)
+    if not request.account.locked_here:
+        mark_read(request.account, open_one, topic=topic)
+    return redirect(page_address(open_one, topic))
+
+
+@require_POST
+@signed_in
+def unseen(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """The last message that was received is to be read again. Leads to the list, where that shows."""
+    mark_unread(request.account, conversation_of(request, conversation_id))
+    return redirect("inbox")
+
+
+@require_POST
+@signed_in(when_signed_out=page_that_stays)
+def send_to(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """Send what was written; without script, show the conversation again, or the topic that it was written
+    in. With `begins` a topic begins with it, whose page is shown."""
+    open_one = conversation_of(request, conversation_id)
+    topic, page = topic_in(request.POST), topic_in(request.POST, "page")
     recipients = others_in(request.account, open_one)
+    answered = _answered(open_one, request.POST.get("in_reply_to", ""))
+    files = Files()
+    if request.POST.get("do") in (previews.ADD, previews.REMOVE):
+        return _page_with_preview(request, open_one, answered, topic, page)
     try:
-        message = send(request.account, recipients, text, request.POST.get("token", ""))
-    except CannotSend as error:
-        composer = new_composer(text=text, error=error.sentence)
+        handed_in = handed_in_before(request)
+        if handed_in is None:
+            files = attach_all(request, request.account)
+            handed_in = hand_in(
+                request,
+                recipients,
+                files,
+                in_reply_to=answered.message_id if answered else "",
+                topic=topic,
+                expires=disappearing.chosen(open_one),
+                draft_id="",
+            )
+    except (CannotSend, CannotAttach) as error:
+        text = request.POST.get("text", "")
+        composer = new_composer(text=text, error=error.sentence, files=files.shown)
+        composer["card"] = previews.card_in_form(request)
+        composer["reply"] = quotes.of_message(request.account, answered) if answered else None
+        composer["topic"] = topic_of(request.account, open_one, topic) if topic else None
         if request.htmx:
             return render(request, "webmail/_composer_state.html", {"composer": composer}, status=422)
-        return conversation_page(request, open_one, composer=composer, status=422)
+        return conversation_page(request, open_one, composer=composer, topic=page, status=422)
+    begun = handed_in.message_id if request.POST.get("begins") and not topic else ""
     if request.htmx:
         answer = render(request, "webmail/_composer_state.html", {"composer": new_composer()})
-        answer["HX-Trigger"] = "news"
+        trigger_client_event(answer, "news")
+        if begun:
+            trigger_client_event(answer, "topic-begun", {"address": page_address(open_one, begun)})
         return answer
-    return redirect(f"{reverse('conversation', args=[conversation_id])}#m{message.message_id}")
+    return redirect(page_address(open_one, page or begun) + place_of(handed_in))
+
+
+def _page_with_preview(
+    request: PageRequest, open_one: Conversation, answered: Message | None, topic: str, page: str
+) -> HttpResponse:
+    """The conversation again without script, with what is being written and its preview."""
+    files = attach_all(request, request.account)
+    error = files.problem.sentence if files.problem else ""
+    composer = new_composer(text=request.POST.get("text", ""), error=error, files=files.shown)
+    composer["reply"] = quotes.of_message(request.account, answered) if answered else None
+    composer["topic"] = topic_of(request.account, open_one, topic) if topic else None
+    return conversation_page(request, open_one, composer=composer | previews.previewed(request), topic=page)
+
+
+@require_POST
+@signed_in
+def disappear(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """After how long what the account writes here disappears."""
+    open_one = conversation_of(request, conversation_id)
+    try:
+        seconds = int(request.POST.get("seconds", ""))
+        conversation_settings.choose_time(request.account, open_one, seconds, now=timezone.now())
+    except ValueError as error:
+        raise Http404 from error
+    return redirect("conversation", conversation_id)
 
 
 def conversation_of(request: PageRequest, conversation_id: str) -> Conversation:
-    """The account's conversation. Raises Http404."""
+    """A conversation that the account agreed to. Raises Http404."""
+    found = _any_conversation_of(request, conversation_id)
+    if not consent.may_be_told(found):
+        raise Http404
+    return found
+
+
+def _strangers(account: Account, conversation: Conversation) -> list[Person]:
+    dids = consent.strangers_in(account, conversation)
+    return list(people_of(dids).values()) if dids else []
+
+
+def _likenesses(account: Account, conversation: Conversation) -> list[tuple[Person, Likeness]]:
+    """Who in a conversation reads like somebody else, unless the account knows of it."""
+    found = not_put_away(account, likenesses(account, others_in(account, conversation)))
+    people = people_of(found) if found else {}
+    return [(people[did], like) for did, like in found.items()]
+
+
+def _any_conversation_of(request: PageRequest, conversation_id: str) -> Conversation:
     try:
         return find(request.account, conversation_id)
     except NotFound as error:
@@ -85,36 +248,122 @@ def conversation_page(
     request: PageRequest,
     open_one: Conversation,
     *,
-    composer: dict[str, str] | None = None,
+    composer: dict[str, Any] | None = None,
+    at: At | None = None,
+    topic: str = "",
     status: int = 200,
     **more: Any,
 ) -> HttpResponse:
-    """The whole page of a conversation; whoever gets it has seen its messages."""
-    thread = _thread(request, open_one)
-    mark_read(request.account, open_one)
-    context = list_context(request) | {
+    """The whole page of a conversation, or of one topic of it. That it was asked for says nothing about who
+    looks at it: `whats_new` and `seen` note that."""
+    listed = list_context(request)
+    thread = _thread(request, open_one, at, topic=topic, known=listed["list"].people)
+    context = listed | {
+        "topic": topic_of(request.account, open_one, topic) if topic else None,
         "row": thread.conversation,
         "thread": thread,
-        "older": bool(request.GET.get("before")),
-        "composer": composer or new_composer(),
+        "strangers": _strangers(request.account, open_one),
+        "likenesses": _likenesses(request.account, open_one),
+        "disappears": open_one.expires_after,
+        "composer": composer_of(request.account, open_one) | (composer or {}),
+        "previews": preview_choices.offered(request.account),
+        "times": sending_times.choices(timezone.now()),
+        **waiting_context(request.account, open_one, topic),
+        "keys": thread.keys,
     }
     return render(request, "webmail/conversation.html", context | more, status=status)
 
 
-def new_composer(*, text: str = "", error: str = "") -> dict[str, str]:
+def new_composer(*, text: str = "", error: str = "", files: Sequence[ChosenFile] = ()) -> dict[str, Any]:
     """A fresh token, so that submitting one page twice sends one message."""
-    return {"token": str(uuid4()), "text": text, "error": error}
+    return {"token": str(uuid4()), "text": text, "error": error, "files": files}
 
 
-def _thread(request: PageRequest, open_one: Conversation) -> threads.Thread:
-    before = request.GET.get("before", "")
-    if before and not before.isalnum():
+def waiting_context(account: Account, open_one: Conversation, topic: str = "") -> dict[str, Any]:
+    """What webmail/_pending.html and _toast_undo.html show."""
+    waiting = pending.in_conversation(account, open_one, topic)
+    soon = timezone.now() + pending.MARGIN
+    undoing = [each for each in waiting if each.held and each.release_at > soon]
+    return {"waiting": waiting, "undoing": undoing[-1] if undoing else None}
+
+
+def composer_of(account: Account, open_one: Conversation) -> dict[str, Any]:
+    """The composer of a conversation with what is being written there."""
+    return with_draft(account, drafts.of_conversation(account, open_one), open_one)
+
+
+def with_draft(
+    account: Account, draft: OpenDraft | None, open_one: Conversation | None = None
+) -> dict[str, Any]:
+    """A composer with a draft, or an empty one."""
+    if draft is None:
+        return new_composer()
+    about = {"revision": draft.revision, "draft_id": draft.draft_id, "unread_draft": draft.content is None}
+    if draft.content is None:
+        return new_composer() | about
+    answered = _answered(open_one, draft.content.in_reply_to) if open_one else None
+    about["reply"] = quotes.of_message(account, answered) if answered else None
+    topic = draft.content.topic if open_one else ""
+    about["topic"] = topic_of(account, open_one, topic) if open_one and topic else None
+    about["card"] = draft.content.preview
+    files = files_of(account, draft.content.files)
+    return new_composer(text=draft.content.text, files=files) | about
+
+
+def _thread(
+    request: PageRequest,
+    open_one: Conversation,
+    at: At | None = None,
+    *,
+    topic: str = "",
+    known: Mapping[str, Person] | None = None,
+) -> threads.Thread:
+    asked = {name: request.GET.get(name, "") for name in ("around", "after", "before")}
+    if any(text and not text.isalnum() for text in asked.values()):
         # PostgreSQL refuses some characters with an error instead of finding nothing.
         raise Http404
     try:
-        return threads.thread(request.account, open_one, before=before or None)
+        at = at or At(**asked, topic=topic or topic_in(request.GET))
+        return threads.thread(request.account, open_one, at, known=known)
     except NotFound as error:
         raise Http404 from error
+
+
+def topic_in(fields: QueryDict, name: str = "topic") -> str:
+    """The key of a topic that a form or an address has; empty for none, and for what is no such key."""
+    key = fields.get(name, "")
+    return key if _TOPIC.fullmatch(key) else ""
+
+
+def page_address(open_one: Conversation, topic: str = "") -> str:
+    """Where the page of a conversation is, or of one topic of it."""
+    if topic:
+        return reverse("topic", args=[open_one.conversation_id, topic])
+    return reverse("conversation", args=[open_one.conversation_id])
+
+
+def _answered(open_one: Conversation, message_id: str) -> Message | None:
+    """The message of the conversation that is being answered; None for one that it does not have."""
+    if not message_id.isalnum():
+        return None
+    return (
+        shown(open_one)
+        .filter(message_id=message_id, trust__in=Message.VOUCHED_FOR)
+        .select_related("conversation")
+        .first()
+    )
+
+
+def _address_on(open_one: Conversation, day: str) -> str:
+    """Where the first message at or after a day (YYYY-MM-DD, in the browser's time zone) is; the newest
+    where there is none, or no such day."""
+    page = reverse("conversation", args=[open_one.conversation_id])
+    try:
+        begins = timezone.make_aware(datetime.combine(date.fromisoformat(day), time.min))
+        first = first_since(open_one, begins.astimezone(UTC))
+    except (ValueError, OverflowError):
+        first = None
+    return f"{page}?around={first}#m{first}" if first else page
 
 
 def _prefix_and_mark(shown: str) -> tuple[str, str]:

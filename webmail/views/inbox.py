@@ -1,18 +1,32 @@
 """The list of conversations."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_aware
 from django.views.decorators.http import require_safe
 
+from accounts.models import Account
 from accounts.sessions import signed_in
-from webmail import kept_aside
-from webmail.conversations import Filter, list_conversations
+from webmail import drafts
+from webmail.conversation_pages import FILTERS, Filter, cursor_in
+from webmail.conversations import list_conversations
+from webmail.list_counts import list_counts
+from webmail.people import people_of
 from webmail.views.requests import PageRequest
+
+
+@dataclass(frozen=True)
+class NewDraft:
+    """A draft of a new conversation as the list shows it."""
+
+    id: str
+    time: datetime
+    #: Of those chosen for it.
+    names: str
+    words: str
 
 
 @require_safe
@@ -32,20 +46,27 @@ def rows(request: PageRequest) -> HttpResponse:
 
 def list_context(request: PageRequest) -> dict[str, Any]:
     """What webmail/_list.html shows."""
-    chosen: Filter = "unread" if request.GET.get("filter") == "unread" else "all"
-    before = _moment(request.GET.get("older_than", ""))
-    found = list_conversations(request.account, filter=chosen, before=before)
+    chosen: Filter = next((each for each in FILTERS if each == request.GET.get("filter")), "all")
+    after = cursor_in(request.GET.get("older_than", ""))
+    found = list_conversations(request.account, filter=chosen, after=after)
     return {
         "list": found,
         "filter": chosen,
-        "older_than": before,
-        "kept_count": kept_aside.count(request.account),
+        "older_than": after,
+        "new_drafts": _new_drafts(request.account) if chosen == "all" and found.new_drafts else [],
+        "counts": list_counts(request.account),
     }
 
 
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = parse_datetime(text)
-        return moment.astimezone(UTC) if moment and is_aware(moment) else None
-    except (ValueError, OverflowError):
-        return None
+def _new_drafts(account: Account) -> list[NewDraft]:
+    found = drafts.of_new_conversations(account)
+    people = people_of({did for _id, _time, content in found if content for did in content.people})
+    return [
+        NewDraft(
+            id=draft_id,
+            time=time,
+            names=", ".join(people[did].name for did in content.people) if content else "",
+            words=drafts.words(content),
+        )
+        for draft_id, time, content in found
+    ]

@@ -1,23 +1,36 @@
 """What could not be opened or checked."""
 
+import re
+
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail import kept_aside
+from webmail import another_copy, kept_aside
+from webmail.another_copy import CannotAsk
 from webmail.conversations import NotFound
+from webmail.outgoing import CannotSend
 from webmail.views.requests import PageRequest
 
 
 @require_safe
 @signed_in
 def kept(request: PageRequest) -> HttpResponse:
-    """The list, each with its reason."""
-    items = kept_aside.kept_aside(request.account)
-    if request.htmx.target == "kept":
-        return render(request, "webmail/_kept_list.html", {"items": items})
-    return render(request, "webmail/kept_aside.html", {"items": items})
+    """The list, each with its reason; with `before` those that were kept aside before one of them."""
+    text = request.GET.get("before", "")
+    before = int(text) if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else None
+    items = kept_aside.kept_aside(request.account, before=before, limit=kept_aside.PAGE + 1)
+    more, items = len(items) > kept_aside.PAGE, items[: kept_aside.PAGE]
+    context = {
+        "items": items,
+        "people": another_copy.who_can_be_asked(request.account),
+        "before": before,
+        "older": items[-1].id if more else None,
+    }
+    partial = request.htmx.target == "kept"
+    return render(request, "webmail/_kept_list.html" if partial else "webmail/kept_aside.html", context)
 
 
 @require_POST
@@ -29,5 +42,37 @@ def retry(request: PageRequest, arrival_id: int) -> HttpResponse:
     except NotFound as error:
         raise Http404 from error
     if request.htmx:
-        return render(request, "webmail/_kept.html", {"item": item})
+        return _one(request, item)
     return redirect("kept-aside")
+
+
+@require_POST
+@signed_in
+def ask(request: PageRequest, arrival_id: int) -> HttpResponse:
+    """Ask somebody for another copy of one."""
+    try:
+        arrival = another_copy.ask(
+            request.account, arrival_id, request.POST.get("who", ""), now=timezone.now()
+        )
+    except NotFound as error:
+        raise Http404 from error
+    except (CannotAsk, CannotSend) as error:
+        found = kept_aside.find(request.account, arrival_id)
+        return _one(request, found, problem=error.sentence, status=422)
+    if request.htmx:
+        return _one(request, kept_aside.kept(arrival))
+    return redirect("kept-aside")
+
+
+def _one(
+    request: PageRequest, item: kept_aside.KeptAside, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    """The card of one; without script a page of it alone."""
+    context = {
+        "item": item,
+        "items": [item],
+        "people": another_copy.who_can_be_asked(request.account),
+        "problem": problem,
+    }
+    template = "webmail/_kept.html" if request.htmx else "webmail/kept_aside.html"
+    return render(request, template, context, status=status)

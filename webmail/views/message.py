@@ -3,15 +3,17 @@
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail import outgoing, threads, trust
+from webmail import consent, outgoing, threads, trust
 from webmail.conversations import NotFound
 from webmail.message_info import message_info
 from webmail.models import Message
-from webmail.views.conversation import conversation_of, conversation_page
+from webmail.views.conversation import conversation_of, conversation_page, new_composer
 from webmail.views.requests import PageRequest
+from webmail.views.topics import topic_on_page
 
 
 @require_safe
@@ -22,9 +24,10 @@ def message(request: PageRequest, message_id: str) -> HttpResponse:
         info = message_info(request.account, message_id)
     except NotFound as error:
         raise Http404 from error
+    open_one = conversation_of(request, info.conversation_id)
     if request.htmx.target == "side":
-        return render(request, "webmail/_info.html", {"info": info})
-    return conversation_page(request, conversation_of(request, info.conversation_id), info=info)
+        return render(request, "webmail/_info.html", {"info": info, "topic_key": topic_on_page(request)})
+    return conversation_page(request, open_one, info=info)
 
 
 @require_POST
@@ -35,6 +38,15 @@ def retry(request: PageRequest, message_id: str) -> HttpResponse:
         sent = outgoing.retry(request.account, message_id)
     except Message.DoesNotExist as error:
         raise Http404 from error
+    except outgoing.CannotSend as error:
+        found = threads.entry(request.account, message_id)
+        if request.htmx:
+            return render(request, "webmail/_state.html", {"entry": found, "problem": error.sentence})
+        row = Message.objects.select_related("conversation").get(
+            account=request.account, message_id=message_id
+        )
+        composer = new_composer(error=error.sentence)
+        return conversation_page(request, row.conversation, composer=composer, status=422)
     if request.htmx:
         entry = threads.entry(request.account, message_id)
         return render(request, "webmail/_state.html", {"entry": entry})
@@ -43,11 +55,32 @@ def retry(request: PageRequest, message_id: str) -> HttpResponse:
 
 @require_POST
 @signed_in
+def discard(request: PageRequest, message_id: str) -> HttpResponse:
+    """Throw away what was delivered to nobody."""
+    try:
+        conversation = outgoing.discard(request.account, message_id, now=timezone.now())
+    except (Message.DoesNotExist, NotFound) as error:
+        raise Http404 from error
+    except outgoing.CannotSend as error:
+        if request.htmx:
+            found = threads.entry(request.account, message_id)
+            answer = render(request, "webmail/_state.html", {"entry": found, "problem": error.sentence})
+            answer["HX-Retarget"], answer["HX-Reswap"] = f"#s{message_id}", "outerHTML"
+            return answer
+        return redirect("message", message_id)
+    if request.htmx:
+        return HttpResponse("")
+    return redirect("conversation", conversation.conversation_id)
+
+
+@require_POST
+@signed_in
 def check(request: PageRequest, message_id: str) -> HttpResponse:
     """Ask the sender's server once more who signed a message."""
     rows = Message.objects.select_related("account", "conversation")
     found = rows.filter(account=request.account, message_id=message_id).first()
-    if found is None:
+    # Its sender's server would see that somebody looks at it.
+    if found is None or not consent.may_be_told(found.conversation):
         raise Http404
     trust.check_again(found)
     if request.htmx:

@@ -1,20 +1,66 @@
 """A new conversation: who gets it, and its first message."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import people as directory
+from accounts import rate_limits
 from accounts.identities import IdentityError
+from accounts.models import Account
 from accounts.sessions import signed_in
-from webmail.outgoing import MAX_RECIPIENTS, CannotSend, send
-from webmail.views.conversation import new_composer
+from webmail import drafts
+from webmail.blobs.attaching import CannotAttach
+from webmail.conversations import NotFound, others_in, row
+from webmail.conversations import find as find_conversation
+from webmail.drafts import OpenDraft
+from webmail.going_on import go_on_from
+from webmail.known_people import likenesses
+from webmail.models import Conversation, Message
+from webmail.outgoing import MAX_RECIPIENTS, CannotSend
+from webmail.previews import choices as preview_choices
+from webmail.uploads import attach_all
+from webmail.views import previews
+from webmail.views.conversation import new_composer, with_draft
+from webmail.views.handing_in import hand_in, handed_in_before
 from webmail.views.inbox import list_context
 from webmail.views.requests import PageRequest
+from webmail.views.signed_out import page_that_stays
+
+#: How long a page may wait for what the servers of those who are chosen say.
+CHOSEN_SECONDS = 8.0
+
+
+def limited(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Answers with a sentence that says when to come back if too many people were looked up."""
+
+    @wraps(view)
+    def answer(request: PageRequest, *names: str, **named: str) -> HttpResponse:
+        try:
+            return view(request, *names, **named)
+        except rate_limits.TooOften as error:
+            if request.htmx.target != "results":
+                return rate_limits.too_often_page(request, error)
+            problem = _("You looked for very many people. Try again in %(minutes)d minutes.")
+            context = _context(request, Choice(problem=problem % {"minutes": error.minutes}))
+            return render(request, "webmail/_found.html", context, status=422)
+
+    return answer
+
+
+def _when_signed_out(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        return page_that_stays(request)
+    return redirect(f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()})}")
 
 
 @dataclass
@@ -32,45 +78,73 @@ class Choice:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@signed_in
+@signed_in(when_signed_out=_when_signed_out)
+@limited
 def new(request: PageRequest) -> HttpResponse:
     """The page. Its form works without script: each button posts all of it here."""
     if request.method != "POST":
         typed = request.GET.get("to", "")
+        if former := _former(request.account, request.GET.get("from", "")):
+            kept = [did for did in others_in(request.account, former) if did != request.GET.get("without")]
+            chosen = directory.look_up_all(kept, seconds=CHOSEN_SECONDS)
+            return _page(request, Choice(chosen=chosen))
+        if (draft := drafts.of_new(request.account, request.GET.get("draft", ""))) is not None:
+            return _page_of(request, draft)
         return _page(request, _found(request, Choice(typed=typed)) if typed else Choice())
-    choice = _choice(request)
-    if request.POST.get("do") != "send":
-        return _page(request, choice, new_composer(text=request.POST.get("text", "")))
+    text, token = request.POST.get("text", ""), request.POST.get("token", "")
+    if before := handed_in_before(request):
+        return redirect("conversation", before.conversation.conversation_id)
+    choice, files = _choice(request), attach_all(request, request.account)
+    if request.POST.get("do") != "send" and not request.POST.get("at"):
+        error = files.problem.sentence if files.problem else ""
+        composer = new_composer(text=text, error=error, files=files.shown)
+        asked = request.POST.get("do") in (previews.ADD, previews.REMOVE)
+        about = previews.previewed(request) if asked else {"card": previews.card_in_form(request)}
+        return _page(request, choice, composer | about)
+    card = previews.card_in_form(request)
     if choice.problem:
-        return _page(request, choice, new_composer(text=request.POST.get("text", "")), status=422)
+        composer = new_composer(text=text, files=files.shown)
+        return _page(request, choice, composer | {"card": card}, status=422)
     recipients = [person.did for person in choice.chosen]
     try:
-        message = send(
-            request.account, recipients, request.POST.get("text", ""), request.POST.get("token", "")
-        )
-    except CannotSend as error:
-        composer = new_composer(text=request.POST.get("text", ""), error=error.sentence)
-        return _page(request, choice, composer, status=422)
+        former = _former(request.account, request.POST.get("from", ""))
+        draft_id = request.POST.get("draft", "")
+        message = hand_in(request, recipients, files, draft_id=draft_id, at_once=former is not None)
+    except (CannotSend, CannotAttach) as error:
+        composer = new_composer(text=text, error=error.sentence, files=files.shown)
+        return _page(request, choice, composer | {"card": card}, status=422)
+    if former is not None and isinstance(message, Message):
+        go_on_from(request.account, former, message, tell=bool(request.POST.get("tell")), token=token)
     return redirect("conversation", message.conversation.conversation_id)
+
+
+def _former(account: Account, conversation_id: str) -> Conversation | None:
+    """The conversation that goes on with other people, if the form or the address names one."""
+    try:
+        return find_conversation(account, conversation_id) if conversation_id.isalnum() else None
+    except NotFound:
+        return None
 
 
 @require_POST
 @signed_in
+@limited
 def find(request: PageRequest) -> HttpResponse:
     """Who answers to what is being typed."""
     choice = Choice(chosen=_chosen(request), typed=request.POST.get("q", "").strip())
     if "." in choice.typed or ":" in choice.typed:
         # Anything else is the beginning of a handle, which is no mistake.
         choice = _found(request, choice)
-    return render(request, "webmail/_found.html", _context(choice))
+    return render(request, "webmail/_found.html", _context(request, choice))
 
 
 @require_POST
 @signed_in
+@limited
 def people(request: PageRequest) -> HttpResponse:
     """The chosen people after one was added or removed."""
     choice = _choice(request)
-    answer = render(request, "webmail/_chosen.html", _context(choice))
+    answer = render(request, "webmail/_chosen.html", _context(request, choice))
     if not choice.typed:
         # The field is emptied by the page, unless somebody has typed on in it meanwhile.
         answer["HX-Trigger"] = json.dumps({"person-added": {"typed": request.POST.get("q", "")}})
@@ -97,6 +171,7 @@ def _with_found(choice: Choice) -> Choice:
 
 
 def _found(request: PageRequest, choice: Choice) -> Choice:
+    rate_limits.take_searches(request.account.pk, 1)
     try:
         choice.found = directory.look_up(choice.typed)
     except IdentityError as error:
@@ -111,19 +186,17 @@ def _found(request: PageRequest, choice: Choice) -> Choice:
 
 
 def _chosen(request: PageRequest) -> list[directory.Person]:
+    """Those whom the form names; TooOften if it names too many in all whom nobody here has heard of."""
     dids = list(dict.fromkeys(request.POST.getlist("to")))[:MAX_RECIPIENTS]
-    return [person for person in map(_known, dids) if person]
+    if unknown := sum(not directory.is_known(did) for did in dids):
+        rate_limits.take_searches(request.account.pk, unknown)
+    return directory.look_up_all(dids, seconds=CHOSEN_SECONDS)
 
 
-def _known(did: str) -> directory.Person | None:
-    try:
-        return directory.look_up(did)
-    except IdentityError:
-        return None
-
-
-def _context(choice: Choice) -> dict[str, object]:
+def _context(request: PageRequest, choice: Choice) -> dict[str, object]:
+    found = choice.found
     return {
+        "like": likenesses(request.account, [found.did]).get(found.did) if found else None,
         "chosen": choice.chosen,
         "found": choice.found,
         "problem": choice.problem,
@@ -132,8 +205,31 @@ def _context(choice: Choice) -> dict[str, object]:
     }
 
 
+def _page_of(request: PageRequest, draft: OpenDraft) -> HttpResponse:
+    """The page with a draft: its people, its text, its files."""
+    composer = with_draft(request.account, draft)
+    people = draft.content.people if draft.content else ()
+    choice = Choice(chosen=directory.look_up_all(list(people), seconds=CHOSEN_SECONDS))
+    return _page(request, choice, composer)
+
+
 def _page(
-    request: PageRequest, choice: Choice, composer: dict[str, str] | None = None, *, status: int = 200
+    request: PageRequest, choice: Choice, composer: dict[str, Any] | None = None, *, status: int = 200
 ) -> HttpResponse:
-    context = list_context(request) | _context(choice) | {"composer": composer or new_composer()}
+    composer = composer or new_composer()
+    if not composer.get("draft_id"):
+        posted = request.POST.get("draft", "")
+        composer["draft_id"] = posted if drafts.DRAFT_ID.fullmatch(posted) else drafts.new_id()
+    asked = request.POST if request.method == "POST" else request.GET
+    former = _former(request.account, asked.get("from", ""))
+    context = (
+        list_context(request)
+        | _context(request, choice)
+        | {
+            "composer": composer,
+            "previews": preview_choices.offered(request.account),
+            "former": row(request.account, former) if former else None,
+            "tell": request.method != "POST" or bool(request.POST.get("tell")),
+        }
+    )
     return render(request, "webmail/new_conversation.html", context, status=status)

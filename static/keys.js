@@ -1,0 +1,85 @@
+// Keys: what carries data-key="x" is pressed by that key, in the message or row that has the focus.
+(() => {
+  "use strict";
+  const $ = (selector, within = document) => within.querySelector(selector);
+
+  const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]");
+  const isOpen = () => document.querySelector("dialog[open]");
+
+  const step = (all, by, current = -1) => {
+    const focused = all.findIndex((one) => one === document.activeElement || one.contains(document.activeElement));
+    const at = focused >= 0 ? focused : current;
+    all[Math.min(Math.max(at + by, 0), all.length - 1)]?.focus();
+  };
+  const moveInList = (by) => {
+    const rows = [...document.querySelectorAll("#convos .row")];
+    step(rows, by, rows.findIndex((row) => row.hasAttribute("aria-current")));
+  };
+  const moveInThread = (by) => {
+    const messages = [...document.querySelectorAll("#thread > .msg")];
+    for (const message of messages) message.tabIndex = -1;
+    step(messages, by, messages.length);
+  };
+
+  const KEYS_OF_ROWS = new Set(["p", "m", "e"].map((key) => `[data-key="${key}"]`));
+
+  const press = (key) => {
+    const selector = `[data-key="${CSS.escape(key)}"]`;
+    // What has the focus, else the open conversation; never just some row of the list.
+    const around = document.activeElement.closest(".msg, #convos > li") ?? $(".pane--main .pane__head");
+    const found = around && $(selector, around);
+    if (!found) return pressInMenu(selector, around && $(".row-menu[hx-get]", around));
+    found.click();
+    return true;
+  };
+  // The menu of a row is empty until it is wanted.
+  const pressInMenu = (selector, menu) => {
+    if (!menu || !KEYS_OF_ROWS.has(selector) || !window.htmx) return false;
+    menu.addEventListener("htmx:afterSettle", () => $(selector, menu)?.click(), { once: true });
+    window.htmx.trigger(menu, "wanted");
+    return true;
+  };
+
+  const MOVES = {
+    j: () => moveInList(1),
+    k: () => moveInList(-1),
+    J: () => moveInThread(1),
+    K: () => moveInThread(-1),
+    c: () => $("[data-compose]")?.click(),
+    r: () => $(".composer textarea")?.focus(),
+    "/": () => $("#search")?.focus(),
+    "?": () => showHelp(),
+  };
+
+  const showHelp = () => {
+    const sheet = $("#keys");
+    if (!sheet) return;
+    if (!sheet.open) sheet.showModal();
+    window.htmx?.trigger(sheet, "wanted");
+  };
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-help]");
+    if (!link || !$("#keys") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    link.closest("details")?.removeAttribute("open");
+    showHelp();
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const field = event.target.closest?.("textarea");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field && !event.isComposing) {
+      const send = $("[data-send]", field.form);
+      if (!send) return;
+      event.preventDefault();
+      return field.form.requestSubmit(send);
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || isOpen()) return;
+    const move = MOVES[event.key];
+    if (move) {
+      // What the key would type must not land in the field that it focuses.
+      event.preventDefault();
+      move();
+    } else if (/^[a-z]$/.test(event.key) && press(event.key)) event.preventDefault();
+  });
+})();

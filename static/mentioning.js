@@ -1,0 +1,37 @@
+// People of the conversation to choose from while somebody types @ and the beginning of a name.
+(() => {
+  "use strict";
+  const field = document.querySelector("#text");
+  const list = document.querySelector("#mentions");
+  if (!field || !list) return;
+  const buttons = [...list.children];
+  const begun = () => /(?:^|\s)@([^\s@]*)$/.exec(field.value.slice(0, field.selectionStart))?.[1].toLowerCase();
+
+  const look = () => {
+    const typed = begun();
+    for (const button of buttons) {
+      const { mention, name } = button.dataset;
+      button.hidden = typed === undefined || mention.toLowerCase() === typed || ![mention, name].some((one) => one.toLowerCase().startsWith(typed));
+    }
+    list.hidden = buttons.every((button) => button.hidden);
+  };
+  const choose = (button) => {
+    const typed = begun() ?? "";
+    const end = field.selectionStart;
+    field.focus();
+    field.setRangeText(`@${button.dataset.mention} `, end - typed.length - 1, end, "end");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  field.addEventListener("input", look);
+  field.addEventListener("click", look);
+  list.addEventListener("click", (event) => { const button = event.target.closest("button"); if (button) choose(button); });
+  field.addEventListener("keydown", (event) => {
+    if (list.hidden || event.isComposing || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Escape") list.hidden = true;
+    else if (event.key === "Enter" && begun()) {
+      event.preventDefault();
+      choose(buttons.find((button) => !button.hidden));
+    }
+  });
+})();

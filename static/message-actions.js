@@ -1,0 +1,26 @@
+// What people do with a message: what they are in the middle of stays, and the keyboard stays where it was.
+(() => {
+  "use strict";
+  // News of a message would take away the form that is being filled in, or the menu that is open.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    if (event.detail.target?.matches?.(".msg") && event.detail.target.querySelector(".edit, .ask, .menu[open]")) event.detail.shouldSwap = false;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (!event.target.matches?.(".msg") || event.detail.requestConfig?.elt.id === "news") return;
+    if (document.activeElement === document.body) event.target.querySelector("[autofocus], .menu > summary")?.focus();
+  });
+  // Replying leads away from the menu.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const menu = event.detail.elt.closest(".msg .menu");
+    if (menu && event.detail.target.id === "composer-reply") menu.open = false;
+  });
+
+  const copied = document.querySelector("#copied");
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const said = await navigator.clipboard.writeText(button.closest(".msg").querySelector(".text").textContent).then(() => "yes", () => "no");
+    button.closest("details").open = false;
+    copied.textContent = copied.dataset[said];
+  });
+})();

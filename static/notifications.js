@@ -1,0 +1,55 @@
+// Turns the notifications of this browser on and off.
+(() => {
+  "use strict";
+  const box = document.querySelector("#push");
+  if (!box?.dataset.keyOfServer) return;
+  const known = new Set([...box.querySelectorAll("[name=known]")].map((input) => input.value));
+
+  const say = (state) => {
+    for (const line of box.querySelectorAll("[data-state]")) line.hidden = line.dataset.state !== state;
+    for (const button of document.querySelectorAll("[data-turn]")) {
+      const offers = { on: "off", failed: "on", off: "on" }[state];
+      button.hidden = button.dataset.turn !== offers;
+      button.disabled = false;
+    }
+  };
+
+  const post = async (url, endpoint) => {
+    const body = new URLSearchParams({ endpoint, csrfmiddlewaretoken: box.querySelector("[name=csrfmiddlewaretoken]").value });
+    const answer = await fetch(url, { method: "POST", body, credentials: "same-origin" });
+    if (!answer.ok) throw new Error(String(answer.status));
+  };
+  const worker = () => navigator.serviceWorker.ready;
+
+  const look = async () => {
+    if (!("serviceWorker" in navigator) || !("PushManager" in window)) return say("missing");
+    if (Notification.permission === "denied") return say("refused");
+    const subscription = await (await worker()).pushManager.getSubscription();
+    say(subscription && known.has(subscription.endpoint) ? "on" : "off");
+  };
+
+  const turnOn = async () => {
+    if ((await Notification.requestPermission()) !== "granted") return look();
+    const applicationServerKey = box.dataset.keyOfServer;
+    const subscription = await (await worker()).pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
+    await post(box.dataset.on, subscription.endpoint);
+    known.add(subscription.endpoint);
+    return look();
+  };
+
+  const turnOff = async () => {
+    const subscription = await (await worker()).pushManager.getSubscription();
+    if (!subscription) return look();
+    await post(box.dataset.off, subscription.endpoint);
+    await subscription.unsubscribe();
+    return look();
+  };
+
+  for (const button of document.querySelectorAll("[data-turn]")) {
+    button.addEventListener("click", () => {
+      button.disabled = true;
+      (button.dataset.turn === "on" ? turnOn() : turnOff()).catch(() => say("failed"));
+    });
+  }
+  look().catch(() => say("missing"));
+})();

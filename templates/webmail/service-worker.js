@@ -1,0 +1,58 @@
+{% load i18n static %}// Kept by the browser for when no page is open: wakes with a notice, and says so when there is no network.
+// It keeps no page of anybody: only the words for a missing network and what they are shown with.
+"use strict";
+const OFFLINE = "{% url 'offline' %}";
+const KEPT = [OFFLINE, "{% static 'tokens.css' %}", "{% static 'app.css' %}", "{% static 'list.css' %}", "{% static 'thread.css' %}", "{% static 'people.css' %}", "{% static 'icons.svg' %}", "{% static 'favicon.svg' %}"];
+// Another version of any of it is another shell.
+const SHELL = `shell ${KEPT.join(" ")}`;
+
+addEventListener("install", (event) => {
+  event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(KEPT)).then(() => skipWaiting()));
+});
+
+addEventListener("activate", (event) => {
+  const old = (names) => names.filter((name) => name !== SHELL).map((name) => caches.delete(name));
+  event.waitUntil(caches.keys().then((names) => Promise.all(old(names))).then(() => clients.claim()));
+});
+
+addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.mode === "navigate" && request.method === "GET") {
+    event.respondWith(fetch(request).catch(() => caches.match(OFFLINE)));
+  } else if (KEPT.includes(new URL(request.url).pathname)) {
+    event.respondWith(fetch(request).catch(() => caches.match(request, { ignoreSearch: true })));
+  }
+});
+
+const show = async () => {
+  // Nobody is told of what is in front of them.
+  const open = await clients.matchAll({ type: "window" });
+  if (open.some((page) => page.visibilityState === "visible")) return;
+  let notice = { title: "Waxwing", body: "{% filter escapejs %}{% translate 'Something new may have come' %}{% endfilter %}", path: "/" };
+  try {
+    const answer = await fetch("{% url 'notice' %}", { credentials: "same-origin", cache: "no-store" });
+    if (answer.status === 204) notice = null;
+    else if (answer.ok) notice = await answer.json();
+  } catch { /* without a network the general words remain */ }
+  if (!notice) return;
+  await registration.showNotification(notice.title, {
+    body: notice.body,
+    tag: "news",
+    renotify: true,
+    icon: "{% static 'icon-192.png' %}",
+    data: { path: notice.path },
+  });
+};
+addEventListener("push", (event) => event.waitUntil(show()));
+
+addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const url = new URL(event.notification.data?.path ?? "/", location.origin);
+  if (url.origin !== location.origin) return;
+  event.waitUntil(clients.matchAll({ type: "window" }).then(async (open) => {
+    const page = open[0];
+    if (!page) return clients.openWindow(url.href);
+    await page.focus();
+    if (page.url !== url.href) await page.navigate(url.href);
+  }));
+});

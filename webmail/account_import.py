@@ -1,0 +1,396 @@
+"""Taking in an account's export: its keys at once, its messages bit by bit, from where an earlier run died.
+
+The uploaded file lies in settings.IMPORT_DIR until everything in it is here. What is here already is left
+alone, so that every step may run twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.db import DataError, transaction
+from django.utils import timezone
+
+from accounts import enrolment
+from accounts.agent import agent
+from accounts.models import Account
+from crypto_agent.client import AgentClient, AgentRefused, SealedContent
+from webmail import events, export_file, exported_settings, message_state, rebuild, receipts, topics
+from webmail.conversations import conversation_for, place, recount
+from webmail.export_file import ExportFileError, Part
+from webmail.exported_values import addresses_in, participants_in
+from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, Mailbox, open_mailbox
+from webmail.mailbox.envelope_mail import (
+    archive_in_mail,
+    archive_message_id,
+    envelope_in_mail,
+    envelope_message_id,
+    mail_with_archive,
+    mail_with_envelope,
+)
+from webmail.message_state import State
+from webmail.models import AccountImport, Arrival, Conversation, Message
+
+log = logging.getLogger(__name__)
+
+#: What has to stay free on the disk.
+FREE_BYTES = 256 * 1024 * 1024
+#: Parts taken in before the progress is noted.
+BATCH = 20
+#: Parts of states between two others: those of one batch of an export are far fewer.
+MOST_STATES = 32
+#: How long one task is at it; the next goes on.
+AT_A_TIME_SECONDS = 60.0
+
+#: What comes of values that no export has: of another form, or too large for where they are kept.
+_NO_SUCH_VALUE = (ValueError, KeyError, TypeError, OverflowError, RecursionError, DataError)
+
+_COUNTED = (export_file.UNSENT, export_file.PENDING, export_file.ARCHIVE)
+
+
+def keep_upload(chunks: Iterable[bytes], size: int) -> Path:
+    """The ``size`` uploaded octets in a file of their own, on disk when this returns.
+
+    Raises ExportFileError "no-room" rather than fill the disk.
+    """
+    directory = Path(settings.IMPORT_DIR)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if shutil.disk_usage(directory).free < size + FREE_BYTES:
+        raise ExportFileError("no-room")
+    path = directory / f"{secrets.token_hex(16)}.tar"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def begin(
+    account: Account,
+    path: Path,
+    passphrase: str,
+    client: AgentClient,
+    *,
+    now: datetime,
+    assertion: dict[str, Any] | None = None,
+) -> AccountImport:
+    """Checks the whole file, takes in its keys, and leaves the rest to the workers.
+
+    ``assertion`` is the passkey's answer, where the account requires it. The passphrase is forgotten with
+    this call. Publishing the device is left to the caller. Raises ExportFileError, AgentError, and
+    RepositoryError where it can't be learnt what is published as revoked;
+    nothing stays then but keys, and beginning again changes nothing more.
+    """
+    with path.open("rb") as file:
+        checked = export_file.check(file)
+        keys, about, end = (
+            export_file.find(file, name) for name in (export_file.KEYS, export_file.ACCOUNT, export_file.END)
+        )
+    if checked.did != account.did:
+        raise ExportFileError("of-another")
+    taken = client.import_account(
+        account.did,
+        passphrase,
+        keys,
+        revoked=enrolment.published_as_revoked(account),
+        assertion=assertion,
+    )
+    if client.open_export_part(account.did, taken.import_key, "end", end) != checked.manifest_digest:
+        raise ExportFileError("changed")
+    endpoints = _endpoints(client.open_export_part(account.did, taken.import_key, "account", about))
+    enrolment.restore_devices(account)
+    account.published_endpoints = sorted({*account.published_endpoints, *endpoints})
+    account.save(update_fields=["published_endpoints"])
+    for former in AccountImport.objects.filter(account=account):
+        _remove(former)
+        former.delete()
+    return AccountImport.objects.create(
+        account=account,
+        file_name=path.name,
+        import_key=taken.import_key,
+        total=sum(checked.counts.get(folder, 0) for folder in _COUNTED),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def take_in(import_pk: int, *, seconds: float = AT_A_TIME_SECONDS) -> bool:
+    """Goes on with an import; True when nothing is left to do, or another worker is at it.
+
+    Raises AgentError or MailboxError; what was taken in so far stays.
+    """
+    row = AccountImport.objects.select_related("account").filter(pk=import_pk).first()
+    if row is None or row.state != AccountImport.State.RUNNING:
+        return True
+    try:
+        with _held(row) as file:
+            return file is None or _go_on(row, file, time.monotonic() + seconds)
+    except FileNotFoundError:
+        # Its last act was to remove the file.
+        if row.done == row.total:
+            _finish(row)
+        else:
+            _fail(row, "file-gone")
+    except ExportFileError as error:
+        _fail(row, error.code)
+    except _NO_SUCH_VALUE as error:
+        log.info("a part of import %s was not taken in: %s", row.pk, type(error).__name__)
+        _fail(row, "changed")
+    except AgentRefused as error:
+        _fail(row, error.code)
+    return True
+
+
+def due(before: datetime) -> list[int]:
+    """Keys of the imports that nobody has gone on with since ``before``."""
+    rows = AccountImport.objects.filter(state=AccountImport.State.RUNNING, updated_at__lt=before)
+    return list(rows.values_list("pk", flat=True))
+
+
+def forget(account: Account) -> None:
+    """Removes what an account uploaded."""
+    for row in AccountImport.objects.filter(account=account):
+        _remove(row)
+
+
+def remove_abandoned(now: float) -> None:
+    """Files that no import names any more, once they are a day old (``now`` in seconds since 1970)."""
+    named = set(AccountImport.objects.values_list("file_name", flat=True))
+    with suppress(FileNotFoundError):
+        for path in Path(settings.IMPORT_DIR).glob("*.tar"):
+            if path.name not in named and now - path.stat().st_mtime > 24 * 3600:
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(row: AccountImport) -> Iterator[BinaryIO | None]:
+    """The file, for this worker alone; None while another has it. The kernel lets go when a worker dies."""
+    with _path(row).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield file
+
+
+def _go_on(row: AccountImport, file: BinaryIO, until: float) -> bool:
+    row.refresh_from_db()
+    if row.done == 0:
+        _take_settings(row, file, exported_settings.take_first)
+    known: dict[str, dict[str, State]] = {}
+    for state_parts, batch in _batches(file, row.done):
+        known = {part.name: known.get(part.name) or _states(row, file, part) for part in state_parts}
+        states = {name: state for opened in known.values() for name, state in opened.items()}
+        _take_in_batch(row, [export_file.content(file, part) for part in batch], batch[0].folder, states)
+        row.done += len(batch)
+        row.updated_at = timezone.now()
+        row.save(update_fields=["done", "unreadable", "updated_at"])
+        events.publish(row.account_id, "conversations")
+        if time.monotonic() > until:
+            return False
+    _take_settings(row, file, exported_settings.take_settings)
+    _remove(row)
+    _finish(row)
+    return True
+
+
+def _batches(file: BinaryIO, done: int) -> Iterator[tuple[Sequence[Part], Sequence[Part]]]:
+    """What is left after the first ``done`` parts, in runs of one kind, each with the states before it."""
+    states: list[Part] = []
+    batch: list[Part] = []
+    passed, states_end = 0, True
+    for part in export_file.parts(file):
+        if batch and (part.folder != batch[0].folder or len(batch) == BATCH):
+            yield states, batch
+            batch = []
+        if part.folder == export_file.STATE:
+            states = [part] if states_end else [*states, part]
+            states_end = False
+            if len(states) > MOST_STATES:
+                raise ExportFileError("changed")
+        elif part.folder in _COUNTED:
+            states_end = True
+            passed += 1
+            if passed > done:
+                batch.append(part)
+    if batch:
+        yield states, batch
+
+
+def _states(row: AccountImport, file: BinaryIO, part: Part) -> dict[str, State]:
+    data = export_file.content(file, part)
+    opened = agent().open_export_part(row.account.did, bytes(row.import_key), part.name, data)
+    return message_state.unpacked(opened)
+
+
+def _take_settings(row: AccountImport, file: BinaryIO, take: Callable[[Account, bytes], None]) -> None:
+    """Answers come before the messages, which then find them given; the rest comes last, so that it is not
+    changed by the messages it is for."""
+    for part in export_file.parts(file):
+        if part.folder == export_file.SETTINGS:
+            data = export_file.content(file, part)
+            opened = agent().open_export_part(row.account.did, bytes(row.import_key), part.name, data)
+            with transaction.atomic():
+                take(row.account, opened)
+
+
+def _take_in_batch(
+    row: AccountImport, contents: Sequence[bytes], folder: str, states: Mapping[str, State]
+) -> None:
+    if folder == export_file.PENDING:
+        _take_pending(row, contents)
+    elif folder == export_file.UNSENT:
+        _take_unsent(row, contents, states)
+    else:
+        _take_archived(row, contents, states)
+
+
+def _take_archived(row: AccountImport, mails: Sequence[bytes], states: Mapping[str, State]) -> None:
+    account = row.account
+    blobs = [blob for mail in mails if (blob := archive_in_mail(mail)) is not None]
+    read = [
+        (blob, archived, archived.message)
+        for blob, archived in zip(blobs, agent().read_archive(account.did, blobs), strict=True)
+        if archived.message is not None
+    ]
+    row.unreadable += len(mails) - len(read)
+    with open_mailbox(account.did) as mailbox:
+        for blob, _archived, message in read:
+            name = archive_message_id(message.message_id)
+            _keep(mailbox, ARCHIVE, name, mail_with_archive(blob, message.message_id))
+    now = timezone.now()
+    with transaction.atomic():
+        for _blob, archived, message in read:
+            state = states.get(message.message_id, {})
+            stored, created = rebuild.store_archived(
+                account, archived, counted="unread" if state.get("unread") is True else "read"
+            )
+            if created:
+                message_state.restore_deliveries(stored, state, now)
+                place(stored)
+                Message.objects.filter(pk=stored.pk).update(saved_at=message_state.saved_at(state))
+            if message.receipt is not None:
+                receipts.apply(stored, message.receipt)
+
+
+def _take_pending(row: AccountImport, mails: Sequence[bytes]) -> None:
+    """Envelopes go where they would have arrived, unless they did before."""
+    account = row.account
+    found = [envelope for mail in mails if (envelope := envelope_in_mail(mail)) is not None]
+    row.unreadable += len(mails) - len(found)
+    known = set(
+        Arrival.objects.filter(
+            account=account, envelope_id__in=[envelope.envelope_id for envelope in found]
+        ).values_list("envelope_id", flat=True)
+    )
+    with open_mailbox(account.did) as mailbox:
+        for envelope in found:
+            name = envelope_message_id(envelope.envelope_id)
+            if envelope.envelope_id not in known and not mailbox.find(QUARANTINE, name):
+                _keep(mailbox, INBOX, name, mail_with_envelope(envelope.data))
+
+
+def _take_unsent(row: AccountImport, sealed: Sequence[bytes], states: Mapping[str, State]) -> None:
+    """Messages that were not in the archive are sealed and sent from here; others know them by their id."""
+    account = row.account
+    contents = agent().open_unsent(account.did, bytes(row.import_key), sealed)
+    now = timezone.now()
+    with transaction.atomic():
+        for content in contents:
+            _store_unsent(account, content, states[content.message_id], now)
+
+
+def _store_unsent(account: Account, content: SealedContent, state: State, now: datetime) -> None:
+    placed_at = message_state.time_value(state["placedAt"])
+    participants = participants_in(state["participants"])
+    # What goes out by itself accepts nobody, and takes no place.
+    writer = account.did if state.get("shown") is not False else None
+    conversation = conversation_for(
+        account, content.conversation_id, participants, placed_at, written_by=writer
+    )
+    message, created = Message.objects.get_or_create(
+        account=account,
+        message_id=content.message_id,
+        defaults={
+            "conversation": conversation,
+            "direction": Message.Direction.OUT,
+            "state": Message.State.COMPOSED,
+            "sender_did": account.did,
+            "trust": Message.Trust.OWN,
+            "created_at": message_state.time_value(state["createdAt"]),
+            "placed_at": placed_at,
+            "in_reply_to": str(state["inReplyTo"])[:64],
+            "replaces": str(state.get("replaces", ""))[:64],
+            "topic": str(state["topic"])[:64] if state.get("topic") else None,
+            "shown": state.get("shown") is not False,
+            "changes_group": Message.GroupChange(state.get("changesGroup", "")),
+            "sealed": content.sealed,
+        },
+    )
+    if created:
+        message_state.restore_deliveries(message, state, now)
+        place(message)
+        if message.shown:
+            topics.begin(message)
+
+
+def _keep(mailbox: Mailbox, folder: str, name: str, mail: bytes) -> None:
+    """Puts a mail into a folder that does not have it; durable on return."""
+    if mailbox.find(folder, name):
+        return
+    copy = mailbox.append(folder, mail)
+    # Of copies that several workers stored at the same time, the newest stays.
+    mailbox.expunge(folder, [uid for uid in mailbox.find(folder, name) if uid < copy.uid])
+
+
+def _finish(row: AccountImport) -> None:
+    account = row.account
+    recount(account)
+    row.state = AccountImport.State.DONE
+    row.conversations = Conversation.objects.filter(account=account).count()
+    row.messages = Message.objects.filter(account=account).count()
+    row.updated_at = timezone.now()
+    row.save()
+    events.publish(account.pk, "conversations")
+
+
+def _fail(row: AccountImport, code: str) -> None:
+    log.error("import %s failed: %s", row.pk, code)
+    row.state, row.failure_code, row.updated_at = AccountImport.State.FAILED, code[:40], timezone.now()
+    row.save(update_fields=["state", "failure_code", "updated_at"])
+    _remove(row)
+
+
+def _endpoints(about: bytes) -> list[str]:
+    """Where the other installation had messages brought, which the inbox record is to name no more."""
+    try:
+        return addresses_in(json.loads(about)["endpoints"])
+    except _NO_SUCH_VALUE:
+        raise ExportFileError("changed") from None
+
+
+def _path(row: AccountImport) -> Path:
+    return Path(settings.IMPORT_DIR) / row.file_name
+
+
+def _remove(row: AccountImport) -> None:
+    _path(row).unlink(missing_ok=True)

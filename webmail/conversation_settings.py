@@ -1,0 +1,103 @@
+"""How an account wants a conversation shown: pinned, muted, archived; and how long what it writes stays.
+
+These are settings of the account: its export carries them. A rebuild keeps them where the conversation's row
+is still there; they are not in the mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from django.db import transaction
+
+from accounts.models import Account
+from webmail import consent, disappearing, events
+from webmail.conversations import conversation_for
+from webmail.exported_values import conversation_id_in, participants_in
+from webmail.message_state import time_value
+from webmail.models import Conversation, Message
+
+Change = Literal["pin", "unpin", "mute", "unmute", "archive", "unarchive"]
+CHANGES: tuple[Change, ...] = get_args(Change)
+
+_FIELDS = ("pinned", "muted", "archived_at", "expires_after", "settings_changed_at")
+
+
+def change(account: Account, conversation: Conversation, what: Change, *, now: datetime) -> None:
+    """Changes one setting and tells the account's open pages. Doing it twice is doing it once."""
+    with transaction.atomic():
+        row = Conversation.objects.select_for_update().get(pk=conversation.pk, account=account)
+        match what:
+            case "pin" | "unpin":
+                row.pinned = what == "pin"
+            case "mute" | "unmute":
+                row.muted = what == "mute"
+            case "archive":
+                row.archived_at = row.archived_at or now
+            case "unarchive":
+                row.archived_at = None
+        row.settings_changed_at = now
+        row.save(update_fields=_FIELDS)
+    events.publish(account.pk, "conversations", "settings")
+
+
+def choose_time(account: Account, conversation: Conversation, seconds: int, *, now: datetime) -> None:
+    """How long after reading what the account writes here disappears; 0 is never.
+
+    Raises ValueError for a time that is not among the choices.
+    """
+    if seconds not in disappearing.CHOICES:
+        raise ValueError("not one of the times to choose from")
+    rows = Conversation.objects.filter(pk=conversation.pk, account=account)
+    rows.update(expires_after=seconds, settings_changed_at=now)
+
+
+def notifies(message: Message) -> bool:
+    """Whether somebody is to be told of a message that just came: it is unread, and its conversation is
+    accepted and not muted. Reads the conversation's row as it is now."""
+    if not message.unread:
+        return False
+    found = Conversation.objects.select_related("account").get(pk=message.conversation_id)
+    return not found.muted and consent.may_be_told(found)
+
+
+def settings_json(account: Account) -> Iterator[Mapping[str, Any]]:
+    """The settings of each conversation whose settings the account ever changed, for its export."""
+    rows = Conversation.objects.filter(account=account, settings_changed_at__isnull=False).order_by("pk")
+    for row in rows.iterator(chunk_size=500):
+        assert row.settings_changed_at is not None
+        yield {
+            "conversation": row.conversation_id,
+            "participants": row.participants,
+            "pinned": row.pinned,
+            "muted": row.muted,
+            "archivedAt": row.archived_at.isoformat() if row.archived_at else None,
+            "expiresAfter": row.expires_after,
+            "changedAt": row.settings_changed_at.isoformat(),
+        }
+
+
+def take_settings(account: Account, found: Iterable[Mapping[str, Any]]) -> None:
+    """Takes in the settings of an export where they are later than those here. May run twice.
+
+    Raises ValueError or KeyError for what are no settings.
+    """
+    for each in found:
+        changed_at = time_value(each["changedAt"])
+        conversation_id, participants = (
+            conversation_id_in(each["conversation"]),
+            participants_in(each["participants"]),
+        )
+        with transaction.atomic():
+            made = conversation_for(account, conversation_id, participants, changed_at)
+            row = Conversation.objects.select_for_update().get(pk=made.pk)
+            if row.settings_changed_at is not None and row.settings_changed_at >= changed_at:
+                continue
+            row.archived_at = time_value(each["archivedAt"]) if each["archivedAt"] else None
+            row.pinned, row.muted = each["pinned"] is True, each["muted"] is True
+            expires_after = each.get("expiresAfter", 0)
+            row.expires_after = expires_after if expires_after in disappearing.CHOICES else 0
+            row.settings_changed_at = changed_at
+            row.save(update_fields=_FIELDS)

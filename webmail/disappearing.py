@@ -1,0 +1,44 @@
+"""When messages disappear: after a time from reading them, or at a time (protocol §5, `expires`)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import QuerySet
+
+from crypto_agent.client import Expires
+from webmail.models import Conversation, Message
+
+#: What may be chosen for a conversation, in seconds; 0 is never.
+CHOICES = (0, 3600, 86_400, 604_800, 2_419_200)
+
+
+def seconds_of(expires: Expires | None) -> int:
+    """Seconds after reading; 0 for a message that stays, or names a time."""
+    return expires.time if expires is not None and expires.relative else 0
+
+
+def end_of(expires: Expires | None, read_at: datetime | None) -> datetime | None:
+    """When a message disappears; None where it does not, or was not read yet."""
+    if expires is None or (expires.relative and read_at is None):
+        return None
+    try:
+        if expires.relative:
+            assert read_at is not None
+            return read_at + timedelta(seconds=expires.time)
+        return datetime.fromtimestamp(expires.time, UTC)
+    except (OverflowError, ValueError, OSError):
+        # After the year 9999.
+        return None
+
+
+def begin(unread: QuerySet[Message], now: datetime) -> None:
+    """What was read just now begins to disappear. Call before its marks as unread are taken away."""
+    for message in unread.filter(expires_after__gt=0, expires_at=None):
+        message.expires_at = end_of(Expires(True, message.expires_after), now)
+        message.save(update_fields=["expires_at"])
+
+
+def chosen(conversation: Conversation) -> Expires | None:
+    """What the account's messages of this conversation ask for."""
+    return Expires(True, conversation.expires_after) if conversation.expires_after else None

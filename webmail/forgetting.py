@@ -1,0 +1,100 @@
+"""Letting go of messages: on one's own wish, or because their time is over.
+
+A message goes with its versions and the reactions to it: out of the pages at once, then out of the archive
+and the search index. Its row stays, empty, so that a copy that arrives again is not shown again. With the
+database this memory is lost; the archive has the message no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from accounts.agent import agent
+from accounts.models import Account
+from webmail import events, queues
+from webmail.conversations import NotFound, recount
+from webmail.mailbox import ARCHIVE, open_mailbox
+from webmail.mailbox.envelope_mail import archive_message_id
+from webmail.models import Delivery, Message
+
+#: Messages erased by one turn of a worker.
+BATCH = 200
+
+
+def forget(account: Account, message_id: str, *, now: datetime) -> None:
+    """Show a message no more, here alone, and have it erased. Can run twice. Raises NotFound."""
+    message = (
+        Message.objects.filter(account=account, message_id=message_id, replaces="")
+        .select_related("account", "conversation")
+        .first()
+    )
+    if message is None:
+        raise NotFound(message_id)
+    _forget(message, now)
+
+
+def forget_expired(now: datetime, *, limit: int = 500) -> int:
+    """Let go of messages whose time is over; how many. Can run twice, and beside itself."""
+    rows = Message.objects.filter(expires_at__lte=now, forgotten_at=None, replaces="")
+    expired = list(rows.select_related("account", "conversation").order_by("expires_at")[:limit])
+    for message in expired:
+        _forget(message, now)
+    return len(expired)
+
+
+def _forget(message: Message, now: datetime) -> None:
+    of_it = Q(pk=message.pk) | Q(replaces=message.message_id, sender_did=message.sender_did)
+    reactions = Q(in_reply_to=message.message_id, shown=False)
+    with transaction.atomic():
+        rows = Message.objects.filter(of_it | reactions, conversation=message.conversation_id)
+        rows.filter(forgotten_at=None).update(forgotten_at=now, shown=False, unread=False)
+        recount(message.account, [message.conversation_id])
+        transaction.on_commit(lambda: _tell(message))
+
+
+def _tell(message: Message) -> None:
+    queues.give(queues.ERASE, message.account_id)
+    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
+
+
+def due() -> set[int]:
+    """Keys of the accounts with forgotten messages that were not erased yet."""
+    return set(_waiting().values_list("account_id", flat=True).distinct().order_by())
+
+
+def erase(account: Account, *, now: datetime) -> bool:
+    """Take what was let go of out of the archive, the search index and the rows; whether there is more.
+
+    Can run twice. Raises MailboxError, crypto_agent.client.AgentError.
+    """
+    messages = list(_waiting().filter(account=account).order_by("pk")[:BATCH])
+    if not messages:
+        return False
+    _expunge(account, messages)
+    agent().forget_messages(account.did, [message.message_id for message in messages])
+    Message.objects.filter(pk__in=[message.pk for message in messages]).update(
+        sealed=b"", erased_at=now, archived_at=now, indexed_at=now
+    )
+    return len(messages) == BATCH
+
+
+def _waiting() -> QuerySet[Message]:
+    """What can be erased: not what is still to be sealed for somebody."""
+    of_message = Delivery.objects.filter(message=OuterRef("pk"))
+    unsealed = of_message.filter(state__in=[Delivery.State.QUEUED, Delivery.State.HELD])
+    failed = of_message.filter(state=Delivery.State.FAILED)
+    rows = Message.objects.filter(~Exists(unsealed), forgotten_at__isnull=False, erased_at=None)
+    # One that failed before it was sealed stays unsealed.
+    return rows.exclude(Q(state=Message.State.COMPOSED) & ~Exists(failed))
+
+
+def _expunge(account: Account, messages: Sequence[Message]) -> None:
+    with open_mailbox(account.did) as mailbox:
+        for message in messages:
+            uids = mailbox.find(ARCHIVE, archive_message_id(message.message_id))
+            if uids:
+                mailbox.expunge(ARCHIVE, uids)

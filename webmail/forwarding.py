@@ -1,0 +1,69 @@
+"""Passing a message on: its text and its files, in a message of one's own to other people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from accounts.models import Account
+from crypto_agent.client import CarriedFile, NewMessage
+from webmail import disappearing
+from webmail.blobs.fetching import MessageFile, files_in
+from webmail.changing import TEXT_KINDS, newest_of, shown_message
+from webmail.conversations import find, others_in
+from webmail.models import Blob, Message
+from webmail.outgoing import CannotSend, send_message, sent_before
+
+
+@dataclass(frozen=True)
+class Passable:
+    """What of a message can be passed on, and the names of the files that are gone."""
+
+    message: NewMessage
+    files: list[MessageFile]
+    gone: list[MessageFile]
+
+
+def passable(account: Account, message_id: str, *, now: datetime) -> Passable:
+    """What of a message can be passed on. Raises NotFound, CannotSend where nothing can."""
+    content, read = newest_of(account, shown_message(account, message_id))
+    text = read.text or read.fallback
+    files = files_in(read.parts)
+    if files and not any(part.get("kind") in TEXT_KINDS for part in read.parts):
+        # The agent names a file instead of a text.
+        text = ""
+    kept = [file for file in files if _is_kept(account, file, now)]
+    if not text.strip() and not kept:
+        raise CannotSend("nothing-left", _("The files of this message are gone, so it cannot be passed on."))
+    new = NewMessage(
+        text,
+        facets=() if "\r" in text else [facet for facet in read.facets if facet.type == "link"],
+        carried=[CarriedFile(content, file.part) for file in kept],
+    )
+    return Passable(new, kept, [file for file in files if file not in kept])
+
+
+def forward(account: Account, message_id: str, conversation_id: str, token: str, *, now: datetime) -> Message:
+    """Pass a message on to another conversation of the account, whose setting says how long it stays.
+
+    Files stay where they are kept, and for as long. Raises NotFound, CannotSend.
+    """
+    conversation = find(account, conversation_id)
+    if sent := sent_before(account, token):
+        return sent
+    new = passable(account, message_id, now=now).message
+    if expires := disappearing.chosen(conversation):
+        new = NewMessage(new.text, facets=new.facets, carried=new.carried, expires=expires)
+    return send_message(account, others_in(account, conversation), new, token, now=now)
+
+
+def _is_kept(account: Account, file: MessageFile, now: datetime) -> bool:
+    """Whether a file may still be had; of other people's servers only its time is known."""
+    if file.data is not None:
+        return True
+    removed = Blob.objects.filter(
+        account=account, content_hash=file.content_hash, removed_at__isnull=False
+    ).exists()
+    return not removed and not file.expired(now)

@@ -1,0 +1,75 @@
+"""The picture of a group: made small and square before it is sealed, and decoded again before it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.utils.translation import gettext as _
+
+from accounts.agent import agent
+from accounts.models import Account
+from crypto_agent.client import AgentError, NewGroupUpdate, NewMessage, SealedContent
+from webmail.blobs.cannot_fetch import CannotFetch
+from webmail.blobs.spool import Spool, SpoolFull
+from webmail.conversations import others_in
+from webmail.groups import PICTURES, is_group
+from webmail.images.decoding import NotDecoded, decode
+from webmail.models import Conversation, Message
+from webmail.outgoing import CannotSend, send_message
+from webmail.riding_pictures import opened_picture, sealed_picture
+
+#: What a group update can carry in itself.
+MOST_BYTES = 32 * 1024
+GROUP_UPDATE_KIND = 9
+
+
+def change_picture(
+    account: Account, conversation: Conversation, image: Iterable[bytes], token: str
+) -> Message:
+    """Sends everybody in a group its new picture: 256 pixels square, of its pixels alone.
+
+    Raises CannotSend for what is no image, or too much of one.
+    """
+    with Spool() as chosen:
+        for chunk in image:
+            chosen.write(chunk)
+        try:
+            picture = decode(chosen, "square")
+        except NotDecoded as error:
+            raise CannotSend("no-image", _("That is not an image that can be shown here.")) from error
+    try:
+        attachment = sealed_picture(account, picture.media_type, picture.content)
+    except AgentError as error:
+        raise CannotSend(
+            "agent-unavailable",
+            _("Your agent, which seals your messages, does not answer. Nothing was sent."),
+        ) from error
+    update = NewMessage(group_update=NewGroupUpdate(avatar=attachment))
+    return send_message(account, others_in(account, conversation), update, token)
+
+
+def picture_of(account: Account, message_id: str) -> tuple[str, bytes]:
+    """Media type and content of the picture that a group update gives, made anew here. Raises CannotFetch.
+
+    One that does not ride in its message is not fetched: those who send it would learn who looks.
+    """
+    rows = Message.objects.filter(
+        account=account, message_id=message_id, changes_group__in=PICTURES, trust__in=Message.VOUCHED_FOR
+    )
+    message = rows.select_related("conversation").first()
+    if message is None or not is_group(message.conversation):
+        raise CannotFetch("no-such-file", 404)
+    sealed = SealedContent(message.conversation.conversation_id, message_id, bytes(message.sealed))
+    try:
+        (read,) = agent().read(account.did, [sealed])
+        update = read.group_update
+        if update is None or update.avatar is None or update.avatar.url:
+            raise CannotFetch("no-such-file", 404)
+        shown = opened_picture(account, sealed, read, GROUP_UPDATE_KIND, "square")
+    except AgentError as error:
+        raise CannotFetch("agent-unavailable", 503) from error
+    except SpoolFull as error:
+        raise CannotFetch("busy", 503) from error
+    except NotDecoded as error:
+        raise CannotFetch("no-image", 415) from error
+    return shown.media_type, shown.content

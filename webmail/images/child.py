@@ -1,0 +1,216 @@
+"""A process of its own for one image, since decoders of images have had every fault there is.
+
+Run by its path with Python's ``-I``, so that nothing of the webmail is in it: no setting, no secret, no
+database. It reads an image from its input and writes one line of JSON, and after ``clean``, ``square``,
+``preview`` or ``received`` the image anew. What it may use is limited before it looks at the first byte.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import sys
+import warnings
+from typing import Any, BinaryIO
+
+MEMORY_BYTES = 1280 * 1024 * 1024
+CPU_SECONDS = 20
+#: A picture of a telephone has up to fifty million; of all frames of an animation together.
+MOST_PIXELS = 64_000_000
+#: A preview that came in a message: it is made anew each time somebody looks, and of those that are made here
+#: none is near it.
+MOST_RECEIVED_PIXELS = 1_000_000
+RECEIVED_CPU_SECONDS = 3
+MOST_FRAMES = 1000
+LONGEST_SIDE = 30_000
+#: A picture of a group, which rides in a message.
+SQUARE_PIXELS = 256
+SQUARE_BYTES = 32 * 1024
+#: The picture of a link's preview, which rides in a message beside its text: a small one leaves room for that
+#: in the largest envelope (protocol §4).
+PREVIEW_PIXELS = 320
+PREVIEW_BYTES = 12 * 1024
+
+TYPES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+}
+
+
+class NotShown(Exception):
+    """The image is none, or too much. `code`: "not-an-image" or "too-large"."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def limit(cpu_seconds: int) -> None:
+    """From here on this process may not use much, and can't write files."""
+    for kind, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+
+
+def opened(data: BinaryIO, most_pixels: int) -> Any:
+    """The image, its first frame decoded. Raises NotShown, or whatever a decoder raises."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = most_pixels
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    image = Image.open(data, formats=tuple(name for name in TYPES if name != "MPO"))
+    if image.format not in TYPES:
+        raise NotShown("not-an-image")
+    frames = frames_of(image)
+    if max(image.size) > LONGEST_SIDE or frames > MOST_FRAMES:
+        raise NotShown("too-large")
+    if image.width * image.height * frames > most_pixels:
+        raise NotShown("too-large")
+    image.load()
+    return image
+
+
+def frames_of(image: Any) -> int:
+    """How many an animation has; the further pictures that some cameras put into a JPEG do not count."""
+    return 1 if image.format in ("JPEG", "MPO") else int(getattr(image, "n_frames", 1))
+
+
+def seen(image: Any) -> tuple[int, int]:
+    """Width and height as browsers show it, which turn it as its metadata says."""
+    turned = frames_of(image) == 1 and image.getexif().get(0x0112) in (5, 6, 7, 8)
+    return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def cleaned(image: Any) -> tuple[bytes, int, int]:
+    """The image anew, of its pixels alone: turned upright, in sRGB, without metadata, profile or comment."""
+    out = io.BytesIO()
+    if frames_of(image) > 1:
+        _save_animation(image, out)
+        return out.getvalue(), image.width, image.height
+    from PIL import ImageOps
+
+    form = "JPEG" if image.format == "MPO" else image.format
+    bare = _bare(_in_srgb(ImageOps.exif_transpose(image)))
+    if form == "JPEG":
+        bare = bare if bare.mode in ("L", "RGB") else bare.convert("RGB")
+        bare.save(out, "JPEG", quality=90)
+    elif form == "WEBP":
+        bare.save(out, "WEBP", quality=90, exact=False, exif=b"", xmp=b"", icc_profile=b"")
+    else:
+        bare.save(out, form)
+    return out.getvalue(), bare.width, bare.height
+
+
+def squared(image: Any) -> tuple[bytes, int, int]:
+    """The middle of the image as a small square JPEG of at most SQUARE_BYTES, on white where it is clear."""
+    from PIL import ImageOps
+
+    return _as_jpeg(ImageOps.fit(_upright(image), (SQUARE_PIXELS, SQUARE_PIXELS)), SQUARE_BYTES)
+
+
+def previewed(image: Any) -> tuple[bytes, int, int]:
+    """All of the image as a small JPEG of at most PREVIEW_BYTES, on white where it is clear."""
+    small = _upright(image)
+    small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
+    return _as_jpeg(small, PREVIEW_BYTES)
+
+
+def _upright(image: Any) -> Any:
+    from PIL import ImageOps
+
+    return _in_srgb(ImageOps.exif_transpose(image)).convert("RGBA")
+
+
+def _as_jpeg(small: Any, most_bytes: int) -> tuple[bytes, int, int]:
+    """As good as fits. Raises NotShown where none does."""
+    from PIL import Image
+
+    flat = Image.new("RGB", small.size, "white")
+    flat.paste(small, mask=small.getchannel("A"))
+    for quality in (88, 75, 60, 40, 20):
+        out = io.BytesIO()
+        flat.save(out, "JPEG", quality=quality)
+        if out.tell() <= most_bytes:
+            return out.getvalue(), flat.width, flat.height
+    raise NotShown("too-large")
+
+
+def _bare(image: Any) -> Any:
+    """The pixels, and which colour of a palette is none."""
+    bare = image.copy()
+    transparency = image.info.get("transparency")
+    bare.info = {} if transparency is None else {"transparency": transparency}
+    return bare
+
+
+def _in_srgb(image: Any) -> Any:
+    """Colours as they look with the image's profile, which is not needed then. A broken one is left out."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        return image
+    from PIL import ImageCms
+
+    target = image.mode if image.mode in ("RGB", "RGBA") else "RGB"
+    try:
+        own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, own, srgb, outputMode=target)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return image if converted is None else converted
+
+
+def _save_animation(image: Any, out: BinaryIO) -> None:
+    frames: list[Any] = []
+    durations: list[int] = []
+    for number in range(frames_of(image)):
+        image.seek(number)
+        image.load()
+        frames.append(_bare(image.convert("RGBA")))
+        durations.append(int(image.info.get("duration", 100)))
+    more: dict[str, Any] = {"disposal": 2} if image.format == "GIF" else {}
+    if image.format == "WEBP":
+        more = {"quality": 85, "exif": b"", "xmp": b"", "icc_profile": b""}
+    if (loop := image.info.get("loop")) is not None:
+        more["loop"] = loop
+    frames[0].save(out, image.format, save_all=True, append_images=frames[1:], duration=durations, **more)
+
+
+def main(mode: str) -> int:
+    received = mode == "received"
+    limit(RECEIVED_CPU_SECONDS if received else CPU_SECONDS)
+    data = io.BytesIO(sys.stdin.buffer.read())
+    try:
+        image = opened(data, MOST_RECEIVED_PIXELS if received else MOST_PIXELS)
+        kind = TYPES[image.format]
+        if mode == "clean":
+            content, width, height = cleaned(image)
+        elif mode == "square":
+            content, width, height = squared(image)
+            kind = "image/jpeg"
+        elif mode in ("preview", "received"):
+            content, width, height = previewed(image)
+            kind = "image/jpeg"
+        else:
+            content, (width, height) = b"", seen(image)
+        told = {"type": kind, "width": width, "height": height}
+    except NotShown as error:
+        told, content = {"error": error.code}, b""
+    except Exception as error:
+        # Decoders raise anything for what is none.
+        large = "DecompressionBomb" in type(error).__name__ or isinstance(error, MemoryError)
+        told, content = {"error": "too-large" if large else "not-an-image"}, b""
+    sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
+    sys.stdout.buffer.write(content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,39 @@
+"""What people are writing and have not sent."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from accounts.models import Account
+from webmail.models.conversation import Conversation
+
+
+class Draft(models.Model):
+    """A text with its files that is not sent yet. No mailbox has it; an account's export carries it."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="drafts")
+    #: Empty for a new conversation, whose people are in the draft itself.
+    conversation = models.OneToOneField(
+        Conversation, on_delete=models.CASCADE, null=True, blank=True, related_name="draft"
+    )
+    #: 128 random bits in hex, under which alone the agent unseals it.
+    draft_id = models.CharField(max_length=32)
+    #: See webmail.drafts.DraftContent.
+    sealed = models.BinaryField()
+    #: What another page had here before the last one overtook it; empty where none did.
+    overtaken = models.BinaryField(default=b"", blank=True)
+    #: Counts what was kept, so that a page knows whether it has seen the newest.
+    revision = models.PositiveIntegerField(default=1)
+    #: The page that wrote it last, by the random name that it gave itself.
+    writer = models.CharField(max_length=36, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-updated_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["account", "draft_id"], name="draft_once")]
+        indexes = [models.Index(fields=["account", "-updated_at"], name="draft_of_account")]
+
+    def __str__(self) -> str:
+        return self.draft_id[:12]

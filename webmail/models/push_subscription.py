@@ -1,0 +1,28 @@
+"""Browsers that asked to be woken when something new is there."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from accounts.models import Account
+
+
+class PushSubscription(models.Model):
+    """One browser's address at its maker's push service (RFC 8030). In no export: browsers ask anew."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="push_subscriptions")
+    #: Whoever knows it can wake the browser, so nobody is shown it.
+    endpoint = models.CharField(max_length=1000)
+    created_at = models.DateTimeField(default=timezone.now)
+    #: How often in a row the push service did not take a notice.
+    failures = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "endpoint"], name="push_subscription_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"a browser of account {self.account_id}"

@@ -1,0 +1,44 @@
+"""Reports to the operator of this installation."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy
+
+from accounts.models import Account
+
+
+class Report(models.Model):
+    """What an account told the operator of somebody, with the messages that it chose to disclose.
+
+    It belongs to the operator, so that no export carries it and no mailbox restores it; it goes with the
+    account that made it.
+    """
+
+    class Reason(models.TextChoices):
+        SPAM = "spam", gettext_lazy("Unwanted advertising")
+        HARASSMENT = "harassment", gettext_lazy("Insults, threats or harassment")
+        IMITATION = "imitation", gettext_lazy("Pretends to be somebody else")
+        ILLEGAL = "illegal", gettext_lazy("Something against the law")
+        OTHER = "other", gettext_lazy("Something else")
+
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="reports", verbose_name="reported by"
+    )
+    did = models.CharField("DID", max_length=2048)
+    #: The handle that they had then.
+    handle = models.CharField(max_length=253, blank=True, default="")
+    reason = models.CharField(max_length=10, choices=Reason.choices)
+    #: Words and messages as webmail/reporting.py writes them, under the installation's token keys.
+    sealed = models.BinaryField()
+    #: How many messages were disclosed.
+    messages = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["created_at"], name="report_age")]
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.handle or self.did}"

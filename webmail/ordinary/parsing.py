@@ -1,0 +1,270 @@
+"""From the octets of an ordinary mail to what a page may show. Lenient, bounded, and no word on who wrote.
+
+What is read here is a stranger's, whatever it says of itself: nothing is decrypted, followed or fetched.
+"""
+
+from __future__ import annotations
+
+import email.header
+import email.utils
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import compat32, default
+
+from accounts.one_line import one_line
+from webmail.images.decoding import SHOWN_TYPES
+
+#: More containers than this are not taken apart: Python's reader nests with them.
+MAX_CONTAINERS = 40
+MAX_PARTS = 200
+#: HTML with more elements is not looked at: its reader takes time with the square of how deep they nest.
+MAX_ELEMENTS = 8000
+#: Letters of a field of the header that are shown, of a list of addresses that is read, and of a text.
+MAX_FIELD = 500
+MAX_ADDRESSES = 4000
+MAX_TEXT = 400_000
+#: Octets of a picture that a mail shows inside its own text.
+MAX_PICTURE = 300_000
+
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
+_ADDRESS = re.compile(r"[!#-'*+\--9=?A-Z^-~]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,250}[A-Za-z0-9]")
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A part that is offered for download. `number` is its place among them, `size` its octets."""
+
+    number: int
+    name: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, repr=False)
+class OrdinaryMail:
+    """A mail as it says of itself. `text` is there if it has a plain version, `html` if it has one."""
+
+    sender_name: str
+    sender_address: str
+    #: Where an answer goes (RFC 5322 §3.6.2); empty where the mail names nothing that mail can be sent to.
+    answer_to: tuple[str, ...]
+    #: Whether what it names for answers has letters that only SMTPUTF8 (RFC 6531) carries.
+    answer_needs_utf8: bool
+    recipients: str
+    #: The addresses in To and Cc; empty where they are more than what is looked at.
+    others: tuple[str, ...]
+    subject: str
+    date: datetime | None
+    #: Message-IDs, with their angle brackets and a space between.
+    message_id: str
+    in_reply_to: str
+    references: str
+    text: str | None
+    html: str | None
+    attached: list[Attached]
+    #: The pictures that the HTML may show, by Content-ID: media type and octets.
+    pictures: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    #: Whether it is put together in a way that is not taken apart: `text` is then its source.
+    too_complex: bool = False
+
+    def __repr__(self) -> str:
+        return f"OrdinaryMail({len(self.attached)} attached)"
+
+
+def read_mail(raw: bytes) -> OrdinaryMail:
+    """Any octets give a mail; `raw` is bounded by who fetched it (mailbox.FETCH_BYTES)."""
+    complex_one = raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS
+    message = BytesParser(policy=compat32).parsebytes(raw, headersonly=complex_one)
+    sender_name, sender_address = _one_address(message, "From")
+    answer_field = "Reply-To" if _unfolded(message, "Reply-To").strip() else "From"
+    answer_to = _addresses(message, answer_field)
+    leaves = [] if complex_one else list(_leaves(message))
+    text, html = _first(leaves, "text/plain"), _first(leaves, "text/html")
+    if html is not None and html.count("<") > MAX_ELEMENTS and text is None:
+        complex_one = True
+    return OrdinaryMail(
+        sender_name=sender_name,
+        sender_address=sender_address,
+        answer_to=answer_to,
+        answer_needs_utf8=not answer_to and not _unfolded(message, answer_field).isascii(),
+        recipients=_field(message, "To"),
+        others=(*_addresses(message, "To"), *_addresses(message, "Cc")),
+        subject=_field(message, "Subject"),
+        date=_date(message),
+        message_id=_id_field(message, "Message-ID"),
+        in_reply_to=_id_field(message, "In-Reply-To"),
+        references=_id_field(message, "References"),
+        text=_source(raw) if complex_one and text is None else text,
+        html=html if html is not None and html.count("<") <= MAX_ELEMENTS else None,
+        attached=[_attached(number, part) for number, part in enumerate(_attachments(leaves))],
+        pictures=_pictures(leaves),
+        too_complex=complex_one,
+    )
+
+
+def attachment(raw: bytes, number: int) -> tuple[Attached, bytes] | None:
+    """One attached part with its octets, or None if there is none of that number."""
+    if raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS:
+        return None
+    parts = _attachments(list(_leaves(BytesParser(policy=compat32).parsebytes(raw))))
+    if not 0 <= number < len(parts):
+        return None
+    return _attached(number, parts[number]), _octets(parts[number])
+
+
+def _leaves(message: Message) -> Iterator[Message]:
+    """The parts that hold something, in order. A mail within the mail is one of them, as it is."""
+    waiting, seen = [message], 0
+    while waiting and seen < MAX_PARTS:
+        part = waiting.pop(0)
+        seen += 1
+        payload = part.get_payload()
+        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
+            waiting[:0] = [child for child in payload if isinstance(child, Message)]
+        else:
+            yield part
+
+
+def _is_attached(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment" or part.get_content_maintype() != "text"
+
+
+def _first(leaves: list[Message], media_type: str) -> str | None:
+    for part in leaves:
+        if part.get_content_type() == media_type and not _is_attached(part):
+            return _decoded(_octets(part), str(part.get_content_charset() or ""))[:MAX_TEXT]
+    return None
+
+
+def _attachments(leaves: list[Message]) -> list[Message]:
+    return [part for part in leaves if _is_attached(part)]
+
+
+def _attached(number: int, part: Message) -> Attached:
+    media_type = part.get_content_type()
+    return Attached(
+        number=number,
+        name=_one_line(part.get_filename() or ""),
+        media_type=media_type if _TYPE.fullmatch(media_type) else "application/octet-stream",
+        size=len(_octets(part)),
+    )
+
+
+def _pictures(leaves: list[Message]) -> dict[str, tuple[str, bytes]]:
+    found = {}
+    for part in leaves:
+        name = str(part.get("Content-ID", "")).strip().strip("<>")
+        octets = _octets(part) if name and part.get_content_type() in SHOWN_TYPES else b""
+        if octets and len(octets) <= MAX_PICTURE:
+            found[name] = (part.get_content_type(), octets)
+    return found
+
+
+def _octets(part: Message) -> bytes:
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        # A mail within the mail.
+        return b"\r\n".join(child.as_bytes() for child in payload if isinstance(child, Message))
+    try:
+        decoded = part.get_payload(decode=True)
+    except (ValueError, LookupError):
+        decoded = None
+    if isinstance(decoded, bytes):
+        return decoded
+    return payload.encode("utf-8", "replace") if isinstance(payload, str) else b""
+
+
+def _decoded(octets: bytes, charset: str) -> str:
+    """Text in the charset that it says, else in UTF-8, else in the one that most mail without one has."""
+    for name in (charset, "utf-8"):
+        try:
+            return octets.decode(name).replace("\r\n", "\n").replace("\x00", "\ufffd")
+        except (LookupError, UnicodeError, ValueError):
+            continue
+    return octets.decode("windows-1252", "replace").replace("\r\n", "\n").replace("\x00", "\ufffd")
+
+
+def _source(raw: bytes) -> str:
+    return _decoded(raw, "")[:MAX_TEXT]
+
+
+def _field(message: Message, name: str) -> str:
+    """A field of the header as text (RFC 2047), on one line."""
+    value = next(iter(_values(message, name)), "")
+    try:
+        pieces = email.header.decode_header(value[: 4 * MAX_FIELD])
+    except (ValueError, HeaderParseError):
+        return _one_line(value)
+    words = [
+        _decoded(piece, charset or "") if isinstance(piece, bytes) else piece for piece, charset in pieces
+    ]
+    return _one_line("".join(words))
+
+
+def _one_line(text: str) -> str:
+    """A field, or a part of one; octets that are no character become question marks."""
+    return one_line(text.encode("utf-8", "replace").decode(), MAX_FIELD)
+
+
+def _one_address(message: Message, name: str) -> tuple[str, str]:
+    """Name and address of a field. With several addresses, or several such fields, no address is sure."""
+    found = _parsed(message, name)
+    if found is None or len(found) != 1:
+        return _field(message, name), ""
+    return _one_line(found[0].display_name), _one_line(found[0].addr_spec)
+
+
+def _addresses(message: Message, name: str) -> tuple[str, ...]:
+    """The addresses of a field that mail can be sent to. None if one of them is none."""
+    found = [one.addr_spec for one in _parsed(message, name) or ()]
+    return tuple(found) if all(map(is_address, found)) else ()
+
+
+def is_address(text: str) -> bool:
+    """Whether mail can be sent there. What looks encoded would be another address to whoever decodes it,
+    which RFC 2047 §5 allows nobody."""
+    return _ADDRESS.fullmatch(text) is not None and ".." not in text and "=?" not in text
+
+
+def _parsed(message: Message, name: str) -> tuple[Address, ...] | None:
+    """What a list of addresses holds; None for several such fields, and for what is no such list."""
+    value = _unfolded(message, name)
+    if len(_values(message, name)) != 1 or len(value) > MAX_ADDRESSES:
+        return None
+    try:
+        # Unlike email.utils, it does not take the address in a comment or a name for the address.
+        found = default.header_factory(name, value)
+        addresses: tuple[Address, ...] = getattr(found, "addresses", ())
+    except Exception:
+        # It fails in many ways on what is no address list.
+        return None
+    return None if found.defects else addresses
+
+
+def _unfolded(message: Message, name: str) -> str:
+    return re.sub(r"[\r\n]+", " ", next(iter(_values(message, name)), ""))
+
+
+def _values(message: Message, name: str) -> list[str]:
+    """The fields of that name. Octets above 127 are UTF-8 (RFC 6532), or else what most such mail has."""
+    found = [value for key, value in message.raw_items() if key.lower() == name.lower()]
+    return [_decoded(str(value).encode("utf-8", "surrogateescape"), "") for value in found]
+
+
+def _date(message: Message) -> datetime | None:
+    try:
+        date = email.utils.parsedate_to_datetime(str(message.get("Date", "")))
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _id_field(message: Message, name: str) -> str:
+    """Message-IDs (RFC 5322 §3.6.4) alone, to be named in an answer."""
+    return " ".join(re.findall(r"<[!-;=?-~]{1,200}>", str(message.get(name, ""))[:4000])[-20:])

@@ -1,0 +1,100 @@
+"""The ordinary mail of an account, as it lies in the mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from accounts.models import Account
+from webmail.conversations import NotFound
+from webmail.mailbox import Mailbox, Stored, open_mailbox
+from webmail.models import Arrival
+from webmail.ordinary.parsing import Attached, OrdinaryMail, attachment, read_mail
+
+REASON = "ordinary-mail"
+#: Mails of one page of the list.
+PAGE = 20
+
+
+@dataclass(frozen=True)
+class ListedMail:
+    """One line of the list. `mail` is None where another program has moved or removed it."""
+
+    id: int
+    arrived_at: datetime
+    mail: OrdinaryMail | None
+
+
+@dataclass(frozen=True)
+class ShownMail:
+    """One mail. `cut` says that it is longer than what is read of a mail."""
+
+    id: int
+    arrived_at: datetime
+    size: int
+    cut: bool
+    mail: OrdinaryMail
+
+
+def count(account: Account) -> int:
+    """How many ordinary mails are there."""
+    return _rows(account).count()
+
+
+def listed(account: Account, *, before: int | None = None) -> tuple[list[ListedMail], int | None]:
+    """A page of them, newest first, and what to pass as `before` for the next one. Raises MailboxError."""
+    rows = _rows(account).order_by("-pk")
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows[: PAGE + 1])
+    more, found = len(found) > PAGE, found[:PAGE]
+    with open_mailbox(account.did) as mailbox:
+        stored = _fetch(mailbox, found)
+    mails = [
+        ListedMail(row.pk, row.arrived_at, read_mail(stored[row.pk].raw) if row.pk in stored else None)
+        for row in found
+    ]
+    return mails, found[-1].pk if more else None
+
+
+def shown(account: Account, arrival_id: int) -> ShownMail:
+    """One of them. Raises NotFound, MailboxError."""
+    row, stored = _one(account, arrival_id)
+    return ShownMail(row.pk, row.arrived_at, stored.size, stored.truncated, read_mail(stored.raw))
+
+
+def attached(account: Account, arrival_id: int, number: int) -> tuple[Attached, bytes]:
+    """A file of one of them. Raises NotFound (also for a mail that was cut), MailboxError."""
+    _row, stored = _one(account, arrival_id)
+    found = None if stored.truncated else attachment(stored.raw, number)
+    if found is None:
+        raise NotFound(str(number))
+    return found
+
+
+def _rows(account: Account) -> QuerySet[Arrival]:
+    return Arrival.objects.filter(account=account, state=Arrival.State.KEPT_ASIDE, reason=REASON)
+
+
+def _one(account: Account, arrival_id: int) -> tuple[Arrival, Stored]:
+    row = _rows(account).filter(pk=arrival_id).first()
+    if row is None:
+        raise NotFound(str(arrival_id))
+    with open_mailbox(account.did) as mailbox:
+        stored = _fetch(mailbox, [row]).get(row.pk)
+    if stored is None:
+        raise NotFound(str(arrival_id))
+    return row, stored
+
+
+def _fetch(mailbox: Mailbox, rows: Sequence[Arrival]) -> dict[int, Stored]:
+    found = {}
+    for folder in {row.folder for row in rows}:
+        validity = mailbox.uidvalidity(folder)
+        here = {row.uid: row.pk for row in rows if (row.folder, row.uid_validity) == (folder, validity)}
+        for uid, stored in (mailbox.fetch(folder, list(here)) if here else {}).items():
+            found[here[uid]] = stored
+    return found

@@ -1,0 +1,111 @@
+"""What somebody's page says of their keys: how sure one can be of them, and what was seen to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.handles import INVALID_HANDLE
+from accounts.models import Account, Peer, PeerCertificate, PeerEvent, PlcOperation
+from webmail import comparisons
+from webmail.comparisons import KeyState
+from webmail.models import Verification
+
+#: Lines of a history, and rows of the raw details; what is older stays in the database.
+MOST_LINES = 40
+MOST_ROWS = 100
+
+_WORDS: dict[str, str | Promise] = {
+    "device-new": gettext_lazy("A new device"),
+    "device-back": gettext_lazy("A device is published again"),
+    "device-gone": gettext_lazy("A device is not published any more"),
+    "device-revoked": gettext_lazy("A device was revoked"),
+    "device-broken": gettext_lazy("The record of a device does not hold its key"),
+    "renewed": gettext_lazy("A device has a new certificate of the same key"),
+    "handle": gettext_lazy("Another name"),
+    "server": gettext_lazy("Another server"),
+    "log-grew": gettext_lazy("A new entry in the directory of identities"),
+    "log-undone": gettext_lazy("An entry in the directory of identities was undone"),
+    "log-rewritten": gettext_lazy(
+        "The directory of identities was rewritten: an entry that was seen is missing"
+    ),
+    "matched": gettext_lazy("You compared keys: they match"),
+    "differed": gettext_lazy("You compared keys: they differ"),
+    "accepted": gettext_lazy("You used their keys without comparing"),
+}
+#: What a person should look at.
+_ALARMING = frozenset({"device-broken", "log-undone", "log-rewritten", "differed"})
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something that happened. ``subject`` is a fingerprint, name, server or CID, ``former`` what was there
+    before."""
+
+    at: datetime
+    words: str
+    subject: str = ""
+    former: str = ""
+    is_fingerprint: bool = False
+    alarming: bool = False
+
+
+@dataclass(frozen=True)
+class PersonKeysShown:
+    """``known_since`` is None where nothing was read of them yet; ``log_problem`` is a stable code, or
+    empty."""
+
+    did: str
+    state: KeyState
+    lines: list[Line]
+    certificates: list[PeerCertificate]
+    operations: list[PlcOperation]
+    known_since: datetime | None
+    log_problem: str
+
+    @property
+    def in_use(self) -> int:
+        """Of how many devices messages are sealed for."""
+        return len(self.state.used)
+
+
+def keys_of(account: Account, did: str) -> PersonKeysShown:
+    """What is known here of somebody's keys. Asks nobody."""
+    peer = Peer.objects.filter(did=did).first()
+    events = list(peer.events.all()[:MOST_LINES]) if peer else []
+    said = list(Verification.objects.filter(account=account, did=did)[:MOST_LINES])
+    lines = [_of_event(event) for event in events] + [_of_verification(row) for row in said]
+    state = comparisons.state_of(account, did)
+    return PersonKeysShown(
+        did=did,
+        state=state,
+        lines=sorted(lines, key=lambda line: line.at, reverse=True)[:MOST_LINES],
+        certificates=list(peer.certificates.order_by("-first_seen_at")[:MOST_ROWS]) if peer else [],
+        operations=list(peer.plc_operations.order_by("-position")[:MOST_ROWS]) if peer else [],
+        known_since=peer.known_since if peer else None,
+        log_problem=peer.plc_problem if peer else "",
+    )
+
+
+def _of_event(event: PeerEvent) -> Line:
+    if event.kind == PeerEvent.Kind.HANDLE and event.subject == INVALID_HANDLE:
+        return Line(event.at, _("A name that does not lead to them any more"), event.former)
+    fingerprint = event.kind.startswith("device") or event.kind == PeerEvent.Kind.CERTIFICATE_RENEWED
+    former = "" if fingerprint or event.former == INVALID_HANDLE else event.former
+    return Line(
+        event.at,
+        str(_WORDS.get(event.kind, event.kind)),
+        event.subject,
+        former,
+        fingerprint,
+        event.kind in _ALARMING,
+    )
+
+
+def _of_verification(row: Verification) -> Line:
+    how = {"number": _("By number"), "code": _("By code")}.get(row.how, "")
+    return Line(row.at, str(_WORDS[row.outcome]), how, alarming=row.outcome in _ALARMING)

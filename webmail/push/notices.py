@@ -1,0 +1,55 @@
+"""When browsers are woken, and what they then show: who wrote, never what."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.core.cache import cache
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import Account
+from webmail import queues
+from webmail.conversations import title_of, with_news
+from webmail.models import PushSubscription
+from webmail.people import people_of
+
+log = logging.getLogger(__name__)
+
+#: What arrives within so many seconds is one notice; what is read in them on an open page is none.
+GATHER_SECONDS = 3
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a browser shows. `path` is the page that it opens."""
+
+    title: str
+    body: str
+    path: str
+
+
+def something_came(account_pk: int) -> None:
+    """Have the account's browsers woken, once for what comes close together."""
+    if not PushSubscription.objects.filter(account=account_pk).exists():
+        return
+    if cache.add(f"notice:{account_pk}", True, GATHER_SECONDS):
+        queues.give(queues.WAKE, account_pk, after_s=GATHER_SECONDS)
+
+
+def notice_for(account: Account) -> Notice | None:
+    """What is new for the account, or None if all was read meanwhile."""
+    unread = with_news(account).order_by("-last_activity")
+    count = unread.count()
+    if not count:
+        return None
+    newest = unread[0]
+    title = title_of(account, newest, people_of([*newest.participants, account.did]))
+    if count == 1:
+        path = reverse("conversation", args=[newest.conversation_id])
+        body = ngettext("%(count)d new message", "%(count)d new messages", newest.unread_count)
+        return Notice(title, body % {"count": newest.unread_count}, path)
+    body = _("New messages in %(count)d conversations") % {"count": count}
+    return Notice(title, body, reverse("inbox"))

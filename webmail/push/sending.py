@@ -1,0 +1,63 @@
+"""Asking push services to wake the browsers of an account."""
+
+from __future__ import annotations
+
+import logging
+
+import httpx
+from django.db.models import F
+from joserfc.jwk import ECKey
+
+from accounts.models import Account
+from outbound import shared_client
+from webmail.models import PushSubscription
+from webmail.push import vapid
+
+log = logging.getLogger(__name__)
+
+#: A browser that cannot be woken so often in a row is given up.
+GIVE_UP_AFTER = 20
+#: Seconds for one push service to answer.
+PATIENCE_SECONDS = 10
+#: How long a push service keeps a notice for a browser that is off, in seconds. Later ones replace it.
+KEPT_SECONDS = 24 * 60 * 60
+
+
+def wake(account: Account, now_s: int) -> int:
+    """Wakes every browser of the account, with an empty body; how many push services took it.
+
+    Addresses that are gone are forgotten; whatever else goes wrong is tried again with the next message.
+    """
+    key = vapid.key()
+    if key is None:
+        return 0
+    return sum(_wake(row, key, now_s) for row in account.push_subscriptions.all())
+
+
+def _wake(row: PushSubscription, key: ECKey, now_s: int) -> bool:
+    headers = {
+        "Authorization": vapid.authorization(row.endpoint, key, vapid.contact(), now_s),
+        "TTL": str(KEPT_SECONDS),
+        "Topic": "news",
+        "Urgency": "high",
+    }
+    try:
+        answer = shared_client().post(
+            row.endpoint, headers=headers, content=b"", extensions={"seconds": PATIENCE_SECONDS}
+        )
+    except httpx.HTTPError as error:
+        return _failed(row, type(error).__name__)
+    if answer.is_success:
+        PushSubscription.objects.filter(pk=row.pk, failures__gt=0).update(failures=0)
+        return True
+    if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+        row.delete()
+        return False
+    return _failed(row, str(answer.status_code))
+
+
+def _failed(row: PushSubscription, why: str) -> bool:
+    log.info("a browser of account %s was not woken: %s", row.account_id, why)
+    PushSubscription.objects.filter(pk=row.pk).update(failures=F("failures") + 1)
+    PushSubscription.objects.filter(pk=row.pk, failures__gte=GIVE_UP_AFTER).delete()
+    return False

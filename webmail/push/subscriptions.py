@@ -1,0 +1,37 @@
+"""Which browsers of an account want to be woken."""
+
+from __future__ import annotations
+
+from accounts.models import Account
+from outbound import is_web_address
+from webmail.models import PushSubscription
+
+#: Browsers of one account; the oldest gives way to one more.
+AT_MOST = 10
+MAX_ENDPOINT = 1000
+
+
+class BadEndpoint(Exception):
+    """What a browser gave is no address of a push service that would be called."""
+
+
+def add(account: Account, endpoint: str) -> PushSubscription:
+    """Remembers a browser's address. May be called again with the same. Raises BadEndpoint."""
+    if len(endpoint) > MAX_ENDPOINT or not endpoint.isascii() or not is_web_address(endpoint):
+        raise BadEndpoint
+    row, _created = PushSubscription.objects.update_or_create(
+        account=account, endpoint=endpoint, defaults={"failures": 0}
+    )
+    kept = account.push_subscriptions.order_by("-created_at", "-pk").values_list("pk", flat=True)[:AT_MOST]
+    account.push_subscriptions.exclude(pk__in=[*kept, row.pk]).delete()
+    return row
+
+
+def remove(account: Account, endpoint: str) -> None:
+    """Forgets one browser."""
+    account.push_subscriptions.filter(endpoint=endpoint).delete()
+
+
+def remove_all(account: Account) -> None:
+    """Forgets all browsers of an account."""
+    account.push_subscriptions.all().delete()

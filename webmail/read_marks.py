@@ -1,0 +1,54 @@
+"""What was read. Read marks are in the database alone; the account's export carries them."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.models import Account
+from webmail import acknowledging, disappearing, events
+from webmail.models import Conversation, Message
+
+
+def mark_read(
+    account: Account, conversation: Conversation, *, topic: str = "", now: datetime | None = None
+) -> bool:
+    """Everything in the conversation, or in one topic of it, has been seen; tells other open pages, and its
+    senders where the account chose that. True if anything changed."""
+    now = now or timezone.now()
+    unread = Message.objects.filter(conversation=conversation, unread=True)
+    if topic:
+        unread = unread.filter(Q(topic=topic) | Q(message_id=topic))
+    if not unread.exists():
+        return False
+    with transaction.atomic():
+        # What is being placed waits, and counts afterwards.
+        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        disappearing.begin(unread, now)
+        seen = list(unread)
+        changed = unread.update(unread=False)
+        left = Message.objects.filter(conversation=conversation, unread=True).count() if topic else 0
+        Conversation.objects.filter(pk=conversation.pk).update(unread_count=left)
+        acknowledging.note_read(account, conversation, seen, now=now, chance=random.random())  # noqa: S311
+    if changed:
+        events.publish(account.pk, "conversations")
+    return bool(changed)
+
+
+def mark_unread(account: Account, conversation: Conversation) -> bool:
+    """The last received message of the conversation is unread again; tells other open pages. True if anything
+    changed."""
+    with transaction.atomic():
+        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        received = conversation.messages.filter(direction=Message.Direction.IN, shown=True, replaces="")
+        last = received.order_by("-placed_at", "-pk").first()
+        if last is None or last.unread:
+            return False
+        Message.objects.filter(pk=last.pk).update(unread=True)
+        Conversation.objects.filter(pk=conversation.pk).update(unread_count=F("unread_count") + 1)
+    events.publish(account.pk, "conversations")
+    return True

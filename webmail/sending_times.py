@@ -1,0 +1,43 @@
+"""When a message is to go out: a few times that people choose often, and one of their own, in their zone."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from webmail.outgoing import CannotSend
+
+MORNING = time(8, 0)
+MONDAY = 0
+
+
+def choices(now: datetime) -> list[tuple[str, str, datetime]]:
+    """Names, words and moments of the times that are offered, in the zone that is active."""
+    today = timezone.localdate(now)
+    monday = today + timedelta(days=(MONDAY - today.weekday() - 1) % 7 + 1)
+    tomorrow = today + timedelta(days=1)
+    offered = [("tomorrow", _("Tomorrow morning"), tomorrow)]
+    if monday != tomorrow:
+        offered.append(("monday", _("Monday morning"), monday))
+    zone = timezone.get_current_timezone()
+    return [(name, words, datetime.combine(day, MORNING, zone)) for name, words, day in offered]
+
+
+def chosen_time(name: str, typed: str, now: datetime) -> datetime:
+    """The moment of a name from ``choices``, or of what a field for a time holds. Raises CannotSend."""
+    for offered, _words, moment in choices(now):
+        if name == offered:
+            return moment
+    try:
+        moment_typed = parse_datetime(typed)
+    except ValueError:
+        moment_typed = None
+    if moment_typed is None or timezone.is_aware(moment_typed):
+        raise CannotSend("no-time", _("Choose a day and a time."))
+    try:
+        return timezone.make_aware(moment_typed)
+    except (ValueError, OverflowError) as error:
+        raise CannotSend("no-time", _("Choose a day and a time.")) from error

@@ -1,0 +1,128 @@
+"""Which messages of a conversation one page shows: the newest, those before or after one, or around one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from webmail import progress
+from webmail.conversations import NotFound
+from webmail.models import Conversation, Message
+from webmail.topics import answers_in
+
+#: Messages of one page.
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class At:
+    """Where a page of a conversation lies, by hex message ids; the first that is given counts.
+
+    `around` shows that message with what came before and after it, `after` and `before` what follows and
+    precedes it. Without any of them the page ends with the newest message. With a `topic` it has the messages
+    of that one alone.
+    """
+
+    around: str | None = None
+    after: str | None = None
+    before: str | None = None
+    topic: str = ""
+
+
+#: The end of a conversation.
+NEWEST = At()
+
+
+@dataclass(frozen=True)
+class Window:
+    """Messages in the order of the conversation, and whether there are more on either side.
+
+    `previous` is the message just before those that follow another page, which is not among them;
+    `unread_before` says whether it, or one before it, is unread.
+    """
+
+    messages: Sequence[Message]
+    older: bool
+    newer: bool
+    previous: Message | None = None
+    unread_before: bool = False
+
+
+def window(conversation: Conversation, at: At = NEWEST, *, limit: int = PAGE) -> Window:
+    """At most `limit` messages, in a constant number of queries. Raises NotFound."""
+    rows = shown(conversation, at.topic)
+    if at.around:
+        place = _place(conversation, at.around)
+        before, older = _before(rows, place, limit // 2)
+        after, newer = _after(rows, place, limit - limit // 2 - 1)
+        return Window([*before, place, *after], older, newer)
+    if at.after:
+        place = _place(conversation, at.after)
+        after, newer = _after(rows, place, limit)
+        return Window(after, True, newer, previous=place, unread_before=_unread_until(rows, place))
+    if at.before:
+        before, older = _before(rows, _place(conversation, at.before), limit)
+        return Window(before, older, newer=True)
+    newest, older = _before(rows, None, limit)
+    return Window(newest, older, newer=False)
+
+
+def shown(conversation: Conversation, topic: str = "") -> QuerySet[Message]:
+    """The messages with a place of their own in the thread, or in one topic of it, with their deliveries.
+
+    One query more for a topic: one that nobody has answered in yet has no messages but its first.
+    """
+    placed = Q(shown=True) | ~Q(changes_group="") & Q(aside=Message.Aside.NO)
+    rows = Message.objects.filter(placed, conversation=conversation, replaces="", forgotten_at=None)
+    if topic:
+        begun = answers_in(conversation.pk, topic).exists()
+        rows = rows.filter(topic=topic) if begun else rows.filter(message_id=topic)
+    return rows.prefetch_related(*progress.NEEDED)
+
+
+def previous_of(conversation: Conversation, place: Message, topic: str = "") -> Message | None:
+    """The message of the thread, or of one topic of it, just before another one."""
+    before, _older = _before(shown(conversation, topic), place, 1)
+    return before[0] if before else None
+
+
+def first_since(conversation: Conversation, moment: datetime) -> str | None:
+    """The hex id of the first message of the thread at or after a moment, if there is one."""
+    rows = shown(conversation).filter(placed_at__gte=moment).order_by("placed_at", "pk")
+    return rows.values_list("message_id", flat=True).first()
+
+
+def _place(conversation: Conversation, message_id: str) -> Message:
+    """The message of the thread that this one is, stands in the place of, or belongs to. Raises NotFound."""
+    rows = Message.objects.filter(conversation=conversation).prefetch_related(*progress.NEEDED)
+    found = rows.filter(message_id=message_id).first()
+    if found is not None and found.replaces:
+        found = rows.filter(message_id=found.replaces, sender_did=found.sender_did).first()
+    elif found is not None and not found.shown and not found.changes_group:
+        found = rows.filter(message_id=found.in_reply_to, shown=True, replaces="").first()
+    if found is None:
+        raise NotFound(message_id)
+    return found
+
+
+def _unread_until(rows: QuerySet[Message], place: Message) -> bool:
+    until = rows.filter(unread=True, placed_at__lte=place.placed_at)
+    return until.exclude(pk__gt=place.pk, placed_at=place.placed_at).exists()
+
+
+def _before(rows: QuerySet[Message], place: Message | None, limit: int) -> tuple[list[Message], bool]:
+    if place is not None:
+        rows = rows.filter(placed_at__lte=place.placed_at).exclude(
+            pk__gte=place.pk, placed_at=place.placed_at
+        )
+    found = list(rows.order_by("-placed_at", "-pk")[: limit + 1])
+    return found[:limit][::-1], len(found) > limit
+
+
+def _after(rows: QuerySet[Message], place: Message, limit: int) -> tuple[list[Message], bool]:
+    rows = rows.filter(placed_at__gte=place.placed_at).exclude(pk__lte=place.pk, placed_at=place.placed_at)
+    found = list(rows.order_by("placed_at", "pk")[: limit + 1])
+    return found[:limit], len(found) > limit

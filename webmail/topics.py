@@ -1,0 +1,86 @@
+"""Topics: messages of a conversation that belong together (protocol §5, `topicId`).
+
+By the format's convention a topic has the id of the message that it began with, which says nothing of it
+itself. Other programs may have topics of any id, which could be words: of such an id the index has a digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from accounts.models import Account
+from webmail.models import Message
+from webmail.opened import read_messages
+
+#: Hex of the first octet of every message id, which names its hash (protocol §6).
+_OF_MESSAGE = "01"
+_OF_OTHER_ID = "00"
+_HEX_DIGITS = 64
+#: Whose word begins a topic.
+_COUNTS = Q(aside=Message.Aside.NO, trust__in=Message.VOUCHED_FOR)
+#: What has a place of its own, or would have it if its sender were not blocked; whose it is plays no part.
+_PLACED = Q(replaces="") & (Q(shown=True) | Q(aside__in=[Message.Aside.BEFORE, Message.Aside.BLOCKED]))
+
+
+def key_of(conversation_id: str, topic_id: str | None) -> str | None:
+    """What the index calls a topic: 64 hex digits, the id of the message that it began with if it is one.
+
+    `topic_id` is that of a message's content, in hex; None outside of topics.
+    """
+    if not topic_id:
+        return None
+    if len(topic_id) == _HEX_DIGITS and topic_id.startswith(_OF_MESSAGE):
+        return topic_id
+    digest = hashlib.sha256(f"waxwing-topic/1 {conversation_id} {topic_id}".encode()).hexdigest()
+    return _OF_OTHER_ID + digest[len(_OF_OTHER_ID) :]
+
+
+def id_of(account: Account, topic: str) -> str | None:
+    """The id that a message of a topic has to have in its content, in hex; None if that can't be read now.
+
+    Raises AgentLocked if it was not known before that the keys are locked.
+    """
+    if topic.startswith(_OF_MESSAGE):
+        return topic
+    rows = Message.objects.filter(account=account, topic=topic, trust__in=Message.VOUCHED_FOR)
+    message = rows.filter(forgotten_at=None).select_related("conversation").first()
+    if message is None:
+        return None
+    read = read_messages(account, message.conversation, [message]).get(message.pk)
+    return read.topic_id if read is not None else None
+
+
+def answers_in(conversation_pk: int, topic: str) -> QuerySet[Message]:
+    """The messages by whose word there is a topic: of people who are vouched for and not blocked."""
+    return Message.objects.filter(_COUNTS, conversation=conversation_pk, topic=topic).exclude(
+        message_id=topic
+    )
+
+
+def begin(message: Message) -> None:
+    """Let the first message of a topic belong to it, whichever of the two was stored last.
+
+    Call within a transaction for every message that has a place of its own, and again once it is vouched for;
+    may run twice.
+    """
+    if message.topic is None:
+        if answers_in(message.conversation_id, message.message_id).exists():
+            message.topic = message.message_id
+            message.save(update_fields=["topic"])
+    elif answers_in(message.conversation_id, message.topic).filter(pk=message.pk).exists():
+        firsts = Message.objects.filter(_PLACED, conversation=message.conversation_id, topic=None)
+        firsts.filter(message_id=message.topic).update(topic=F("message_id"))
+
+
+def bring_in_line(answers: QuerySet[Message]) -> None:
+    """Let what these messages of one account answer begin topics, or begin none any more, after they were
+    set aside or taken back from there."""
+    named = answers.filter(topic__isnull=False).values("topic")
+    firsts = Message.objects.filter(account__in=answers.values("account"), message_id__in=named)
+    counting = Message.objects.filter(
+        _COUNTS, conversation=OuterRef("conversation"), topic=OuterRef("message_id")
+    ).exclude(message_id=OuterRef("message_id"))
+    firsts.filter(_PLACED, Exists(counting), topic=None).update(topic=F("message_id"))
+    firsts.filter(~Exists(counting), topic=F("message_id")).update(topic=None)

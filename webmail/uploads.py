@@ -1,0 +1,135 @@
+"""How much somebody may send in one request, and the files in a form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import Account
+from accounts.sessions import account_behind
+from crypto_agent.atsms.external import TAG_BYTES
+from webmail.blobs import attaching
+from webmail.blobs.attaching import CannotAttach
+from webmail.blobs.names import safe_name
+from webmail.blobs.spool import CHUNK_BYTES
+from webmail.images.preparing import Prepared, prepared
+from webmail.models import Blob
+
+#: Where files may come in.
+_PATHS = re.compile(r"/files/|/new/|/c/[0-9a-f]{2,128}/send/")
+#: Where an account's export comes in.
+IMPORT_PATH = "/devices/import/"
+#: For the form around a file.
+_ROOM = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ChosenFile:
+    """A file of a form as its page shows it again."""
+
+    id: int
+    name: str
+    size: int
+
+
+@dataclass
+class Files:
+    """The files of a form, and why one of them was not taken."""
+
+    blobs: list[Blob] = field(default_factory=list)
+    shown: list[ChosenFile] = field(default_factory=list)
+    problem: CannotAttach | None = None
+
+    def add(self, blob: Blob, *, name: str) -> None:
+        self.blobs.append(blob)
+        self.shown.append(ChosenFile(blob.pk, safe_name(name) or _("A file"), blob.size - TAG_BYTES))
+
+    def checked(self) -> list[Blob]:
+        """The files if all were taken. Raises CannotAttach."""
+        if self.problem is not None:
+            raise self.problem
+        return self.blobs
+
+
+async def largest_body(scope: Mapping[str, Any]) -> tuple[int, int | None]:
+    """How long a body may be where files come in, and which account sends it; 0 where nobody is signed in."""
+    most = settings.IMPORT_MAX_BYTES if scope["path"] == IMPORT_PATH else 0
+    if _PATHS.fullmatch(scope["path"]):
+        most = settings.BLOB_MAX_BYTES + _ROOM
+    if not most or scope["method"] != "POST":
+        return 0, None
+    cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    account_pk = await account_behind("; ".join(cookies))
+    return (most, account_pk) if account_pk is not None else (0, None)
+
+
+def attach_all(request: HttpRequest, account: Account) -> Files:
+    """The files of a form: those chosen before, and those that came along, which are kept from now on.
+
+    One that could not be taken is left out, and ``problem`` says why; the others are not lost by it.
+    """
+    pks = [int(pk) for pk in request.POST.getlist("file") if pk.isdecimal() and len(pk) < 19]
+    files = Files()
+    for pk in dict.fromkeys(pks):
+        try:
+            files.add(*attaching.chosen(account, [pk]), name=request.POST.get(f"name-{pk}", ""))
+        except CannotAttach as error:
+            files.problem = error
+    for upload in request.FILES.getlist("files"):
+        try:
+            if len(files.blobs) >= attaching.MAX_FILES:
+                raise attaching.too_many()
+            files.add(attach_upload(account, upload), name=upload.name or "")
+        except CannotAttach as error:
+            files.problem = error
+    if len(files.blobs) > attaching.MAX_FILES:
+        files.problem = attaching.too_many()
+    return files
+
+
+def files_of(account: Account, named: Iterable[tuple[int, str]]) -> list[ChosenFile]:
+    """The files of a draft, by key and name, that are still there."""
+    names = dict(named)
+    found = Blob.objects.filter(account=account, pk__in=names, message_id="", removed_at=None)
+    sizes = dict(found.exclude(content_hash="").values_list("pk", "size"))
+    return [
+        ChosenFile(pk, safe_name(name) or _("A file"), sizes[pk] - TAG_BYTES)
+        for pk, name in names.items()
+        if pk in sizes
+    ]
+
+
+def attach_upload(account: Account, upload: UploadedFile[Any]) -> Blob:
+    """A file of a form. Raises CannotAttach."""
+    chunks = upload.chunks(CHUNK_BYTES)
+    blob, _file = attach_prepared(
+        account, upload.name or "", upload.content_type or "", upload.size or 0, chunks
+    )
+    return blob
+
+
+def attach_prepared(
+    account: Account, name: str, media_type: str, size: int, chunks: Iterable[bytes]
+) -> tuple[Blob, Prepared]:
+    """A file that somebody chose, an image without what its camera wrote into it. Raises CannotAttach."""
+    if size > settings.BLOB_MAX_BYTES:
+        raise attaching.too_large(name)
+    with prepared(media_type, size, chunks) as file:
+        blob = attaching.attach(
+            account,
+            name,
+            file.media_type,
+            file.size,
+            file.chunks,
+            now=timezone.now(),
+            pixels=file.pixels,
+        )
+    return blob, file

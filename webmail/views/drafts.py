@@ -1,0 +1,151 @@
+"""What is being written, kept while it is typed: asked and answered by static/drafts.js, in JSON."""
+
+from __future__ import annotations
+
+import re
+
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Account
+from accounts.sessions import signed_in
+from crypto_agent.client import AgentError, AgentLocked
+from webmail import drafts
+from webmail.drafts import CannotKeep, DraftContent, OpenDraft
+from webmail.models import Conversation
+from webmail.outgoing import MAX_RECIPIENTS
+from webmail.previews.card import decoded
+from webmail.topic_list import topic_of
+from webmail.uploads import files_of
+from webmail.views.conversation import conversation_of, topic_in
+from webmail.views.requests import PageRequest
+from webmail.views.signed_out import page_that_stays
+
+_WRITER = re.compile(r"[0-9a-f]{1,36}")
+_MESSAGE_ID = re.compile(r"[0-9a-f]{64}")
+
+
+@require_POST
+@signed_in(when_signed_out=page_that_stays)
+def keep(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """Keep what stands in the composer of a conversation."""
+    return _keep(request, conversation_of(request, conversation_id), "")
+
+
+@require_POST
+@signed_in(when_signed_out=page_that_stays)
+def keep_new(request: PageRequest) -> HttpResponse:
+    """Keep what is to begin a new conversation, with the people chosen for it."""
+    draft_id = request.POST.get("draft", "")
+    if not drafts.DRAFT_ID.fullmatch(draft_id):
+        raise Http404
+    return _keep(request, None, draft_id)
+
+
+@require_safe
+@signed_in(when_signed_out=page_that_stays)
+def news(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """What is kept for a conversation, unless the page that asks has written it, or has seen it."""
+    open_one = conversation_of(request, conversation_id)
+    found = drafts.of_conversation(request.account, open_one)
+    known = request.GET.get("revision", "")
+    if found is None:
+        return (
+            JsonResponse(_shown(request.account, open_one, None))
+            if known != "0"
+            else HttpResponse(status=204)
+        )
+    if found.content is None or (found.writer == request.GET.get("writer") and found.writer):
+        return HttpResponse(status=204)
+    if known == str(found.revision):
+        return HttpResponse(status=204)
+    return JsonResponse(_shown(request.account, open_one, found))
+
+
+@require_safe
+@signed_in(when_signed_out=page_that_stays)
+def overtaken(request: PageRequest) -> HttpResponse:
+    """What another page had before the last one overtook it, in the draft `draft` or of a `conversation`."""
+    try:
+        content = drafts.overtaken(
+            request.account, request.GET.get("conversation", ""), request.GET.get("draft", "")
+        )
+    except AgentError:
+        return JsonResponse({}, status=503)
+    if content is None:
+        raise Http404
+    return JsonResponse(_fields(request.account, content))
+
+
+@require_POST
+@signed_in
+def discard(request: PageRequest, draft_id: str) -> HttpResponse:
+    """Throw away the draft of a new conversation."""
+    drafts.discard(request.account, None, draft_id)
+    return redirect("inbox")
+
+
+def draft_in_form(request: PageRequest, *, people: bool) -> DraftContent:
+    """What the form of a composer holds."""
+    pks = [pk for pk in request.POST.getlist("file") if pk.isdecimal() and len(pk) < 19]
+    reply = request.POST.get("in_reply_to", "")
+    return DraftContent(
+        text=request.POST.get("text", ""),
+        files=tuple((int(pk), request.POST.get(f"name-{pk}", "")) for pk in dict.fromkeys(pks)),
+        in_reply_to=reply if _MESSAGE_ID.fullmatch(reply) else "",
+        people=tuple(dict.fromkeys(request.POST.getlist("to")))[:MAX_RECIPIENTS] if people else (),
+        topic="" if people else topic_in(request.POST),
+        preview=decoded(request.POST.get("preview", "")),
+    )
+
+
+def _keep(request: PageRequest, conversation: Conversation | None, draft_id: str) -> HttpResponse:
+    writer, revision = request.POST.get("writer", ""), request.POST.get("revision", "")
+    try:
+        kept = drafts.keep(
+            request.account,
+            conversation,
+            draft_id,
+            draft_in_form(request, people=conversation is None),
+            writer=writer if _WRITER.fullmatch(writer) else "",
+            revision=int(revision) if revision.isdecimal() and len(revision) < 10 else 0,
+            now=timezone.now(),
+        )
+    except CannotKeep as error:
+        return JsonResponse({"error": _unkept(error.code), "code": error.code}, status=422)
+    except AgentLocked:
+        words = _("Your keys are locked, so what you type is not kept. Unlock them in another tab.")
+        return JsonResponse({"error": words, "code": "locked"}, status=423)
+    except AgentError:
+        words = _("What you type is not kept just now: your agent does not answer.")
+        return JsonResponse({"error": words, "code": "agent-unavailable"}, status=503)
+    return JsonResponse({"revision": kept.revision, "overtook": kept.overtook})
+
+
+def _unkept(code: str) -> str:
+    if code == "too-long":
+        return _("This is too long to be kept as a draft.")
+    return _("You have many drafts already. This one is not kept.")
+
+
+def _shown(account: Account, open_one: Conversation, found: OpenDraft | None) -> dict[str, object]:
+    content = found.content if found and found.content else DraftContent()
+    topic = topic_of(account, open_one, content.topic) if content.topic else None
+    about = {"in_topic": topic, "row": {"id": open_one.conversation_id}}
+    return {
+        "revision": found.revision if found else 0,
+        "topic": content.topic,
+        "about": render_to_string("webmail/_composer_about.html", about),
+        **_fields(account, content),
+    }
+
+
+def _fields(account: Account, content: DraftContent) -> dict[str, object]:
+    files = files_of(account, content.files)
+    items = render_to_string("webmail/_files_kept.html", {"files": files})
+    preview = render_to_string("webmail/_composer_preview.html", {"card": content.preview})
+    return {"text": content.text, "files": items, "preview": preview, "inReplyTo": content.in_reply_to}

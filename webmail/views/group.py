@@ -1,0 +1,100 @@
+"""The people of a conversation, and the name and picture of a group."""
+
+from uuid import uuid4
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.sessions import signed_in
+from webmail.blobs.cannot_fetch import CannotFetch
+from webmail.conversations import row
+from webmail.group_page import group_page, name_group
+from webmail.group_picture import change_picture, picture_of
+from webmail.groups import LONGEST_NAME, is_group
+from webmail.models import Conversation
+from webmail.outgoing import CannotSend
+from webmail.views.conversation import conversation_of
+from webmail.views.requests import PageRequest
+
+#: Kept by the one browser for as long as a list is looked at; another picture has another address.
+_ONLY_TO_SEE = {
+    "Cache-Control": "private, max-age=600",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@require_safe
+@signed_in
+def people(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """Who is in a conversation, with how many devices, and what can be changed about it."""
+    return _page(request, conversation_of(request, conversation_id))
+
+
+@require_POST
+@signed_in
+def name(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """Name the group for everybody in it."""
+    conversation = conversation_of(request, conversation_id)
+    if not is_group(conversation):
+        raise Http404
+    typed = request.POST.get("name", "")
+    try:
+        name_group(request.account, conversation, typed, request.POST.get("token", ""))
+    except CannotSend as error:
+        return _page(request, conversation, problem=error.sentence, typed=typed, status=422)
+    return redirect("conversation-people", conversation_id)
+
+
+@require_POST
+@signed_in
+def picture(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """Give the group a picture for everybody in it."""
+    conversation = conversation_of(request, conversation_id)
+    if not is_group(conversation):
+        raise Http404
+    chosen = request.FILES.get("picture")
+    try:
+        if not isinstance(chosen, UploadedFile):
+            raise CannotSend("empty", _("Choose a picture first."))
+        change_picture(request.account, conversation, chosen.chunks(), request.POST.get("token", ""))
+    except CannotSend as error:
+        return _page(request, conversation, picture_problem=error.sentence, status=422)
+    return redirect("conversation-people", conversation_id)
+
+
+@require_safe
+@signed_in
+def picture_of_group(request: PageRequest, message_id: str) -> HttpResponse:
+    """The picture that the group update with this id gave, as it was made anew here."""
+    try:
+        media_type, content = picture_of(request.account, message_id)
+    except CannotFetch as error:
+        return HttpResponse(status=error.status, headers={"Cache-Control": "no-store"})
+    return HttpResponse(content, media_type, headers=_ONLY_TO_SEE)
+
+
+def _page(
+    request: PageRequest,
+    conversation: Conversation,
+    *,
+    problem: str = "",
+    typed: str | None = None,
+    picture_problem: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    shown = row(request.account, conversation)
+    context = {
+        "row": shown,
+        "group": group_page(request.account, conversation, timezone.now()),
+        "typed": shown.name if typed is None else typed,
+        "problem": problem,
+        "picture_problem": picture_problem,
+        "token": str(uuid4()),
+        "longest_name": LONGEST_NAME,
+    }
+    return render(request, "webmail/people.html", context, status=status)

@@ -1,0 +1,234 @@
+"""What people do with a message: react, reply, edit, take back, delete for themselves."""
+
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.sessions import signed_in
+from webmail import changing, consent, forgetting, forwarding, quotes, saving, threads
+from webmail.conversations import NotFound, titled
+from webmail.models import Message
+from webmail.outgoing import CannotSend
+from webmail.thread_window import At
+from webmail.topic_list import topic_of
+from webmail.views.conversation import conversation_page
+from webmail.views.requests import PageRequest
+from webmail.views.topics import topic_on_page
+
+
+@require_safe
+@signed_in
+def place(request: PageRequest, message_id: str) -> HttpResponse:
+    """Leads to the message in its conversation, wherever that is."""
+    return redirect(_address(_message(request, message_id)))
+
+
+@require_safe
+@signed_in
+def entry(request: PageRequest, message_id: str) -> HttpResponse:
+    """The message as its thread shows it, without what was asked about it."""
+    return _entry(request, _message(request, message_id))
+
+
+@require_safe
+@signed_in
+def menu(request: PageRequest, message_id: str) -> HttpResponse:
+    """What can be done with a message: for a menu that was opened, or without script as a page."""
+    message = _message(request, message_id)
+    found = threads.entry(request.account, message_id)
+    conversation_id = message.conversation.conversation_id
+    context = {"entry": found, "conversation_id": conversation_id, "topic": message.topic or message_id}
+    template = "webmail/_entry_actions.html" if request.htmx else "webmail/message_menu.html"
+    return render(request, template, context)
+
+
+@require_POST
+@signed_in
+def react(request: PageRequest, message_id: str) -> HttpResponse:
+    """React with an emoji, or take that back."""
+    message = _message(request, message_id)
+    try:
+        changing.react(
+            request.account, message_id, request.POST.get("emoji", ""), request.POST.get("token", "")
+        )
+    except NotFound as error:
+        raise Http404 from error
+    except CannotSend as error:
+        return _asked(request, message, what="failed", error=error.sentence)
+    return _done(request, message)
+
+
+@require_safe
+@signed_in
+def reply(request: PageRequest, message_id: str) -> HttpResponse:
+    """The quote above the composer; without script, the conversation with it."""
+    message = _message(request, message_id)
+    quote = quotes.of_message(request.account, message)
+    row = {"id": message.conversation.conversation_id}
+    # What answers a message of a topic belongs there too; its first one may be answered outside.
+    inside = message.topic if message.topic != message.message_id else None
+    topic = topic_of(request.account, message.conversation, inside) if inside else None
+    if request.htmx:
+        context = {"reply": quote, "row": row, "in_topic": topic, "topic": topic_on_page(request)}
+        return render(request, "webmail/_composer_reply.html", context)
+    composer = {"reply": quote, "topic": topic}
+    return conversation_page(request, message.conversation, composer=composer, at=At(around=message_id))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def edit(request: PageRequest, message_id: str) -> HttpResponse:
+    """Write one's message anew."""
+    message = _message(request, message_id, own=True)
+    if request.method != "POST":
+        try:
+            text = changing.typed_of(request.account, message_id)
+        except CannotSend as error:
+            return _asked(request, message, what="failed", error=error.sentence)
+        except NotFound as error:
+            raise Http404 from error
+        return _asked(request, message, what="edit", text=text)
+    text = request.POST.get("text", "")
+    try:
+        changing.edit(request.account, message_id, text, request.POST.get("token", ""))
+    except CannotSend as error:
+        return _asked(request, message, what="edit", text=text, error=error.sentence)
+    return _done(request, message)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def take_back(request: PageRequest, message_id: str) -> HttpResponse:
+    """Take one's message back, for everybody."""
+    message = _message(request, message_id, own=True)
+    if request.method != "POST":
+        return _asked(request, message, what="take-back")
+    try:
+        changing.take_back(request.account, message_id, request.POST.get("token", ""))
+    except CannotSend as error:
+        return _asked(request, message, what="take-back", error=error.sentence)
+    return _done(request, message)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def delete(request: PageRequest, message_id: str) -> HttpResponse:
+    """Let go of a message here."""
+    message = _message(request, message_id)
+    if request.method != "POST":
+        return _asked(request, message, what="delete")
+    forgetting.forget(request.account, message_id, now=timezone.now())
+    if request.htmx:
+        return HttpResponse("")
+    return redirect("conversation", message.conversation.conversation_id)
+
+
+@require_POST
+@signed_in
+def save(request: PageRequest, message_id: str) -> HttpResponse:
+    """Save a message, or take it off the list."""
+    message = _message(request, message_id)
+    try:
+        if request.POST.get("saved") == "no":
+            saving.unsave(request.account, message_id)
+        else:
+            saving.save(request.account, message_id, now=timezone.now())
+    except NotFound as error:
+        raise Http404 from error
+    if request.POST.get("from") == "list":
+        return redirect("saved")
+    return _done(request, message)
+
+
+@require_safe
+@signed_in
+def saved(request: PageRequest) -> HttpResponse:
+    """The messages that were saved."""
+    after = request.GET.get("after", "")
+    found = saving.saved(request.account, after=after)
+    return render(request, "webmail/saved.html", {"found": found, "older": bool(after)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def forward(request: PageRequest, message_id: str) -> HttpResponse:
+    """Choose the conversation that a message is passed on to, and send it there."""
+    message = _message(request, message_id)
+    now = timezone.now()
+    error = ""
+    if request.method == "POST":
+        try:
+            sent = forwarding.forward(
+                request.account,
+                message_id,
+                request.POST.get("to", ""),
+                request.POST.get("token", ""),
+                now=now,
+            )
+        except NotFound as missing:
+            raise Http404 from missing
+        except CannotSend as refused:
+            error = refused.sentence
+        else:
+            return redirect(_address(sent))
+    wanted = request.GET.get("q", "").strip()[:100]
+    context = {
+        "message": message,
+        "entry": threads.entry(request.account, message_id),
+        "conversations": titled(request.account, wanted),
+        "query": wanted,
+        "error": error,
+    }
+    try:
+        context["gone"] = forwarding.passable(request.account, message_id, now=now).gone
+    except NotFound as missing:
+        raise Http404 from missing
+    except CannotSend as refused:
+        context |= {"error": refused.sentence, "nothing": True}
+    return render(request, "webmail/forward.html", context, status=422 if error else 200)
+
+
+def _message(request: PageRequest, message_id: str, *, own: bool = False) -> Message:
+    rows = Message.objects.filter(account=request.account, message_id=message_id, shown=True, replaces="")
+    if own:
+        rows = rows.filter(sender_did=request.account.did)
+    message = rows.select_related("conversation__account").first()
+    if message is None or not consent.may_be_told(message.conversation):
+        raise Http404
+    return message
+
+
+def _entry(request: PageRequest, message: Message, **doing: Any) -> HttpResponse:
+    topic = topic_on_page(request) if message.topic else ""
+    found = threads.entry(request.account, message.message_id, topic=topic)
+    context = {"entry": found, "doing": {"id": message.message_id, **doing} if doing else None}
+    return render(request, "webmail/_entry.html", context)
+
+
+def _asked(request: PageRequest, message: Message, **doing: Any) -> HttpResponse:
+    """The message with a question or form; without script, in its conversation."""
+    status = 422 if doing.get("error") else 200
+    if request.htmx:
+        answer = _entry(request, message, **doing)
+        answer.status_code = status
+        return answer
+    return conversation_page(
+        request,
+        message.conversation,
+        at=At(around=message.message_id),
+        doing={"id": message.message_id, **doing},
+        status=status,
+    )
+
+
+def _done(request: PageRequest, message: Message) -> HttpResponse:
+    return _entry(request, message) if request.htmx else redirect(_address(message))
+
+
+def _address(message: Message) -> str:
+    page = reverse("conversation", args=[message.conversation.conversation_id])
+    return f"{page}?around={message.message_id}#m{message.message_id}"

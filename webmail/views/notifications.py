@@ -1,0 +1,58 @@
+"""Notifications of browsers: the page that turns them on, and what a woken browser asks for."""
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.sessions import signed_in
+from webmail.push import subscriptions, vapid
+from webmail.push.notices import notice_for
+from webmail.views.requests import PageRequest
+
+
+@require_safe
+@signed_in
+def notifications(request: PageRequest) -> HttpResponse:
+    """What notifications are, and on how many browsers they are on."""
+    key = vapid.key()
+    context = {
+        "public_key": vapid.public_key(key) if key else "",
+        "count": request.account.push_subscriptions.count(),
+        "endpoints": list(request.account.push_subscriptions.values_list("endpoint", flat=True)),
+    }
+    return render(request, "webmail/notifications.html", context)
+
+
+@require_POST
+@signed_in
+def turn_on(request: PageRequest) -> HttpResponse:
+    """Remember this browser by its push service's address, ``endpoint``."""
+    try:
+        subscriptions.add(request.account, request.POST.get("endpoint", ""))
+    except subscriptions.BadEndpoint:
+        return HttpResponse(_("This browser's push service has an address that is not called."), status=422)
+    return HttpResponse(status=204)
+
+
+@require_POST
+@signed_in
+def turn_off(request: PageRequest) -> HttpResponse:
+    """Forget the browser with ``endpoint``, or all of them."""
+    if endpoint := request.POST.get("endpoint", ""):
+        subscriptions.remove(request.account, endpoint)
+        return HttpResponse(status=204)
+    subscriptions.remove_all(request.account)
+    return redirect("notifications")
+
+
+@require_safe
+def notice(request: PageRequest) -> HttpResponse:
+    """What a browser that was woken shows; 204 if nothing is new, or nobody is signed in there."""
+    account = getattr(request, "account", None)
+    found = notice_for(account) if account else None
+    if found is None:
+        return HttpResponse(status=204)
+    answer = JsonResponse({"title": found.title, "body": found.body, "path": found.path})
+    answer["Cache-Control"] = "no-store"
+    return answer

@@ -1,0 +1,141 @@
+"""Ordinary mail: the list, a mail, its files, and the frame of its HTML."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from accounts.models import Account
+from accounts.sessions import signed_in
+from webmail.conversations import NotFound
+from webmail.mailbox import MailboxError
+from webmail.ordinary import answering, answers, frame, html, reading
+from webmail.security import CONTENT_SECURITY_POLICY
+from webmail.views.requests import PageRequest
+
+
+@require_safe
+@signed_in
+def mails(request: PageRequest) -> HttpResponse:
+    """The list, newest first."""
+    text = request.GET.get("before", "")
+    before = int(text) if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else None
+    try:
+        found, cursor = reading.listed(request.account, before=before)
+    except MailboxError:
+        return render(request, "webmail/ordinary_mails.html", {"error": _unreachable()}, status=503)
+    answered = answers.answered(request.account, [one.id for one in found])
+    return render(
+        request, "webmail/ordinary_mails.html", {"mails": found, "cursor": cursor, "answered": answered}
+    )
+
+
+@require_safe
+@signed_in
+def mail(request: PageRequest, arrival_id: int) -> HttpResponse:
+    """One mail: its words, or with ``designed`` its HTML in a frame from another host name."""
+    return mail_page(request, arrival_id)
+
+
+def mail_page(
+    request: PageRequest,
+    arrival_id: int,
+    *,
+    form: dict[str, Any] | None = None,
+    problem: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    """The page of a mail. ``form`` is what was written and could not be sent, with its ``error``; ``problem``
+    is why an answer could not be sent again. While the mailbox cannot be reached, the page has these without
+    the mail."""
+    try:
+        shown = reading.shown(request.account, arrival_id)
+    except NotFound as error:
+        raise Http404 from error
+    except MailboxError:
+        return _page_without_mail(request, arrival_id, form, problem)
+    designed = bool(request.GET.get("designed")) and shown.mail.html is not None and frame.is_set_up()
+    cleaned = html.clean(shown.mail.html, shown.mail.pictures) if shown.mail.html else None
+    words = shown.mail.text
+    if words is None and shown.mail.html is not None:
+        words = html.text_of(shown.mail.html)
+    context = {
+        "shown": shown,
+        "mail": shown.mail,
+        "words": words,
+        "frame": frame.ask_for(request.account.pk, arrival_id) if designed else "",
+        "can_be_designed": shown.mail.html is not None and frame.is_set_up(),
+        "left_out": cleaned.left_out if cleaned else 0,
+        "arrival_id": arrival_id,
+        "answerable": answering.answerable(request.account, shown.mail),
+        "answers": answers.shown_answers(request.account, arrival_id),
+        "form": form or {"token": str(uuid4()), "with_quote": True},
+        "problem": problem,
+    }
+    answer = render(request, "webmail/ordinary_mail.html", context, status=status)
+    if designed:
+        answer["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; frame-src {settings.FRAME_URL}"
+    return answer
+
+
+def _page_without_mail(
+    request: PageRequest, arrival_id: int, form: dict[str, Any] | None, problem: str
+) -> HttpResponse:
+    context = {
+        "arrival_id": arrival_id,
+        "answers": answers.shown_answers(request.account, arrival_id),
+        "form": form,
+        "problem": problem,
+        "error": "" if form or problem else _unreachable(),
+    }
+    return render(request, "webmail/ordinary_mail_away.html", context, status=503)
+
+
+@require_safe
+@signed_in
+def file(request: PageRequest, arrival_id: int, number: int) -> HttpResponse:
+    """A file that came with a mail, to be kept and never to be shown here."""
+    try:
+        attached, octets = reading.attached(request.account, arrival_id, number)
+    except (NotFound, MailboxError) as error:
+        raise Http404 from error
+    answer = HttpResponse(octets, content_type="application/octet-stream")
+    name = attached.name or _("file")
+    answer["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name.replace('/', '_'))}"
+    answer["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+@require_safe
+def framed(request: HttpRequest, name: str) -> HttpResponse:
+    """The HTML of a mail, cleaned, for the one who asked for it a moment ago."""
+    wanted = frame.take(name)
+    account = Account.objects.filter(pk=wanted[0]).first() if wanted else None
+    if wanted is None or account is None:
+        raise Http404
+    shown = _shown(account, wanted[1])
+    body = html.clean(shown.mail.html or "", shown.mail.pictures).html
+    answer = render(request, "webmail/ordinary_frame.html", {"body": body})
+    answer["Content-Security-Policy"] = frame.policy()
+    answer["Referrer-Policy"] = "no-referrer"
+    answer["Cache-Control"] = "no-store"
+    answer["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return answer
+
+
+def _shown(account: Account, arrival_id: int) -> reading.ShownMail:
+    try:
+        return reading.shown(account, arrival_id)
+    except (NotFound, MailboxError) as error:
+        raise Http404 from error
+
+
+def _unreachable() -> str:
+    return _("The mailbox cannot be reached just now. Nothing is lost; try again later.")

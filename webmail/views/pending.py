@@ -1,0 +1,135 @@
+"""Messages that go out later: taking them back, changing their time, and all that wait for theirs."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.sessions import signed_in
+from crypto_agent.client import AgentError, AgentLocked
+from webmail import pending, sending_times
+from webmail.blobs.attaching import CannotAttach
+from webmail.conversations import row
+from webmail.models import PendingMessage
+from webmail.outgoing import CannotSend
+from webmail.pending import NotPending
+from webmail.views.conversation import conversation_of, topic_in, waiting_context
+from webmail.views.inbox import list_context
+from webmail.views.requests import PageRequest
+from webmail.views.topics import topic_on_page
+
+
+@require_safe
+@signed_in
+def in_conversation(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """What waits in a conversation, for a page that is open."""
+    open_one = conversation_of(request, conversation_id)
+    waiting = waiting_context(request.account, open_one, topic_in(request.GET))
+    context = {"row": row(request.account, open_one), **waiting}
+    return render(request, "webmail/_pending.html", context)
+
+
+@require_POST
+@signed_in
+def undo(request: PageRequest, pending_pk: int) -> HttpResponse:
+    """Take a message back, into the field where it was written."""
+    began = PendingMessage.objects.filter(account=request.account, pk=pending_pk).values("message_id").first()
+    try:
+        conversation = pending.take_back(request.account, pending_pk, now=timezone.now())
+    except NotPending:
+        return _too_late(request)
+    except AgentLocked:
+        raise
+    except AgentError:
+        return _problem(request, _("It can't be taken back just now: your agent does not answer."))
+    if request.htmx and began and topic_on_page(request) == began["message_id"]:
+        # The topic has not begun: its page has nothing to write in any more.
+        page = reverse("conversation", args=[conversation.conversation_id])
+        return HttpResponse(status=204, headers={"HX-Redirect": page})
+    if request.htmx:
+        return HttpResponse(status=204, headers={"HX-Trigger": "draft, news"})
+    return redirect("conversation", conversation.conversation_id)
+
+
+@require_POST
+@signed_in
+def discard(request: PageRequest, pending_pk: int) -> HttpResponse:
+    """Throw away a message that was not sent."""
+    try:
+        conversation = pending.discard(request.account, pending_pk)
+    except NotPending:
+        return _too_late(request)
+    return _done(request, reverse("conversation", args=[conversation.conversation_id]))
+
+
+@require_POST
+@signed_in
+def send_now(request: PageRequest, pending_pk: int) -> HttpResponse:
+    """Send at once what was to wait."""
+    try:
+        sent = pending.change_time(request.account, pending_pk, None, now=timezone.now())
+    except NotPending:
+        return _too_late(request)
+    except (CannotSend, CannotAttach) as error:
+        return _problem(request, error.sentence)
+    return _done(request, reverse("conversation", args=[sent.conversation.conversation_id]))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def change_time(request: PageRequest, pending_pk: int) -> HttpResponse:
+    """Another time for a message."""
+    now = timezone.now()
+    found = PendingMessage.objects.filter(account=request.account, pk=pending_pk).first()
+    if found is None:
+        raise Http404
+    error = ""
+    if request.method == "POST":
+        try:
+            at = sending_times.chosen_time(request.POST.get("at", ""), request.POST.get("when", ""), now)
+            pending.change_time(request.account, pending_pk, at, now=now)
+            return redirect("scheduled")
+        except NotPending:
+            return redirect("scheduled")
+        except (CannotSend, CannotAttach) as problem:
+            error = problem.sentence
+    context = {
+        "pending_pk": pending_pk,
+        "times": sending_times.choices(now),
+        "release_at": found.release_at,
+        "error": error,
+    }
+    return render(request, "webmail/pending_time.html", context, status=422 if error else 200)
+
+
+@require_safe
+@signed_in
+def scheduled(request: PageRequest) -> HttpResponse:
+    """Everything that waits for its time."""
+    found = pending.scheduled(request.account)
+    rows = [(waiting, row(request.account, waiting.conversation)) for waiting in found]
+    return render(request, "webmail/scheduled.html", list_context(request) | {"scheduled": rows})
+
+
+def _done(request: PageRequest, page: str) -> HttpResponse:
+    if request.htmx:
+        return HttpResponse(status=204, headers={"HX-Trigger": "news"})
+    # Back to where the button was.
+    back = reverse("scheduled")
+    return redirect(back if request.POST.get("from") == "scheduled" else page)
+
+
+def _too_late(request: PageRequest) -> HttpResponse:
+    return _problem(request, _("It is on its way already."))
+
+
+def _problem(request: PageRequest, sentence: str) -> HttpResponse:
+    if request.htmx:
+        answer = render(request, "webmail/_toast_problem.html", {"sentence": sentence})
+        answer["HX-Trigger"] = "news"
+        return answer
+    return render(request, "webmail/pending_problem.html", {"sentence": sentence}, status=409)

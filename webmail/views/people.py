@@ -1,0 +1,109 @@
+"""One person: who they are, where they are reached, and blocking them."""
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import handles
+from accounts.sessions import signed_in
+from webmail import blocking, known_people, person_page, reporting
+from webmail.models import Report
+from webmail.people import people_of
+from webmail.views.requests import PageRequest
+
+_HEX = re.compile("[0-9a-f]{2,128}", re.ASCII)
+
+
+@require_safe
+@signed_in
+def person(request: PageRequest, did: str) -> HttpResponse:
+    """Who somebody is, as far as it is known; with `show=aside` also what they wrote while blocked."""
+    return render(request, "webmail/person.html", _context(request, did))
+
+
+@require_POST
+@signed_in
+def block(request: PageRequest, did: str) -> HttpResponse:
+    """Block or unblock somebody."""
+    found = _did(request, did)
+    if request.POST.get("do") == "unblock":
+        blocking.unblock(request.account, found)
+    else:
+        blocking.block(request.account, found, timezone.now())
+    if request.POST.get("next") == "blocked":
+        return redirect("blocked")
+    return redirect("person", found)
+
+
+@require_http_methods(["GET", "HEAD"])
+@signed_in
+def blocked(request: PageRequest) -> HttpResponse:
+    """Everybody whom the account blocks."""
+    return render(request, "webmail/blocked.html", {"blocked": blocking.blocked_people(request.account)})
+
+
+@require_POST
+@signed_in
+def likeness(request: PageRequest, did: str) -> HttpResponse:
+    """Put away that somebody reads like somebody else."""
+    known_people.put_away(request.account, _did(request, did))
+    if request.htmx:
+        return HttpResponse()
+    back = request.POST.get("next", "")
+    return redirect("conversation", back) if _HEX.fullmatch(back) else redirect("person", did)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def report(request: PageRequest, did: str) -> HttpResponse:
+    """Report somebody to the operator, or make the text of a report."""
+    found = _did(request, did)
+    reason, words = request.POST.get("reason", ""), request.POST.get("words", "")
+    chosen = request.POST.getlist("message")
+    made, error = "", ""
+    sent = request.POST.get("do") == "send"
+    if request.method == "POST":
+        disclosed = reporting.disclose(request.account, found, words, chosen)
+        try:
+            if sent:
+                reporting.report(request.account, found, reason, disclosed, now=timezone.now())
+            made = reporting.as_plain_text(request.account, found, reason, disclosed)
+        except reporting.CannotReport as problem:
+            error = problem.sentence
+    context = {
+        "person": people_of([found])[found],
+        "messages": [] if made else reporting.messages_of(request.account, found),
+        "chosen": chosen,
+        "reasons": Report.Reason.choices,
+        "reason": reason,
+        "words": words,
+        "host": settings.PUBLIC_HOST,
+        "error": error,
+        "made": made,
+        "sent": sent,
+    }
+    return render(request, "webmail/report.html", context, status=422 if error else 200)
+
+
+def _context(request: PageRequest, did: str) -> dict[str, Any]:
+    found = _did(request, did)
+    return {
+        "page": person_page.person_page(
+            request.account, found, show_aside=request.GET.get("show") == "aside"
+        ),
+    }
+
+
+def _did(request: PageRequest, did: str) -> str:
+    """The DID of an address of a page, if the account may know anything of it. Raises Http404."""
+    # A colon in a did:web is a port's, which is written %3A; the path's decoding has undone that.
+    method, _colon, rest = did.removeprefix("did:").partition(":")
+    name = f"did:web:{rest.replace(':', '%3A')}" if method == "web" else did
+    if not (handles.is_did(name) or person_page.is_known(request.account, name)):
+        raise Http404
+    return name
