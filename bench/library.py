@@ -37,7 +37,7 @@ def _sealing(targets: Sequence[Target]) -> str:
             sealing.seal(ALICE, content, targets, now(), os.urandom)
 
     bucket_bytes = len(sample.copies[0].envelope) - OVERHEAD_BYTES
-    medians = interleaved(work, primitives.sealing(messages * count, bucket_bytes), ROUNDS)
+    medians = interleaved(work, primitives.sealing(messages, count, bucket_bytes), ROUNDS)
     return rate_line(f"seal/{count}", messages * count, medians)
 
 

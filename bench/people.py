@@ -14,6 +14,7 @@ from crypto_agent import composing, devices, sealing
 from crypto_agent.atsms.certificates import issue_certificate, parse_certificate
 from crypto_agent.atsms.prekeys import sign_prekey
 from crypto_agent.client_values import Composed, Device, Target
+from crypto_agent.new_message import NewMessage
 
 ALICE = "did:plc:alicealicealicealicealic"
 BOB = "did:plc:bobbobbobbobbobbobbobbob"
@@ -42,7 +43,7 @@ def targets_elsewhere(count: int) -> list[Target]:
 
 
 def composed(did: str, recipients: list[str]) -> Composed:
-    return composing.compose(did, recipients, TEXT, now(), None, os.urandom)
+    return composing.compose(did, recipients, NewMessage(TEXT), now(), os.urandom)
 
 
 def envelopes_for(device: Device, sender: str, count: int) -> list[bytes]:

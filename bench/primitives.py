@@ -9,19 +9,24 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 _KEY, _NONCE, _AAD = bytes(range(32)), bytes(12), b"\x83\x01\x01\x01"
 _ECDSA = ec.ECDSA(hashes.SHA256())
+_SIGNING = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
 
-def sealing(devices: int, bucket_bytes: int) -> Callable[[], None]:
-    """For each device: a key and an agreement on X25519 and on P-256, and the AEAD of a padded bucket."""
+def sealing(messages: int, devices: int, bucket_bytes: int) -> Callable[[], None]:
+    """For each message one ECDSA signature, and for each of its ``devices`` a key and an agreement on X25519
+    and on P-256, and the AEAD of a padded bucket."""
     prekey = X25519PrivateKey.generate().public_key()
+    signer, content = ec.generate_private_key(ec.SECP256R1()), bytes(range(200))
     certified = ec.generate_private_key(ec.SECP256R1()).public_key()
     padded = bytes(bucket_bytes)
 
     def run() -> None:
-        for _ in range(devices):
-            X25519PrivateKey.generate().exchange(prekey)
-            ec.generate_private_key(ec.SECP256R1()).exchange(ec.ECDH(), certified)
-            ChaCha20Poly1305(_KEY).encrypt(_NONCE, padded, _AAD)
+        for _ in range(messages):
+            signer.sign(content, _SIGNING)
+            for _ in range(devices):
+                X25519PrivateKey.generate().exchange(prekey)
+                ec.generate_private_key(ec.SECP256R1()).exchange(ec.ECDH(), certified)
+                ChaCha20Poly1305(_KEY).encrypt(_NONCE, padded, _AAD)
 
     return run
 
