@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,21 +24,37 @@ ROOT = Path(__file__).resolve().parent.parent
 WEBMAIL = "webmail.settings"
 AGENT = "crypto_agent.settings"
 NEW_MIGRATIONS = ("django-admin", "makemigrations", "--check", "--dry-run")
+#: What the benchmark has done in the webmail's database.
+BENCH = (
+    "bench/web/filled_index.py",
+    "bench/web/bare_pages.py",
+    "bench/web/browsers.py",
+    "bench/first_sync/known_senders.py",
+)
 
 #: What it is, the command, and the settings of the Django project that it looks at.
 CHECKS = (
     ("style", ("ruff", "check", "--quiet"), WEBMAIL),
     ("formatting", ("ruff", "format", "--check", "--quiet"), WEBMAIL),
-    ("types", ("mypy", "accounts", "outbound", "webmail", "demo", "deploy", "manage.py"), WEBMAIL),
+    ("types", ("mypy", "accounts", "outbound", "webmail", "demo", "deploy", "manage.py", *BENCH), WEBMAIL),
     ("the agent's types", ("mypy", "--config-file", "crypto_agent/mypy.ini", "crypto_agent", "bench"), AGENT),
     ("import rules", ("lint-imports",), WEBMAIL),
     ("migrations", NEW_MIGRATIONS, WEBMAIL),
     ("the agent's migrations", NEW_MIGRATIONS, AGENT),
 )
+#: Those of whole installations, which wait for others most of the time.
+OF_INSTALLATIONS = ("tests/browser", "tests/demo", "tests/faults", "tests/installations")
+#: Where all want the processor, those that wait for others go first; the rest fills what they leave.
+PATIENT = ("nice", "-n", "10")
 #: The agent is a Django project of its own, so its tests are a run of their own.
 SUITES = (
-    ("all tests but the crypto agent's", ("tests", "--ignore=tests/crypto_agent")),
-    ("the crypto agent's tests", ("tests/crypto_agent", "--ds=tests.agent_settings")),
+    (
+        "tests of parts",
+        ("tests", *(f"--ignore={path}" for path in (*OF_INSTALLATIONS, "tests/crypto_agent"))),
+        PATIENT,
+    ),
+    ("tests of whole installations", OF_INSTALLATIONS, ()),
+    ("the crypto agent's tests", ("tests/crypto_agent", "--ds=tests.agent_settings"), PATIENT),
 )
 
 
@@ -59,7 +76,7 @@ def main() -> int:
     try:
         if not only_checks:
             install_missing(say)
-        failed = [name for name, command, settings in CHECKS if not passes(name, command, settings)]
+        failed = run_checks()
         checks = f"{len(CHECKS) - len(failed)} checks passed, {len(failed)} failed"
         if not only_checks:
             failed += run_suites(count)
@@ -75,6 +92,15 @@ def main() -> int:
 
 def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201
+
+
+def run_checks() -> list[str]:
+    """Runs all checks, two at a time; the names of those that failed."""
+    with ThreadPoolExecutor(2) as pool:
+        passed = pool.map(lambda check: passes(*check), CHECKS)
+        return [
+            name for (name, _command, _settings), is_fine in zip(CHECKS, passed, strict=True) if not is_fine
+        ]
 
 
 def passes(name: str, command: tuple[str, ...], settings: str) -> bool:
@@ -108,12 +134,23 @@ class RunningSuite:
     output: Path | None
 
     @classmethod
-    def start(cls, name: str, arguments: tuple[str, ...], directory: Path, *, shown: bool) -> "RunningSuite":
+    def start(
+        cls,
+        name: str,
+        arguments: tuple[str, ...],
+        started_by: tuple[str, ...],
+        directory: Path,
+        *,
+        shown: bool,
+    ) -> "RunningSuite":
         directory.mkdir(parents=True)
         report, output = directory / "report.xml", None if shown else directory / "output"
         with output.open("wb") if output else nullcontext() as written:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *arguments, f"--junit-xml={report}"],
+                [
+                    *(*started_by, sys.executable, "-m", "pytest", *arguments),
+                    *("--durations=20", f"--junit-xml={report}"),
+                ],
                 cwd=ROOT,
                 env=inherited_environment(),
                 stdout=written,
@@ -145,10 +182,10 @@ def run_suites(count: Count) -> list[str]:
     """Runs all suites side by side, the first one shown as it goes; the names of those that failed."""
     with tempfile.TemporaryDirectory() as directory:
         running = [
-            RunningSuite.start(name, arguments, Path(directory) / str(number), shown=number == 0)
-            for number, (name, arguments) in enumerate(SUITES)
+            RunningSuite.start(*suite, Path(directory) / str(number), shown=number == 0)
+            for number, suite in enumerate(SUITES)
         ]
-        say(f"\n{SUITES[0][0]}; meanwhile {', '.join(name for name, _arguments in SUITES[1:])}")
+        say(f"\n{SUITES[0][0]}; meanwhile {', '.join(name for name, *_ in SUITES[1:])}")
         try:
             return [suite.name for suite in running if not suite.finish(count)]
         finally:

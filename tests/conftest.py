@@ -1,8 +1,10 @@
 """Fixtures that start the real servers, once in a run, when the first test asks for them."""
 
+import os
 import shutil
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser
 
@@ -12,10 +14,23 @@ from demo.processes import start
 from tests.environment import RUN
 from tests.services.agent import AgentProcess
 from tests.services.agent import agent_process as run_agent
+from tests.services.certificates import self_signed
 from tests.services.chromium import chromium
 from tests.services.postgres import postgres_server
 from tests.services.programs import LEFT_OUT, find_postgres
 from tests.services.smtp_sink import SmtpSink
+from webmail.catalogues import compile_all
+
+# How long one example takes says more of what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
+# httpx reads all certificates of the world for each client, and for each request without one, which takes
+# longer than most requests here. Nothing here goes to a server that would need them.
+os.environ["SSL_CERT_FILE"] = str(self_signed(RUN.directory / "authorities.pem", "127.0.0.1"))
+
+# What `make setup` does for everybody else.
+compile_all()
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +62,8 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def smtp_sink() -> Iterator[SmtpSink]:
-    """Gets the mail that the local PDS sends to people."""
-    with SmtpSink() as sink:
+    """Gets the mail that the local PDS sends to people, and what leaves for other hosts."""
+    with SmtpSink(closed_to=frozenset({"localhost"})) as sink:
         yield sink
 
 

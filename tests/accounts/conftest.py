@@ -25,6 +25,13 @@ def _empty_cache(request: pytest.FixtureRequest) -> None:
         cache.clear()
 
 
+@pytest.fixture(autouse=True)
+def _agent(request: pytest.FixtureRequest) -> None:
+    """Signing in asks the agent whether the account requires its passkey."""
+    if "local_network" in request.fixturenames:
+        request.getfixturevalue("agent_process")
+
+
 def begin(client: Client, handle: str, **fields: str) -> str:
     """Posts the sign-in form; the authorization URL that the page leads on to."""
     response = client.post("/sign-in/", {"handle": handle, **fields})

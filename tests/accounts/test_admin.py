@@ -1,5 +1,7 @@
 """What administrators see of devices, and revoking one with a confirmation."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -230,3 +232,37 @@ def test_what_is_late_is_shown_as_late(admin_client: Client) -> None:
         assert words in response.content.decode()
         assert words in admin_client.get(f"{DEVICES}{device.pk}/change/").content.decode()
     assert len(listed(admin_client.get(DEVICES))) == 6
+
+
+def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
+    admin_client: Client, client: Client, agent_process: AgentProcess
+) -> None:
+    assert "Key agent: state and alarms" in admin_client.get("/admin/").content.decode()
+    before = admin_client.get("/admin/agent/").content.decode()
+    assert "The key agent is <strong>open</strong>" in before
+    device = make_device("ann.test", did_letter="a")
+    now = str(timezone.now().replace(tzinfo=None))
+    path = agent_process.spec.environment["WAXWING_AGENT_DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, timeout=20)) as database:
+        for entry, did in ((10**9, device.account.did), (10**9 + 1, "")):
+            database.execute(
+                "INSERT INTO crypto_agent_alarm (entry, did, at, hour_began_at, things) "
+                "VALUES (?, ?, ?, ?, 20123)",
+                (entry, did, now, now),
+            )
+        database.commit()
+        shown = admin_client.get("/admin/agent/").content.decode()
+        database.execute("DELETE FROM crypto_agent_alarm")
+        database.commit()
+    assert "<strong>2 alarms</strong> within the last day" in shown
+    assert "ann.test</a>" in shown
+    assert "All accounts together" in shown
+    assert "20123" in shown
+    User.objects.create_user("helper", password="x", is_staff=True)
+    client.login(username="helper", password="x")
+    assert client.get("/admin/agent/").status_code == 403
+    agent_process.stop()
+    try:
+        assert "does not answer just now" in admin_client.get("/admin/agent/").content.decode()
+    finally:
+        agent_process.start()

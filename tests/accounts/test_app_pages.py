@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.agent import agent
+from accounts.agent import agent, kept_client
 from demo.ports import free_port
 from tests.accounts.conftest import SignIn
 from tests.services.agent import AgentProcess, agent_process
@@ -58,7 +58,7 @@ def test_where_the_agent_serves_no_apps_none_is_allowed(
     monkeypatch.setenv("WAXWING_AGENT_PUBLIC_URL", "")
     with agent_process(tmp_path, free_port()) as other:
         settings.AGENT_URL = other.url
-        agent.cache_clear()
+        kept_client.cache_clear()
         try:
             listed = client.get("/devices/apps/").content.decode()
             assert "Apps cannot be allowed here" in listed
@@ -66,7 +66,7 @@ def test_where_the_agent_serves_no_apps_none_is_allowed(
             assert client.post("/devices/apps/new/", FORM)["Location"] == "/devices/apps/"
             assert agent().list_grants(account.did).grants == []
         finally:
-            agent.cache_clear()
+            kept_client.cache_clear()
 
 
 def test_the_apps_of_others_are_not_there(

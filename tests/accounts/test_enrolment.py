@@ -62,7 +62,7 @@ def test_enrolling_publishes_three_records_that_hold_what_they_must(
     inbox = alice.records(INBOX)["self"]
     assert inbox["endpoints"] == [{"uri": f"http://127.0.0.1:8000/inbox/{account.did.replace(':', '%3A')}"}]
     assert client.get("/welcome/done/").status_code == 200
-    assert client.get("/welcome/").headers["location"] == "/devices/"
+    assert client.get("/welcome/").headers["location"] == "/welcome/lock/"
 
 
 def test_enrolling_twice_changes_nothing(
@@ -97,7 +97,7 @@ def test_enrolling_goes_on_where_it_died(
     assert alice.records(PREKEYS) == {}
     account.refresh_from_db()
     assert account.enrolled_at is None
-    assert client.post("/welcome/").headers["location"] == "/welcome/done/"
+    assert client.post("/welcome/").headers["location"] == "/welcome/lock/"
     assert set(alice.records(CERTIFICATES)) == set(alice.records(PREKEYS)) == {fingerprint}
 
 
@@ -176,7 +176,7 @@ def test_after_revoking_a_new_device_can_be_made(
     first = account.devices.get()
     enrolment.revoke(account, first.fingerprint)
     assert client.get("/welcome/").status_code == 200
-    assert client.post("/welcome/").headers["location"] == "/welcome/done/"
+    assert client.post("/welcome/").headers["location"] == "/welcome/lock/"
     second = account.devices.active().get()
     assert second.fingerprint != first.fingerprint
     alice = Repository(local_network, local_network.accounts["alice"])
@@ -318,9 +318,9 @@ def test_a_person_reads_what_is_late(client: Client, enrolled: SignIn) -> None:
     account = enrolled(client, "alice")
     page = client.get("/devices/").content.decode()
     assert "should have been replaced" not in page
-    assert "The certificate ends soon" not in page
+    assert "The certificate should have been renewed" not in page
     now = timezone.now()
     account.devices.update(prekey_published_at=now - timedelta(days=9), not_after=now + timedelta(days=10))
     page = client.get("/devices/").content.decode()
     assert "The sealing key should have been replaced by now" in page
-    assert "The certificate ends soon" in page
+    assert "The certificate should have been renewed" in page

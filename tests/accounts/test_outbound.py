@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+import threading
 import time
 from http.server import BaseHTTPRequestHandler
 
@@ -123,6 +124,24 @@ def test_a_name_that_changes_its_answer_gains_nothing(monkeypatch: pytest.Monkey
     with http_client() as client, pytest.raises(httpx.ConnectError):
         client.get("https://rebinding.example/")
     assert connected == [("93.184.216.34", 443)]
+
+
+@pytest.mark.usefixtures("live")
+def test_a_name_whose_server_does_not_answer_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+
+    def resolve(*_: object, **__: object) -> list[object]:
+        answers.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    begun = time.monotonic()
+    try:
+        with http_client(seconds=0.5) as client, pytest.raises(httpx.ConnectTimeout):
+            client.get("https://slow.example/")
+        assert time.monotonic() - begun < 3
+    finally:
+        answers.set()
 
 
 @pytest.mark.usefixtures("live")

@@ -1,12 +1,13 @@
 """The three records: strict when made, lenient when read."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from accounts import did_documents, records
+from accounts import certificate_fields, did_documents, records
 from accounts.records import RecordError
 from crypto_agent.atsms import certificates, prekeys
 
@@ -141,3 +142,21 @@ def test_a_revocation_at_a_time_that_no_database_stores_holds_for_ever(text: obj
     value = {"certificate": device.pem, "revokedAt": text}
     read = records.read_certificate_record(DID, device.fingerprint, value)
     assert read.revoked_at == datetime.fromtimestamp(0, UTC)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        # The version, and the curve of the key.
+        (bytes.fromhex("a003020102"), bytes.fromhex("a003020122")),
+        (bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d0209")),
+    ],
+)
+def test_a_certificate_of_a_kind_that_nobody_knows_is_a_broken_record(good: bytes, bad: bytes) -> None:
+    assert good in certificate().der
+    lines = base64.encodebytes(certificate().der.replace(good, bad)).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"
+    with pytest.raises(RecordError) as caught:
+        records.read_certificate_record(DID, certificate().fingerprint, {"certificate": pem})
+    assert caught.value.code == "bad-certificate"
+    assert certificate_fields.read(pem) is None

@@ -52,7 +52,7 @@ def test_signs_in_by_did_or_by_the_address_of_a_server(
 
 def test_goes_back_to_the_page_that_was_asked_for(client: Client, sign_in: SignIn) -> None:
     account = sign_in(client, "alice")
-    account.enrolled_at = account.created_at
+    account.enrolled_at = account.welcomed_at = account.created_at
     account.save()
     response = Client().get("/devices/")
     assert response.headers["location"] == "/sign-in/?next=%2Fdevices%2F"

@@ -13,15 +13,21 @@ from tests.browser.first_visit import FirstVisit, make_first_visit
 from tests.browser.visitors import Visitor, foreign_hosts, visitor_at
 from tests.environment import RUN
 from tests.services.installations import RunningInstallation, running_installation
+from tests.services.smtp_sink import SmtpSink
 
 #: As people have it: a page that only catches up by a look every minute fails its test.
-UNHURRIED = {"WAXWING_PULL_SECONDS": "60", "WAXWING_RECONCILE_SECONDS": "10"}
+UNHURRIED = {
+    "WAXWING_PULL_SECONDS": "60",
+    "WAXWING_RECONCILE_SECONDS": "10",
+    "WAXWING_TELL_OPENED": "true",
+}
 
 
 @pytest.fixture(scope="session")
-def installation(local_network: NetworkInfo) -> Iterator[RunningInstallation]:
-    """Web, worker, scheduler, ingress, agent and broker, as `make demo` starts them."""
-    with running_installation(RUN.directory / "browser", local_network, settings=UNHURRIED) as running:
+def installation(local_network: NetworkInfo, smtp_sink: SmtpSink) -> Iterator[RunningInstallation]:
+    """Web, worker, scheduler, ingress, agent and broker, as `make demo` starts them; ordinary mail leaves."""
+    settings = {**UNHURRIED, "WAXWING_SMTP_RELAY_URL": smtp_sink.url}
+    with running_installation(RUN.directory / "browser", local_network, settings=settings) as running:
         yield running
 
 
@@ -74,4 +80,7 @@ def visit(
 
         yield visit
         assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
-        assert foreign_hosts(visitors, installation.url, local_network.pds_url) == set()
+        assert (
+            foreign_hosts(visitors, installation.url, installation.url_by_number, local_network.pds_url)
+            == set()
+        )

@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.other_site import other_site
 from tests.browser.seeding import Seeded
+from tests.browser.unsent_pages import unsent_pages
+from tests.browser.visitors import ARRIVAL
 
 Open = Callable[[Page], None]
 
@@ -21,16 +24,54 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
     return {
         "inbox": go("/"),
         "inbox-unread": go("/?filter=unread"),
+        "inbox-archived": go("/?filter=archived"),
+        "row-menu": _row_menu,
+        "conversation-menu": lambda page: _conversation_menu(page, seeded.with_both),
+        "conversation-menu-as-a-page": go(f"{seeded.with_both}menu/"),
+        "people": go(f"{seeded.with_both}people/"),
+        "people-faulty": lambda page: _people_faulty(page, seeded.with_both),
+        "go-on": lambda page: _go_on(page, seeded.with_both),
+        "search": _search,
+        "search-narrowed": lambda page: _search_for(page, "bread from:bob has:link", "fewer words"),
+        "search-nobody": lambda page: _search_for(page, "from:nobody", "Nobody found"),
+        "search-people": lambda page: _search_for(page, "carol", "Conversations"),
+        "search-none": lambda page: _search_for(page, "heliotrope", "Nothing found"),
+        "search-too-long": lambda page: _search_for(page, " ".join("abcdefghijklmnopqrstuv"), "too much"),
         "menu": _menu,
         "conversation": go(seeded.with_bob),
         "conversation-of-three": go(seeded.with_both),
+        "composer-topics": lambda page: _composer_topics(page, seeded.with_both),
+        "topics": go(f"{seeded.with_both}topics/"),
+        "topics-none": go(f"{seeded.with_bob}topics/"),
+        "topic": lambda page: _topic(page, seeded.with_both),
+        "topic-reply": lambda page: _topic_reply(page, seeded.with_both),
+        "message-menu": lambda page: _message_menu(page, seeded.with_both),
+        "message-menu-as-a-page": lambda page: _message_menu_as_a_page(page, seeded.with_both),
+        "message-reply": lambda page: _message_action(
+            page, seeded.with_both, "Reply", "#composer-reply .quote"
+        ),
+        "message-edit": lambda page: _message_action(page, seeded.with_both, "Edit", ".edit"),
+        "message-take-back": lambda page: _message_action(page, seeded.with_both, "Take back", ".ask"),
+        "forward": lambda page: _message_action(page, seeded.with_both, "Forward", "main .results"),
         "not-delivered": go(seeded.with_carol),
+        "files": go(seeded.with_files),
+        **unsent_pages(seeded),
+        "file-gone": lambda page: _go(page, f"/m/{'00' * 32}/files/0/"),
         "message": lambda page: _details(page, seeded.with_bob),
         "message-of-three": lambda page: _details(page, seeded.with_both),
+        "preview": lambda page: _preview(page, seeded.with_files),
+        "preview-none": lambda page: _preview_none(page, seeded.with_files),
         "new-conversation": go("/new/"),
         "new-conversation-found": _found,
         "new-conversation-chosen": _chosen,
         "new-conversation-nobody": _nobody,
+        "compare": lambda page: _compare(page, seeded.with_carol),
+        "compared": lambda page: _compare(page, seeded.with_carol, found="They match"),
+        "keys-differed": lambda page: _differ(page, seeded.with_carol),
+        "keys-used-anyway": lambda page: _use_anyway(page, seeded.with_carol),
+        "welcome-lock": go("/welcome/lock/"),
+        "welcome-lock-faulty": _welcome_lock_faulty,
+        "welcome-done": go("/welcome/done/"),
         "devices": go("/devices/"),
         "revoke": _revoke,
         "apps-none": go("/devices/apps/"),
@@ -39,14 +80,86 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         "app-made": _app_made,
         "apps": go("/devices/apps/"),
         "app-revoke": _app_revoke,
+        "uses": go("/devices/uses/"),
+        "uses-refused-none": go("/devices/uses/?show=refused"),
+        "use-entries": _use_entries,
+        "leaving": go("/devices/leaving/"),
+        "export": go("/devices/export/"),
+        "export-faulty": _export_faulty,
+        "readable": go("/devices/export/readable/"),
+        "readable-faulty": _readable_faulty,
+        "import": go("/devices/import/?again"),
+        "import-faulty": _import_faulty,
+        "import-done": _import_done,
+        "erase": go("/devices/erase/"),
+        "erase-faulty": _erase_faulty,
+        "erased": go("/erased/"),
+        "custody": go("/devices/keys/"),
+        "custody-lock": go("/devices/keys/lock/"),
+        "custody-lock-faulty": _custody_lock_faulty,
+        "passkey-new": go("/devices/keys/passkeys/new/"),
+        "saved-none": go("/saved/"),
+        "saved": _saved,
+        "receipts": go("/receipts/"),
+        "receipts-of-one": go(f"{seeded.with_bob}receipts/"),
         "kept-aside": go("/kept-aside/"),
+        "mails": go("/mail/"),
+        "mail": go(seeded.mail),
+        "mail-designed": go(f"{seeded.mail}?designed=1"),
+        "mail-of-program": go(seeded.mail_of_program),
+        "mail-answer-faulty": lambda page: _mail_answer_faulty(page, seeded.mail),
+        "notifications": go("/notifications/"),
+        "keys": go("/keys/"),
+        "languages": go("/language/"),
+        "offline": go("/offline/"),
+        "requests-none": go("/requests/"),
+        "requests-declined-none": go("/requests/?show=declined"),
+        "who-may-write": go("/who-may-write/"),
+        "blocked-none": go("/blocked/"),
+        "person": lambda page: _person(page, seeded.with_bob),
+        "report": lambda page: _report(page, seeded.with_bob),
+        "report-faulty": lambda page: _report_faulty(page, seeded.with_bob),
+        "report-made": lambda page: _report_made(page, seeded.with_bob),
         "not-found": go("/c/00/"),
     }
+
+
+def _welcome_lock_faulty(page: Page) -> None:
+    _go(page, "/welcome/lock/")
+    page.get_by_label("New passphrase").fill("too short")
+    page.get_by_role("button", name="Lock my keys").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _custody_lock_faulty(page: Page) -> None:
+    _go(page, "/devices/keys/lock/")
+    page.get_by_label("New passphrase").fill("too short")
+    page.get_by_role("button", name="Lock my keys").click()
+    expect(page.get_by_role("alert")).to_be_visible()
 
 
 def _go(page: Page, path: str) -> None:
     page.goto(path)
     page.locator("main").wait_for()
+
+
+def _search_for(page: Page, words: str, answer: str) -> None:
+    _go(page, "/")
+    page.get_by_label("Search messages").fill(words)
+    expect(page.locator("#found")).to_contain_text(answer)
+
+
+def _search(page: Page) -> None:
+    """Typed, as far as the page searches by itself; the index is filled by the workers meanwhile."""
+    _go(page, "/")
+    for _ in range(30):
+        page.get_by_label("Search messages").fill("")
+        page.get_by_label("Search messages").press_sequentially("bread")
+        page.locator("#found .found").wait_for()
+        if page.locator("#found mark").count():
+            break
+        page.wait_for_timeout(500)
+    expect(page.locator("#found mark").first).to_be_visible()
 
 
 def _menu(page: Page) -> None:
@@ -55,14 +168,190 @@ def _menu(page: Page) -> None:
     expect(page.get_by_role("link", name="Devices and keys")).to_be_visible()
 
 
+def _row_menu(page: Page) -> None:
+    _go(page, "/")
+    page.locator("#convos > li").first.hover()
+    page.locator("#convos .row-menu > summary").first.click()
+    expect(page.locator("#convos .row-menu[open]").get_by_role("button", name="Archive")).to_be_visible()
+
+
+def _conversation_menu(page: Page, conversation: str) -> None:
+    _go(page, conversation)
+    page.get_by_label("Conversation menu").click()
+    expect(page.get_by_label("Jump to a day")).to_be_visible()
+
+
+def _composer_topics(page: Page, conversation: str) -> None:
+    _go(page, conversation)
+    page.locator(".composer summary", has_text="Topics").click()
+    expect(page.get_by_role("button", name="Send, and begin a topic with it")).to_be_visible()
+
+
+def _topic(page: Page, conversation: str) -> None:
+    _go(page, conversation)
+    page.locator(".msg__topic").last.click()
+    expect(page.get_by_role("link", name="All topics")).to_be_visible()
+
+
+def _topic_reply(page: Page, conversation: str) -> None:
+    """In the whole conversation, to a message of a topic."""
+    _go(page, conversation)
+    message = page.locator(".msg", has_text="A salad, then.").last
+    message.locator(".menu > summary").click()
+    message.get_by_role("link", name="Reply").last.click()
+    expect(page.locator(".quote__topic")).to_be_visible()
+
+
+def _mail_answer_faulty(page: Page, path: str) -> None:
+    _go(page, path)
+    page.get_by_label("Your answer").fill("   ")
+    page.get_by_label("Everybody").check()
+    page.get_by_role("button", name="Send without encryption").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _people_faulty(page: Page, conversation: str) -> None:
+    _go(page, f"{conversation}people/")
+    note = {"name": "note.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.get_by_label("Picture of this group").set_input_files(note)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _go_on(page: Page, conversation: str) -> None:
+    _go(page, f"{conversation}people/")
+    page.get_by_role("link", name="Add people").click()
+    expect(page.locator("#chips .chip")).to_have_count(2)
+
+
+def _compare(page: Page, conversation: str, *, found: str = "") -> None:
+    """From the conversation's head; what is found leads back there, and to the page again."""
+    _go(page, conversation)
+    page.get_by_role("link", name="keys with").click()
+    if found:
+        page.get_by_role("button", name=found).click()
+        expect(page.locator("#thread")).to_be_attached()
+        page.get_by_role("link", name="keys with").click()
+    expect(page.get_by_role("group", name="Number to compare")).to_be_visible()
+
+
+def _differ(page: Page, conversation: str) -> None:
+    _compare(page, conversation, found="They differ")
+    _go(page, conversation)
+    expect(page.locator("#keys-to-look-at")).to_contain_text("they differed")
+
+
+def _use_anyway(page: Page, conversation: str) -> None:
+    _go(page, conversation)
+    page.locator("#keys-to-look-at").get_by_role("button", name="Send anyway").click()
+    expect(page.locator("#keys-to-look-at")).to_be_empty()
+    _compare(page, conversation)
+
+
 def _details(page: Page, conversation: str) -> None:
     _go(page, conversation)
     page.goto(page.locator(".msg--own .msg__meta a").last.get_attribute("href") or "")
     expect(page.get_by_role("heading", name="About this message")).to_be_visible()
 
 
+def _person(page: Page, conversation: str) -> None:
+    _go(page, conversation)
+    page.goto(page.locator("#thread-title a").get_attribute("href") or "")
+    expect(page.get_by_role("heading", name="Where messages reach them")).to_be_visible()
+
+
+def _report(page: Page, conversation: str) -> None:
+    _person(page, conversation)
+    page.get_by_role("link", name=re.compile("^Report")).click()
+    expect(page.get_by_role("group", name="Messages to disclose")).to_be_visible()
+
+
+def _report_faulty(page: Page, conversation: str) -> None:
+    _report(page, conversation)
+    page.get_by_role("button", name="Report to the operator").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _report_made(page: Page, conversation: str) -> None:
+    _report(page, conversation)
+    page.get_by_role("checkbox").first.check()
+    page.get_by_role("button", name="Only make the text").click()
+    expect(page.get_by_role("heading", name="The report as text")).to_be_visible()
+
+
+def _message_menu(page: Page, conversation: str) -> None:
+    """One that has a reaction beside it."""
+    _go(page, conversation)
+    own = page.locator(".msg--own").last
+    if not own.locator(".react").count():
+        own.locator(".menu > summary").click()
+        own.get_by_role("button", name=re.compile("❤️")).click()
+    expect(own.locator(".react")).to_be_visible()
+    last = page.locator(".msg").last
+    last.locator(".menu > summary").click()
+    expect(last.get_by_role("link", name="About this message")).to_be_visible()
+
+
+def _saved(page: Page) -> None:
+    _go(page, "/")
+    page.locator("#convos .row").first.click()
+    menu = page.locator(".msg .menu").last
+    menu.locator("summary").click()
+    save = menu.get_by_role("button", name=re.compile("^Save|^Take off"))
+    if save.inner_text() == "Save":
+        save.click()
+        expect(page.locator(".msg .menu[open]")).to_have_count(0)
+    _go(page, "/saved/")
+    expect(page.locator(".saved > li").first).to_be_visible()
+
+
+def _message_menu_as_a_page(page: Page, conversation: str) -> None:
+    """Where the menu leads without script."""
+    _go(page, conversation)
+    key = page.locator(".msg--own").last.get_attribute("id") or ""
+    _go(page, f"/m/{key.removeprefix('m')}/menu/")
+
+
+def _message_action(page: Page, conversation: str, name: str, shows: str) -> None:
+    _go(page, conversation)
+    menu = page.locator(".msg--own .menu").last
+    menu.locator("summary").click()
+    menu.get_by_role("link", name=name).click()
+    expect(page.locator(shows)).to_be_visible()
+
+
 def _type(page: Page, handle: str) -> None:
     page.get_by_label("To", exact=True).press_sequentially(handle)
+
+
+def _preview(page: Page, conversation: str) -> None:
+    """Sent once, so that the thread shows it too, and offered again."""
+    _go(page, conversation)
+    field = page.get_by_role("textbox", name=re.compile("^Message to"))
+    with other_site() as site:
+        for words in ("This is the way I meant", "or do you know a better one?"):
+            _emptied(page)
+            field.press_sequentially(f"{site.url}/river-path {words}")
+            expect(page.locator("#composer-preview canvas")).to_be_visible(timeout=ARRIVAL)
+            if words.endswith("?"):
+                break
+            field.press("Control+Enter")
+            expect(page.locator(".msg .preview img").last).to_be_visible(timeout=ARRIVAL)
+
+
+def _emptied(page: Page) -> None:
+    """The composer, of what was left in it the last time."""
+    page.get_by_role("textbox", name=re.compile("^Message to")).fill("")
+    expect(page.locator("#composer-preview .preview")).to_have_count(0)
+
+
+def _preview_none(page: Page, conversation: str) -> None:
+    _go(page, conversation)
+    with other_site() as site:
+        field = page.get_by_role("textbox", name=re.compile("^Message to"))
+        _emptied(page)
+        field.press_sequentially(f"{site.url}/nothing to see")
+        expect(page.locator("#composer-preview")).to_contain_text("gives no preview", timeout=ARRIVAL)
 
 
 def _found(page: Page) -> None:
@@ -110,7 +399,72 @@ def _app_made(page: Page) -> None:
     expect(page.locator("#token")).to_be_visible()
 
 
+def _use_entries(page: Page) -> None:
+    _go(page, "/devices/uses/")
+    page.get_by_role("link", name="Each one").first.click()
+    expect(page.get_by_text("In the log", exact=True)).to_be_visible()
+
+
 def _app_revoke(page: Page) -> None:
     _go(page, "/devices/apps/")
     page.get_by_role("link", name="Revoke").first.click()
     expect(page.get_by_role("button", name="Revoke")).to_be_visible()
+
+
+def _export_faulty(page: Page) -> None:
+    _go(page, "/devices/export/")
+    page.get_by_label("Passphrase for the file").fill("correct horse battery")
+    page.get_by_label("The same passphrase again").fill("correct horse")
+    page.get_by_role("button", name="Download the file").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _readable_faulty(page: Page) -> None:
+    """As without the browser's own check."""
+    _go(page, "/devices/export/readable/")
+    page.locator("form.card").evaluate("form => form.noValidate = true")
+    page.get_by_role("button", name="Download as plain text").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _import_faulty(page: Page) -> None:
+    _go(page, "/devices/import/?again")
+    page.get_by_label("The file from your other server").set_input_files(
+        {"name": "holiday.tar", "mimeType": "application/x-tar", "buffer": b"no export"}
+    )
+    page.get_by_label("Passphrase of the file").fill("correct horse battery")
+    page.get_by_role("button", name="Bring it here").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _import_done(page: Page) -> None:
+    """Her own export, once; the page stays the same afterwards."""
+    _go(page, "/devices/import/")
+    if page.get_by_role("button", name="Bring it here").is_visible():
+        bring(page, export(page))
+    expect(page.get_by_role("heading", name="Everything is here")).to_be_visible(timeout=ARRIVAL)
+
+
+def export(page: Page, passphrase: str = "correct horse battery") -> str:
+    """The path of the downloaded file."""
+    page.goto("/devices/export/")
+    page.get_by_label("Passphrase for the file").fill(passphrase)
+    page.get_by_label("The same passphrase again").fill(passphrase)
+    with page.expect_download(timeout=ARRIVAL) as download:
+        page.get_by_role("button", name="Download the file").click()
+    return str(download.value.path())
+
+
+def bring(page: Page, file: str, passphrase: str = "correct horse battery") -> None:
+    page.goto("/devices/import/?again")
+    page.get_by_label("The file from your other server").set_input_files(file)
+    page.get_by_label("Passphrase of the file").fill(passphrase)
+    page.get_by_role("button", name="Bring it here").click()
+    page.wait_for_url("**/devices/import/", timeout=ARRIVAL)
+
+
+def _erase_faulty(page: Page) -> None:
+    _go(page, "/devices/erase/")
+    page.get_by_label("to confirm").fill("somebody.test")
+    page.get_by_role("button", name="Erase everything").click()
+    expect(page.get_by_role("alert")).to_be_visible()

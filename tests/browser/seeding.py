@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import smtplib
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 
 from demo.local_network import NetworkInfo
 from tests.services.installations import RunningInstallation, wait_until
-from tests.services.windows import Window
+from tests.services.windows import Window, words
+from tests.webmail.pictures import photo
+from webmail.mailbox.names import mailbox_name
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "oneshot-reference.json"
 
@@ -29,7 +34,33 @@ WITH_BOTH = (
     ("carol", "Count me in. I bring bread."),
     ("bob", "And I the soup. It is last year's pumpkin, so it had better be eaten."),
 )
+#: Each a topic of all three: what it began with, and what was answered in it.
+TOPICS = (
+    (
+        ("carol", "\u05de\u05d4 \u05e7\u05d5\u05e8\u05d0\u05d9\u05dd?\nA book for the summer, not too sad."),
+        ("bob", "The one with the lighthouse."),
+    ),
+    (
+        ("bob", "What everybody brings on Friday, so that there are not three salads and no bread again"),
+        ("carol", "A salad, then."),
+        ("alice", "Wine, and glasses."),
+    ),
+)
 WITH_CAROL = (("carol", "The book is finished. You were right about the ending."), ("alice", "I told you!"))
+NOTE = "Maps for the walk"
+MAIL = (
+    "From: Parcel desk <desk@parcels.example>\nReply-To: answers@parcels.example\n"
+    "Cc: The house at the end of the road <house-with-a-long-name@neighbours.example>, shop@shops.example\n"
+    "Subject: Your parcel waits at the desk\nMessage-ID: <one@parcels.example>\n"
+    "Date: Tue, 17 Nov 2026 17:44:00 +0100\nMIME-Version: 1.0\n"
+    "Content-Type: multipart/alternative; boundary=b\n\n"
+    "--b\nContent-Type: text/plain\n\nHello Alice,\n\nyour parcel waits. Shall we bring it on Friday?\n"
+    "--b\nContent-Type: text/html\n\n<p>Hello <b>Alice</b>,<p>your parcel waits.\n--b--\n"
+)
+MAIL_OF_PROGRAM = "From: MAILER-DAEMON@lists.example\nSubject: Undelivered\n\nIt came back.\n"
+ANSWER = "Friday is fine, after five. Ring twice, the bell is quiet."
+LATER = "Remember the maps, and the key to the boathouse."
+HALF = "And ask whether the ferry still goes on the days before"
 AFTER_REVOKING = "Can I pass it on to Bob when we meet?"
 
 
@@ -41,6 +72,11 @@ class Seeded:
     with_both: str
     #: Its last message was not delivered.
     with_carol: str
+    #: Files with long and right-to-left names; a draft, and a message that waits for its time.
+    with_files: str
+    #: Ordinary mail to several people, and one that nobody reads an answer to.
+    mail: str
+    mail_of_program: str
 
 
 def seed(installation: RunningInstallation, network: NetworkInfo) -> Seeded:
@@ -54,9 +90,12 @@ def seed_conversations(installation: RunningInstallation, network: NetworkInfo) 
     """Everybody has signed in and published before."""
     windows = _windows(installation, network)
     return Seeded(
+        with_files=_write_files(windows),
         with_carol=_write(windows, ("alice", "carol"), WITH_CAROL),
-        with_both=_write(windows, ("alice", "bob", "carol"), WITH_BOTH),
+        with_both=_write_topics(windows, _write(windows, ("alice", "bob", "carol"), WITH_BOTH)),
         with_bob=_write(windows, ("alice", "bob"), WITH_BOB),
+        mail=write_ordinary_mail(installation, windows["alice"], MAIL),
+        mail_of_program=write_ordinary_mail(installation, windows["alice"], MAIL_OF_PROGRAM),
     )
 
 
@@ -65,6 +104,50 @@ def seed_troubles(installation: RunningInstallation, network: NetworkInfo, seede
     windows = _windows(installation, network)
     _fail_to_deliver(installation, windows, seeded.with_carol)
     _keep_something_aside(installation, windows["alice"])
+    _find_a_strange_device(installation, windows["alice"])
+    _fail_to_answer(installation, windows["alice"], seeded.mail)
+    _leave_unsent(windows["alice"], seeded.with_files)
+
+
+def write_ordinary_mail(installation: RunningInstallation, to: Window, raw: str) -> str:
+    """A mail comes by SMTP; the path of its page."""
+    before = set(_mails(to))
+    with smtplib.SMTP("127.0.0.1", installation.installation.ports.ingress) as client:
+        # The same mail once more would be known.
+        mail = f"X-Number: {uuid4()}\nTo: {mailbox_name(to.did)}@localhost\n{raw}".replace(
+            "\n", "\r\n"
+        ).encode()
+        client.sendmail("", [f"{mailbox_name(to.did)}@localhost"], mail)
+    wait_until(lambda: set(_mails(to)) - before, 60)
+    (path,) = set(_mails(to)) - before
+    return path
+
+
+def _mails(window: Window) -> list[str]:
+    return re.findall(r'href="(/mail/\d+/)"', window.get("/mail/"))
+
+
+def _fail_to_answer(installation: RunningInstallation, alice: Window, path: str) -> None:
+    """Two answers: one that left, and one that a server refused, as if it had."""
+    for text in (ANSWER, f"{ANSWER} {ANSWER}"):
+        form: dict[str, str | list[str]] = {"text": text, "token": str(uuid4()), "to": "all", "quote": "1"}
+        alice.post(f"{path}answer/", form, form_at=path)
+    statement = (
+        "UPDATE webmail_outgoingmailrecipient SET state = 'failed', next_attempt_at = NULL,"
+        " failure_code = 'address-unknown', failure_reply = '550 5.1.1 no such user'"
+        " WHERE id = (SELECT MAX(id) FROM webmail_outgoingmailrecipient WHERE state <> 'waiting')"
+    )
+    wait_until(lambda: "Waiting to be sent" not in alice.words(path), 60)
+    installation.sql(statement)
+
+
+def _leave_unsent(alice: Window, path: str) -> None:
+    """A message for tomorrow that will disappear, and half of another one."""
+    alice.post(f"{path}disappear/", {"seconds": "86400"}, form_at=path)
+    later: dict[str, str | list[str]] = {"text": LATER, "token": str(uuid4()), "at": "tomorrow"}
+    alice.post(f"{path}send/", later, form_at=path)
+    kept = alice.post(f"{path}draft/keep/", {"text": HALF, "revision": "0"}, form_at=path)
+    assert kept.status_code == 200, words(kept.text)
 
 
 def _windows(installation: RunningInstallation, network: NetworkInfo) -> dict[str, Window]:
@@ -83,6 +166,28 @@ def _write(windows: dict[str, Window], people: tuple[str, ...], said: tuple[tupl
     for writer, text in said[1:]:
         windows[writer].reply(path, text)
         _everybody_has(windows, people, path, text)
+    return path
+
+
+def _write_topics(windows: dict[str, Window], path: str) -> str:
+    for (first_writer, first), *answers in TOPICS:
+        key = windows[first_writer].reply(path, first)
+        _everybody_has(windows, tuple(windows), path, first)
+        for writer, text in answers:
+            windows[writer].reply(path, text, topic=key)
+            _everybody_has(windows, tuple(windows), path, text)
+    return path
+
+
+def _write_files(windows: dict[str, Window]) -> str:
+    """Alone with herself, so that the list's other rows stay as they are."""
+    path = windows["alice"].write([windows["alice"].did], NOTE)
+    name = "the way along the river, seen from the weir, with the two bridges.png"
+    picture = (name, photo((900, 600), "PNG"), "image/png")
+    right_to_left = ("\u05de\u05e4\u05d4.pdf", bytes(90_000), "application/pdf")
+    windows["alice"].attach(path, "", ("notes.txt", b"a few words", "text/plain"))
+    windows["alice"].attach(path, "Both maps", picture, right_to_left)
+    wait_until(lambda: _has(windows["alice"], path, "Both maps"), 60)
     return path
 
 
@@ -111,3 +216,15 @@ def _keep_something_aside(installation: RunningInstallation, alice: Window) -> N
     answer = httpx.post(f"{installation.url}/inbox/{alice.did}", json={"envelope": envelope}, timeout=20)
     answer.raise_for_status()
     wait_until(lambda: "None of your keys opens it" in alice.words("/kept-aside/"), 60)
+
+
+def _find_a_strange_device(installation: RunningInstallation, alice: Window) -> None:
+    """As if a look at her repository had found it; the next look finds it gone."""
+    installation.sql(
+        "INSERT INTO accounts_publishedentry"
+        " (account_id, kind, value, known, expected, present, first_seen_at, last_seen_at)"
+        " SELECT id, 'device', ?, FALSE, FALSE, TRUE, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP"
+        " FROM accounts_account WHERE did = ?",
+        "5a" * 32,
+        alice.did,
+    )

@@ -13,12 +13,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, StorageState
 
 from demo.local_network import LocalNetwork, Person
+from tests.browser.custody_walk import walk_through_custody
 from tests.browser.every_page import Open, pages_of
 from tests.browser.first_visit import make_first_visit
 from tests.browser.seeding import seed_conversations, seed_troubles
 from tests.browser.visitors import PHONE, WIDE, visitor_at
 from tests.services.chromium import chromium
 from tests.services.installations import running_installation
+from tests.services.smtp_sink import SmtpSink
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FORMS = {"wide": WIDE, "phone": PHONE}
@@ -32,7 +34,10 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as temporary,
         LocalNetwork(Path(temporary) / "network") as network,
-        running_installation(Path(temporary) / "installation", network.info) as installation,
+        SmtpSink() as sink,
+        running_installation(
+            Path(temporary) / "installation", network.info, settings={"WAXWING_SMTP_RELAY_URL": sink.url}
+        ) as installation,
         chromium() as browser,
     ):
         states = {}
@@ -52,6 +57,12 @@ def main() -> None:
                 visitor.page.screenshot(path=ROOT / "docs" / "conversation.png")
             return
         seed_troubles(installation, network.info, seeded)
+        if not chosen or "custody" in chosen:
+            with visitor_at(browser, installation.url, alice, storage_state=states["alice"]) as visitor:
+                walk_through_custody(
+                    visitor, seeded.with_bob, lambda name, page: shoot_all_forms(page, name, folder)
+                )
+                states["alice"] = visitor.context.storage_state()
         pages = pages_of(seeded)
         wanted = {name: way for name, way in pages.items() if not chosen or name in chosen}
         shoot(browser, installation.url, alice, states["alice"], wanted, folder)

@@ -51,6 +51,40 @@ def test_a_message_and_its_answer_appear_in_open_windows(visit: Visit) -> None:
     expect(bob.page.locator("#convos .row").first).not_to_contain_text("unread")
 
 
+def test_the_words_change_while_the_other_opens_and_reads(visit: Visit) -> None:
+    """Bob's second window agrees with his first about what he has read."""
+    bob, alice = visit("bob"), visit("alice")
+    alice.start_conversation("bob.test", text="First, to be answered")
+    path = urlsplit(alice.page.url).path
+    bob.open_conversation(alice.page.url)
+    bob.write("An answer, so that we know each other")
+    expect(bubble(alice.page, "An answer")).to_be_visible(timeout=ARRIVAL)
+    for visitor in (alice, bob):
+        visitor.page.goto(f"{path}receipts/")
+        visitor.page.get_by_label("That you have read it").check()
+        visitor.page.get_by_role("button", name="Keep this").click()
+        expect(visitor.page.get_by_role("status").first).to_be_visible()
+    bob.page.goto("/")
+    alice.page.goto(path)
+    alice.write("Watch the words below")
+    meta = message(alice.page, "Watch the words below").locator(".msg__meta")
+    # Opened by his agent, and not yet looked at.
+    expect(meta).to_contain_text("Opened on their device", timeout=ARRIVAL)
+    second = bob.another_tab()
+    second.goto("/")
+    row = second.locator(f'#convos .row[href="{path}"]')
+    expect(row).to_contain_text(re.compile(r"unread: [0-9]"))
+    bob.open_conversation(alice.page.url)
+    expect(bob.page.locator("#unread")).to_be_visible()
+    expect(row).not_to_contain_text("unread", timeout=ARRIVAL)
+    expect(meta).to_contain_text("Read by Bob", timeout=ARRIVAL)
+    expect(bob.page.locator("#unread")).to_be_visible()
+
+    bob.page.get_by_label("Conversation menu").click()
+    bob.page.get_by_role("button", name="Mark unread").click()
+    expect(row).to_contain_text("unread: 1", timeout=ARRIVAL)
+
+
 def test_the_state_of_a_message_changes_while_one_looks(visit: Visit) -> None:
     alice = visit("alice")
     alice.start_conversation("bob.test", text="First, to have the thread open")

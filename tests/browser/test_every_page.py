@@ -43,7 +43,7 @@ def test_pages_fit_and_break_no_rule_of_accessibility(
         rules = [] if viewport == NARROWEST else violations(alice.page)
         if problems := [*too_wide(alice.page), *rules]:
             found[name] = problems
-    alice.excuse("status of 404")
+    alice.excuse(r"status of 4(04|22)")
     assert found == {}
 
 

@@ -27,6 +27,7 @@ def test_somebody_signs_in_at_their_own_server_and_publishes(
         ("sign-in", here),
         ("consent", there),
         ("welcome", here),
+        ("welcome-lock", here),
         ("done", here),
         ("empty-inbox", here),
     ]
@@ -51,7 +52,11 @@ def test_the_browser_asks_nobody_but_the_installation_and_ones_own_server(
     first_visit_of: FirstVisitOf, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
     visit = first_visit_of("alice")
-    assert visit.hosts == {urlsplit(installation.url).netloc, urlsplit(local_network.pds_url).netloc}
+    assert visit.hosts == {
+        urlsplit(installation.url).netloc,
+        urlsplit(installation.url_by_number).netloc,
+        urlsplit(local_network.pds_url).netloc,
+    }
     assert visit.complaints == []
 
 

@@ -44,7 +44,7 @@ def test_signing_in_starts_in_the_field(visit: Visit) -> None:
     assert focus_is_visible(alice.page)
     alice.page.keyboard.type("alice.test")
     alice.page.keyboard.press("Enter")
-    alice.page.wait_for_url(re.compile("//localhost:"))
+    alice.page.wait_for_url(re.compile("/oauth/authorize"))
 
 
 def test_the_first_stop_skips_to_the_content(visit: Visit) -> None:
@@ -122,3 +122,17 @@ def test_letters_move_in_the_list_but_not_while_writing(visit: Visit) -> None:
     page.keyboard.type("jck")
     expect(composer(page)).to_have_value("jck")
     assert "/c/" in page.url
+
+
+def test_a_search_leaves_the_address_and_the_history_alone(visit: Visit) -> None:
+    page = visit("alice").page
+    address = page.url
+    entries = page.evaluate("history.length")
+    page.get_by_label("Search messages").press_sequentially("heliotrope")
+    page.get_by_text("Nothing found").wait_for()
+    page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_contain_text("Nothing found")
+    assert (page.url, page.evaluate("history.length")) == (address, entries)
+    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, history.state])")
+    assert "heliotrope" not in kept
+    assert "Nothing found" not in kept

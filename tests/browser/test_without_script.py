@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+import re
+from uuid import uuid4
+
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.visitors import ARRIVAL, composer, message
@@ -18,7 +21,7 @@ def test_somebody_without_script_writes_and_reads(visit: Visit) -> None:
     expect(page.locator("#chips .chip")).to_have_count(1)
     page.get_by_label("Message", exact=True).fill("written without script")
     page.get_by_label("To", exact=True).fill("nobody.test")
-    page.locator("noscript").get_by_role("button", name="Add").click()
+    page.locator("noscript").get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#results").get_by_role("alert")).to_be_visible()
     expect(page.get_by_label("Message", exact=True)).to_have_value("written without script")
     page.get_by_label("To", exact=True).fill("")
@@ -37,12 +40,28 @@ def test_somebody_without_script_writes_and_reads(visit: Visit) -> None:
         if "and a second one" in bob.page.content():
             break
         bob.page.wait_for_timeout(1000)
+    bob.excuse("status of 404")
     expect(message(bob.page, "and a second one").locator(".msg__meta")).to_contain_text(
         "Signed by alice.test"
     )
     message(bob.page, "and a second one").locator(".msg__meta").get_by_role("link").click()
     expect(bob.page.get_by_role("heading", name="About this message")).to_be_visible()
     expect(bob.page.locator("#side")).to_contain_text("Signed by a device of alice.test")
+
+
+def test_messages_are_searched_without_script_and_the_way_back_stays_open(visit: Visit) -> None:
+    page = visit("alice", script=False).page
+    page.get_by_label("Search messages").fill("heliotrope")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_contain_text("Nothing found")
+    assert page.url.endswith("/search/")
+    page.get_by_role("link", name="New conversation").click()
+    page.go_back()
+    expect(page.locator("#found")).to_contain_text("Nothing found")
+    page.go_back()
+    expect(page.get_by_label("Search messages")).to_be_visible()
+    page.goto("/search/")
+    expect(page).to_have_url(re.compile(r"//[^/]+/$"))
 
 
 def test_the_sign_in_page_leads_on_without_script(visit: Visit) -> None:
@@ -61,3 +80,59 @@ def test_menu_theme_and_devices_work_without_script(visit: Visit) -> None:
     alice.page.get_by_label("Account menu, alice.test").click()
     alice.page.get_by_role("link", name="Devices and keys").click()
     expect(alice.page.get_by_role("link", name="Revoke").first).to_be_visible()
+
+
+def test_conversations_and_messages_have_their_menus_without_script(visit: Visit) -> None:
+    visit("bob")
+    word = uuid4().hex[:8]
+    page = visit("alice", script=False).page
+    page.goto("/new/")
+    page.get_by_label("To", exact=True).fill("bob.test")
+    page.keyboard.press("Enter")
+    page.get_by_label("Message", exact=True).fill(f"for the menus {word}")
+    page.get_by_role("button", name="Send").click()
+    _open_menu_of_message(page, word)
+    page.get_by_role("button", name="React with 👍").click()
+    expect(message(page, word).locator(".react")).to_contain_text("1")
+    _open_menu_of_message(page, word)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(message(page, word).locator(".msg__meta")).to_contain_text("saved")
+
+    page.goto("/")
+    row = page.locator("#convos > li", has_text=word)
+    # The two have one conversation, and another test may have left it pinned.
+    if row.get_by_text("pinned").count():
+        _choose_for_row(page, word, "Unpin")
+    _choose_for_row(page, word, "Pin to the top")
+    expect(page.locator("#convos > li").first).to_contain_text(word)
+    expect(row).to_contain_text("pinned")
+    _choose_for_row(page, word, "Mute")
+    expect(row).to_contain_text("muted")
+    _choose_for_row(page, word, "Archive")
+    expect(row).to_have_count(0)
+    page.get_by_role("link", name="Archived").click()
+    for what in ("Unpin", "Unmute"):
+        _choose_for_row(page, word, what)
+        page.get_by_role("link", name="Archived").click()
+    _choose_for_row(page, word, "Back to the list")
+    expect(row).to_be_visible()
+    expect(row).not_to_contain_text(re.compile("pinned|muted"))
+
+
+def _choose_for_row(page: Page, words: str, what: str) -> None:
+    """By the page that the menu of a row leads to."""
+    row = page.locator("#convos > li", has_text=words)
+    row.hover()
+    row.locator(".row-menu > summary").click()
+    row.get_by_role("link", name="What can be done with it").click()
+    expect(page.get_by_role("heading", name="Conversation menu")).to_be_visible()
+    page.get_by_role("button", name=what, exact=True).click()
+    expect(page.locator("#convos, .empty").first).to_be_visible()
+
+
+def _open_menu_of_message(page: Page, words: str) -> None:
+    one = message(page, words)
+    one.hover()
+    one.locator(".menu > summary").click()
+    one.get_by_role("link", name="What can be done with it").click()
+    expect(page.get_by_role("heading", name="Actions for this message")).to_be_visible()

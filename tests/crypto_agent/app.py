@@ -1,5 +1,6 @@
 """An app of somebody's: the AT Protocol SDK's client as it is, signed in at their PDS, and a grant."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from crypto_agent.atsms.json_bytes import to_json
 from crypto_agent.client import NAMESPACE, AgentClient, Device, Grant
 from crypto_agent.client_json import prekey_json
 from crypto_agent.grants import GrantedPurpose
+from crypto_agent.plain_json import plain
 from demo.local_network import NetworkInfo
 from tests.crypto_agent.running_agent import LEXICONS
 
@@ -90,7 +92,7 @@ def target_json(device: Device) -> dict[str, Any]:
         "did": device.did,
         "fingerprint": device.fingerprint,
         "certificatePem": device.certificate_pem,
-        "prekey": prekey_json(device.prekey),
+        "prekey": json.loads(plain(prekey_json(device.prekey))),
     }
 
 

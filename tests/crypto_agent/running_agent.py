@@ -24,6 +24,8 @@ from tests.environment import RUN
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEXICONS = Lexicons.load(ROOT / "lexicons")
+#: Where the web pages are said to be.
+WEB_ORIGIN = "https://mail.test"
 #: Errors that any method may answer, or the client itself; all others stand in the method's lexicon.
 GENERAL_ERRORS = {"InvalidRequest", "PayloadTooLarge", "Unreachable"}
 
@@ -39,6 +41,18 @@ class CheckedClient(AgentClient):
         described = LEXICONS.methods[f"{NAMESPACE}.{method}"]
         try:
             answer = super()._call(verb, method, **request)
+        except AgentError as error:
+            if error.code not in described.errors | GENERAL_ERRORS:
+                raise AssertionError(f"{method} does not declare {error.code}") from error
+            raise
+        LEXICONS.output(described, answer)
+        self.answers.append(answer)
+        return answer
+
+    def _carry(self, method: str, *arguments: Any) -> dict[str, Any]:
+        described = LEXICONS.methods[f"{NAMESPACE}.{method}"]
+        try:
+            answer = super()._carry(method, *arguments)
         except AgentError as error:
             if error.code not in described.errors | GENERAL_ERRORS:
                 raise AssertionError(f"{method} does not declare {error.code}") from error
@@ -131,6 +145,7 @@ def running_agent(
         "WAXWING_AGENT_PUBLIC_URL": f"http://localhost:{port}",
         "WAXWING_AGENT_PLC_URL": f"http://localhost:{RUN.plc}",
         "WAXWING_AGENT_NETWORK": "loopback",
+        "WAXWING_AGENT_WEB_ORIGIN": WEB_ORIGIN,
         "WAXWING_LOG_LEVEL": "DEBUG",
         **variables,
     }

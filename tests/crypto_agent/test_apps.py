@@ -94,7 +94,7 @@ def test_status_is_what_the_app_may_know(app: MakeApp, alice: Device) -> None:
     status = granted.call("status")
     assert [device["fingerprint"] for device in status["devices"]] == [alice.fingerprint]
     assert status["purposes"] == ["status", "attest"]
-    assert status["attestationKey"] == grant.attestation_key
+    assert status["attestationKeys"] == list(grant.attestation_keys)
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)

@@ -11,11 +11,28 @@ from typing import Any
 
 import pytest
 
-from crypto_agent.client import AgentClient, AgentError, AgentRefused, AgentUnavailable, ArchiveItem
-from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, target, write
+from crypto_agent.client import (
+    AgentClient,
+    AgentError,
+    AgentRefused,
+    AgentUnavailable,
+    ArchiveItem,
+    Attachment,
+    Device,
+    Passphrase,
+)
+from crypto_agent.methods import METHODS
+from tests.crypto_agent.app import PURPOSES, MakeApp, Refused, arguments
+from tests.crypto_agent.calls import CALLS, NOBODY
+from tests.crypto_agent.people import ALICE, BOB, CAROL, WRITTEN_AT, receive, target, write
 from tests.crypto_agent.running_agent import Agent, running_agent
 
 ENTRIES = "SELECT caller, did, purpose, count, outcome FROM crypto_agent_auditentry ORDER BY sequence"
+#: From then on no entry can be added.
+READ_ONLY = (
+    "CREATE TRIGGER read_only BEFORE INSERT ON crypto_agent_auditentry "
+    "BEGIN SELECT RAISE(ABORT, 'the log is read-only'); END"
+)
 SQLITE_TRIGGERS = (
     "DROP TRIGGER crypto_agent_audit_no_update",
     "DROP TRIGGER crypto_agent_audit_no_delete",
@@ -154,11 +171,17 @@ def test_nothing_is_released_when_the_log_cannot_be_written(own_agent: Agent) ->
     received = receive(worker, BOB, sealed.copies[0].envelope)
     item = ArchiveItem(received.conversation_id, received.message_id, received.sealed, WRITTEN_AT, None, "in")
     archived = worker.archive(BOB, [item])
+    out = bytearray()
+    file = web.encrypt_file(BOB, "a.txt", "text/plain", 5, [b"hello"], out.extend)
+    attachment = Attachment(file.sealed, f"https://files.test/{'0' * 64}", WRITTEN_AT)
+    with_file = web.compose(BOB, [ALICE], "", created_at=WRITTEN_AT, attachments=[attachment]).content
+    export = web.export_account(BOB, "correct horse battery")
+    web.create_device(CAROL, "carol.test", "mail.test")
+    secret = Passphrase("correct horse battery")
+    web.make_locked(CAROL, secret, lifetime_s=60)
+    given = bytearray()
     before = _state(own_agent)
-    own_agent.execute(
-        "CREATE TRIGGER read_only BEFORE INSERT ON crypto_agent_auditentry "
-        "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-    )
+    own_agent.execute(READ_ONLY)
     for call in (
         lambda: web.create_device("did:plc:newcomer", "new.test", "mail.test"),
         lambda: web.list_devices(ALICE),
@@ -171,19 +194,62 @@ def test_nothing_is_released_when_the_log_cannot_be_written(own_agent: Agent) ->
         lambda: worker.archive(BOB, [item]),
         lambda: worker.read_archive(BOB, archived),
         lambda: worker.read("did:plc:nobody", [received.content]),
+        lambda: web.encrypt_file(BOB, "a.txt", "text/plain", 5, [b"hello"], given.extend),
+        lambda: web.decrypt_file(BOB, with_file, 0, len(out), [bytes(out)], given.extend),
+        lambda: web.export_account(BOB, "correct horse battery"),
+        lambda: web.seal_unsent(BOB, export.export_key, [with_file]),
+        lambda: web.erase_account(BOB),
+        lambda: web.unlock(CAROL, secret, lifetime_s=60),
+        lambda: web.change_passphrase(CAROL, secret, Passphrase("another horse battery")),
+        lambda: web.list_uses(BOB),
     ):
         with pytest.raises(AgentUnavailable) as unavailable:
             call()
         assert unavailable.value.code == "AuditUnavailable"
+    assert given == b""
     assert _state(own_agent) == before
     own_agent.execute("DROP TRIGGER read_only")
     assert web.read(BOB, [received.content])[0].text
 
 
+def test_no_purpose_is_answered_while_the_log_is_read_only(own_agent: Agent) -> None:
+    for did in (ALICE, BOB, CAROL, NOBODY):
+        own_agent.client().create_device(did, "someone.test", "mail.test")
+    before = _state(own_agent)
+    own_agent.execute(READ_ONLY)
+    assert CALLS.keys() == METHODS.keys()
+    for caller, call in CALLS.values():
+        for who in (caller, "worker" if caller == "web" else "web"):
+            with pytest.raises(AgentUnavailable) as unavailable:
+                call(own_agent.client(who))
+            assert unavailable.value.code == "AuditUnavailable"
+    assert _state(own_agent) == before
+    own_agent.execute("DROP TRIGGER read_only")
+    assert own_agent.command("verify_audit").returncode == 0
+
+
+def test_nor_is_any_app(agent: Agent, app: MakeApp, alice: Device, bob: Device) -> None:
+    caller, _ = app(*PURPOSES)
+    asked = arguments(alice, bob)
+    agent.execute(READ_ONLY)
+    try:
+        for purpose in PURPOSES:
+            with pytest.raises(Refused) as refused:
+                caller.call(purpose, **asked[purpose])
+            assert (refused.value.code, refused.value.status) == ("AuditUnavailable", 503)
+    finally:
+        agent.execute("DROP TRIGGER read_only")
+    for purpose in PURPOSES:
+        caller.call(purpose, **asked[purpose])
+
+
 def _state(agent: Agent) -> list[list[Any]]:
     return [
         agent.execute(f"SELECT * FROM crypto_agent_{table} ORDER BY id")  # noqa: S608
-        for table in ("account", "datakey", "devicekey", "prekeysecret", "archivekey", "audithead")
+        for table in (
+            *("account", "datakey", "devicekey", "prekeysecret", "archivekey", "attestationkey", "audithead"),
+            *("grant", "locksecret", "passkey"),
+        )
     ]
 
 

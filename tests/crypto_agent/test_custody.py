@@ -1,26 +1,26 @@
 """Data keys and the contexts that bind what they encrypt; how often the database is asked."""
 
 import os
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pytest_django import DjangoAssertNumQueries
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from crypto_agent import archiving, composing, devices, opening, reading, sealing
 from crypto_agent.atsms import cbor
 from crypto_agent.client_values import ArchiveItem
-from crypto_agent.custody import (
-    UNWRAPPED_KEYS,
-    AccountKeys,
-    _unwrapped,
-    unwrap_account_keys,
-)
+from crypto_agent.custody import AccountKeys, UnwrappedKeys, unwrap_account_keys
 from crypto_agent.errors import CannotUnseal, OperatorKeyMismatch
+from crypto_agent.new_message import NewMessage
 from crypto_agent.operator_keys.in_memory import OperatorKeysInMemory
-from crypto_agent.purposes import Context, Purpose
+from crypto_agent.prepared_query import PreparedQuery
+from crypto_agent.purposes import ABOVE_DATA_KEYS, Context, Purpose
 from tests.crypto_agent.people import ALICE, BOB, target
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -43,30 +43,31 @@ def _keys(did: str = ALICE, versions: int = 1) -> AccountKeys:
 
 
 def test_every_field_of_the_context_is_authenticated() -> None:
-    assert {field.name for field in fields(Context)} == OTHERS.keys()
+    assert set(Context._fields) == OTHERS.keys()
     keys = _keys()
     ciphertext = keys.encrypt(CONTEXT, b"content", os.urandom)
     assert keys.decrypt(CONTEXT, ciphertext, 1) == b"content"
     for name, other in OTHERS.items():
         with pytest.raises(CannotUnseal):
-            keys.decrypt(replace(CONTEXT, **{name: other}), ciphertext, 1)
+            keys.decrypt(CONTEXT._replace(**{name: other}), ciphertext, 1)
 
 
 def test_each_purpose_refuses_what_another_made() -> None:
     keys = _keys()
-    purposes = [purpose for purpose in Purpose if purpose is not Purpose.DATA_KEY]
+    purposes = [purpose for purpose in Purpose if purpose not in ABOVE_DATA_KEYS]
     for made in purposes:
-        ciphertext = keys.encrypt(replace(CONTEXT, purpose=made), b"content", os.urandom)
+        ciphertext = keys.encrypt(CONTEXT._replace(purpose=made), b"content", os.urandom)
         for asked in purposes:
             if asked is not made:
                 with pytest.raises(CannotUnseal):
-                    keys.decrypt(replace(CONTEXT, purpose=asked), ciphertext, 1)
+                    keys.decrypt(CONTEXT._replace(purpose=asked), ciphertext, 1)
 
 
-def test_a_data_key_encrypts_no_data_keys() -> None:
+@pytest.mark.parametrize("purpose", ABOVE_DATA_KEYS)
+def test_a_data_key_encrypts_no_keys_above_it(purpose: Purpose) -> None:
     for act in (_keys().encrypt, _keys().decrypt):
         with pytest.raises(CannotUnseal):
-            act(Context(Purpose.DATA_KEY, ALICE), b"x" * 32, 1)  # type: ignore[operator]
+            act(Context(purpose, ALICE), b"x" * 32, 1)  # type: ignore[operator]
 
 
 def test_an_older_version_still_opens_and_the_newest_encrypts() -> None:
@@ -80,6 +81,26 @@ def test_an_older_version_still_opens_and_the_newest_encrypts() -> None:
     for ciphertext, version in ((old, 2), (new, 1), (new, 3)):
         with pytest.raises(CannotUnseal):
             both.decrypt(CONTEXT, ciphertext, version)
+
+
+def test_a_version_that_was_made_meanwhile_is_read_once_and_not_for_nothing() -> None:
+    older, newer = AESGCM(os.urandom(32)), AESGCM(os.urandom(32))
+    asked: list[int] = []
+
+    def read_again() -> dict[int, AESGCM]:
+        asked.append(1)
+        return {1: older, 2: newer}
+
+    new = AccountKeys(ALICE, {1: older, 2: newer}).encrypt(CONTEXT, b"content", os.urandom)
+    keys = AccountKeys(ALICE, {1: older}, read_again)
+    old = keys.encrypt(CONTEXT, b"content", os.urandom)
+    assert keys.decrypt(CONTEXT, old, 1) == b"content"
+    assert not asked
+    for _ in range(3):
+        assert keys.decrypt(CONTEXT, new, 2) == b"content"
+        with pytest.raises(CannotUnseal):
+            keys.decrypt(CONTEXT, new, 3)
+    assert asked == [1]
 
 
 def _wrapped(did: str = ALICE) -> bytes:
@@ -107,42 +128,86 @@ def test_the_associated_data_is_as_documented() -> None:
     assert AESGCM(key).decrypt(ciphertext[:12], ciphertext[12:], expected) == b"content"
 
 
+class CountingOperatorKey(OperatorKeysInMemory):
+    unwraps = 0
+
+    def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
+        self.unwraps += 1
+        return super().unwrap(wrapped, did, version)
+
+
 def test_unwrapped_keys_are_remembered_and_not_without_end() -> None:
-    _unwrapped.cache_clear()
+    operator_key = CountingOperatorKey({1: bytes(range(32))})
+    kept = UnwrappedKeys(most_accounts=10)
     wrapped = _wrapped()
     for _ in range(3):
-        unwrap_account_keys(ALICE, [(1, wrapped, 1)], OPERATOR_KEY)
-    assert (_unwrapped.cache_info().misses, _unwrapped.cache_info().hits) == (1, 2)
-    for number in range(UNWRAPPED_KEYS + 10):
+        unwrap_account_keys(ALICE, [(1, wrapped, 1)], operator_key, kept)
+    assert operator_key.unwraps == 1
+    for number in range(20):
         did = f"did:plc:{number}"
-        unwrap_account_keys(did, [(1, _wrapped(did), 1)], OPERATOR_KEY)
-    assert _unwrapped.cache_info().currsize == UNWRAPPED_KEYS
+        unwrap_account_keys(did, [(1, _wrapped(did), 1)], operator_key, kept)
+    assert len(kept) == 10
+    assert ALICE not in kept
+
+
+def test_a_forgotten_key_is_not_remembered_by_who_read_its_row_before() -> None:
+    kept = UnwrappedKeys()
+    unwrap_account_keys(ALICE, [(1, wrapped := _wrapped(), 1)], OPERATOR_KEY, kept, kept.epoch)
+    assert ALICE in kept
+    epoch = kept.epoch
+    kept.forget(ALICE)
+    assert ALICE not in kept
+    unwrap_account_keys(ALICE, [(1, wrapped, 1)], OPERATOR_KEY, kept, epoch)
+    assert ALICE not in kept
+    unwrap_account_keys(ALICE, [(1, wrapped, 1)], OPERATOR_KEY, kept, kept.epoch)
+    assert ALICE in kept
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
+    """Holds a block to so many queries; prepared ones pass by Django's own count."""
+    prepared = []
+    rows = PreparedQuery.rows
+
+    def counted(query: PreparedQuery, *arguments: str) -> list[tuple[Any, ...]]:
+        prepared.append(query)
+        return rows(query, *arguments)
+
+    @contextmanager
+    def asked(times: int) -> Iterator[None]:
+        prepared.clear()
+        with CaptureQueriesContext(connection) as captured:
+            yield
+        assert len(captured) + len(prepared) == times
+
+    monkeypatch.setattr(PreparedQuery, "rows", counted)
+    return asked
 
 
 @pytest.mark.django_db
 def test_a_batch_asks_the_database_no_more_often_than_one(
-    django_assert_num_queries: DjangoAssertNumQueries,
+    asked: Callable[[int], AbstractContextManager[None]],
 ) -> None:
     for did, handle in ((ALICE, "alice.test"), (BOB, "bob.test")):
         devices.create_device(did, handle, "mail.test", NOW, os.urandom)
     (bob,) = devices.list_devices(BOB)
-    composed = composing.compose(ALICE, [BOB], "Hello", NOW, None, os.urandom)
-    with django_assert_num_queries(2):
+    composed = composing.compose(ALICE, [BOB], NewMessage("Hello"), NOW, os.urandom)
+    with asked(1):
         sealed = sealing.seal(ALICE, composed.content, [target(bob)] * 50, NOW, os.urandom)
-    with django_assert_num_queries(3):
+    with asked(2):
         opened = opening.open_envelopes(BOB, [copy.envelope for copy in sealed.copies], NOW, os.urandom)
     messages = [item.message for item in opened if item.message]
     assert len(messages) == 50
     assert all(one.sealed != other.sealed for one, other in pairwise(messages))
-    with django_assert_num_queries(1):
+    with asked(1):
         assert len(reading.read(BOB, [message.content for message in messages])) == 50
     items = [
         ArchiveItem(message.conversation_id, message.message_id, message.sealed, NOW, NOW, "in")
         for message in messages
     ]
-    with django_assert_num_queries(2):
+    with asked(2):
         archived = archiving.archive(BOB, items)
-    with django_assert_num_queries(3):
+    with asked(3):
         archiving.read_archive(BOB, archived, os.urandom)
 
 
@@ -150,7 +215,7 @@ def test_a_batch_asks_the_database_no_more_often_than_one(
 @pytest.mark.parametrize("length", [1, 400, 460, 470, 480, 490, 500, 1400, 1500, 3500, 20_000, 59_000])
 def test_an_archived_message_says_little_by_its_size(length: int) -> None:
     devices.create_device(ALICE, "alice.test", "mail.test", NOW, os.urandom)
-    composed = composing.compose(ALICE, [BOB], "x" * length, NOW, None, os.urandom)
+    composed = composing.compose(ALICE, [BOB], NewMessage("x" * length), NOW, os.urandom)
     sealed = sealing.seal(ALICE, composed.content, [], NOW, os.urandom).sealed
     item = ArchiveItem(composed.conversation_id, composed.message_id, sealed, NOW, None, "out")
     (archived,) = archiving.archive(ALICE, [item])

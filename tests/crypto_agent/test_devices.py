@@ -23,6 +23,7 @@ from crypto_agent.errors import (
     NoSuchDevice,
 )
 from crypto_agent.models import DeviceKey, PrekeySecret
+from crypto_agent.new_message import NewMessage
 from tests.crypto_agent.people import ALICE, BOB, target
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +39,7 @@ def _device(did: str = BOB, handle: str = "bob.test", now: datetime = START) -> 
 def _envelope_for(device: Device, now: datetime) -> bytes:
     """An envelope from alice for the device, as it is published."""
     _device(ALICE, "alice.test", START)
-    composed = composing.compose(ALICE, [device.did], "Hello", now, None, os.urandom)
+    composed = composing.compose(ALICE, [device.did], NewMessage("Hello"), now, os.urandom)
     (copy,) = sealing.seal(ALICE, composed.content, [target(device)], now, os.urandom).copies
     assert copy.form == "sealed"
     return copy.envelope
@@ -152,10 +153,10 @@ def test_a_revoked_device_signs_and_opens_nothing_more_and_its_keys_are_gone() -
     envelope, waiting = _envelope_for(device, START), _envelope_for(device, START)
     received = _open(envelope, START)
     assert isinstance(received, OpenedMessage)
-    composed = composing.compose(BOB, [ALICE], "Hello", START, None, os.urandom)
+    composed = composing.compose(BOB, [ALICE], NewMessage("Hello"), START, os.urandom)
     bare = sealing.seal(
         ALICE,
-        composing.compose(ALICE, [BOB], "Bare", START, None, os.urandom).content,
+        composing.compose(ALICE, [BOB], NewMessage("Bare"), START, os.urandom).content,
         [target(device, hiding=False)],
         START,
         os.urandom,
@@ -191,13 +192,13 @@ def test_a_revoked_device_is_followed_by_another() -> None:
         second.fingerprint,
     ]
     assert isinstance(_open(_envelope_for(second, START + DAY), START + DAY), OpenedMessage)
-    composed = composing.compose(BOB, [ALICE], "Hello", START, None, os.urandom)
+    composed = composing.compose(BOB, [ALICE], NewMessage("Hello"), START, os.urandom)
     sealing.seal(BOB, composed.content, [], START + DAY, os.urandom)
 
 
 def test_a_message_keeps_its_id_when_another_device_signs_it() -> None:
     first, alice = _device(), _device(ALICE, "alice.test")
-    composed = composing.compose(BOB, [ALICE], "Hello", START, None, os.urandom)
+    composed = composing.compose(BOB, [ALICE], NewMessage("Hello"), START, os.urandom)
     sealed = sealing.seal(BOB, composed.content, [target(alice)], START, os.urandom)
     devices.revoke_device(BOB, first.fingerprint, START)
     second = _device()

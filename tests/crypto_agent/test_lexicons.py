@@ -40,6 +40,11 @@ def test_every_method_counts_a_field_that_it_has() -> None:
         assert not answering.counted or schema["properties"][answering.counted]["type"] == "array"
 
 
+def test_every_method_but_the_status_may_answer_that_the_hour_is_used_up() -> None:
+    limited = {nsid for nsid, method in LEXICONS.methods.items() if "LimitReached" in method.errors}
+    assert limited == {*LEXICONS.methods} - {f"{NAMESPACE}.getStatus"}
+
+
 def test_the_records_of_the_protocol_fit() -> None:
     endpoints = [{"uri": uri} for uri in VECTORS["inbox"]["endpoints"]]
     LEXICONS.record("at.atsms.inbox", {"endpoints": endpoints})

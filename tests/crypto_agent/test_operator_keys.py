@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from crypto_agent.client import AgentSealed
+from crypto_agent.client import AgentSealed, SealedContent
 from crypto_agent.errors import OperatorKeyMismatch, Sealed
 from crypto_agent.operator_keys.key_file import add_version, keys_in, read_key_file, write_key_file
 from crypto_agent.operator_keys.pkcs11_token import TokenAddress
 from crypto_agent.operator_keys.sources import source_of
-from tests.crypto_agent.people import ALICE, BOB, receive, write
+from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, write
+from tests.crypto_agent.persons import PASSPHRASE as LOCK_PASSPHRASE
+from tests.crypto_agent.persons import new_person
 from tests.crypto_agent.running_agent import ROOT, Agent, running_agent
 from tests.crypto_agent.softhsm import SoftToken, soft_token
 
@@ -31,6 +33,22 @@ def _writes_and_reads(agent: Agent) -> None:
     _, sealed = write(web, worker, ALICE, web.list_devices(BOB), "Good morning")
     message = receive(worker, BOB, sealed.copies[0].envelope)
     assert web.read(BOB, [message.content])[0].text == "Good morning"
+
+
+def _locks(agent: Agent) -> tuple[str, SealedContent]:
+    """Somebody writes something and locks their account, so that what is wrapped is longer."""
+    web = agent.client()
+    did = new_person(agent)
+    content = web.compose(did, [BOB], "Before the lock", created_at=WRITTEN_AT).content
+    web.make_locked(did, LOCK_PASSPHRASE, lifetime_s=60)
+    web.lock_now(did, everywhere=True)
+    return did, content
+
+
+def _unlocks(agent: Agent, did: str, content: SealedContent) -> None:
+    web = agent.client()
+    session = web.unlock(did, LOCK_PASSPHRASE, lifetime_s=60)
+    assert web.unlocked(session.token).read(did, [content])[0].text == "Before the lock"
 
 
 @pytest.mark.parametrize(
@@ -135,6 +153,7 @@ def test_a_passphrase_is_given_to_the_running_agent(tmp_path: Path) -> None:
         opened = agent.command("unseal", stdin=f"{PASSPHRASE}\n")
         assert opened.stdout == "The agent is open.\n"
         _writes_and_reads(agent)
+        _unlocks(agent, *_locks(agent))
         assert PASSPHRASE.encode() not in agent.log
         assert stat.S_IMODE((tmp_path / "unseal.sock").stat().st_mode) == 0o600
 
@@ -176,6 +195,7 @@ def test_a_key_in_a_token_serves_the_agent_and_never_leaves(tmp_path: Path, toke
         assert agent.client().status().state == "sealed"
         agent.command("make_operator_key").check_returncode()
         _writes_and_reads(agent)
+        did, content = _locks(agent)
         assert "--next adds a version" in agent.command("make_operator_key").stderr
         # Another version is found by a running agent as soon as something is wrapped by it.
         agent.command("make_operator_key", "--next").check_returncode()
@@ -183,6 +203,7 @@ def test_a_key_in_a_token_serves_the_agent_and_never_leaves(tmp_path: Path, toke
         agent.kill()
         agent.start()
         _writes_and_reads(agent)
+        _unlocks(agent, did, content)
         (agent.directory / "token" / "pin").write_text("00000")
         agent.kill()
         agent.start()

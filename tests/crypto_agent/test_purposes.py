@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from crypto_agent.client import AgentClient, AgentError, AgentRefused, ArchiveItem, Device, SealedContent
 from tests.crypto_agent.people import ALICE, BOB, CAROL, WRITTEN_AT, receive, target, write
@@ -124,6 +125,19 @@ def test_keys_moved_between_accounts_do_not_work(own_agent: Agent, column: str) 
     with pytest.raises(AgentError) as failed:
         worker.seal(ALICE, composed.content, [target(bob)])
     assert failed.value.code == ("OperatorKeyMismatch" if column == "did" else "CannotUnseal")
+
+
+def test_a_public_key_put_into_the_database_gets_nothing_archived(own_agent: Agent) -> None:
+    web, worker = own_agent.client("web"), own_agent.client("worker")
+    web.create_device(ALICE, "alice.test", "mail.test")
+    bob = web.create_device(BOB, "bob.test", "mail.test")
+    _, sealed = write(web, worker, ALICE, [bob])
+    message = receive(worker, BOB, sealed.copies[0].envelope)
+    planted = X25519PrivateKey.generate().public_key().public_bytes_raw()
+    own_agent.execute(f"UPDATE crypto_agent_archivekey SET public_key = x'{planted.hex()}'")  # noqa: S608
+    item = ArchiveItem(message.conversation_id, message.message_id, message.sealed, WRITTEN_AT, None, "in")
+    (archived,) = worker.read_archive(BOB, worker.archive(BOB, [item]))
+    assert archived.error is None
 
 
 def test_another_operator_key_opens_nothing(own_agent: Agent) -> None:

@@ -14,7 +14,9 @@ from joserfc.jwk import OctKey
 
 from crypto_agent.app_methods import APP_METHODS
 from crypto_agent.client import NAMESPACE, AgentClient
+from crypto_agent.framed_json import STREAM, head
 from crypto_agent.tokens import PERMITTED
+from tests.crypto_agent.calls import NOBODY
 from tests.crypto_agent.people import ALICE, BOB
 from tests.crypto_agent.running_agent import LEXICONS, Agent
 
@@ -24,6 +26,7 @@ HEX32, HEX33 = "ab" * 32, "01" * 33
 BYTES = {"$bytes": "AQID"}
 CONTENT = {"conversationId": HEX33, "messageId": HEX32, "sealed": BYTES}
 TARGET = {"did": BOB, "fingerprint": HEX32, "certificatePem": "-----BEGIN"}
+ATTACHMENT = {"sealed": BYTES, "url": "https://a.test/x", "expiresAt": "2026-11-20T12:00:00Z"}
 TIME = "2026-11-20T12:00:00Z"
 GRANT = {
     "did": ALICE,
@@ -32,14 +35,32 @@ GRANT = {
     "expiresAt": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds"),
     "hourlyLimit": 10,
 }
+#: Only its user knows it.
+PASSPHRASE = {"passphrase": "correct horse battery"}
+LOCKING = {"did": NOBODY, "secret": PASSPHRASE, "lifetimeSeconds": 60}
+PROVEN = {"did": NOBODY, "proof": PASSPHRASE}
 ITEM = {**CONTENT, "receivedAt": TIME, "direction": "in", "deliveredTo": []}
 
 WELL_FORMED: dict[str, Json] = {
+    "indexMessages": {"did": ALICE, "items": [{**CONTENT, "senderDid": BOB, "at": TIME}]},
+    "forgetMessages": {"did": ALICE, "messageIds": [HEX32]},
+    "search": {"did": ALICE, "query": "hello", "limit": 20},
+    "emptyIndex": {"did": NOBODY},
     "listDevices": {"did": ALICE},
     "createDevice": {"did": ALICE, "handle": "alice.test", "mailDomain": "mail.test"},
     "revokeDevice": {"did": ALICE, "fingerprint": HEX32},
     "rotatePrekey": {"did": ALICE, "fingerprint": HEX32},
     "compose": {"did": ALICE, "recipients": [BOB], "text": "Hello", "createdAt": TIME},
+    "composeReceipt": {
+        "did": ALICE,
+        "recipients": [BOB],
+        "receipt": {"status": "read", "ids": ["01" * 32]},
+        "createdAt": TIME,
+    },
+    "encryptFile": {"did": ALICE, "name": "a.txt", "mediaType": "text/plain", "size": 0},
+    "decryptFile": {"did": ALICE, "message": CONTENT, "part": 0},
+    "sealDraft": {"did": ALICE, "draftId": "ab" * 16, "draft": BYTES},
+    "openDrafts": {"did": ALICE, "items": [{"draftId": "ab" * 16, "sealed": BYTES}]},
     "seal": {"did": ALICE, "message": CONTENT, "targets": [TARGET]},
     "open": {"did": ALICE, "envelopes": [BYTES]},
     "read": {"did": ALICE, "items": [CONTENT]},
@@ -55,16 +76,106 @@ WELL_FORMED: dict[str, Json] = {
         "trustedKeys": [],
         "trustedProofs": [],
     },
+    "getCustody": {"did": NOBODY},
+    "makeLocked": LOCKING,
+    "makeManaged": PROVEN,
+    "unlock": LOCKING,
+    "lock": {"did": NOBODY, "everywhere": False},
+    "addLockSecret": {**PROVEN, "secret": PASSPHRASE},
+    "removeLockSecret": {**PROVEN, "secretId": "ab" * 8},
+    "changePassphrase": {**PROVEN, **PASSPHRASE},
+    "newRecoveryCode": PROVEN,
+    "rotateDataKey": {"did": NOBODY},
+    "beginPasskey": {"did": NOBODY, "userName": "alice.test"},
+    "addPasskey": {"did": NOBODY, "name": "A phone", "credential": {}},
+    "removePasskey": {"did": NOBODY, "passkeyId": "ab" * 8},
+    "passkeyChallenge": {"did": NOBODY, "purpose": "sign-in"},
+    "confirmPasskey": {"did": NOBODY, "credential": {}},
+    "requirePasskey": {"did": NOBODY, "required": False, "proof": {"recoveryCode": "x"}},
+    "renewCertificate": {
+        "did": ALICE,
+        "fingerprint": HEX32,
+        "handle": "alice.test",
+        "mailDomain": "mail.test",
+    },
+    "listUses": {"did": ALICE},
+    "listUseEntries": {
+        "did": ALICE,
+        "caller": "web",
+        "purpose": "read",
+        "outcome": "ok",
+        "oldest": "1",
+        "newest": "9",
+    },
+    "listAlarms": {},
+    "exportAccount": {"did": NOBODY, **PASSPHRASE},
+    "beginReadableExport": {"did": NOBODY},
+    "readForExport": {"did": ALICE, "permit": BYTES, "items": [CONTENT]},
+    "decryptFileForExport": {"did": ALICE, "permit": BYTES, "message": CONTENT, "part": 0},
+    "sealExportPart": {"did": ALICE, "exportKey": BYTES, "name": "account", "state": BYTES},
+    "openExportPart": {"did": ALICE, "importKey": BYTES, "name": "account", "part": BYTES},
+    "sealUnsent": {"did": ALICE, "exportKey": BYTES, "items": [CONTENT]},
+    "openUnsent": {"did": ALICE, "importKey": BYTES, "parts": [BYTES]},
+    "importAccount": {"did": NOBODY, **PASSPHRASE, "keys": BYTES, "revoked": []},
+    "eraseAccount": {"did": NOBODY},
 }
-QUERIES = ("listDevices", "listGrants")
+QUERIES = ("listDevices", "listGrants", "getCustody", "listUses", "listUseEntries", "listAlarms")
+#: All name the account but the one for administrators.
+OF_AN_ACCOUNT = [method for method in WELL_FORMED if method != "listAlarms"]
 
 #: Method, what is changed in its well-formed call (None takes a field away), and where the fault is.
 MALFORMED: list[tuple[str, Json, str]] = [
-    *((method, {"did": None}, "did: missing") for method in WELL_FORMED),
-    *((method, {"did": "alice.test"}, "did: not a did") for method in WELL_FORMED),
-    *((method, {"did": "did:plc:" + "x" * 2100}, "did: not a did") for method in WELL_FORMED),
+    *((method, {"did": None}, "did: missing") for method in OF_AN_ACCOUNT),
+    *((method, {"did": "alice.test"}, "did: not a did") for method in OF_AN_ACCOUNT),
+    *((method, {"did": "did:plc:" + "x" * 2100}, "did: not a did") for method in OF_AN_ACCOUNT),
     *((method, {"extra": "x"}, "extra: unknown field") for method in WELL_FORMED),
     *((method, {"did": 7}, "did: not a string") for method in WELL_FORMED if method not in QUERIES),
+    ("renewCertificate", {"fingerprint": "ab"}, "fingerprint: fewer than 64 bytes"),
+    ("listUses", {"show": "some"}, "show: not one of all, refused, apps"),
+    ("listUses", {"limit": "0"}, "limit: out of range"),
+    ("listUses", {"cursor": "x"}, "cursor: not one of this method"),
+    ("listUses", {"timeZone": "../etc/passwd"}, "timeZone: not a known time zone"),
+    ("listUseEntries", {"oldest": "-1"}, "oldest: not an integer"),
+    ("exportAccount", {"passphrase": ""}, "passphrase: fewer than 1 bytes"),
+    ("exportAccount", {"assertion": "x"}, "assertion: not an object"),
+    ("beginReadableExport", {"assertion": "x"}, "assertion: not an object"),
+    ("readForExport", {"permit": None}, "permit: missing"),
+    ("readForExport", {"items": [CONTENT] * 101}, "items: more than 100 items"),
+    ("decryptFileForExport", {"permit": {"$bytes": ""}}, "permit: fewer than 1 bytes"),
+    ("sealExportPart", {"exportKey": {"$bytes": ""}}, "exportKey: fewer than 1 bytes"),
+    ("openExportPart", {"name": ""}, "name: fewer than 1 bytes"),
+    ("sealUnsent", {"items": [CONTENT] * 101}, "items: more than 100 items"),
+    ("openUnsent", {"parts": []}, "parts: fewer than 1 items"),
+    ("importAccount", {"revoked": ["ab"]}, "revoked[0]: fewer than 64 bytes"),
+    ("importAccount", {"keys": None}, "keys: missing"),
+    ("compose", {"text": None, "copiesWanted": ["zz" * 32]}, "copiesWanted: not lowercase hex"),
+    ("compose", {"copiesWanted": ["ab" * 32]}, "copiesWanted: not beside anything else"),
+    ("composeReceipt", {"receipt": {"status": "opened", "ids": ["01" * 32]}}, "receipt.status: "),
+    ("composeReceipt", {"receipt": {"status": "read", "ids": []}}, "receipt.ids: fewer than 1 items"),
+    ("composeReceipt", {"receipt": {"status": "read", "ids": ["zz" * 32]}}, "receipt.ids: not lowercase hex"),
+    ("encryptFile", {"width": 10}, "width: not without height"),
+    ("encryptFile", {"width": 0, "height": 1}, "width: out of range"),
+    ("sealDraft", {"draftId": "xy" * 16}, "draftId: not lowercase hex"),
+    ("sealDraft", {"draft": {"$bytes": ""}}, "draft: fewer than 1 bytes"),
+    ("openDrafts", {"items": []}, "items: fewer than 1 items"),
+    (
+        "openDrafts",
+        {"items": [{"draftId": "AB" * 16, "sealed": BYTES}]},
+        "items[0].draftId: not lowercase hex",
+    ),
+    ("search", {"limit": 0}, "limit: out of range"),
+    ("search", {"query": "x" * 201}, "query: more than 200 characters"),
+    ("search", {"query": " "}, "query: blank"),
+    ("search", {"cursor": "1-zz"}, "cursor: not one from here"),
+    ("search", {"has": ["gold"]}, "has[0]: not one of file, image, link"),
+    ("search", {"conversationIds": ["01"]}, "conversationIds[0]: fewer than 66"),
+    (
+        "indexMessages",
+        {"items": [{**CONTENT, "senderDid": "bob", "at": TIME}]},
+        "items[0].senderDid: not a did",
+    ),
+    ("indexMessages", {"items": []}, "items: fewer than 1 items"),
+    ("forgetMessages", {"messageIds": [HEX32] * 1001}, "messageIds: more than 1000 items"),
     ("createDevice", {"handle": "not a handle"}, "handle: not a handle"),
     ("createDevice", {"handle": "alice"}, "handle: not a handle"),
     ("createDevice", {"handle": "a" * 250 + ".test"}, "handle: not a handle"),
@@ -92,6 +203,30 @@ MALFORMED: list[tuple[str, Json, str]] = [
     ("compose", {"inReplyTo": "xy" * 32}, "inReplyTo: not lowercase hex"),
     ("compose", {"inReplyTo": "AB" * 32}, "inReplyTo: not lowercase hex"),
     ("compose", {"inReplyTo": "ab"}, "inReplyTo: fewer than 64 bytes"),
+    ("compose", {"text": None}, "text: blank"),
+    ("compose", {"attachments": [{"sealed": BYTES}]}, "attachments[0].url: missing"),
+    ("compose", {"attachments": [ATTACHMENT] * 11}, "attachments: more than 10 items"),
+    ("compose", {"attachments": [{**ATTACHMENT, "url": "x"}]}, "attachments[0].url: not a uri"),
+    ("makeLocked", {"secret": {}}, "secret: not one secret"),
+    ("makeLocked", {"secret": {**PASSPHRASE, "recoveryCode": "x"}}, "secret: not one secret"),
+    ("makeLocked", {"secret": {**PASSPHRASE, "prf": BYTES}}, "secret.prf: fewer than 32 bytes"),
+    ("makeLocked", {"secret": {"recoveryCode": "x"}}, "secret: the agent makes recovery codes itself"),
+    ("makeLocked", {"secret": {"passphrase": "x" * 1025}}, "secret.passphrase: more than 1024 bytes"),
+    ("makeLocked", {"secret": {"credential": []}}, "secret.credential: not an object"),
+    ("makeLocked", {"lifetimeSeconds": 59}, "lifetimeSeconds: out of range"),
+    ("unlock", {"lifetimeSeconds": 2_592_001}, "lifetimeSeconds: out of range"),
+    ("lock", {"everywhere": None}, "everywhere: missing"),
+    ("passkeyChallenge", {"purpose": "register"}, "purpose: not one of sign-in"),
+    ("requirePasskey", {"required": 1}, "required: not true or false"),
+    ("encryptFile", {"size": -1}, "size: out of range"),
+    ("encryptFile", {"size": 104_857_601}, "size: out of range"),
+    ("encryptFile", {"size": 1}, "size: not that of the body"),
+    ("encryptFile", {"name": "x" * 256}, "name: more than 255 bytes"),
+    ("encryptFile", {"name": "\ud800"}, "name: not Unicode text"),
+    ("encryptFile", {"mediaType": ""}, "mediaType: fewer than 3 bytes"),
+    ("decryptFile", {"part": -1}, "part: out of range"),
+    ("decryptFile", {"part": "0"}, "part: not an integer"),
+    ("decryptFile", {"message": {"sealed": BYTES}}, "message.conversationId: missing"),
     ("seal", {"message": "text"}, "message: not an object"),
     ("seal", {"message": {**CONTENT, "sealed": "AQID"}}, "message.sealed: not"),
     ("seal", {"message": {**CONTENT, "sealed": {"$bytes": "*"}}}, "message.sealed: not base64"),
@@ -180,6 +315,9 @@ def _call(agent: Agent, http: httpx.Client, method: str, fields: Json) -> httpx.
     if LEXICONS.methods[f"{NAMESPACE}.{method}"].is_query:
         headers = {"Authorization": f"Bearer {_token(agent, method)}"}
         return http.get(f"{agent.url}/xrpc/{NAMESPACE}.{method}", params=fields, headers=headers)
+    if LEXICONS.methods[f"{NAMESPACE}.{method}"].carries_file:
+        headers = {"Authorization": f"Bearer {_token(agent, method)}", "Content-Type": STREAM}
+        return _post(agent, http, method, content=head(fields), headers=headers)
     # As escapes, so that text that is not Unicode can be sent too.
     return _post(agent, http, method, content=json.dumps(fields).encode())
 
@@ -198,10 +336,16 @@ def test_the_calls_below_are_well_formed_before_they_are_changed(
 ) -> None:
     answer = _call(agent, http, method, WELL_FORMED[method])
     assert answer.status_code == 200 or answer.json()["error"] in (
+        "BadExport",
         "CannotUnseal",
+        "NoExportBegun",
+        "NoSuchAccount",
         "NoSuchDevice",
         "NoSuchGrant",
+        "NoSuchPasskey",
         "NotAttested",
+        "WrongPasskey",
+        "WrongSecret",
     )
 
 

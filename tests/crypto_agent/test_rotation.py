@@ -118,12 +118,14 @@ def _fill(agent: Agent) -> dict[str, bytes]:
     with closing(sqlite3.connect(agent.database)) as database, database:
         for number, (did, data_key) in enumerate(data_keys.items(), 1):
             database.execute(
-                "INSERT INTO crypto_agent_account (id, did, created_at) VALUES (?, ?, '2026-11-20')",
+                "INSERT INTO crypto_agent_account (id, did, created_at, last_search_segment) "
+                "VALUES (?, ?, '2026-11-20', 0)",
                 (number, did),
             )
             database.execute(
-                "INSERT INTO crypto_agent_datakey (account_id, version, wrapped, key_version, created_at)"
-                " VALUES (?, 1, ?, 1, '2026-11-20')",
+                "INSERT INTO crypto_agent_datakey "
+                "(account_id, version, wrapped, key_version, lock_id, created_at) "
+                "VALUES (?, 1, ?, 1, '', '2026-11-20')",
                 (number, operator_key.wrap(data_key, did, os.urandom)),
             )
     return data_keys

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from crypto_agent.client import AgentError, ArchiveItem, Composed, SealedContent
+from crypto_agent.client import AgentError, ArchiveItem, Attachment, Composed, SealedContent
 from crypto_agent.client_values import ReadMessage
 from crypto_agent.custody import AccountKeys, unwrap_account_keys
 from crypto_agent.operator_keys.key_file import read_key_file
@@ -32,6 +32,11 @@ def _exercise(agent: Agent) -> tuple[CheckedClient, CheckedClient]:
         message.conversation_id, message.message_id, message.sealed, WRITTEN_AT, WRITTEN_AT, "in"
     )
     worker.read_archive(BOB, worker.archive(BOB, [item]))
+    canary, out = CANARY.encode() * 1000, bytearray()
+    file = web.encrypt_file(ALICE, CANARY, f"text/{CANARY}", len(canary), [canary], out.extend)
+    attachment = Attachment(file.sealed, f"https://files.test/{'0' * 64}", WRITTEN_AT)
+    with_file = web.compose(ALICE, [BOB], "", created_at=WRITTEN_AT, attachments=[attachment])
+    web.decrypt_file(ALICE, with_file.content, 0, len(out), [out], lambda _: None)
     web.rotate_prekey(ALICE, alice.fingerprint, force=True)
     web.list_devices(ALICE)
     for wrong in (
@@ -40,6 +45,8 @@ def _exercise(agent: Agent) -> tuple[CheckedClient, CheckedClient]:
         lambda: web.compose(ALICE, [BOB], CANARY, created_at=WRITTEN_AT - timedelta(days=36_500)),
         lambda: web.compose(ALICE, [BOB], CANARY, created_at=WRITTEN_AT, in_reply_to=CANARY * 2),
         lambda: worker.compose(ALICE, [BOB], CANARY, created_at=WRITTEN_AT),
+        lambda: web.decrypt_file(ALICE, with_file.content, 0, len(canary), [canary], lambda _: None),
+        lambda: web.encrypt_file(ALICE, CANARY * 9, "a/b", len(canary), [canary], lambda _: None),
         lambda: worker.seal(BOB, composed.content, [target(alice)]),
         lambda: worker.open(BOB, [CANARY.encode(), sealed.copies[0].envelope[:-1]]),
         lambda: worker.read_archive(BOB, [CANARY.encode()]),
@@ -117,7 +124,7 @@ def test_the_search_finds_what_is_written_down() -> None:
 def test_no_secret_is_written_down_or_given_out(own_agent: Agent) -> None:
     web, worker = _exercise(own_agent)
     # Reading is the one thing that gives out text, to whoever may have it.
-    answers = json.dumps(web.answers + worker.answers, ensure_ascii=False).encode()
+    answers = json.dumps(web.answers + worker.answers, ensure_ascii=False, default=bytes.hex).encode()
     (bob,) = worker.list_devices(BOB)
     assert bob.fingerprint.encode() in answers
     files = b"".join(path.read_bytes() for path in own_agent.directory.glob("agent.sqlite3*"))

@@ -88,7 +88,7 @@ def test_it_starts_stops_and_starts_again(demo_folder: Path) -> None:
     ports = chosen_ports()
     with running_demo(demo_folder, ports) as demo:
         text = said(demo_folder)
-        url = f"http://127.0.0.1:{ports['WAXWING_PORT']}"
+        url = f"http://localhost:{ports['WAXWING_PORT']}"
         assert f"Waxwing is at {url}\n" in text
         assert httpx.get(f"{url}/sign-in/").status_code == httpx.codes.OK
         agent_port = ports["WAXWING_AGENT_PORT"]

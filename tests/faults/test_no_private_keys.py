@@ -24,10 +24,10 @@ from tests.faults.secret_search import (
 from tests.services.installations import RunningInstallation
 
 #: The processes that must not be able to open anything.
-WITHOUT_KEYS = ("web", "worker", "scheduler", "ingress")
+WITHOUT_KEYS = ("web", "worker", "deliveries", "lookups", "scheduler", "ingress")
 #: Settings of the agent that others may know: what callers prove themselves with, and where it and the
 #: directory of DIDs are.
-KNOWN_TO_OTHERS = ("TOKEN_SECRET", "PUBLIC_URL", "PLC_URL", "NETWORK")
+KNOWN_TO_OTHERS = ("TOKEN_SECRET", "PUBLIC_URL", "PLC_URL", "NETWORK", "WEB_ORIGIN", "RP_ID")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_no_key_is_in_an_environment_or_a_setting(in_use: InUse, keys: dict[str,
 def test_no_key_is_in_the_memory_of_web_and_worker(in_use: InUse, keys: dict[str, bytes]) -> None:
     running = in_use.running
     secret = {"web's own": running.installation.secrets.web_secret_key.encode()}
-    for name in ("web", "worker"):
+    for name in ("web", "worker", "deliveries", "lookups"):
         try:
             memory = list(memory_of(running.processes[name].pid))
         except PermissionError:

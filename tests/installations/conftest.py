@@ -33,17 +33,16 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    with (
-        SmtpSink() as sink,
-        LocalNetwork(RUN.directory / "two-installations" / "network", smtp_url=sink.url) as network,
-    ):
+    # Each module has its own.
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_")
+    directory = RUN.directory / f"installations-{name}"
+    with SmtpSink() as sink, LocalNetwork(directory / "network", smtp_url=sink.url) as network:
         bobs_settings = {}
         if find_postgres():
             server = request.getfixturevalue("postgres")
             with psycopg.connect(server, autocommit=True) as postgres:
-                postgres.execute("CREATE DATABASE bobs_installation")
-            bobs_settings["WAXWING_DATABASE_URL"] = server.replace("/postgres", "/bobs_installation")
-        directory = RUN.directory / "two-installations"
+                postgres.execute(f"CREATE DATABASE bobs_{name}")
+            bobs_settings["WAXWING_DATABASE_URL"] = server.replace("/postgres", f"/bobs_{name}")
         people = network.info.accounts
         bobs_ports = free_ports()
         # The mail server that carries on what alice's installation sends to mail domains.

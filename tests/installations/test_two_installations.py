@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
 import smtplib
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
+import yaml
 
 from crypto_agent.atsms.certificates import mailbox_local_part
 from tests.installations.conftest import World
 from tests.services.installations import RunningInstallation, wait_until
 from tests.services.repository import Repository
-from tests.services.windows import Window
+from tests.services.windows import Window, words
 from webmail.mailbox.envelope_mail import mail_with_envelope
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def shows(window: Window, conversation: str, text: str) -> bool:
@@ -59,7 +67,9 @@ def down(installation: RunningInstallation) -> Iterator[None]:
     try:
         yield
     finally:
-        installation.start("web", "ingress")
+        # In this order: a try that finds only the ingress goes by mail, and only HTTPS says who has it.
+        installation.start("web")
+        installation.start("ingress")
 
 
 def sent_to(window: Window, recipients: list[Window], text: str) -> tuple[str, str]:
@@ -81,7 +91,7 @@ def test_by_https_both_ways(world: World) -> None:
     wait_until(lambda: "Their server has it" in world.alice.thread(conversation)[0].state)
     assert delivery(world.alices, message, world.bob) == ("accepted", "https", "inbox-record", "")
     about = world.alice.words(f"/m/{message}/")
-    assert "By HTTPS to 127.0.0.1" in about
+    assert "By HTTPS to localhost" in about
     assert "The inbox record of bob.test lists it." in about
     assert f"route https {world.bobs.url}/inbox/" in about
 
@@ -143,6 +153,28 @@ def test_three_people_are_one_conversation(world: World) -> None:
         assert window.texts(conversation) == ["to both", "from Bob", "from Carol"]
         (first, *_) = window.thread(conversation)
         assert first.own == (window is world.alice)
+
+
+def test_a_file_is_fetched_from_the_senders_installation(world: World) -> None:
+    data = os.urandom(3_000_000)
+    conversation, _message = sent_to(world.alice, [world.bob], "a file is coming")
+    message = world.alice.attach(conversation, "here it is", ("map.png", data, "image/png"))
+    wait_until(lambda: shows(world.bob, conversation, "here it is"))
+    assert "map.png" in world.bob.words(conversation)
+    for window in (world.bob, world.alice):
+        answer = window.client.get(f"/m/{message}/files/0/")
+        assert answer.content == data
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="map.png"'
+    ((url,),) = world.alices.sql("SELECT content_hash || '/' || secret FROM webmail_blob")
+    assert hashlib.sha256(httpx.get(f"{world.alices.url}/blobs/{url}").content).hexdigest() in url
+    assert world.bobs.sql("SELECT id FROM webmail_blob") == []
+    assert not list((world.bobs.installation.directory / "data").rglob("blobs/*/*"))
+    with down(world.alices):
+        away = world.bob.client.get(f"/m/{message}/files/0/")
+        assert away.status_code == 502
+        assert "does not answer" in words(away.text)
+    # Nobody else gets it by the message's address.
+    assert world.carol.client.get(f"/m/{message}/files/0/").status_code == 404
 
 
 def test_unread_messages_are_counted_until_they_are_seen(world: World) -> None:
@@ -244,3 +276,26 @@ def test_nothing_is_sealed_for_a_person_who_revoked_their_device(world: World) -
     assert envelopes(world.bobs, message) == []
     assert world.alices.mails(world.carol.did, "INBOX") == []
     assert world.alices.mails(world.carol.did, "Archive") == archived
+
+
+def test_each_says_whether_it_reaches_what_it_needs(world: World) -> None:
+    for installation in (world.alices, world.bobs):
+        assert httpx.get(f"{installation.url}/healthz").text == "ok\n"
+        assert is_healthy(installation)
+    world.alices.stop("redis")
+    try:
+        answer = httpx.get(f"{world.alices.url}/healthz")
+        assert (answer.status_code, answer.text) == (503, "no answer: broker\n")
+        assert not is_healthy(world.alices)
+    finally:
+        world.alices.start("redis")
+    assert is_healthy(world.alices)
+
+
+def is_healthy(installation: RunningInstallation) -> bool:
+    """What the health check of docker-compose.yml finds."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    _how, _python, option, code = services["web"]["healthcheck"]["test"]
+    port = str(installation.installation.ports.web)
+    command = [sys.executable, option, code.replace("8000", port)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -4,8 +4,15 @@ import time
 
 import pytest
 
-from webmail.carriers.bounces import bounce_local_part, outcome_in_report, token_of_local_part
-from webmail.carriers.outcomes import Deferred, Refused
+from webmail.carriers.bounces import (
+    MAX_REPORT,
+    Report,
+    bounce_local_part,
+    report_in_mail,
+    token_of_local_part,
+)
+from webmail.carriers.outcomes import MAX_REPLY, Deferred, Outcome, Refused
+from webmail.carriers.sentences import SENTENCES
 
 SECRET = "a secret of this installation"
 
@@ -34,29 +41,107 @@ def test_return_addresses_can_not_be_made_up() -> None:
         assert token_of_local_part(made_up, SECRET) is None
 
 
-def report(action: str, status: str, diagnostic: str = "smtp; 550 5.1.1 no such user") -> bytes:
+BOB = "did:plc:bobbobbobbobbobbobbobbob"
+BOBS_ADDRESS = "did!plc!bobbobbobbobbobbobbobbob@mx.example"
+ENVELOPE, OTHER_ENVELOPE = "ab" * 32, "cd" * 32
+
+
+def group(
+    action: str | None = "failed",
+    status: str | None = "5.1.1",
+    diagnostic: str | None = "smtp; 550 5.1.1 no such user",
+    *,
+    address: str = "a@mx.example",
+    more: str = "",
+) -> str:
+    """The fields about one recipient."""
+    fields = f"Final-Recipient: rfc822; {address}\r\n"
+    for name, value in (("Action", action), ("Status", status), ("Diagnostic-Code", diagnostic)):
+        fields += f"{name}: {value}\r\n" if value is not None else ""
+    return fields + more
+
+
+def notification(
+    *groups: str, returned: str = "Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n"
+) -> bytes:
+    """A report with these groups of fields, and what it returns of the mail."""
     return (
         "From: MAILER-DAEMON@mx.example\r\n"
         "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=x\r\n"
         "\r\n--x\r\nContent-Type: text/plain\r\n\r\nIt did not arrive.\r\n"
         "--x\r\nContent-Type: message/delivery-status\r\n\r\n"
-        "Reporting-MTA: dns; mx.example\r\n\r\n"
-        "Final-Recipient: rfc822; a@mx.example\r\n"
-        f"Action: {action}\r\nStatus: {status}\r\nDiagnostic-Code: {diagnostic}\r\n"
-        "\r\n--x\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n\r\n--x--\r\n"
+        "Reporting-MTA: dns; mx.example\r\n\r\n" + "\r\n".join(groups) + f"\r\n--x\r\n{returned}\r\n--x--\r\n"
     ).encode()
 
 
+def report(action: str, status: str, diagnostic: str = "smtp; 550 5.1.1 no such user") -> bytes:
+    return notification(group(action, status, diagnostic))
+
+
+def outcome_in(raw: bytes, recipient: str | None = None) -> Outcome | None:
+    found = report_in_mail(raw, recipient=recipient)
+    return found.outcome if found else None
+
+
 def test_a_failure_is_a_refusal() -> None:
-    outcome = outcome_in_report(report("failed", "5.1.1"))
+    outcome = outcome_in(report("failed", "5.1.1"))
     assert isinstance(outcome, Refused)
     assert outcome.code == "address-unknown"
     assert "no such user" in outcome.reply
 
 
 def test_a_delay_is_a_deferral_whatever_its_status() -> None:
-    assert isinstance(outcome_in_report(report("delayed", "4.4.1")), Deferred)
-    assert isinstance(outcome_in_report(report("delayed", "5.4.1")), Deferred)
+    assert isinstance(outcome_in(report("delayed", "4.4.1")), Deferred)
+    assert isinstance(outcome_in(report("delayed", "5.4.1")), Deferred)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "code"),
+    [
+        (group(status="5.2.2", diagnostic="smtp; 552 5.2.2 over quota"), Refused, "mailbox-full"),
+        (group(status="5.2.2", diagnostic=None), Refused, "mailbox-full"),
+        (group(status="5.7.1", diagnostic="smtp; 550 5.7.1 blocked"), Refused, "sender-refused"),
+        (group(status="5.4.6", diagnostic="X-Postfix; mail loops back to myself"), Refused, "loop"),
+        # A server that gives up after days of a passing fault has failed for good.
+        (group(status="4.4.7", diagnostic="smtp; 450 4.2.2 over quota"), Refused, "server-unreachable"),
+        (
+            group(status="4.4.1", diagnostic="X-Postfix; connect to mx: timed out"),
+            Refused,
+            "server-unreachable",
+        ),
+        (group("delayed", "4.2.2", "smtp; 452 4.2.2 over quota"), Deferred, "mailbox-full"),
+        (group("delayed", "4.7.1", "smtp; 450 4.7.1 greylisted"), Deferred, "asked-to-wait"),
+        (group("delayed", "4.0.0", None), Deferred, "server-trouble"),
+        # The more exact of the two names the cause.
+        (group(status="5.0.0", diagnostic="smtp; 552 5.2.2 mailbox full"), Refused, "mailbox-full"),
+        (group(status="5.0.0", diagnostic="smtp; 550 no such user"), Refused, "address-unknown"),
+        (group(status="5.7.0", diagnostic="smtp; 550 by policy"), Refused, "not-accepted"),
+        (group(status="5.1.99", diagnostic="smtp; 550 what"), Refused, "address-unknown"),
+        (group(status="5.99.1", diagnostic="x; what"), Refused, "not-accepted"),
+        # Written as some servers write.
+        (group("Failed", "5.1.1 (no such user)"), Refused, "address-unknown"),
+        (group("failed (permanent)", "5.1.1"), Refused, "address-unknown"),
+        (group(" FAILED ", " 5.01.001 "), Refused, "address-unknown"),
+        (
+            group(status="5.1.1", diagnostic="smtp;\r\n 550-5.1.1 no\r\n 550 5.1.1 user"),
+            Refused,
+            "address-unknown",
+        ),
+        # Fields that are missing, or contradict each other.
+        (group(status=None, diagnostic="smtp; 552 5.2.2 full"), Refused, "mailbox-full"),
+        (group(status="nonsense", diagnostic="smtp; 550 5.1.1 no such user"), Refused, "address-unknown"),
+        (group(status=None, diagnostic=None, more="X: y\r\n"), Refused, "not-accepted"),
+        (group(None, "5.2.1"), Refused, "gone"),
+        (group(None, "4.2.1", None), Deferred, "gone"),
+        (group(status="2.0.0", diagnostic="smtp; 250 2.1.5 ok"), Refused, "not-accepted"),
+        (group(status="2.0.0", diagnostic="smtp; 550 5.1.1 no"), Refused, "address-unknown"),
+    ],
+)
+def test_what_a_report_says(fields: str, kind: type, code: str) -> None:
+    outcome = outcome_in(notification(fields))
+    assert type(outcome) is kind
+    assert isinstance(outcome, Refused | Deferred)
+    assert outcome.code == code
 
 
 @pytest.mark.parametrize(
@@ -66,14 +151,87 @@ def test_a_delay_is_a_deferral_whatever_its_status() -> None:
         b"Subject: I am on holiday\r\n\r\nuntil Monday\r\n",
         report("delivered", "2.0.0"),
         report("relayed", "2.0.0"),
-        report("failed", "nonsense"),
+        report("expanded", "2.0.0"),
+        # "Delivered" is believed, as it takes nothing away.
+        report("delivered", "5.1.1"),
+        report("dropped", "5.1.1"),
+        notification(group(None, None)),
+        notification(group(None, "2.0.0")),
+        notification(),
         report("failed", "5.1.1").replace(b"multipart/report", b"multipart/mixed"),
         report("failed", "5.1.1").replace(b"delivery-status\r\n\r\nR", b"x\r\n\r\nR"),
         b"Content-Type: multipart/report\r\n\r\n",
     ],
 )
 def test_anything_else_says_nothing(raw: bytes) -> None:
-    assert outcome_in_report(raw) is None
+    assert report_in_mail(raw) is None
+
+
+OURS = {"address": BOBS_ADDRESS}
+
+
+@pytest.mark.parametrize(
+    ("groups", "code"),
+    [
+        # Whoever else is in the report, what it says of our recipient counts.
+        ([group(status="5.2.2"), group(status="5.1.6", **OURS)], "gone"),
+        ([group("delivered", "2.0.0"), group(status="5.2.2", **OURS)], "mailbox-full"),
+        ([group("failed"), group("delivered", "2.0.0", **OURS)], None),
+        (
+            [group(address="x@mx", more=f"Original-Recipient: rfc822;{BOBS_ADDRESS}\r\n"), group("relayed")],
+            "address-unknown",
+        ),
+        ([group(address="plc.bobbobbobbobbobbobbobbob@mx.example"), group("relayed")], "address-unknown"),
+        # Passed on to several: it failed when it did for all of them.
+        ([group("failed"), group("delivered", "2.0.0", address="b@mx.example")], None),
+        ([group(status="5.2.2"), group(status="5.2.2", address="b@mx.example")], "mailbox-full"),
+    ],
+)
+def test_a_report_about_several(groups: list[str], code: str | None) -> None:
+    outcome = outcome_in(notification(*groups), BOB)
+    assert (outcome.code if isinstance(outcome, Refused) else None) == code
+
+
+def test_while_one_of_several_waits_nothing_has_failed() -> None:
+    raw = notification(group("failed"), group("delayed", "4.2.2", None, address="b@mx.example"))
+    assert isinstance(outcome_in(raw, BOB), Deferred)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        f"Content-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{ENVELOPE}@mail.test>\r\n",
+        f"Content-Type: message/rfc822\r\n\r\nmessage-id:\r\n <{ENVELOPE}@mail.test>\r\n\r\nbody\r\n",
+        f"Content-Type: message/global\r\n\r\nSubject: x\r\nMessage-Id: <{ENVELOPE}@mail.test>\r\n\r\n",
+    ],
+)
+def test_the_returned_mail_names_the_envelope(returned: str) -> None:
+    found = report_in_mail(notification(group(), returned=returned))
+    assert isinstance(found, Report)
+    assert found.envelope_ids == {ENVELOPE}
+
+
+def test_a_report_that_returns_nothing_names_none() -> None:
+    found = report_in_mail(notification(group()))
+    assert found
+    assert found.envelope_ids == frozenset()
+    own_name = notification(group()).replace(b"From:", f"Message-ID: <{OTHER_ENVELOPE}@mx>\r\nFrom:".encode())
+    found = report_in_mail(own_name)
+    assert found
+    assert found.envelope_ids == frozenset()
+
+
+def test_a_report_with_addresses_in_utf_8_is_read() -> None:
+    raw = report("failed", "5.1.1").replace(b"message/delivery-status", b"message/global-delivery-status")
+    assert isinstance(outcome_in(raw), Refused)
+
+
+def test_the_other_servers_words_are_kept_short_and_printable() -> None:
+    outcome = outcome_in(notification(group(diagnostic="smtp; 550 <script>\x1b[31m\u202e" + "a" * 5000)))
+    assert isinstance(outcome, Refused)
+    assert outcome.reply.isprintable()
+    assert len(outcome.reply) <= MAX_REPLY
+    assert outcome.code in SENTENCES
 
 
 @pytest.mark.parametrize(
@@ -83,9 +241,26 @@ def test_anything_else_says_nothing(raw: bytes) -> None:
         b"Content-Type: multipart/report; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 40_000,
         b"X: y\r\n" * 200_000 + b"Content-Type: multipart/report\r\n\r\n",
         report("failed", "5.1.1") + b"x" * 50_000_000,
+        notification("\r\n".join([group()] * 3_000)),
+        notification("\r\n" * 120_000),
+        notification("\n" * 240_000),
+        notification(group(more="A:\r\n" * 80_000)),
+        notification(group(diagnostic="smtp; " + "5.1." * 60_000)),
+        notification(group(diagnostic="(" * 250_000)),
+        notification(group(address="web." + "A" * 250_000 + "@x")),
+        notification(group(), returned="message-id: " + "<" * 200_000),
+        notification(group(), returned="message-id:" + " \r\n" * 60_000),
     ],
 )
 def test_large_and_deep_reports_end_soon(raw: bytes) -> None:
     started = time.process_time()
-    outcome_in_report(raw)
+    report_in_mail(raw, recipient=BOB)
     assert time.process_time() - started < 1
+
+
+def test_a_report_that_returns_a_large_mail_is_read() -> None:
+    returned = f"Content-Type: message/rfc822\r\n\r\nMessage-ID: <{ENVELOPE}@m>\r\n\r\n" + "A" * 76 + "\r\n"
+    raw = notification(group(), returned=returned + ("B" * 76 + "\r\n") * (MAX_REPORT // 70))
+    found = report_in_mail(raw)
+    assert found
+    assert found.envelope_ids == {ENVELOPE}

@@ -3,15 +3,19 @@
 import pytest
 from django.utils import timezone
 
+from webmail import delivery_reports
 from webmail.carriers import Accepted, Deferred, Outcome, Refused
 from webmail.delivery_reports import TooEarly, note_report
-from webmail.models import Delivery
+from webmail.models import Delivery, DeliveryCopy
 
 REFUSED = Refused("address-unknown", "5.1.1 no such user")
 
 
-def note(delivery: Delivery, outcome: Outcome) -> Delivery:
-    note_report(str(delivery.pk), outcome, now=timezone.now())
+PHONE, LAPTOP, ANOTHER = "aa" * 32, "bb" * 32, "cc" * 32
+
+
+def note(delivery: Delivery, outcome: Outcome, *envelope_ids: str) -> Delivery:
+    note_report(str(delivery.pk), outcome, envelope_ids=frozenset(envelope_ids), now=timezone.now())
     delivery.refresh_from_db()
     return delivery
 
@@ -47,3 +51,54 @@ def test_a_delivery_that_is_gone_is_nobodys_loss(delivery: Delivery) -> None:
     delivery_pk = delivery.pk
     delivery.delete()
     note_report(str(delivery_pk), REFUSED, now=timezone.now())
+
+
+@pytest.fixture
+def two_copies(delivery: Delivery) -> Delivery:
+    """The delivery with a copy for each of two devices, both handed over."""
+    for envelope_id in (PHONE, LAPTOP):
+        DeliveryCopy.objects.create(
+            delivery=delivery,
+            fingerprint=envelope_id,
+            form=DeliveryCopy.Form.SEALED,
+            envelope_id=envelope_id,
+            accepted_at=timezone.now(),
+        )
+    return delivery
+
+
+def lost(delivery: Delivery) -> set[str]:
+    return set(delivery.copies.filter(accepted_at=None).values_list("envelope_id", flat=True))
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, Deferred("mailbox-full", "4.2.2 full")])
+def test_a_report_about_another_message_changes_nothing(two_copies: Delivery, outcome: Outcome) -> None:
+    noted = note(two_copies, outcome, ANOTHER)
+    assert (noted.state, noted.failure_code) == (Delivery.State.HANDED_OVER, "")
+    assert lost(two_copies) == set()
+
+
+def test_only_the_copy_that_came_back_is_carried_anew(two_copies: Delivery) -> None:
+    assert note(two_copies, REFUSED, PHONE).state == Delivery.State.FAILED
+    assert lost(two_copies) == {PHONE}
+    note(two_copies, REFUSED, LAPTOP)
+    assert lost(two_copies) == {PHONE, LAPTOP}
+
+
+def test_a_report_that_returns_nothing_is_about_all_copies(two_copies: Delivery) -> None:
+    note(two_copies, REFUSED)
+    assert lost(two_copies) == {PHONE, LAPTOP}
+
+
+def test_a_delay_after_a_failure_changes_nothing(two_copies: Delivery) -> None:
+    note(two_copies, REFUSED)
+    assert note(two_copies, Deferred("mailbox-full", "4.2.2 full")).failure_code == "address-unknown"
+
+
+def test_open_pages_hear_of_a_report_once(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(delivery_reports.events, "conversation_changed", lambda *what: told.append(what))
+    for outcome in (Deferred("mailbox-full", "4.2.2"), REFUSED):
+        for _time in range(3):
+            note(delivery, outcome)
+    assert len(told) == 2

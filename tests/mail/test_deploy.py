@@ -17,7 +17,7 @@ from tests.services.programs import need
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {"web", "worker", "scheduler", "ingress", "migrate", "agent", "migrate-agent"}
+OURS = {"web", "worker", "lookups", "deliveries", "scheduler", "ingress", "migrate", "agent", "migrate-agent"}
 
 
 def secrets_of(service: str) -> set[str]:
@@ -58,13 +58,14 @@ def test_schema_and_linter_find_nothing(command: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_only_web_and_worker_reach_the_agent() -> None:
-    assert members_of("agent") == {"web", "worker", "agent"}
+def test_only_web_and_the_workers_that_seal_reach_the_agent() -> None:
+    assert members_of("agent") == {"web", "worker", "lookups", "agent"}
     assert members_of("agent-data") == {"agent", "migrate-agent", "postgres"}
     assert networks_of("agent") == {"agent", "agent-data"}
     for network in ("agent", "agent-data", "data", "mailbox", "mta"):
         assert COMPOSE["networks"][network]["internal"] is True
-    assert members_of("edge") == {"web", "worker", "postfix"}
+    assert members_of("edge") == {"web", "worker", "lookups", "deliveries", "postfix"}
+    assert members_of("mta") == {"deliveries", "ingress", "postfix"}
 
 
 def test_only_the_web_on_loopback_and_mail_are_published() -> None:
@@ -80,11 +81,12 @@ def test_secrets_go_only_where_they_are_needed() -> None:
     }
     assert holders["agent_operator_key"] == {"agent", "migrate-agent"}
     assert holders["agent_database_url"] == {"agent", "migrate-agent"}
-    for caller in ("web", "worker"):
-        assert holders[f"agent_{caller}_token_secret"] == {"agent", "migrate-agent", caller}
-    assert holders["token_keys"] == {"web", "worker"}
-    assert holders["oauth_client_key"] == {"web", "worker"}
-    assert holders["mail_token_key"] == {"web", "worker", "ingress"}
+    workers = {"worker", "lookups"}
+    assert holders["agent_web_token_secret"] == {"agent", "migrate-agent", "web"}
+    assert holders["agent_worker_token_secret"] == {"agent", "migrate-agent", *workers}
+    assert holders["token_keys"] == {"web", *workers}
+    assert holders["oauth_client_key"] == holders["push_key"] == {"web", *workers}
+    assert holders["mail_token_key"] == {"web", "ingress", *workers}
     assert holders["smtp_tls_chain"] == {"postfix"}
     assert all(holders.values()), "a secret that nobody uses"
     used = set().union(*(secrets_of(service) for service in SERVICES))
@@ -108,11 +110,22 @@ def test_every_container_is_held_down(service: str) -> None:
         assert not secret or value in ("", "none"), f"{service} has {key} in its environment"
 
 
+def test_files_lie_where_the_processes_that_need_them_find_them() -> None:
+    for service in ("web", "worker"):
+        assert "files:/var/lib/waxwing/files" in SERVICES[service]["volumes"]
+        for name in ("WAXWING_BLOB_DIR", "WAXWING_SPOOL_DIR"):
+            assert SERVICES[service]["environment"][name].startswith("/var/lib/waxwing/files/")
+    assert SERVICES["agent"]["volumes"] == ["agent-files:/var/lib/waxwing-agent"]
+    assert SERVICES["agent"]["environment"]["WAXWING_AGENT_DATA_DIR"] == "/var/lib/waxwing-agent"
+    made = (ROOT / "Dockerfile").read_text()
+    assert all(path in made for path in ("/var/lib/waxwing/files", "/var/lib/waxwing-agent"))
+
+
 def test_every_network_path_that_a_setting_names_exists() -> None:
     for service in OURS - {"agent", "migrate-agent"}:
         for key, value in SERVICES[service]["environment"].items():
             host = re.fullmatch(r"(?:imap|http|smtp)://([a-z-]+):\d+", str(value))
-            if host and service in ("web", "worker"):
+            if host and service in ("web", "worker", "lookups"):
                 assert networks_of(service) & networks_of(host[1]) or (service, host[1]) == (
                     "web",
                     "postfix",

@@ -30,7 +30,7 @@ def test_what_is_posted_is_what_is_stored(
     live_server: LiveServer, in_maildir: None, account: Account, new_did: Callable[[], str]
 ) -> None:
     envelopes = [b"\x85%d" % number for number in range(3)] + [b"\x85" + bytes(65_592)]
-    with patch("webmail.tasks.enqueue"):
+    with patch("webmail.queues.give"):
         outcomes = carry(Way(f"{live_server.url}/inbox/{account.did}"), envelopes, bounce_token="1")
         unknown = carry(Way(f"{live_server.url}/inbox/{new_did()}"), envelopes[:1], bounce_token="1")
     assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes

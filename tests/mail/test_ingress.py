@@ -33,7 +33,7 @@ def pulls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     def note(task: object, account_pk: int) -> None:
         started.append((account_pk, len(inbox_of(Account.objects.get(pk=account_pk).did))))
 
-    monkeypatch.setattr("webmail.tasks.enqueue", note)
+    monkeypatch.setattr("webmail.queues.give", note)
     return started
 
 
@@ -75,7 +75,7 @@ class TestAccept:
     def test_a_broker_that_is_away_does_not_fail_the_answer(
         self, account: Account, envelope: bytes, settings: Settings
     ) -> None:
-        with patch("webmail.tasks.enqueue", side_effect=OSError("no broker")):
+        with patch("webmail.queues.give", side_effect=OSError("no broker")):
             accept(account.did, envelope, now=NOW)
         assert len(inbox_of(account.did)) == 1
 
@@ -160,7 +160,7 @@ class TestQuota:
 
     def test_the_door_keeps_to_it(self, client: redis.Redis, account: Account, in_maildir: None) -> None:
         quota = RedisQuota(client, items=2, octets=10_000)
-        with patch("webmail.tasks.enqueue"):
+        with patch("webmail.queues.give"):
             for number in (1, 2):
                 accept(account.did, b"\x85%d" % number, now=NOW, quota=quota)
             for attempt in (b"\x853", b"\x851"):

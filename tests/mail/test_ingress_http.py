@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("in_maildir")
 
 @pytest.fixture(autouse=True)
 def _no_worker() -> object:
-    with patch("webmail.tasks.enqueue") as enqueue:
+    with patch("webmail.queues.give") as enqueue:
         yield enqueue
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, MailboxError, open_mailbox
+from webmail.mailbox import ARCHIVE, FOLDERS, INBOX, QUARANTINE, MailboxError, open_mailbox
 from webmail.mailbox.mailbox import FETCH_BYTES
 
 
@@ -151,7 +151,7 @@ class TestContract:
             assert len(mailbox.uids_after(ARCHIVE, 0)) == 1
 
     def test_folders_are_made_on_first_use_whatever_it_is(self, new_did: Callable[[], str]) -> None:
-        for folder in (INBOX, ARCHIVE, QUARANTINE):
+        for folder in FOLDERS:
             with open_mailbox(new_did()) as mailbox:
                 assert mailbox.uids_after(folder, 0) == []
                 assert mailbox.find(folder, "<m1@example.invalid>") == []
@@ -163,7 +163,7 @@ class TestContract:
 
     @pytest.mark.parametrize(
         "folder",
-        ["", "Sent", "../INBOX", "Archive/../INBOX", 'INBOX"', "INBOX\r\nA1 LOGOUT", "INBOX\0", "inbox"],
+        ["", "Drafts", "../INBOX", "Archive/../INBOX", 'INBOX"', "INBOX\r\nA1 LOGOUT", "INBOX\0", "inbox"],
     )
     def test_other_folders_are_not_found(self, did: str, folder: str) -> None:
         with open_mailbox(did) as mailbox:

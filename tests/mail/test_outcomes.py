@@ -6,15 +6,15 @@ from email.utils import format_datetime
 import pytest
 
 from webmail.carriers.outcomes import (
-    SENTENCES,
     Accepted,
     Deferred,
     Refused,
     outcome_of_http,
+    outcome_of_report,
     outcome_of_smtp,
-    outcome_of_status_code,
-    sentence,
 )
+from webmail.carriers.sentences import SENTENCES, sentence
+from webmail.carriers.status_codes import MEANINGS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -106,6 +106,8 @@ def test_any_2xx_is_accepted(status: int) -> None:
         (None, None),
         ("120", timedelta(seconds=120)),
         ("0", None),
+        ("\x1d120", timedelta(seconds=120)),
+        ("\u0661", None),
         ("-5", None),
         ("soon", None),
         ("", None),
@@ -114,6 +116,7 @@ def test_any_2xx_is_accepted(status: int) -> None:
         (format_datetime(NOW + timedelta(minutes=5), usegmt=True), timedelta(minutes=5)),
         (format_datetime(NOW - timedelta(minutes=5), usegmt=True), None),
         ("Fri, 31 Feb 2026 25:61:61 GMT", None),
+        (f"Fri, 20 Nov {'2' * 30} 12:00:00 GMT", None),
     ],
 )
 def test_retry_after_is_honoured_within_reason(header: str | None, wait: timedelta | None) -> None:
@@ -123,9 +126,32 @@ def test_retry_after_is_honoured_within_reason(header: str | None, wait: timedel
 
 
 def test_a_report_is_read_like_a_reply() -> None:
-    assert outcome_of_status_code("5.1.1", "smtp; 550 no") == Refused("address-unknown", "5.1.1 smtp; 550 no")
-    assert isinstance(outcome_of_status_code("4.4.7", "expired"), Deferred)
-    assert isinstance(outcome_of_status_code("2.0.0", ""), Accepted)
+    failed = outcome_of_report(failed=True, status="5.1.1", diagnostic="550 no")
+    assert failed == Refused("address-unknown", "5.1.1 550 no")
+    delayed = outcome_of_report(failed=False, status="4.4.7", diagnostic="expired")
+    assert delayed == Deferred("server-unreachable", "4.4.7 expired")
+
+
+#: IANA's "SMTP Enhanced Status Codes": how many details are registered for each subject, 0 included.
+REGISTERED = {0: 1, 1: 11, 2: 5, 3: 7, 4: 8, 5: 7, 6: 11, 7: 31}
+
+
+def test_every_registered_status_has_a_sentence_for_good_and_for_now() -> None:
+    registered = {f"{subject}.{detail}" for subject, count in REGISTERED.items() for detail in range(count)}
+    assert set(MEANINGS) == registered
+    for name in registered:
+        for_good = outcome_of_smtp(550, f"5.{name} words")
+        for_now = outcome_of_smtp(450, f"4.{name} words")
+        assert isinstance(for_good, Refused)
+        assert isinstance(for_now, Deferred)
+        assert {for_good.code, for_now.code} <= set(SENTENCES)
+
+
+@pytest.mark.parametrize("status", ["5.1.200", "5.7.999", "5.9.1", "5.0.0"])
+def test_what_is_not_registered_still_has_a_sentence(status: str) -> None:
+    outcome = outcome_of_report(failed=True, status=status, diagnostic="")
+    assert isinstance(outcome, Refused)
+    assert outcome.code in SENTENCES
 
 
 def test_a_reply_is_kept_short_and_printable() -> None:
@@ -143,5 +169,8 @@ def test_every_code_has_a_sentence() -> None:
         if not isinstance(outcome, Accepted)
     }
     assert codes <= set(SENTENCES)
-    assert all(text.endswith(".") for text in SENTENCES.values())
+    for text in SENTENCES.values():
+        assert str(text.cause).endswith(".")
+        assert str(text.cause)[0].islower()
+        assert str(text.advice).endswith(".")
     assert sentence("never-heard-of") in SENTENCES.values()

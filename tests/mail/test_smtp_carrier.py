@@ -10,7 +10,8 @@ from pytest_django.fixtures import Settings
 
 from webmail.carriers import Deferred, Refused, carry, smtp
 from webmail.carriers.mail_servers import MailServersError
-from webmail.carriers.smtp import Server, SmtpAddressError, checked_address, mail_to_send, servers_of
+from webmail.carriers.smtp import SmtpAddressError, checked_address, mail_to_send, servers_of
+from webmail.carriers.smtp_connection import Server
 from webmail.mailbox.envelope_mail import EnvelopeError, envelope_in_mail
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)

@@ -4,17 +4,19 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 
 from demo import installation as parts
 from demo.local_network import NetworkInfo
 from demo.ports import free_port
-from demo.processes import RunningProcess, start, stop_all
+from demo.processes import ProcessSpec, RunningProcess, start, stop_all
 from tests.services.dovecot import DovecotServer, dovecot_server
 from webmail.mailbox import Mailbox
 from webmail.mailbox.imap import ImapMailbox
@@ -31,6 +33,10 @@ QUICK = {
     "WAXWING_PULL_SECONDS": "4",
     "WAXWING_PULL_LOCK_SECONDS": "4",
     "WAXWING_INGRESS_ENVELOPES_PER_HOUR": "5000",
+    "WAXWING_SIGN_INS_OF_ONE": "1000",
+    "WAXWING_UNDO_SECONDS": "0",
+    # Receipts are messages too; most tests here count those that people wrote.
+    "WAXWING_TELL_OPENED": "false",
 }
 
 
@@ -48,6 +54,11 @@ class RunningInstallation:
     @property
     def url(self) -> str:
         return self.installation.url
+
+    @property
+    def url_by_number(self) -> str:
+        """Where signing in comes back to, to be sent on to `url`."""
+        return f"http://127.0.0.1:{self.installation.ports.web}"
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -84,9 +95,30 @@ class RunningInstallation:
     def stop(self, *names: str) -> None:
         stop_all(self.processes.pop(name) for name in names or list(self.processes))
 
+    @contextmanager
+    def set_otherwise(self, name: str, settings: Mapping[str, str]) -> Iterator[None]:
+        """A process runs with other settings meanwhile: it is stopped and started before, and after."""
+        spec = self._specs[name]
+        self._restart(replace(spec, environment={**spec.environment, **settings}))
+        try:
+            yield
+        finally:
+            self._restart(spec)
+
+    def _restart(self, spec: ProcessSpec) -> None:
+        self.stop(spec.name)
+        self._specs[spec.name] = spec
+        self.start(spec.name)
+
     def kill(self, name: str) -> None:
-        """SIGKILL to the process and all its children."""
-        self.processes.pop(name).kill()
+        """SIGKILL to the process and all its children; returns when all of them are dead."""
+        process = self.processes.pop(name)
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            # One that is still dying holds its listening socket: what is started next would seem to be ready.
+            wait_until(lambda: all(is_dead(child) for child in children), every=0.01)
+        process.kill()
 
     def manage(self, *arguments: str) -> str:
         """Runs a management command as an operator does, and returns what it says."""
@@ -160,6 +192,14 @@ def running_installation(
         running.prepare()
         running.start()
         yield running
+
+
+def is_dead(process: psutil.Process) -> bool:
+    """Whether it ended; who its new parent is, and when that one asks for its status, does not matter."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def free_ports() -> parts.Ports:

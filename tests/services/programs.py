@@ -14,6 +14,7 @@ PROGRAMS = {
     "Postfix": (("postfix", "postfix-pcre"), ("postfix",)),
     "SoftHSM": (("softhsm2",), ("softhsm2-util",)),
     "Chromium": (("chromium",), ("chromium",)),
+    "gettext": (("gettext",), ("xgettext", "msgmerge", "msguniq")),
 }
 
 

@@ -31,6 +31,19 @@ class Repository:
         answer = self._client.get("com.atproto.repo.getRecord", params=names)
         return [one["uri"] for one in answer.raise_for_status().json()["value"]["endpoints"]]
 
+    def find(self, collection: str, rkey: str) -> dict[str, Any] | None:
+        """A record, if there is one."""
+        names = {"repo": self.did, "collection": collection, "rkey": rkey}
+        answer = self._client.get("com.atproto.repo.getRecord", params=names)
+        found: dict[str, Any] | None = answer.json().get("value")
+        return found
+
+    def records(self, collection: str) -> list[dict[str, Any]]:
+        """All records of a collection."""
+        names = {"repo": self.did, "collection": collection}
+        answer = self._client.get("com.atproto.repo.listRecords", params=names)
+        return [one["value"] for one in answer.raise_for_status().json()["records"]]
+
     def put_inbox(self, endpoints: list[str]) -> None:
         record = {"$type": INBOX, "endpoints": [{"uri": uri} for uri in endpoints]}
         names = {"repo": self.did, "collection": INBOX, "rkey": "self"}

@@ -45,9 +45,12 @@ class Window:
         assert answer.status_code == 302, words(answer.text)
 
     def enrol(self) -> None:
-        """Publishes what the welcome page shows."""
+        """Publishes what the welcome page shows, and locks nothing."""
         assert "What will be published" in self.words("/welcome/")
-        assert self.post("/welcome/", {}).headers["Location"] == "/welcome/done/"
+        there = self.post("/welcome/", {}).headers["Location"]
+        if there == "/welcome/lock/":
+            there = self.post(there, {"later": "yes"}).headers["Location"]
+        assert there.partition("?")[0] == "/welcome/done/"
 
     def get(self, path: str) -> str:
         answer = self.client.get(path)
@@ -72,19 +75,33 @@ class Window:
         assert answer.status_code == 302, words(answer.text)
         return answer.headers["Location"].partition("#")[0]
 
-    def reply(self, conversation: str, text: str, *, token: str | None = None) -> str:
-        """A message in a conversation that is there; its id."""
-        fields: dict[str, str | list[str]] = {"text": text, "token": token or str(uuid4())}
+    def reply(self, conversation: str, text: str, *, token: str | None = None, topic: str = "") -> str:
+        """A message in a conversation, or in a topic of it, that is there; its id."""
+        fields: dict[str, str | list[str]] = {"text": text, "token": token or str(uuid4()), "topic": topic}
         answer = self.post(f"{conversation}send/", fields, form_at=conversation)
         assert answer.status_code == 302, words(answer.text)
         return answer.headers["Location"].rpartition("#m")[2]
 
+    def attach(self, conversation: str, text: str, *files: tuple[str, bytes, str]) -> str:
+        """A message with files, each its name, bytes and media type; its id."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(conversation))
+        assert token
+        answer = self.client.post(
+            f"{conversation}send/",
+            data={"csrfmiddlewaretoken": token[1], "text": text, "token": str(uuid4())},
+            files=[("files", file) for file in files],
+        )
+        assert answer.status_code == 302, words(answer.text)
+        return answer.headers["Location"].rpartition("#m")[2]
+
     def thread(self, conversation: str) -> list[Shown]:
-        """Every message of a conversation, the oldest first."""
+        """Every message of a conversation, the oldest first; they count as read."""
         path: str | None = conversation
         found: list[Shown] = []
         while path:
             page = self.get(path)
+            if not found and (token := re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)):
+                self.client.post(f"{conversation}seen/", data={"csrfmiddlewaretoken": token[1]})
             found = [*shown_in(page), *found]
             older = re.search(r'<a href="([^"]+)" data-older', page)
             path = unescape(older[1]) if older else None

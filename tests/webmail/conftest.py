@@ -11,13 +11,14 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
 from accounts import enrolment
-from accounts.agent import agent
+from accounts.agent import kept_client
 from accounts.models import Account, Device, OAuthSession
 from crypto_agent.client import AgentClient
 from demo.local_network import NetworkInfo
 from tests.accounts.conftest import begin, come_back
 from tests.services import sign_in as consent
 from tests.services.agent import AgentProcess
+from tests.webmail.other_client import OtherClient
 from webmail import ingress, intake, outgoing, sealing
 from webmail.models import DeliveryCopy, Message
 
@@ -44,7 +45,7 @@ def enrolled(
 ) -> dict[str, Enrolled]:
     """alice, bob and carol signed in and enrolled, once in a run."""
     found: dict[str, Enrolled] = {}
-    agent.cache_clear()
+    kept_client.cache_clear()
     with django_db_blocker.unblock():
         cache.clear()
         try:
@@ -73,7 +74,7 @@ def people(
     """The three of them, with empty mailboxes."""
     settings.MAILBOX_URL = f"maildir://{tmp_path / 'mail'}"
     settings.AGENT_CALLER = "worker"
-    agent.cache_clear()
+    kept_client.cache_clear()
     # Pages write as "web", which may not do what the worker does.
     as_web = AgentClient(settings.AGENT_URL, settings.AGENT_TOKEN_SECRET, "web")
     monkeypatch.setattr(outgoing, "agent", lambda: as_web)
@@ -84,7 +85,7 @@ def people(
         for device in one.devices:
             device.save(force_insert=True)
     yield {name: Account.objects.get(pk=one.account.pk) for name, one in enrolled.items()}
-    agent.cache_clear()
+    kept_client.cache_clear()
 
 
 @pytest.fixture
@@ -118,6 +119,25 @@ def write() -> Write:
     return write
 
 
+Publish = Callable[..., OtherClient]
+
+
+@pytest.fixture
+def publish() -> Iterator[Publish]:
+    """`publish(bob)` adds a device to his repository, run by another program."""
+    made: list[OtherClient] = []
+
+    def publish(account: Account) -> OtherClient:
+        device = OtherClient.of(account)
+        device.publish()
+        made.append(device)
+        return device
+
+    yield publish
+    for device in made:
+        device.withdraw()
+
+
 def seal(message: Message) -> dict[str, list[bytes]]:
     """Seals a message; the envelopes that would travel, by the recipient's DID."""
     sealing.seal_message(message.pk)
@@ -134,3 +154,12 @@ def hand_over(recipient: Account, envelopes: list[bytes]) -> None:
     for envelope in envelopes:
         ingress.accept(recipient.did, envelope, now=timezone.now())
     intake.pull(recipient)
+
+
+@pytest.fixture
+def phone(bob: Account) -> Iterator[OtherClient]:
+    """A device of bob's, run by another program."""
+    device = OtherClient.of(bob)
+    device.publish()
+    yield device
+    device.withdraw()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import uuid4
 
 from django.test import Client
 from django.utils import timezone
 
 from accounts.agent import agent
-from accounts.models import Account, OAuthSession, Peer
-from accounts.sessions import OAUTH_SESSION_KEY
+from accounts.models import Account, Peer
+from tests.services.browser_sessions import cookies_of_new_browser
 from webmail.conversations import conversation_for, place
 from webmail.models import Message
 
@@ -38,19 +38,8 @@ def peer(name: str, *, display_name: str = "") -> Peer:
 
 def browser_of(account: Account) -> Client:
     """A browser that is signed in; it must send CSRF tokens, as real ones must."""
-    session = OAuthSession.objects.create(
-        account=account,
-        issuer="http://localhost:1",
-        scope="atproto",
-        sealed_access_token=b"",
-        sealed_refresh_token=b"",
-        sealed_dpop_key=b"",
-        access_expires_at=timezone.now() + timedelta(hours=1),
-    )
     client = Client()
-    browser_session = client.session
-    browser_session[OAUTH_SESSION_KEY] = session.pk
-    browser_session.save()
+    client.cookies.load(cookies_of_new_browser(account))
     return client
 
 

@@ -6,7 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connections
+from django.utils import timezone
+from pytest_django import Settings
 
+from accounts import sessions
+from accounts.models import Account, OAuthSession
+from webmail import asgi
 from webmail.asgi import MAX_BODY, application
 
 PART = bytes(64 * 1024)
@@ -50,3 +59,90 @@ def test_a_large_body_is_not_taken_in(path: str) -> None:
 
 def test_a_bounded_body_gets_the_answer_of_its_page() -> None:
     assert post("/inbox/did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", 1) == (400, 1)
+
+
+def test_one_accounts_bodies_take_no_more_than_its_share(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.SPOOL_BYTES = 3 * 1024 * 1024
+    most = {"/files/": (MAX_BODY, 1), "/new/": (MAX_BODY, 2)}
+
+    async def largest_body(scope: Mapping[str, Any]) -> tuple[int, int | None]:
+        return most[scope["path"]]
+
+    monkeypatch.setattr(asgi, "largest_body", largest_body)
+    answers: dict[str, int] = {}
+
+    async def posted(name: str, path: str, parts: int, end: asyncio.Event) -> None:
+        taken = 0
+
+        async def receive() -> dict[str, Any]:
+            nonlocal taken
+            if taken == parts:
+                await end.wait()
+                return {"type": "http.disconnect"}
+            taken += 1
+            return {"type": "http.request", "body": PART, "more_body": True}
+
+        async def send(event: Mapping[str, Any]) -> None:
+            if event["type"] == "http.response.start":
+                answers[name] = event["status"]
+
+        scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+        await asgi.application(scope, receive, send)
+
+    async def run() -> None:
+        over, at_once = asyncio.Event(), asyncio.Event()
+        at_once.set()
+        slow = asyncio.create_task(posted("slow", "/files/", 10, over))
+        while asgi.application._on_their_way[1] < 10 * len(PART):
+            await asyncio.sleep(0.01)
+        await posted("too much", "/files/", 10, at_once)
+        await posted("of somebody else", "/new/", 10, at_once)
+        over.set()
+        await slow
+        await posted("later", "/files/", 10, at_once)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, run()).result(30)
+    # The others ended before there was anything to answer.
+    assert answers == {"too much": 503}
+    assert not asgi.application._on_their_way
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_who_showed_the_passkey_sends_long_bodies_where_it_is_required() -> None:
+    account = Account.objects.create(
+        did="did:plc:uploader", handle="uploader.test", pds_url="http://localhost:1"
+    )
+    session = OAuthSession.objects.create(
+        account=account,
+        issuer="https://pds.test",
+        scope="atproto",
+        sealed_access_token=b"",
+        sealed_refresh_token=b"",
+        sealed_dpop_key=b"",
+        access_expires_at=timezone.now(),
+        created_at=timezone.now(),
+    )
+    store = SessionStore()
+    store[sessions.OAUTH_SESSION_KEY] = session.pk
+    store.save()
+
+    async def asked() -> int | None:
+        cookies = f"{django_settings.SESSION_COOKIE_NAME}={store.session_key}"
+        try:
+            return await sessions.account_behind(cookies)
+        finally:
+            await sync_to_async(connections.close_all)()
+
+    def behind() -> int | None:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, asked()).result()
+
+    assert behind() == account.pk
+    Account.objects.filter(pk=account.pk).update(passkey_required=True)
+    assert behind() is None
+    store[sessions.PASSKEY_KEY] = session.pk
+    store.save()
+    assert behind() == account.pk

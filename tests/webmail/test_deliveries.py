@@ -10,13 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.conf import settings
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.models import Account, Peer
 from crypto_agent.client import AgentClient
 from tests.webmail.conftest import Write, seal
 from webmail import deliveries, delivery_reports, outgoing, progress, sealing
 from webmail.carriers import Deferred, Refused
+from webmail.message_info import message_info
 from webmail.models import Delivery, Message
 from webmail.people import people_of
 
@@ -79,6 +80,9 @@ def test_accepted_says_so_and_forgets_the_bytes(delivery: Delivery, inbox: Inbox
     assert delivery.state == Delivery.State.ACCEPTED
     assert (delivery.route_kind, delivery.route_target) == ("https", inbox.url)
     assert delivery.route_reason
+    with translation.override("de"):
+        way = message_info(delivery.message.account, delivery.message.message_id).deliveries[0]
+        assert way.route_reason.startswith("Der Posteingangs-Datensatz von ")
     copy = delivery.copies.get()
     assert copy.accepted_at
     assert copy.envelope is None

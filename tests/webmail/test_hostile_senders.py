@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import time
+from datetime import timedelta
 
-from accounts import peers
+import pytest
+from django.utils import timezone
+
+from accounts import lookups
 from accounts.models import Account
 from crypto_agent.atsms.cbor import CborValue
 from crypto_agent.atsms.content import InlinePart, text_part
+from tests.services.slow_server import slow_server
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.other_client import OtherClient
 from tests.webmail.test_journey import texts
-from webmail import conversations, kept_aside, threads, trust
+from webmail import ingress, intake, kept_aside, read_marks, threads, trust
 from webmail.models import Conversation, Message
 
 pytestmark = pytest.mark.django_db
@@ -32,24 +37,43 @@ def test_a_signer_with_an_address_that_cannot_be_read_holds_up_nobody(
     assert [each.code for each in kept_aside.kept_aside(bob)] == ["signer-not-published"]
 
 
-def test_signers_with_slow_servers_take_a_batch_only_so_much_time(
-    alice: Account, bob: Account, monkeypatch: pytest.MonkeyPatch
+def test_signers_with_slow_servers_take_a_pull_only_so_much_time(
+    alice: Account, bob: Account, write: Write
 ) -> None:
-    clock = [0.0]
-    asked: list[str] = []
-
-    def slowly(did: str, *_: object, **__: object) -> peers.SignerVerdict:
-        clock[0] += 20
-        asked.append(did)
-        return peers.SignerVerdict(False, "signer-unreachable")
-
-    envelopes = [each.write([bob], [text_part("wait")])[0] for each in strangers(6)]
-    monkeypatch.setattr(trust.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(trust.peers, "check_signer", slowly)
-    hand_over(bob, envelopes)
-    assert len(asked) == 2
+    with slow_server(10, hosts=3) as server:
+        slow = [OtherClient.of(Account(did=server.did(n % 3), handle="slow.test")) for n in range(60)]
+        envelopes = [each.write([bob], [text_part("wait")])[0] for each in slow]
+        good = seal(write(alice, [bob], "behind them"))[bob.did]
+        for envelope in (*envelopes, *good):
+            ingress.accept(bob.did, envelope, now=timezone.now())
+        started = time.monotonic()
+        intake.pull(bob)
+        # Waiting for each of the three would take as long at least.
+        assert time.monotonic() - started < 3 * 10
+        # Only the first was asked for at all.
+        assert len(server.asked) == 1
     found = Message.objects.filter(account=bob, trust=Message.Trust.UNCHECKED)
-    assert found.exclude(next_check_at=None).count() == 6
+    assert found.exclude(next_check_at=None).count() == 60
+    assert Message.objects.get(account=bob, sender_did=alice.did).trust == Message.Trust.SIGNED
+
+
+def test_a_host_that_failed_is_left_alone_and_the_check_that_this_puts_off_counts_as_none(
+    alice: Account, bob: Account
+) -> None:
+    with slow_server(5.2) as server:
+        stranger = OtherClient.of(Account(did=server.did(), handle="slow.test"))
+        hand_over(bob, stranger.write([bob], [text_part("to check")]))
+        message = Message.objects.get(account=bob)
+        asked = len(server.asked)
+        trust.recheck(message)
+        assert len(server.asked) == asked + 1
+        assert (message.trust, message.check_attempts) == (Message.Trust.UNCHECKED, 1)
+        trust.recheck(message)
+        assert len(server.asked) == asked + 1
+        assert message.check_attempts == 1
+        assert message.next_check_at
+        soon = lookups.FIRST_REST_SECONDS + 1
+        assert message.next_check_at <= timezone.now() + timedelta(seconds=soon)
 
 
 def test_what_was_read_while_its_signer_was_checked_stays_read(
@@ -59,7 +83,7 @@ def test_what_was_read_while_its_signer_was_checked_stays_read(
     Message.objects.filter(account=bob).update(trust=Message.Trust.UNCHECKED)
 
     def meanwhile(*_: object) -> trust.Verdict:
-        assert conversations.mark_read(bob, Conversation.objects.get(account=bob))
+        assert read_marks.mark_read(bob, Conversation.objects.get(account=bob))
         return trust.Verdict(Message.Trust.SIGNED, "")
 
     monkeypatch.setattr(trust, "check", meanwhile)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import Account
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.test_journey import folder, texts
-from webmail import archive, intake, kept_aside, tasks
+from webmail import archive, intake, kept_aside, queues, tasks
 from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_in_mail, mail_with_archive, mail_with_envelope
 from webmail.mailbox.names import mailbox_name
@@ -77,11 +77,46 @@ def test_two_workers_that_archive_at_once_leave_one_copy(
     assert len(folder(alice, ARCHIVE)) == 1
 
 
+def test_much_mail_is_shown_batch_by_batch_and_goes_on_where_it_stopped(
+    alice: Account, bob: Account, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("one", "two", "three"):
+        put_in(bob, INBOX, seal(write(alice, [bob], text))[bob.did][0])
+    monkeypatch.setattr(intake, "BATCH", 1)
+
+    assert intake.pull_part(bob, seconds=0)
+    assert texts(bob) == [["one"]]
+    # What is shown comes before the archive.
+    assert folder(bob, ARCHIVE) == []
+    parts = 1
+    while intake.pull_part(bob, seconds=0):
+        parts += 1
+    assert parts > 3
+    assert texts(bob) == [["one", "two", "three"]]
+    assert folder(bob, INBOX) == []
+    assert len(folder(bob, ARCHIVE)) == 3
+
+
+def test_a_worker_gives_what_is_left_of_much_mail_to_the_queue_again(
+    alice: Account, bob: Account, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("one", "two"):
+        put_in(bob, INBOX, seal(write(alice, [bob], text))[bob.did][0])
+    monkeypatch.setattr(intake, "BATCH", 1)
+    monkeypatch.setattr(tasks, "PULL_TURN_SECONDS", 0.0)
+    given: list[tuple[str, int]] = []
+    monkeypatch.setattr(queues, "give", lambda task, key, **_more: given.append((task, key)))
+
+    tasks.pull(bob.pk)
+    assert texts(bob) == [["one"]]
+    assert (queues.PULL, bob.pk) in given
+
+
 def test_a_renumbered_mailbox_loses_nothing_that_waits(alice: Account, bob: Account, write: Write) -> None:
     for text in ("one", "two", "three"):
         put_in(bob, INBOX, seal(write(alice, [bob], text))[bob.did][0])
     with open_mailbox(bob.did) as mailbox:
-        intake._note_arrivals(bob, mailbox, timezone.now())
+        list(intake._note_arrivals(bob, mailbox, timezone.now()))
     home = Path(settings.MAILBOX_URL.removeprefix("maildir://")) / mailbox_name(bob.did)
     (home / "waxwing-uids").unlink()
 
@@ -96,7 +131,7 @@ def test_a_number_that_names_another_mail_now_is_not_trusted(
 ) -> None:
     put_in(bob, INBOX, seal(write(alice, [bob], "one"))[bob.did][0])
     with open_mailbox(bob.did) as mailbox:
-        intake._note_arrivals(bob, mailbox, timezone.now())
+        list(intake._note_arrivals(bob, mailbox, timezone.now()))
         mailbox.append(INBOX, b"Subject: plain\r\n\r\nmail\r\n")
         plain = mailbox.uids_after(INBOX, 0)[-1]
     Arrival.objects.update(uid=plain)
@@ -113,7 +148,7 @@ def test_one_killed_while_it_was_set_aside_is_found_there(
     envelope = seal(write(alice, [bob], "for bob"))[bob.did][0]
     put_in(carol, INBOX, envelope)
     with open_mailbox(carol.did) as mailbox:
-        intake._note_arrivals(carol, mailbox, timezone.now())
+        list(intake._note_arrivals(carol, mailbox, timezone.now()))
         mailbox.append(QUARANTINE, mail_with_envelope(envelope))
         mailbox.expunge(INBOX, mailbox.uids_after(INBOX, 0))
 
@@ -126,7 +161,7 @@ def test_one_that_was_gone_is_opened_when_it_comes_again(alice: Account, bob: Ac
     envelope = seal(write(alice, [bob], "here again"))[bob.did][0]
     uid = put_in(bob, INBOX, envelope)
     with open_mailbox(bob.did) as mailbox:
-        intake._note_arrivals(bob, mailbox, timezone.now())
+        list(intake._note_arrivals(bob, mailbox, timezone.now()))
         mailbox.expunge(INBOX, [uid])
     intake.pull(bob)
     assert [each.code for each in kept_aside.kept_aside(bob)] == ["gone"]
@@ -152,7 +187,7 @@ def test_a_slower_worker_does_not_set_aside_what_another_opened(
 ) -> None:
     put_in(bob, INBOX, seal(write(alice, [bob], "opened by another"))[bob.did][0])
     with open_mailbox(bob.did) as mailbox:
-        intake._note_arrivals(bob, mailbox, timezone.now())
+        list(intake._note_arrivals(bob, mailbox, timezone.now()))
     seen_by_the_slower_one = list(Arrival.objects.all())
     intake.pull(bob)
     with open_mailbox(bob.did) as mailbox:

@@ -231,6 +231,21 @@ def test_the_list_costs_the_same_for_one_and_for_many(
     assert len(many) == len(few)
 
 
+def test_a_thread_costs_the_same_for_few_messages_and_for_many(
+    alice: Account, bob: Account, write: Write
+) -> None:
+    write(alice, [bob], "number 0")
+    conversation = Conversation.objects.get(account=alice)
+    with CaptureQueriesContext(connection) as few:
+        threads.thread(alice, conversation)
+    for number in range(1, 8):
+        write(alice, [bob], f"number {number}")
+    conversation.refresh_from_db()
+    with CaptureQueriesContext(connection) as many:
+        assert len(threads.thread(alice, conversation).entries) == 8
+    assert len(many) == len(few)
+
+
 def test_threads_are_paged_and_appended_without_gap_or_overlap(
     alice: Account, bob: Account, write: Write
 ) -> None:
@@ -290,14 +305,14 @@ def test_slow_servers_of_some_keep_a_message_from_nobody_else(
     message = write(alice, [bob, carol], "to a group")
     devices_of = sealing.peers.devices_of
 
-    def slowly(did: str, **options: bool) -> list[PeerDevice]:
-        time.sleep(0.2)
-        return devices_of(did, **options)  # type: ignore[arg-type]
+    def slowly(did: str, **_options: bool) -> list[PeerDevice]:
+        found = devices_of(did, fresh=True)
+        time.sleep(1.1)
+        return found
 
     with monkeypatch.context() as slow:
-        slow.setattr(sealing, "DEVICES_SECONDS", 0.1)
         slow.setattr(sealing.peers, "devices_of", slowly)
-        ready = sealing.seal_message(message.pk)
+        ready = sealing.seal_message(message.pk, seconds=1.0)
     first, second = message.deliveries.order_by("pk")
     assert ready == [first.pk]
     assert (first.state, second.state) == (Delivery.State.SEALED, Delivery.State.QUEUED)

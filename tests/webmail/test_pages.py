@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
+from webmail import read_marks
 from webmail.models import Arrival, Delivery, Message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -132,14 +133,56 @@ def test_links_open_apart_and_tell_nothing(alice: Account, at_alices: Client) ->
     assert "</a>\n\nsoon</p>" in html
 
 
-def test_a_conversation_is_read_once_it_is_shown(alice: Account, at_alices: Client) -> None:
+def test_a_conversation_is_read_once_somebody_looks_at_it(alice: Account, at_alices: Client) -> None:
     bob = peer("bob", display_name="Bob")
     message = received(alice, bob.did, "hello")
-    row = Page(html_of(at_alices, reverse("inbox"))).words
-    assert "unread: 1" in row
-    html_of(at_alices, reverse("conversation", args=[message.conversation.conversation_id]))
+    assert "unread: 1" in Page(html_of(at_alices, reverse("inbox"))).words
+    page = reverse("conversation", args=[message.conversation.conversation_id])
+    news = reverse("conversation-news", args=[message.conversation.conversation_id])
+    # A page that is loaded ahead, and a link that is looked into, have nobody who looks at them.
+    for address in (
+        page,
+        f"{page}?around={message.message_id}",
+        reverse("message", args=[message.message_id]),
+    ):
+        at_alices.get(address, headers={"Sec-Purpose": "prefetch;prerender", "Purpose": "prefetch"})
+        assert 'id="unread"' in html_of(at_alices, address)
+    at_alices.get(news, {"seen": "1"})
+    at_alices.get(news, {"seen": ""}, headers={"HX-Request": "true"})
+    assert Message.objects.filter(unread=True).count() == 1
+
+    at_alices.get(news, {"seen": "1"}, headers={"HX-Request": "true"})
     assert "unread:" not in Page(html_of(at_alices, reverse("inbox"))).words
     assert not Message.objects.filter(unread=True).exists()
+
+
+def test_without_script_one_says_that_one_has_read(alice: Account, at_alices: Client) -> None:
+    message = received(alice, peer("bob").did, "hello")
+    page = html_of(at_alices, reverse("conversation", args=[message.conversation.conversation_id]))
+    seen = reverse("conversation-seen", args=[message.conversation.conversation_id])
+    assert f'action="{seen}"' in page
+    assert at_alices.get(seen).status_code == 405
+    at_alices.post(seen)
+    assert not Message.objects.filter(unread=True).exists()
+    assert seen not in html_of(
+        at_alices, reverse("conversation", args=[message.conversation.conversation_id])
+    )
+
+
+def test_a_conversation_is_marked_unread_by_its_last_received_message(
+    alice: Account, at_alices: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(read_marks.events, "publish", lambda _account, *names, **_: told.append(names))
+    first, last = (received(alice, "did:plc:bobbobbob", text) for text in ("one", "two"))
+    at_alices.post(reverse("conversation-seen", args=[first.conversation.conversation_id]))
+    unseen = reverse("conversation-unseen", args=[first.conversation.conversation_id])
+    for _time in range(2):
+        assert at_alices.post(unseen).headers["Location"] == reverse("inbox")
+    assert [message.message_id for message in Message.objects.filter(unread=True)] == [last.message_id]
+    assert "unread: 1" in Page(html_of(at_alices, reverse("inbox"))).words
+    # The lists of all open pages hear of both; an open thread does not, which would read it again.
+    assert told == [("conversations",), ("conversations",)]
 
 
 def test_a_message_whose_signer_is_not_checked_shows_no_text(alice: Account, at_alices: Client) -> None:
@@ -300,7 +343,7 @@ def test_the_number_of_queries_does_not_grow(
     html_of(at_alices, address)
     with django_assert_max_num_queries(8):  # type: ignore[operator]
         html_of(at_alices, reverse("inbox"))
-    with django_assert_max_num_queries(20):  # type: ignore[operator]
+    with django_assert_max_num_queries(21):  # type: ignore[operator]
         html_of(at_alices, address)
 
 

@@ -42,7 +42,7 @@ def test_a_facet_that_cannot_be_followed_is_plain_text(facet: Facet) -> None:
 
 def test_of_overlapping_facets_the_first_wins() -> None:
     found = segments_of("one two", [link(0, 5, "https://a.example"), link(4, 7, "https://b.example")])
-    assert found == [Segment("one t", "https://a.example"), Segment("wo")]
+    assert found == [Segment("one t", "https://a.example", "a.example"), Segment("wo")]
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,7 @@ def test_the_cid_of_nothing() -> None:
         {1: 2},
         "\ud800",
         {"$link": "bafy"},
+        {"$link": "bafyreié"},
         {"$link": "Qm" + "1" * 44},
         {"$bytes": "a"},
         object(),

@@ -164,3 +164,39 @@ def test_no_prefix_is_read(value: cbor.CborValue) -> None:
     for length in range(len(encoded)):
         with pytest.raises(NotCanonical):
             cbor.decode(encoded[:length])
+
+
+@given(st.lists(st.binary(max_size=300), max_size=4), st.binary(max_size=4))
+def test_byte_strings_side_by_side_are_read_as_in_an_array(found: list[bytes], before: bytes) -> None:
+    encoded = cbor.encode(found)
+    assert cbor.byte_strings(before + encoded[1:], len(before)) == found
+
+
+@given(st.lists(st.binary(max_size=70_000) | st.none(), max_size=3), st.data())
+def test_byte_strings_are_those_of_the_one_encoding_or_none(
+    found: list[bytes | None], data: st.DataObject
+) -> None:
+    altered = bytearray(cbor.encode(found))
+    if len(altered) > 1:
+        altered[data.draw(st.integers(1, min(len(altered) - 1, 400)))] = data.draw(st.integers(0, 255))
+    read = cbor.byte_strings(bytes(altered), 1)
+    if read is not None:
+        assert cbor.encode(read)[1:] == altered[1:]
+    else:
+        try:
+            value = cbor.decode(bytes(altered))
+        except AtsmsError:
+            return
+        assert any(not isinstance(item, bytes) for item in value or [])  # type: ignore[union-attr]
+
+
+@given(values)
+def test_what_was_encoded_here_is_read_without_checking_it_again(value: cbor.CborValue) -> None:
+    encoded = cbor.encode(value)
+    assert cbor.decode_own(encoded) == cbor.decode(encoded) == value
+
+
+@pytest.mark.parametrize("encoded", ["", "42ff", "9f00ff", "81" * 20 + "00"])
+def test_what_cant_have_been_encoded_here_is_not_canonical(encoded: str) -> None:
+    with pytest.raises(NotCanonical):
+        cbor.decode_own(bytes.fromhex(encoded))

@@ -183,6 +183,14 @@ def test_local_parts(did: str, mail: str, mailbox: str) -> None:
     assert did_from_local_part(mailbox.replace("#", "%23")) == did
 
 
+def test_a_version_that_no_standard_has_is_refused_in_either_form() -> None:
+    unknown = issue(KEY).replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020122"))
+    lines = base64.encodebytes(unknown).decode()
+    for certificate in (unknown, f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"):
+        with pytest.raises(BadCertificate):
+            parse_certificate(certificate)
+
+
 @pytest.mark.parametrize("local_part", ["", "alice", "did!key!abc", "did!plc!", "did!plc!a b", "plc.abc"])
 def test_local_parts_that_name_no_did(local_part: str) -> None:
     with pytest.raises(BadCertificate):

@@ -9,6 +9,7 @@ from crypto_agent.atsms.content import (
     Expiry,
     ExternalPart,
     InlinePart,
+    composed_names,
     decode_content,
     encode_content,
     new_content,
@@ -16,6 +17,7 @@ from crypto_agent.atsms.content import (
 )
 from crypto_agent.atsms.errors import BadContent, Unsupported
 from crypto_agent.atsms.facets import Facet, check_facets
+from crypto_agent.part_values import topic_of
 from tests.crypto_agent.atsms.reference import CASES
 
 ALICE, BOB = "did:plc:ewvi7nxzyoun6zhxrhs64oiz", "did:web:bob.example"
@@ -45,6 +47,17 @@ def test_the_reference_content_is_read_and_written_back(case: dict) -> None:
         "degraded": content.degraded,
         "tombstone": content.tombstone,
     } == {key: expected[key] for key in ("text", "renderKinds", "applyKinds", "degraded", "tombstone")}
+
+
+def test_the_references_topics_have_ids_of_messages() -> None:
+    """By its convention that of the message that a topic began with."""
+    contents = [decode_content(bytes.fromhex(case["expect"]["contentHex"])) for case in CASES]
+    within = [content for content in contents if content.topic_id is not None]
+    assert len(within) == 3
+    for content in within:
+        assert content.topic_id == content.in_reply_to
+        assert (len(content.topic_id or b""), (content.topic_id or b"")[:1]) == (32, b"\x01")
+        assert topic_of(content) == (content.topic_id or b"").hex()
 
 
 def test_every_field_survives() -> None:
@@ -226,3 +239,15 @@ def test_content_of_another_version(version: CborValue) -> None:
 def test_content_that_could_not_be_read_is_not_written() -> None:
     with pytest.raises(BadContent):
         encode_content(message(InlinePart(1, {})))
+
+
+def test_names_of_composed_content_are_those_that_reading_all_of_it_gives() -> None:
+    encoded = encode_content(message(text_part("Hi")))
+    read = decode_content(encoded)
+    assert composed_names(encoded) == (read.salt, read.conversation_id, read.recipients)
+
+
+@pytest.mark.parametrize("encoded", ["80", "00", "8c02" + "f6" * 11, "8c03" + "f6" * 11])
+def test_what_was_never_composed_has_no_names(encoded: str) -> None:
+    with pytest.raises(BadContent):
+        composed_names(bytes.fromhex(encoded))

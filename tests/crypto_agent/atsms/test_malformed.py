@@ -117,8 +117,7 @@ def signed_with(certificate: bytes, key: Any = None) -> bytes:
 def bad_cbc_padding() -> bytes:
     """EnvelopedData whose content key is right and whose padding is not."""
     content_key = b"\x07" * 32
-    randoms = iter([content_key, bytes(16), bytes(64)])
-    good = cms.envelop(SIGNED, BOB.certificate, lambda _: next(randoms))
+    good = cms.envelop(SIGNED, BOB.certificate, lambda size: content_key + bytes(size - len(content_key)))
     encryptor = Cipher(algorithms.AES(content_key), modes.CBC(bytes(16))).encryptor()
     unpadded = encryptor.update(b"\x00" * 32) + encryptor.finalize()
     return sealed(edit(good, [*ENCRYPTED, 2], lambda element: der.write(element.tag, unpadded)))

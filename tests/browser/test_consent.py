@@ -1,0 +1,105 @@
+"""A stranger's message: it waits, is accepted, and the stranger is blocked later, all at real windows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from demo.local_network import NetworkInfo
+from tests.browser.accessibility import violations
+from tests.browser.conftest import Visit
+from tests.browser.test_every_page import too_wide
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble
+from tests.services.installations import RunningInstallation
+
+ARE_STRANGERS = (
+    "DELETE FROM webmail_contact"
+    " WHERE account_id = (SELECT id FROM accounts_account WHERE did = ?) AND did = ?",
+    "UPDATE webmail_conversation SET standing = 'request', started_by = ?"
+    " WHERE account_id = (SELECT id FROM accounts_account WHERE did = ?)"
+    " AND participants LIKE '%' || ? || '%'",
+)
+AS_BEFORE = (
+    "UPDATE webmail_conversation SET standing = 'accepted'"
+    " WHERE account_id = (SELECT id FROM accounts_account WHERE did = ?)",
+    "UPDATE webmail_consentchoice SET who_may_write = ''"
+    " WHERE account_id = (SELECT id FROM accounts_account WHERE did = ?)",
+)
+
+
+@pytest.fixture
+def strangers(installation: RunningInstallation, local_network: NetworkInfo, visit: Visit) -> Iterator[None]:
+    """For alice carol is a stranger, whatever tests before this one had them write."""
+    alice, carol = (local_network.accounts[name].did for name in ("alice", "carol"))
+    visit("alice")
+    installation.sql(ARE_STRANGERS[0], alice, carol)
+    installation.sql(ARE_STRANGERS[1], carol, alice, carol)
+    yield
+    for statement in AS_BEFORE:
+        installation.sql(statement, alice)
+
+
+def fits(page: Page) -> None:
+    for viewport in (PHONE, WIDE):
+        page.set_viewport_size(viewport)  # type: ignore[arg-type]
+        assert [*too_wide(page), *violations(page)] == []
+
+
+def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: None) -> None:
+    alice = visit("alice")
+    page = alice.page
+    page.goto("/who-may-write/")
+    page.get_by_label("People I have written to", exact=False).last.check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved.")
+    fits(page)
+
+    page.goto("/")
+    carol = visit("carol")
+    carol.start_conversation("alice.test", text="May I join on Saturday? https://garden.example/list")
+    expect(carol.page.locator("#thread .msg__meta").last).to_contain_text(
+        "Their server has it", timeout=ARRIVAL
+    )
+
+    # Her list was open all the time; nothing but the line above it tells of the stranger.
+    page.get_by_role("link", name=re.compile("^Requests")).first.click(timeout=ARRIVAL)
+    card = page.get_by_role("article").filter(has_text="May I join")
+    expect(card).to_contain_text("May I join on Saturday? https://garden.example/list")
+    expect(card).to_contain_text("Signature checked")
+    expect(card.get_by_role("link", name="garden.example")).to_have_count(0)
+    fits(page)
+    card.get_by_role("button", name=re.compile("^Accept")).click()
+    expect(page.get_by_role("status").last).to_contain_text("You accepted")
+    page.get_by_role("link", name="Open it").click()
+    expect(bubble(page, "May I join on Saturday?")).to_be_visible()
+    alice.write("Of course")
+    expect(bubble(carol.page, "Of course")).to_be_visible(timeout=ARRIVAL)
+
+    page.locator("#thread-title a").click()
+    expect(page.get_by_role("heading", name="Where messages reach them")).to_be_visible()
+    fits(page)
+    page.get_by_role("button", name=re.compile("^Block")).click()
+    expect(page.get_by_role("heading", name="You block them")).to_be_visible()
+    carol.write("Which door is it?")
+    expect(carol.page.locator("#thread .msg__meta").last).to_contain_text(
+        "Their server has it", timeout=ARRIVAL
+    )
+    set_aside = page.get_by_role("link", name="Show 1 message")
+    for _look in range(30):
+        page.reload()
+        if set_aside.count():
+            break
+        page.wait_for_timeout(500)
+    set_aside.click()
+    expect(page.locator("#aside")).to_contain_text("Which door is it?")
+    page.goto("/")
+    expect(page.locator("#list")).not_to_contain_text("May I join")
+    page.goto("/blocked/")
+    fits(page)
+    page.get_by_role("button", name=re.compile("^Unblock")).click()
+    expect(page.get_by_role("heading", name="You block nobody")).to_be_visible()
+    page.goto("/")
+    expect(page.locator("#list")).to_contain_text("Which door is it?")

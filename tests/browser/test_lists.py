@@ -1,0 +1,98 @@
+"""An orderly list, groups with a name, and a search that leads to its message, in open windows."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitors import ARRIVAL, Visitor, bubble
+
+
+def _row(page: Page, words: str) -> Locator:
+    return page.locator("#convos > li", has_text=words)
+
+
+def _choose(page: Page, row: str, what: str) -> None:
+    """In the menu of a row."""
+    _row(page, row).hover()
+    _row(page, row).locator(".row-menu > summary").click()
+    _row(page, row).get_by_role("button", name=what, exact=True).click()
+
+
+def _search(visitor: Visitor, words: str) -> Locator:
+    """The results, as soon as the workers have taken the messages into the index."""
+    page = visitor.page
+    for _ in range(ARRIVAL // 500):
+        page.get_by_label("Search messages").fill("")
+        page.get_by_label("Search messages").fill(words)
+        page.locator("#found .found").wait_for()
+        if page.locator("#found mark").count():
+            break
+        page.wait_for_timeout(500)
+    return page.locator("#found .row")
+
+
+def test_conversations_are_put_in_order_named_and_found(visit: Visit) -> None:
+    visit("carol")
+    bob, alice = visit("bob"), visit("alice")
+    alice.start_conversation("bob.test", text="The periwinkle is in flower")
+    with_bob = alice.page.url
+    for number in range(3):
+        alice.write(f"Nothing of it in number {number}")
+        expect(bubble(alice.page, f"number {number}")).to_be_visible()
+    alice.start_conversation("bob.test", "carol.test", text="Whither on Sunday?")
+    other = alice.another_tab()
+    other.goto("/")
+
+    # Pinned here by its key, it is first in the other tab as well; muted, it says so.
+    first = other.locator("#convos > li").first
+    _row(alice.page, "Nothing of it in number 2").locator(".row").focus()
+    alice.page.keyboard.press("p")
+    expect(first).to_contain_text("Nothing of it in number 2", timeout=ARRIVAL)
+    expect(first).to_contain_text("pinned")
+    _choose(alice.page, "Nothing of it in number 2", "Unpin")
+    expect(first).not_to_contain_text("pinned", timeout=ARRIVAL)
+    _choose(alice.page, "Nothing of it in number 2", "Pin to the top")
+    expect(first).to_contain_text("pinned", timeout=ARRIVAL)
+    alice.page.goto(with_bob)
+    alice.page.get_by_label("Conversation menu").click()
+    alice.page.locator("#settings-buttons").get_by_role("button", name="Mute").click()
+    expect(first).to_contain_text("muted", timeout=ARRIVAL)
+    expect(alice.page.locator("#settings-buttons")).to_contain_text("Unmute")
+
+    # Archived, it is gone from the list; nothing new brings it back while it is muted, unmuted it returns.
+    alice.page.locator("#settings-buttons").get_by_role("button", name="Archive").click()
+    expect(_row(other, "Nothing of it in number 2")).to_have_count(0, timeout=ARRIVAL)
+    bob.open_conversation(with_bob)
+    bob.write("Are you there?")
+    other.get_by_role("link", name="Archived").click()
+    expect(_row(other, "Are you there?")).to_be_visible(timeout=ARRIVAL)
+    _choose(other, "Are you there?", "Unmute")
+    expect(_row(other, "Are you there?")).not_to_contain_text("muted", timeout=ARRIVAL)
+    bob.write("Come back")
+    expect(_row(other, "Come back")).to_have_count(0, timeout=ARRIVAL)
+    other.get_by_role("link", name="All", exact=True).click()
+    expect(_row(other, "Come back")).to_be_visible()
+
+    # A name reaches everybody's list, and the thread that is open.
+    row = bob.page.locator("#convos .row", has_text="Whither on Sunday?")
+    row.click(timeout=ARRIVAL)
+    _row(alice.page, "Whither on Sunday?").locator("a.row").click()
+    alice.page.get_by_label("Conversation menu").click()
+    alice.page.get_by_role("link", name="People, name, picture").click()
+    alice.page.get_by_label("Name of this group").fill("Sunday walk")
+    alice.page.get_by_role("button", name="Name it").click()
+    expect(bob.page.get_by_role("heading", name="Sunday walk")).to_be_visible(timeout=ARRIVAL)
+    expect(bob.page.locator("#thread")).to_contain_text("Alice named this group “Sunday walk”")
+    expect(bob.page.locator("#convos .row__name", has_text="Sunday walk")).to_be_visible(timeout=ARRIVAL)
+
+    # What is found leads to its place.
+    bob.page.goto("/")
+    found = _search(bob, "periwinkle from:alice.test in:alice")
+    expect(found).to_have_count(1)
+    expect(bob.page.locator("#found mark")).to_have_text("periwinkle")
+    found.click()
+    expect(bob.page).to_have_url(re.compile("around=[0-9a-f]{64}#m[0-9a-f]{64}$"))
+    expect(bubble(bob.page, "periwinkle")).to_be_in_viewport()

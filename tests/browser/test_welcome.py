@@ -1,0 +1,110 @@
+"""The three steps of a first visit, by the keyboard alone: on a desktop with script, on a phone without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.accessibility import violations
+from tests.browser.first_visit import ask_own_server, give_password, of_installation
+from tests.browser.own_place import Place, own_place
+from tests.browser.test_every_page import too_wide
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, visitor_at
+
+WORDS = "four words that fit"
+MOST_TABS = 60
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """A first visit happens once."""
+    with own_place("browser-welcome") as place:
+        yield place
+
+
+@pytest.mark.parametrize(
+    ("name", "viewport", "script", "locks"),
+    [
+        pytest.param("alice", WIDE, True, True, id="wide, with script, locking"),
+        pytest.param("bob", PHONE, False, True, id="phone, without script, locking"),
+        pytest.param("carol", PHONE, True, False, id="phone, with script, not now"),
+    ],
+)
+def test_a_first_visit_is_three_steps_by_the_keyboard_alone(
+    name: str, viewport: dict[str, int], script: bool, locks: bool, browser: Browser, place: Place
+) -> None:
+    url, person = place.running.url, place.network.info.accounts[name].person
+    with visitor_at(browser, url, person) as visitor:
+        state = _signed_in(visitor)
+    with visitor_at(browser, url, person, storage_state=state, viewport=viewport, script=script) as visitor:
+        page = visitor.page
+        page.goto("/")
+        _step(page, "1", "What will be published", script=script)
+        _tab_to(page, "Create keys and publish")
+        page.keyboard.press("Enter")
+        _step(page, "2", "Who can read your messages", script=script)
+
+        # Who goes away here comes back to the same step.
+        page.goto("/")
+        expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
+        page.goto("/welcome/")
+        _step(page, "2", "Who can read your messages", script=script)
+        if locks:
+            _tab_to(page, "new")
+            page.keyboard.type("short")
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("alert").first).to_be_visible()
+            _step(page, "2", "Who can read your messages", script=script)
+            _tab_to(page, "new")
+            page.keyboard.type(WORDS)
+            page.keyboard.press("Tab")
+            page.keyboard.type(WORDS)
+            page.keyboard.press("Enter")
+            _step(page, "2", "Your recovery code", script=script)
+            expect(page.locator("#recovery-code")).to_have_text(re.compile(r"^([0-9A-Z]{4}\W?){9}$"))
+            _tab_to(page, "written")
+            page.keyboard.press("Space")
+            _tab_to(page, "Done")
+        else:
+            _tab_to(page, "Not now")
+        page.keyboard.press("Enter")
+        _step(page, "3", "You can receive sealed messages", script=script)
+        said = "Your keys are locked" if locks else "Your keys are not locked"
+        expect(page.get_by_role("main")).to_contain_text(said)
+        _tab_to(page, "Open the inbox")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
+        visitor.excuse(r"status of 422")
+        assert visitor.complaints == []
+
+
+def _signed_in(visitor: Visitor) -> object:
+    """As far as the first step, with the pages of the person's own server, which need script."""
+    page = visitor.page
+    page.goto("/sign-in/")
+    ask_own_server(visitor)
+    give_password(visitor)
+    page.get_by_role("button", name="Authorize").click()
+    expect(page.get_by_role("heading", name="What will be published")).to_be_visible(timeout=ARRIVAL)
+    return of_installation(visitor)
+
+
+def _step(page: Page, number: str, heading: str, *, script: bool) -> None:
+    expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible(timeout=ARRIVAL)
+    expect(page.locator(".progress")).to_have_text(f"Step {number} of 3")
+    assert too_wide(page) == []
+    # The rules are a script of their own.
+    assert not script or violations(page) == []
+
+
+def _tab_to(page: Page, what: str) -> None:
+    """Presses Tab until the field of this name, or what has these words, is reached."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        if focused.count() and what in (focused.get_attribute("name"), focused.inner_text().strip()):
+            return
+    raise AssertionError(f"{what} cannot be reached by the keyboard")

@@ -1,0 +1,142 @@
+"""What is written and not sent yet: kept as it is typed, taken back, or waiting for its time."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from datetime import date, timedelta
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitors import ARRIVAL, Visitor, bubble, composer, message
+from tests.services.installations import RunningInstallation
+from tests.webmail.pictures import photo
+
+#: Long enough for a page to be loaded again meanwhile on a busy machine.
+UNDO_SECONDS = 20
+
+
+def test_a_draft_shows_in_every_browser_and_a_message_waits_for_its_time(visit: Visit) -> None:
+    word = uuid4().hex[:8]
+    visit("bob")
+    alice, elsewhere = visit("alice"), visit("alice")
+    alice.start_conversation("bob.test", text=f"Begun {word}")
+    conversation = urlsplit(alice.page.url).path
+
+    # Typed in one browser, it is in the list of the other, and in its field; and the other way round.
+    composer(alice.page).press_sequentially(f"half a thought {word}")
+    row = elsewhere.page.locator(f'#convos .row[href="{conversation}"]')
+    expect(row).to_contain_text(f"Draft: half a thought {word}", timeout=ARRIVAL)
+    row.click()
+    expect(composer(elsewhere.page)).to_have_value(f"half a thought {word}")
+    composer(elsewhere.page).fill(f"a whole thought {word}")
+    expect(composer(alice.page)).to_have_value(f"a whole thought {word}", timeout=ARRIVAL)
+
+    # Given a time, it waits in both; the field is empty again.
+    day = date.today() + timedelta(days=3)
+    later = _send_later(alice.page)
+    later.get_by_label("Day and time").fill(f"{day}T09:30")
+    later.get_by_role("button", name="At that time").click()
+    for page in (alice.page, elsewhere.page):
+        expect(_waiting(page, f"a whole thought {word}")).to_contain_text(
+            re.compile("Goes out .*9:30"), timeout=ARRIVAL
+        )
+        expect(composer(page)).to_have_value("", timeout=ARRIVAL)
+
+    alice.page.get_by_label(re.compile("^Account menu")).click()
+    alice.page.get_by_role("link", name="Scheduled").click()
+    card = alice.page.locator(".scheduled li", has_text=word)
+    expect(card).to_contain_text("9:30")
+    card.get_by_role("link", name="Change time").click()
+    field = alice.page.get_by_label("Day and time")
+    expect(field).to_have_value(f"{day}T09:30")
+    field.fill(f"{date.today() - timedelta(days=1)}T09:30")
+    alice.page.get_by_role("button", name="At that time").click()
+    expect(alice.page.get_by_role("alert")).to_contain_text("That time is over")
+    alice.excuse("status of 422")
+    alice.page.get_by_role("button", name="Tomorrow morning").click()
+    expect(card).to_contain_text("8:00")
+    expect(_waiting(elsewhere.page, word)).to_contain_text("8:00", timeout=ARRIVAL)
+
+    card.get_by_role("button", name="Send now").click()
+    expect(card).to_have_count(0)
+    sent = message(elsewhere.page, f"a whole thought {word}").locator(".msg__meta")
+    expect(sent).to_contain_text("Their server has it", timeout=ARRIVAL)
+    expect(_waiting(elsewhere.page, word)).to_have_count(0)
+
+    # Thrown away, it is nowhere.
+    composer(elsewhere.page).fill(f"rather not {word}")
+    _send_later(elsewhere.page).get_by_role("button", name="Tomorrow morning").click()
+    waiting = _waiting(elsewhere.page, f"rather not {word}")
+    waiting.get_by_role("button", name="Discard").click(timeout=ARRIVAL)
+    expect(waiting).to_have_count(0, timeout=ARRIVAL)
+    alice.page.goto("/scheduled/")
+    expect(card).to_have_count(0)
+
+    _paste_picture(elsewhere)
+    pasted = elsewhere.page.locator("#files .upload")
+    expect(pasted).to_contain_text(re.compile(r"image\.png.*KB, encrypted", re.DOTALL), timeout=ARRIVAL)
+    elsewhere.write(f"as it looks {word}")
+    expect(pasted).to_have_count(0)
+    alice.page.goto(conversation)
+    picture = message(alice.page, f"as it looks {word}").locator("img.picture__image")
+    expect(picture).to_be_visible(timeout=ARRIVAL)
+    alice.page.wait_for_function("image => image.naturalWidth === 900", arg=picture.element_handle())
+
+
+def test_what_is_taken_back_is_in_the_field_again_and_never_arrives(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    word = uuid4().hex[:8]
+    with installation.set_otherwise("web", {"WAXWING_UNDO_SECONDS": str(UNDO_SECONDS)}):
+        visit("bob").page.goto("about:blank")
+        alice = visit("alice")
+        alice.start_conversation("bob.test", text=f"This goes out {word}")
+        page, conversation = alice.page, urlsplit(alice.page.url).path
+        expect(_waiting(page, "This goes out")).to_contain_text("Sending in a moment")
+        alice.write(f"This was too early {word}")
+        expect(_waiting(page, "too early")).to_be_visible(timeout=ARRIVAL)
+        page.reload()
+        expect(_waiting(page, "too early")).to_contain_text("Sending in a moment")
+        page.locator("#toasts").get_by_role("button", name="Undo").click()
+        expect(composer(page)).to_have_value(f"This was too early {word}", timeout=ARRIVAL)
+        expect(_waiting(page, "too early")).to_have_count(0)
+        page.goto("about:blank")
+
+    page.goto(conversation)
+    expect(composer(page)).to_have_value(f"This was too early {word}")
+    alice.write(f"This is in time {word}")
+    bob = visit("bob")
+    bob.open_conversation(f"{installation.url}{conversation}")
+    expect(bubble(bob.page, f"This is in time {word}")).to_be_visible(timeout=ARRIVAL)
+    expect(bubble(bob.page, f"This goes out {word}")).to_be_visible(timeout=ARRIVAL)
+    expect(bubble(bob.page, f"This was too early {word}")).to_have_count(0)
+
+
+def _send_later(page: Page) -> Locator:
+    """What "Send later" opens."""
+    menu = page.locator(".composer .later", has_text="Send later")
+    menu.locator("summary").click()
+    return menu.locator(".menu__list")
+
+
+def _waiting(page: Page, text: str) -> Locator:
+    """What the open conversation has waiting below its thread."""
+    return page.locator("#pending .msg", has_text=text)
+
+
+def _paste_picture(visitor: Visitor) -> None:
+    """By the clipboard, as it holds a part of the screen."""
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.page.evaluate(
+        """async (base64) => {
+          const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+          const picture = new Blob([bytes], { type: "image/png" });
+          await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+        }""",
+        b64encode(photo((900, 600), "PNG")).decode(),
+    )
+    composer(visitor.page).press("Control+V")

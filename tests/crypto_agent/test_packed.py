@@ -1,0 +1,106 @@
+"""CBOR in place of JSON: the same values, and nothing else is taken for it."""
+
+import json
+from typing import Any
+
+import cbor2
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto_agent.client import NAMESPACE, AgentClient
+from crypto_agent.packed import PACKED, PACKED_METHODS, pack, unpack
+from crypto_agent.plain_json import plain
+from tests.crypto_agent.people import ALICE
+from tests.crypto_agent.running_agent import LEXICONS, Agent
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**64), 2**64 - 1)
+    | st.text(max_size=20)
+    | st.binary(max_size=80)
+)
+NAMES = st.text(max_size=10)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_what_was_packed_is_unpacked(value: Any) -> None:
+    assert unpack(pack(value)) == value
+
+
+@given(st.binary(max_size=200), st.lists(st.binary(max_size=20), max_size=3), st.integers(0, 60))
+def test_no_other_bytes_trip_it(data: bytes, strings: list[bytes], cut: int) -> None:
+    for body in (data, pack(strings)[:cut] + data):
+        try:
+            value = unpack(body)
+        except ValueError:
+            continue
+        # Not the values themselves: what is no number does not equal itself.
+        assert pack(unpack(pack(value))) == pack(value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        pack([b"ab"])[:-1],
+        pack([b"ab"]) + b"c",
+        bytes.fromhex("a2616100616101"),  # a name twice
+        bytes.fromhex("a10101"),  # a name that is a number
+        bytes.fromhex("9f00ff"),  # of no length that is said
+        b"\x81" * 40 + b"\x00",
+        b"\x9b" + b"\xff" * 8,
+    ],
+)
+def test_what_is_not_one_item_of_json_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (whatever it says, it is one)
+        unpack(body)
+
+
+def test_no_tag_is_read() -> None:
+    tagged = (cbor2.CBORTag(tag, content) for tag in range(300) for content in (b"1", "1", 1, [1, 1]))
+    for value in (*tagged, *(cbor2.CBORTag(tag, []) for tag in (1004, 43000, 55799, 2**64 - 1))):
+        with pytest.raises(ValueError, match="not packed"):
+            unpack(cbor2.dumps(value))
+
+
+def test_plain_and_packed_are_the_same_to_a_lexicon() -> None:
+    method = LEXICONS.methods[f"{NAMESPACE}.open"]
+    arguments = {"did": ALICE, "envelopes": [b"one", b"", b"\xff" * 300]}
+    assert LEXICONS.input(method, unpack(pack(arguments))) == arguments
+    assert LEXICONS.input(method, json.loads(plain(arguments))) == arguments
+
+
+def test_no_packed_method_takes_or_gives_what_has_no_schema() -> None:
+    def unknown(schema: Any) -> bool:
+        if isinstance(schema, dict):
+            return schema.get("type") == "unknown" or any(unknown(member) for member in schema.values())
+        return isinstance(schema, list) and any(unknown(member) for member in schema)
+
+    documents = {name: LEXICONS.methods[f"{NAMESPACE}.{name}"] for name in PACKED_METHODS}
+    assert not any(unknown(method.input) or unknown(method.output) for method in documents.values())
+
+
+@pytest.mark.usefixtures("devices")
+def test_a_packed_call_is_answered_packed_and_others_are_refused(agent: Agent, worker: AgentClient) -> None:
+    def post(method: str, body: bytes) -> httpx.Response:
+        nsid = f"{NAMESPACE}.{method}"
+        headers = {**worker._headers(nsid), "Content-Type": PACKED}
+        return httpx.post(f"{agent.url}/xrpc/{nsid}", content=body, headers=headers, trust_env=False)
+
+    answer = post("open", pack({"did": ALICE, "envelopes": [b"no envelope"]}))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, PACKED)
+    assert unpack(answer.content)["opened"][0]["error"] == "not-canonical"
+    for refused in (
+        post("open", b"\x00\x00"),
+        post("open", bytes.fromhex("a2") + 2 * pack("did") + pack("x")),
+        post("read", pack({"did": ALICE, "items": []})),
+    ):
+        assert (refused.status_code, refused.json()["error"]) == (400, "InvalidRequest")

@@ -1,0 +1,163 @@
+"""Asking for another copy of what could not be opened, and who is given one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Account
+from crypto_agent.atsms import content
+from crypto_agent.client import NewMessage
+from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.installation import browser_of
+from tests.webmail.other_client import OtherClient
+from webmail import another_copy, changing, forgetting, outgoing
+from webmail.models import Arrival, Delivery, DeliveryCopy, GraphEntry, Message
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def phone(bob: Account) -> Iterator[OtherClient]:
+    """Another device of bob's, which he loses."""
+    phone = OtherClient.of(bob)
+    phone.publish()
+    yield phone
+    phone.withdraw()
+
+
+@pytest.fixture
+def lost(alice: Account, bob: Account, phone: OtherClient, write: Write) -> Arrival:
+    """A message of alice that came to bob in the copy for his phone alone."""
+    hand_over(alice, seal(write(bob, [alice], "hello"))[alice.did])
+    message = write(alice, [bob], "for the phone")
+    seal(message)
+    copy = DeliveryCopy.objects.get(delivery__message=message, fingerprint=phone.fingerprint)
+    hand_over(bob, [bytes(copy.envelope or b"")])
+    DeliveryCopy.objects.filter(delivery__message=message).update(accepted_at=timezone.now(), envelope=None)
+    Delivery.objects.filter(message=message).update(state=Delivery.State.ACCEPTED)
+    arrival = Arrival.objects.get(account=bob, envelope_id=copy.envelope_id)
+    assert arrival.reason == "for-another-device"
+    return arrival
+
+
+def wanted(account: Account, to: Account, *envelope_ids: str) -> Message:
+    return outgoing.send_message(account, [to.did], NewMessage(copies_wanted=envelope_ids), str(uuid4()))
+
+
+def state_of(lost: Arrival) -> str:
+    """Of alice's first message to whom it was for."""
+    ways = Delivery.objects.filter(message__account__handle="alice.test", recipient_did=lost.account.did)
+    return ways.earliest("pk").state
+
+
+def test_whoever_sent_it_seals_it_anew_for_the_devices_of_now(
+    alice: Account, bob: Account, lost: Arrival, phone: OtherClient
+) -> None:
+    at_bobs = browser_of(bob)
+    page = at_bobs.get(reverse("kept-aside")).content.decode()
+    assert "Nothing outside says who sent it." in page
+    address = reverse("kept-aside-ask", args=[lost.pk])
+    answer = at_bobs.post(address, {"who": alice.did}, headers={"HX-Request": "true"})
+    assert "You asked" in answer.content.decode()
+    assert at_bobs.post(address, {"who": alice.did}).status_code == 422
+
+    request = Message.objects.get(account=bob, direction="out", shown=False)
+    hand_over(alice, seal(request)[alice.did])
+    assert not Message.objects.get(account=alice, message_id=request.message_id).shown
+    delivery = Delivery.objects.get(message__account=alice, recipient_did=bob.did)
+    assert delivery.state == Delivery.State.QUEUED
+    phone.withdraw()
+    again = seal(delivery.message)[bob.did]
+    assert [copy.fingerprint for copy in delivery.copies.all()] == [bob.devices.get().fingerprint]
+    hand_over(bob, again)
+    assert Message.objects.filter(account=bob, message_id=delivery.message.message_id, shown=True).exists()
+
+
+@pytest.mark.usefixtures("phone")
+def test_only_its_recipient_is_given_it_and_only_once_a_day(
+    alice: Account, bob: Account, carol: Account, lost: Arrival
+) -> None:
+    hand_over(alice, seal(wanted(carol, alice, lost.envelope_id))[alice.did])
+    assert state_of(lost) == Delivery.State.ACCEPTED
+    hand_over(alice, seal(wanted(bob, alice, *(os.urandom(32).hex() for _ in range(10))))[alice.did])
+    assert state_of(lost) == Delivery.State.ACCEPTED
+
+    request = wanted(bob, alice, lost.envelope_id)
+    envelopes = seal(request)[alice.did]
+    hand_over(alice, envelopes)
+    assert state_of(lost) == Delivery.State.QUEUED
+    # Once more, with the same envelope and with another request, and before the day is over.
+    sealed_again = seal(Message.objects.get(account=alice, direction="out"))[bob.did]
+    assert sealed_again
+    Delivery.objects.filter(message__account=alice).update(state=Delivery.State.ACCEPTED)
+    newest = DeliveryCopy.objects.filter(delivery__message__account=alice).latest("pk")
+    hand_over(alice, [*envelopes, *seal(wanted(bob, alice, newest.envelope_id))[alice.did]])
+    assert state_of(lost) == Delivery.State.ACCEPTED
+    row = Message.objects.get(account=alice, message_id=request.message_id)
+    later = timezone.now() + timedelta(days=1, minutes=1)
+    assert another_copy.give(row, [newest.envelope_id], now=later) == 1
+
+
+def test_a_request_counts_only_when_its_signature_was_checked(alice: Account, lost: Arrival) -> None:
+    request = Message.objects.filter(account=alice, sender_did=lost.account.did).get()
+    for trust in (Message.Trust.UNCHECKED, Message.Trust.REFUSED):
+        request.trust = trust
+        assert another_copy.give(request, [lost.envelope_id], now=timezone.now()) == 0
+
+
+def test_what_was_let_go_of_is_not_given_again_nor_to_whom_a_record_blocks(
+    alice: Account, bob: Account, lost: Arrival
+) -> None:
+    request = Message.objects.filter(account=alice, sender_did=bob.did).get()
+    block = GraphEntry.objects.create(account=alice, kind=GraphEntry.Kind.BLOCK, did=bob.did)
+    assert another_copy.give(request, [lost.envelope_id], now=timezone.now()) == 0
+    block.delete()
+    message = Message.objects.get(account=alice, direction="out")
+    forgetting.forget(alice, message.message_id, now=timezone.now())
+    assert another_copy.give(request, [lost.envelope_id], now=timezone.now()) == 0
+    assert state_of(lost) == Delivery.State.ACCEPTED
+
+
+def test_what_was_taken_back_is_not_given_again(alice: Account, bob: Account, lost: Arrival) -> None:
+    request = Message.objects.filter(account=alice, sender_did=bob.did).get()
+    message = Message.objects.get(account=alice, direction="out")
+    changing.edit(alice, message.message_id, "for the phone, once more", str(uuid4()))
+    with transaction.atomic():
+        assert another_copy.give(request, [lost.envelope_id], now=timezone.now()) == 1
+        transaction.set_rollback(True)
+    changing.take_back(alice, message.message_id, str(uuid4()))
+    assert another_copy.give(request, [lost.envelope_id], now=timezone.now()) == 0
+    assert state_of(lost) == Delivery.State.ACCEPTED
+
+
+def test_nobody_is_asked_whom_one_has_not_written_to(
+    alice: Account, bob: Account, carol: Account, lost: Arrival
+) -> None:
+    with pytest.raises(another_copy.CannotAsk):
+        another_copy.ask(bob, lost.pk, carol.did, now=timezone.now())
+    with pytest.raises(another_copy.NotFound):
+        another_copy.ask(alice, lost.pk, bob.did, now=timezone.now())
+    Message.objects.filter(account=bob).delete()
+    page = browser_of(bob).get(reverse("kept-aside")).content.decode()
+    assert "nobody can be asked for another copy" in page
+    assert reverse("kept-aside-ask", args=[lost.pk]) not in page
+
+
+def test_programs_that_do_not_know_the_kind_show_a_sentence(
+    alice: Account, bob: Account, phone: OtherClient
+) -> None:
+    request = wanted(alice, bob, "ab" * 32)
+    seal(request)
+    copy = DeliveryCopy.objects.get(delivery__message=request, fingerprint=phone.fingerprint)
+    opened = phone.open(bytes(copy.envelope or b""))
+    assert opened.content.fallback.startswith("A message of yours could not be opened here.")
+    (part,) = opened.content.body or ()
+    assert part == content.InlinePart(1124, {"envelopes": [bytes.fromhex("ab" * 32)]})

@@ -1,0 +1,339 @@
+"""Drafts: kept as they are typed, the same in every browser, gone with sending, lost by nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import Account
+from tests.services.agent import AgentProcess
+from tests.webmail.installation import browser_of, new_account, peer, received
+from tests.webmail.test_pages import assert_nothing_inline, html_of
+from webmail import draft_export, drafts, outgoing, pending
+from webmail.blobs import attaching, sweeping
+from webmail.models import Blob, Conversation, Draft, Message, PendingMessage
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
+
+TEXT = "I looked at the numbers again and 🌊"
+ONE, OTHER = "a" * 32, "b" * 32
+
+
+@pytest.fixture
+def alice(db: None, agent_process: AgentProcess, settings: Settings, tmp_path: Path) -> Account:
+    settings.BLOB_DIR = tmp_path / "blobs"
+    return new_account("alice")
+
+
+@pytest.fixture
+def at_alices(alice: Account) -> Client:
+    return browser_of(alice)
+
+
+@pytest.fixture
+def with_bob(alice: Account) -> Conversation:
+    return received(alice, peer("bob", display_name="Bob").did, "Hello").conversation
+
+
+def keep(browser: Client, conversation: Conversation, text: str, **more: object) -> dict[str, object]:
+    fields = {"text": text, "writer": ONE, "revision": "0", **more}
+    answer = browser.post(reverse("draft-keep", args=[conversation.conversation_id]), fields)
+    assert answer.status_code == 200, answer.content
+    told: dict[str, object] = answer.json()
+    return told
+
+
+def page(browser: Client, conversation: Conversation) -> str:
+    return html_of(browser, reverse("conversation", args=[conversation.conversation_id]))
+
+
+def news(
+    browser: Client, conversation: Conversation, writer: str, revision: object
+) -> dict[str, object] | None:
+    asked = {"writer": writer, "revision": str(revision)}
+    answer = browser.get(reverse("draft-news", args=[conversation.conversation_id]), asked)
+    if answer.status_code == 204:
+        return None
+    told: dict[str, object] = answer.json()
+    return told
+
+
+def test_what_is_typed_is_there_in_another_browser_and_in_the_list(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    assert keep(at_alices, with_bob, TEXT) == {"revision": 1, "overtook": False}
+    assert keep(at_alices, with_bob, TEXT + " more", revision=1) == {"revision": 2, "overtook": False}
+    elsewhere = browser_of(alice)
+    html = page(elsewhere, with_bob)
+    assert_nothing_inline(html)
+    assert f"{TEXT} more</textarea>" in html
+    assert 'data-revision="2"' in html
+    row = html_of(elsewhere, reverse("inbox"))
+    assert "Draft:" in row
+    assert f"{TEXT} more" in row
+    # Where it is open it stands in the field.
+    assert "Draft:" not in html
+    assert Draft.objects.count() == 1
+
+
+def test_nothing_of_it_is_in_the_database_in_the_clear(at_alices: Client, with_bob: Conversation) -> None:
+    keep(at_alices, with_bob, "unmistakable words")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM webmail_draft")
+        (row,) = cursor.fetchall()
+    assert "unmistakable" not in repr([bytes(x) if isinstance(x, memoryview) else x for x in row])
+
+
+def test_an_empty_field_is_no_draft(at_alices: Client, with_bob: Conversation) -> None:
+    keep(at_alices, with_bob, TEXT)
+    keep(at_alices, with_bob, " \n", revision=1)
+    assert not Draft.objects.exists()
+    assert "Draft:" not in html_of(at_alices, reverse("inbox"))
+
+
+def test_of_two_pages_the_last_one_wins_and_both_are_told(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    keep(at_alices, with_bob, "on the train", writer=ONE)
+    # The other page has not seen it.
+    told = keep(at_alices, with_bob, "at the desk", writer=OTHER, revision=0)
+    assert told == {"revision": 2, "overtook": True}
+    changed = news(at_alices, with_bob, ONE, 1)
+    assert changed is not None
+    assert (changed["text"], changed["revision"]) == ("at the desk", 2)
+    assert news(at_alices, with_bob, OTHER, 2) is None
+    assert news(at_alices, with_bob, ONE, 2) is None
+    # Nothing that was typed is lost.
+    asked = {"conversation": with_bob.conversation_id}
+    assert at_alices.get(reverse("draft-overtaken"), asked).json()["text"] == "on the train"
+    somebody = browser_of(new_account("mallory"))
+    assert somebody.get(reverse("draft-overtaken"), asked).status_code == 404
+    assert somebody.get(reverse("draft-news", args=[with_bob.conversation_id])).status_code == 404
+
+
+def test_sending_takes_the_draft_away_and_other_pages_hear_of_it(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    keep(at_alices, with_bob, TEXT, writer=ONE)
+    send = reverse("conversation-send", args=[with_bob.conversation_id])
+    at_alices.post(send, {"text": TEXT, "token": str(uuid4())})
+    assert Message.objects.filter(account=alice, direction="out").count() == 1
+    assert not Draft.objects.exists()
+    told = news(at_alices, with_bob, OTHER, 1)
+    assert told is not None
+    assert (told["text"], told["revision"]) == ("", 0)
+    assert news(at_alices, with_bob, OTHER, 0) is None
+
+
+def test_what_could_not_be_sent_stays_a_draft(at_alices: Client, with_bob: Conversation) -> None:
+    keep(at_alices, with_bob, "x" * 48_001)
+    send = reverse("conversation-send", args=[with_bob.conversation_id])
+    answer = at_alices.post(send, {"text": "x" * 48_001, "token": str(uuid4())})
+    assert answer.status_code == 422
+    assert Draft.objects.count() == 1
+    # And what goes out by itself, such as a retry, leaves it alone.
+    outgoing.send(with_bob.account, [with_bob.account.did], "a note", str(uuid4()))
+    assert Draft.objects.count() == 1
+
+
+def test_a_draft_of_a_new_conversation_has_its_people(alice: Account, at_alices: Client) -> None:
+    bob, carol = peer("bob", display_name="Robert"), peer("carol", display_name="Carol")
+    fields = {"to": [bob.did, carol.did], "text": TEXT, "draft": ONE, "writer": ONE, "revision": "0"}
+    assert at_alices.post(reverse("draft-keep-new"), fields).status_code == 200
+    listed = html_of(at_alices, reverse("inbox"))
+    assert "Robert, Carol" in listed
+    assert TEXT in listed
+    assert "Robert" not in html_of(at_alices, reverse("inbox") + "?filter=unread")
+    fields["to"] = [bob.did]
+    at_alices.post(reverse("draft-keep-new"), {**fields, "revision": "1"})
+    html = html_of(at_alices, f"{reverse('new-conversation')}?draft={ONE}")
+    assert_nothing_inline(html)
+    assert TEXT in html
+    assert f'name="to" value="{bob.did}"' in html
+    assert f'name="draft" value="{ONE}"' in html
+    answer = at_alices.post(reverse("draft-discard", args=[ONE]))
+    assert answer.status_code == 302
+    assert not Draft.objects.exists()
+    # Somebody else's page can neither have nor discard it.
+    at_alices.post(reverse("draft-keep-new"), fields)
+    mallory = browser_of(new_account("mallory"))
+    mallory.post(reverse("draft-discard", args=[ONE]))
+    assert TEXT not in html_of(mallory, f"{reverse('new-conversation')}?draft={ONE}")
+    assert Draft.objects.filter(account=alice).count() == 1
+    for wrong in ("", "zz" * 16, "a" * 31):
+        assert at_alices.post(reverse("draft-keep-new"), {**fields, "draft": wrong}).status_code == 404
+
+
+def test_there_are_not_endlessly_many(at_alices: Client) -> None:
+    for number in range(drafts.MOST_NEW + 1):
+        fields = {"text": TEXT, "draft": f"{number:032x}", "writer": ONE, "revision": "0"}
+        answer = at_alices.post(reverse("draft-keep-new"), fields)
+    assert answer.status_code == 422
+    assert "many drafts" in answer.json()["error"]
+    assert Draft.objects.count() == drafts.MOST_NEW
+
+
+def test_a_draft_keeps_its_files(alice: Account, at_alices: Client, with_bob: Conversation) -> None:
+    long_ago = timezone.now() - timedelta(days=2)
+    blobs = [
+        attaching.attach(alice, name, "a/b", 3, [b"abc"], now=long_ago) for name in ("kept.txt", "gone.txt")
+    ]
+    named = {f"name-{blob.pk}": name for blob, name in zip(blobs, ("kept.txt", "gone.txt"), strict=True)}
+    keep(at_alices, with_bob, "", file=[blob.pk for blob in blobs], **named)
+    keep(at_alices, with_bob, "", file=[blobs[0].pk], revision=1, **named)
+    sweeping.sweep(timezone.now())
+    assert list(Blob.objects.values_list("pk", flat=True)) == [blobs[0].pk]
+    html = page(at_alices, with_bob)
+    assert f'name="file" value="{blobs[0].pk}" checked' in html
+    assert "kept.txt" in html
+    told = news(at_alices, with_bob, OTHER, 0)
+    assert told is not None
+    assert "kept.txt" in str(told["files"])
+    # Another account's files are nobody's to keep.
+    other = new_account("mallory")
+    theirs = received(other, peer("eve").did, "Hi").conversation
+    keep(browser_of(other), theirs, "mine now", file=[blobs[0].pk])
+    assert Blob.objects.get().draft is not None
+    assert Blob.objects.get().draft.account == alice  # type: ignore[union-attr]
+
+
+def test_an_agent_that_is_away_costs_no_draft(
+    at_alices: Client, with_bob: Conversation, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from accounts import agent as accounts_agent
+    from crypto_agent.client import AgentClient
+
+    keep(at_alices, with_bob, TEXT)
+    away = AgentClient("http://127.0.0.1:1", settings.AGENT_TOKEN_SECRET, "web")
+    monkeypatch.setattr(accounts_agent, "kept_client", lambda: away)
+    answer = at_alices.post(
+        reverse("draft-keep", args=[with_bob.conversation_id]),
+        {"text": "over it", "writer": ONE, "revision": "0"},
+    )
+    assert answer.status_code == 503
+    html = page(at_alices, with_bob)
+    # Typing there does not write over what can't be shown.
+    assert "data-shut" in html
+    assert "A draft is kept here" in html
+    monkeypatch.undo()
+    assert TEXT in page(at_alices, with_bob)
+
+
+def test_an_ended_sign_in_loses_nothing_that_was_typed(alice: Account, with_bob: Conversation) -> None:
+    nobody = Client()
+    send = reverse("conversation-send", args=[with_bob.conversation_id])
+    fields = {"text": "<b>typed</b>", "token": str(uuid4()), "file": ["7"], "name-7": "a.txt", "evil": "x"}
+    for address in (send, reverse("draft-keep", args=[with_bob.conversation_id])):
+        by_script = nobody.post(address, fields, headers={"HX-Request": "true"})
+        assert by_script.status_code == 401
+        assert "HX-Redirect" not in by_script.headers
+    answer = nobody.post(send, fields)
+    assert answer.status_code == 401
+    html = answer.content.decode()
+    assert_nothing_inline(html)
+    assert "&lt;b&gt;typed&lt;/b&gt;" in html
+    assert f'action="{send}"' in html
+    assert 'name="name-7" value="a.txt"' in html
+    assert "evil" not in html
+    # Signed in again, the same form goes through.
+    sent = browser_of(alice).post(send, {"text": "<b>typed</b>", "token": fields["token"]})
+    assert sent.status_code == 302
+    new = nobody.post(
+        reverse("new-conversation"), {"text": "typed anew", "to": ["did:plc:bob"], "do": "send"}
+    )
+    assert new.status_code == 401
+    assert "typed anew" in new.content.decode()
+    assert "did:plc:bob" in new.content.decode()
+    assert nobody.get(reverse("new-conversation")).headers["Location"].startswith(reverse("sign-in"))
+
+
+def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bob: Conversation) -> None:
+    keep(at_alices, with_bob, TEXT)
+    fields = {"to": ["did:plc:carol"], "text": "anew", "draft": ONE, "writer": ONE, "revision": "0"}
+    at_alices.post(reverse("draft-keep-new"), fields)
+    now = timezone.now()
+    others = [did for did in with_bob.participants if did != alice.did]
+    later = drafts.DraftContent("not before tomorrow")
+    pending.schedule(alice, others, later, str(uuid4()), now + timedelta(days=1), now=now)
+    exported = json.dumps(list(draft_export.drafts_json(alice)))
+    # Composed for its time, it took no draft with it but the conversation's own.
+    assert [each["text"] for each in json.loads(exported)] == ["anew", "not before tomorrow"]
+    Draft.objects.all().delete()
+    PendingMessage.objects.all().delete()
+    for _again in range(2):
+        draft_export.take_drafts(alice, json.loads(exported))
+    of_bob = drafts.of_conversation(alice, with_bob)
+    assert of_bob is not None
+    assert of_bob.content == later
+    anew = drafts.of_new(alice, ONE)
+    assert anew is not None
+    assert anew.content == drafts.DraftContent("anew", people=("did:plc:carol",))
+    with pytest.raises(ValueError, match="no id"):
+        draft_export.take_drafts(alice, [{"id": "x", "text": "", "conversation": "", "people": []}])
+
+
+def exported_draft(number: int, **more: object) -> dict[str, object]:
+    people = ["did:plc:carol"]
+    return {"id": f"{number:032x}", "text": f"draft {number}", "conversation": "", "people": people, **more}
+
+
+def test_drafts_of_an_import_are_matched_within_the_account(alice: Account) -> None:
+    bob = new_account("bob")
+    for account in (bob, alice):
+        text = f"of {account.handle}"
+        draft_export.take_drafts(account, [exported_draft(1, text=text)])
+    for account in (bob, alice):
+        found = drafts.of_new(account, f"{1:032x}")
+        assert found is not None
+        assert found.content == drafts.DraftContent(f"of {account.handle}", people=("did:plc:carol",))
+
+
+def test_a_message_that_waits_does_not_come_as_a_draft_beside_itself(
+    alice: Account, with_bob: Conversation
+) -> None:
+    others = [did for did in with_bob.participants if did != alice.did]
+    now = timezone.now()
+    pending.schedule(
+        alice, others, drafts.DraftContent("later"), str(uuid4()), now + timedelta(days=1), now=now
+    )
+    draft_export.take_drafts(alice, list(draft_export.drafts_json(alice)))
+    assert not Draft.objects.exists()
+
+
+def test_an_import_brings_a_bounded_number_of_drafts(
+    alice: Account, at_alices: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draft_export, "MOST_NEW", drafts.MOST_NEW + 5)
+    for _again in range(2):
+        draft_export.take_drafts(alice, [exported_draft(number) for number in range(drafts.MOST_NEW + 9)])
+    kept = set(Draft.objects.values_list("draft_id", flat=True))
+    assert kept == {f"{number:032x}" for number in range(drafts.MOST_NEW + 5)}
+    # Each of them can still be written in, and there is no room for another.
+    fields = {"to": ["did:plc:carol"], "text": "more", "writer": ONE, "revision": "1"}
+    for draft_id, status in ((f"{3:032x}", 200), (OTHER, 422)):
+        answer = at_alices.post(reverse("draft-keep-new"), {**fields, "draft": draft_id})
+        assert answer.status_code == status, answer.content
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"people": ["nobody"]},
+        {"people": ["did:plc:carol"] * 101},
+        {"conversation": "xyz"},
+        {"text": "x" * drafts.MOST_BYTES},
+    ],
+)
+def test_what_is_no_draft_is_refused(alice: Account, wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"not|too long"):
+        draft_export.take_drafts(alice, [exported_draft(1, **wrong)])
+    assert not Draft.objects.exists()

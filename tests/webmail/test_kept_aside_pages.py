@@ -1,0 +1,42 @@
+"""Many mails that were kept aside come in pages, the ones noted last first."""
+
+import re
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.services.agent import AgentProcess
+from tests.webmail.installation import browser_of, new_account
+from webmail import kept_aside
+from webmail.models import Arrival
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_mail_is_on_one_page(agent_process: AgentProcess) -> None:
+    alice = new_account("alice")
+    browser = browser_of(alice)
+    for number in range(kept_aside.PAGE * 2 + 1):
+        Arrival.objects.create(
+            account=alice,
+            envelope_id=f"{number:064x}",
+            state=Arrival.State.KEPT_ASIDE,
+            reason="cannot-open",
+            uid_validity=1,
+            uid=number,
+            size=1,
+            arrived_at=timezone.now(),
+        )
+    seen: list[str] = []
+    address: str | None = reverse("kept-aside")
+    pages = 0
+    while address:
+        page = browser.get(address).content.decode()
+        seen += re.findall("envelope  sha256 ([0-9a-f]{64})", page)
+        older = re.search(r'href="([^"]*before=[0-9]+)"[^>]*>.{0,200}Older ones', page, re.DOTALL)
+        address, pages = (older[1] if older else None), pages + 1
+    assert pages == 3
+    assert seen == [f"{number:064x}" for number in reversed(range(kept_aside.PAGE * 2 + 1))]
+    for nonsense in ("x", "-1", "9" * 30, "\uff11"):
+        assert browser.get(reverse("kept-aside"), {"before": nonsense}).status_code == 200

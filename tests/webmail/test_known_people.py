@@ -1,0 +1,102 @@
+"""Somebody who reads like a person whom the account knows is pointed out, until the account says it knows."""
+
+from unittest.mock import patch
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Account, Peer
+from accounts.people import Person
+from tests.services.agent import AgentProcess
+from tests.webmail.installation import browser_of, new_account, peer, received
+from webmail import contacts, known_people, people
+from webmail.models import Conversation
+
+pytestmark = pytest.mark.django_db
+
+NOTICE = "reads like another one"
+KNOWN_NOW = "I know who this is"
+
+
+@pytest.fixture
+def alice(agent_process: AgentProcess) -> Account:
+    return new_account("alice", display_name="Alice")
+
+
+@pytest.fixture
+def bob(alice: Account) -> Peer:
+    """Somebody whom alice knows."""
+    found = peer("bob", display_name="Bob")
+    contacts.accept(alice, [found.did], timezone.now())
+    return found
+
+
+@pytest.fixture
+def at_alices(alice: Account) -> Client:
+    return browser_of(alice)
+
+
+def html(browser: Client, address: str) -> str:
+    return browser.get(address).content.decode()
+
+
+def test_a_request_says_so_and_offers_no_main_action(alice: Account, bob: Peer, at_alices: Client) -> None:
+    received(alice, peer("b0b").did, "It is me")
+    page = html(at_alices, reverse("requests"))
+    assert NOTICE not in page
+    Conversation.objects.update(standing=Conversation.Standing.REQUEST)
+    Conversation.objects.update(started_by=Peer.objects.get(handle="b0b.test").did)
+    page = html(at_alices, reverse("requests"))
+    assert NOTICE in page
+    assert "bob.test" in page
+    assert "btn--primary" not in page[page.index("<article") :]
+
+
+def test_a_conversation_says_so_until_it_is_put_away(alice: Account, bob: Peer, at_alices: Client) -> None:
+    stranger = peer("b0b")
+    contacts.know(alice, [stranger.did], timezone.now())
+    message = received(alice, stranger.did, "It is me")
+    address = reverse("conversation", args=[message.conversation.conversation_id])
+    assert NOTICE in html(at_alices, address)
+    put_away = reverse("person-likeness", args=[stranger.did])
+    answer = at_alices.post(put_away, {"next": message.conversation.conversation_id})
+    assert answer.url == address
+    assert KNOWN_NOW not in html(at_alices, address)
+    # Another likeness is another matter.
+    Peer.objects.filter(pk=stranger.pk).update(handle="other.test", display_name="Alice")
+    page = html(at_alices, address)
+    assert "Not the" in page
+    assert KNOWN_NOW in page
+    # Whom one's own conversations are with is not suspected.
+    assert NOTICE not in html(at_alices, reverse("person", args=[bob.did]))
+
+
+def test_the_page_of_new_conversations_says_so(alice: Account, bob: Peer, at_alices: Client) -> None:
+    stranger = peer("b0b")
+    found = Person(stranger.did, stranger.handle, "", False, "unreachable", 0, "They have no device.")
+    with patch("accounts.people.look_up", lambda _typed: found):
+        page = html(at_alices, reverse("new-conversation") + "?to=b0b.test")
+    assert NOTICE in page
+
+
+def test_who_is_compared_with_whom(alice: Account, bob: Peer) -> None:
+    known_too = peer("b0b")
+    contacts.accept(alice, [known_too.did], timezone.now())
+    other_bob, other_alice, nobody_alike = peer("x", display_name="Bob"), peer("a1ice"), peer("carol")
+    dids = [known_too.did, other_bob.did, other_alice.did, nobody_alike.did, alice.did, "did:plc:unheard-of"]
+    found = known_people.likenesses(alice, dids)
+    assert {did: (like.kind, like.like.did) for did, like in found.items() if did != known_too.did} == {
+        other_bob.did: ("name", bob.did),
+        other_alice.did: ("handle", alice.did),
+    }
+    Peer.objects.filter(pk=other_alice.pk).update(handle="handle.invalid")
+    assert other_alice.did not in known_people.likenesses(alice, dids)
+
+
+def test_whose_handle_does_not_hold_goes_by_the_did() -> None:
+    did = "did:plc:" + "a" * 24
+    nameless = people.person(did, "handle.invalid", "", False)
+    assert (nameless.name, nameless.handle) == (did, did)
+    assert people.person(did, "handle.invalid", "Bob", False).name == "Bob"

@@ -1,0 +1,80 @@
+"""What reads like somebody else's name, and what does not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webmail.likeness import Known, likeness, skeleton
+
+ALICE = Known("did:plc:alice", "alice.test", "Alice Example", ("alison.test",))
+BOB = Known("did:plc:bob", "tomorrow.example.com", "")
+KNOWN = [ALICE, BOB]
+
+
+def of(handle: str, name: str = "", did: str = "did:plc:other") -> str | None:
+    found = likeness(Known(did, handle, name), KNOWN)
+    return found and found.kind
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [
+        "a1ice.test",
+        "xn--lice-43d.test",  # a Cyrillic letter
+        "xn--alce-mza.test",  # an i without its dot
+        "t0m0rr0w.example.com",
+        "tornorrow.example.com",
+        "tomorrovv.example.com",
+    ],
+)
+def test_handles_that_read_alike(handle: str) -> None:
+    assert of(handle) == "handle"
+
+
+@pytest.mark.parametrize("handle", ["alicia.test", "alice.example", "bob.test", "tomorrow.example.org", ""])
+def test_handles_that_do_not(handle: str) -> None:
+    assert of(handle) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Alice Example",
+        "alice  example",
+        "\u0410LICE Example",
+        "\uff21\uff4c\uff49\uff43\uff45 Example",
+        "Al\u200bice Ex\u0301ample",
+        "alice.test",
+    ],
+)
+def test_names_that_are_somebody_else_s(name: str) -> None:
+    assert of("stranger.test", name) == "name"
+
+
+@pytest.mark.parametrize("name", ["Alice", "Malice Example", "", "\u200b"])
+def test_names_that_are_not(name: str) -> None:
+    assert of("stranger.test", name) is None
+
+
+def test_a_handle_that_was_somebody_else_s_before() -> None:
+    assert of("alison.test") == "former-handle"
+    assert of("alison.test", did=ALICE.did) is None
+
+
+def test_nobody_imitates_themselves() -> None:
+    assert of("alice.test", "Alice Example", did=ALICE.did) is None
+
+
+def test_a_likeness_put_away_is_known_again_and_another_is_not() -> None:
+    one, again = (likeness(Known("did:plc:x", "a1ice.test", ""), KNOWN) for _ in range(2))
+    other = likeness(Known("did:plc:x", "x.test", "Alice Example"), KNOWN)
+    assert one
+    assert again
+    assert other
+    assert one.key == again.key != other.key
+    assert len(one.key) == 64
+
+
+@given(st.text(st.characters(exclude_characters="-."), max_size=100), st.integers(0, 100))
+def test_what_is_invisible_makes_no_other_name(text: str, place: int) -> None:
+    assert skeleton(text[:place] + "\u200b" + text[place:]) == skeleton(text)

@@ -1,0 +1,177 @@
+"""Ordinary mail on pages: plainly marked, apart, and in nobody else's reach."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import Account
+from tests.webmail.installation import browser_of
+from tests.webmail.test_ordinary_parsing import designed_mail
+from webmail import intake
+from webmail.mailbox import INBOX, open_mailbox
+from webmail.models import Arrival
+from webmail.ordinary import frame
+
+pytestmark = pytest.mark.django_db
+
+FRAMES = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(autouse=True)
+def two_names(settings: Settings) -> None:
+    settings.PUBLIC_URL, settings.PUBLIC_HOST = "http://testserver", "testserver"
+    settings.FRAME_URL = FRAMES
+
+
+def arrived(account: Account, raw: bytes) -> Arrival:
+    """A mail that lies in the INBOX, and was pulled."""
+    with open_mailbox(account.did) as mailbox:
+        mailbox.append(INBOX, raw)
+    intake.pull(account)
+    return Arrival.objects.filter(account=account).latest("pk")
+
+
+def frame_in(page: str) -> str:
+    found = re.search(rf'<iframe src="{FRAMES}(/frame/[^"]+)"', page)
+    assert found, page
+    return found[1]
+
+
+def test_a_mail_is_listed_and_read_as_words_and_says_that_it_was_not_sealed(alice: Account) -> None:
+    browser = browser_of(alice)
+    assert "No ordinary mail" in browser.get("/mail/").content.decode()
+    arrival = arrived(alice, designed_mail())
+    listed = browser.get("/mail/").content.decode()
+    assert "Parcel desk" in listed
+    assert "Ihr Päckchen ist da" in listed
+    page = browser.get(f"/mail/{arrival.pk}/")
+    text = page.content.decode()
+    assert "This mail was not sealed." in text
+    assert "your parcel waits." in text
+    assert "answers@parcels.example" in text
+    assert "17 November 2026, 16:44" in text
+    assert "<iframe" not in text
+    assert "frame-src" not in page["Content-Security-Policy"]
+
+
+def test_its_design_comes_from_another_name_once_and_loads_nothing(alice: Account) -> None:
+    browser = browser_of(alice)
+    arrival = arrived(alice, designed_mail())
+    page = browser.get(f"/mail/{arrival.pk}/?designed=1")
+    assert f"frame-src {FRAMES}" in page["Content-Security-Policy"]
+    assert "One picture from another server was left out" in page.content.decode()
+    path = frame_in(page.content.decode())
+    # The other name has no cookie of hers.
+    stranger = Client(headers={"host": "127.0.0.1:8000"})
+    shown = stranger.get(path)
+    body = shown.content.decode()
+    assert "<b>Alice</b>" in body
+    assert "data:image/png" in body
+    assert "t.example" not in body
+    policy = shown["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox allow-popups" in policy
+    assert "allow-scripts" not in policy
+    assert "frame-ancestors http://testserver" in policy
+    assert shown["Cache-Control"] == "no-store"
+    assert stranger.get(path).status_code == 404
+
+
+def test_a_frame_may_load_how_it_looks_and_nothing_else_of_ours() -> None:
+    at_frames = Client(headers={"host": "127.0.0.1:8000"})
+    policy = "Cross-Origin-Resource-Policy"
+    assert at_frames.get("/static/ordinary.css")[policy] == "cross-origin"
+    assert at_frames.get("/static/app.css")[policy] == "same-origin"
+
+
+def test_each_of_the_two_names_serves_its_own(alice: Account) -> None:
+    arrival = arrived(alice, designed_mail())
+    path = frame_in(browser_of(alice).get(f"/mail/{arrival.pk}/?designed=1").content.decode())
+    assert Client().get(path).status_code == 404
+    at_frames = Client(headers={"host": "127.0.0.1:8000"})
+    for elsewhere in ("/", "/sign-in/", "/mail/", "/admin/", "/inbox/x"):
+        assert at_frames.get(elsewhere).status_code == 404, elsewhere
+    assert at_frames.get("/frame/guessed/").status_code == 404
+    # It was not used up by those who came to the wrong door.
+    assert at_frames.get(path).status_code == 200
+
+
+def test_a_frame_that_was_asked_for_ends(alice: Account) -> None:
+    arrival = arrived(alice, designed_mail())
+    url = frame.ask_for(alice.pk, arrival.pk)
+    cache.clear()
+    assert Client(headers={"host": "127.0.0.1:8000"}).get(url.removeprefix(FRAMES)).status_code == 404
+
+
+def test_without_another_name_only_words_are_shown(alice: Account, settings: Settings) -> None:
+    settings.FRAME_URL = ""
+    arrival = arrived(
+        alice, b"Content-Type: text/html\r\nSubject: x\r\n\r\n<p>only <b>designed</b><script>1</script>"
+    )
+    page = browser_of(alice).get(f"/mail/{arrival.pk}/?designed=1").content.decode()
+    assert "only designed" in page
+    assert "<b>designed" not in page
+    assert "iframe" not in page
+    assert "Show as designed" not in page
+
+
+def test_files_are_saved_and_never_shown(alice: Account) -> None:
+    raw = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee file\r\n"
+        b"--b\r\nContent-Type: text/html\r\n"
+        b'Content-Disposition: attachment; filename="../a\\"b\xe2\x80\xae.html"\r\n\r\n'
+        b"<script>alert(1)</script>\r\n--b--\r\n"
+    )
+    arrival = arrived(alice, raw)
+    answer = browser_of(alice).get(f"/mail/{arrival.pk}/files/0/")
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Disposition"].startswith("attachment; filename*=UTF-8''")
+    assert "/" not in answer["Content-Disposition"].partition("''")[2]
+    assert "sandbox" in answer["Content-Security-Policy"]
+    assert b"alert(1)" in answer.content
+    assert browser_of(alice).get(f"/mail/{arrival.pk}/files/1/").status_code == 404
+
+
+def test_mail_of_others_is_not_there(alice: Account, bob: Account) -> None:
+    arrival = arrived(alice, designed_mail())
+    browser = browser_of(bob)
+    for path in (f"/mail/{arrival.pk}/", f"/mail/{arrival.pk}/files/0/", "/mail/999999/"):
+        assert browser.get(path).status_code == 404
+    assert "Parcel desk" not in browser.get("/mail/").content.decode()
+
+
+def test_names_and_subjects_can_not_become_markup(alice: Account) -> None:
+    hostile = '"><img src=x onerror=alert(1)><b hx-get=/x>'
+    raw = f'From: "{hostile}" <a@b.example>\r\nSubject: {hostile}\r\nTo: {hostile}\r\n\r\n{hostile}'
+    arrival = arrived(alice, raw.encode())
+    for path in ("/mail/", f"/mail/{arrival.pk}/"):
+        assert "<img src=x" not in browser_of(alice).get(path).content.decode()
+
+
+def test_mail_that_another_program_removed_is_said_to_be_gone(alice: Account) -> None:
+    arrival = arrived(alice, designed_mail())
+    with open_mailbox(alice.did) as mailbox:
+        mailbox.expunge(INBOX, [arrival.uid])
+    browser = browser_of(alice)
+    assert "No longer there" in browser.get("/mail/").content.decode()
+    assert browser.get(f"/mail/{arrival.pk}/").status_code == 404
+
+
+def test_the_list_has_pages(alice: Account, settings: Settings, tmp_path: Path) -> None:
+    with open_mailbox(alice.did) as mailbox:
+        for number in range(23):
+            mailbox.append(INBOX, f"Subject: mail number {number:02}\r\n\r\nx{number}".encode())
+    intake.pull(alice)
+    browser = browser_of(alice)
+    first = browser.get("/mail/").content.decode()
+    assert "number 22" in first
+    assert "number 02" not in first
+    older = re.search(r'href="\?before=(\d+)"', first)
+    assert older
+    assert "number 02" in browser.get(f"/mail/?before={older[1]}").content.decode()

@@ -1,0 +1,213 @@
+"""Ordinary mail of every sort: read as well as it can be, within bounds, and made harmless."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webmail.ordinary.html import GONE, clean, text_of
+from webmail.ordinary.parsing import MAX_CONTAINERS, MAX_FIELD, attachment, read_mail
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+
+
+def designed_mail() -> bytes:
+    mail = EmailMessage()
+    mail["From"] = "Parcel desk <desk@parcels.example>"
+    mail["Reply-To"] = "answers@parcels.example"
+    mail["To"] = "alice@mail.test"
+    mail["Subject"] = "Ihr Päckchen ist da"
+    mail["Date"] = "Tue, 17 Nov 2026 17:44:00 +0100"
+    mail["Message-ID"] = "<one@parcels.example>"
+    mail.set_content("Hello Alice,\n\nyour parcel waits.\n")
+    mail.add_alternative(
+        '<p>Hello <b>Alice</b><img src="cid:logo"><img src="https://t.example/x">', subtype="html"
+    )
+    mail.get_payload()[1].add_related(PNG, "image", "png", cid="<logo>")  # type: ignore[union-attr,index]
+    mail.add_attachment(b"%PDF-1.7", maintype="application", subtype="pdf", filename="Lieferschein ä.pdf")
+    return mail.as_bytes()
+
+
+def test_a_mail_with_everything() -> None:
+    mail = read_mail(designed_mail())
+    assert (mail.sender_name, mail.sender_address) == ("Parcel desk", "desk@parcels.example")
+    assert mail.answer_to == ("answers@parcels.example",)
+    assert mail.subject == "Ihr Päckchen ist da"
+    assert mail.date == datetime(2026, 11, 17, 16, 44, tzinfo=UTC)
+    assert mail.message_id == "<one@parcels.example>"
+    assert mail.text == "Hello Alice,\n\nyour parcel waits.\n"
+    assert mail.html is not None
+    shown = clean(mail.html, mail.pictures)
+    assert "data:image/png;base64," in shown.html
+    assert "t.example" not in shown.html
+    assert shown.left_out == 1
+    names = [one.name for one in mail.attached]
+    assert names == ["", "Lieferschein ä.pdf"]
+    found = attachment(designed_mail(), 1)
+    assert found is not None
+    assert found[1] == b"%PDF-1.7"
+    assert attachment(designed_mail(), 2) is None
+
+
+@pytest.mark.parametrize(
+    ("charset", "octets", "text"),
+    [
+        ("iso-8859-1", b"Gr\xfc\xdfe", "Grüße"),
+        ("shift_jis", "こんにちは".encode("shift_jis"), "こんにちは"),
+        ("koi8-r", "привет".encode("koi8-r"), "привет"),
+        ("no-such-charset", "Grüße".encode(), "Grüße"),
+        ("us-ascii", b"Gr\xfc\xdfe", "Grüße"),
+        ("utf-8", b"\xff\xfe bad", "ÿþ bad"),
+        ("utf-16", b"\x00", "\ufffd"),
+        ("", "日本".encode(), "日本"),
+        ("rot13", b"uryyb", "uryyb"),
+        ("hex", b"zz", "zz"),
+    ],
+)
+def test_charsets(charset: str, octets: bytes, text: str) -> None:
+    header = f'Content-Type: text/plain; charset="{charset}"' if charset else "Content-Type: text/plain"
+    assert read_mail(f"{header}\r\nSubject: x\r\n\r\n".encode() + octets).text == text
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "address"),
+    [
+        ("From: =?utf-8?q?J=C3=B6rg?= <j@a.example>", "Jörg", "j@a.example"),
+        ("From: =?utf-8?b?!!!?= <j@a.example>", "<j@a.example>", ""),
+        ("From: one@a.example, two@b.example", "one@a.example, two@b.example", ""),
+        ("From: one@a.example\r\nFrom: two@b.example", "one@a.example", ""),
+        ("From: alice@good.example <bob@bad.example>", "alice@good.example <bob@bad.example>", ""),
+        ("X: nobody", "", ""),
+    ],
+)
+def test_who_it_says_it_is_from(header: str, name: str, address: str) -> None:
+    mail = read_mail(f"{header}\r\n\r\nx".encode())
+    assert (mail.sender_name, mail.sender_address) == (name, address)
+
+
+def test_a_header_in_utf_8_is_read_as_such() -> None:
+    mail = read_mail("From: Jörg <j@a.example>\r\nSubject: Größe\r\nTo: 日本 <b@b.example>\r\n\r\nx".encode())
+    assert (mail.sender_name, mail.sender_address, mail.subject) == ("Jörg", "j@a.example", "Größe")
+    assert (mail.answer_to, mail.others) == (("j@a.example",), ("b@b.example",))
+    assert read_mail("Subject: Größe".encode("latin-1")).subject == "Größe"
+
+
+def test_what_is_shown_beside_other_things_can_neither_turn_nor_flood_them() -> None:
+    mail = read_mail(b"Subject: =?utf-8?q?a=E2=80=AEbad=E2=81=A6?= \x07\r\n b\r\n\r\nx")
+    assert mail.subject == "abad b"
+    assert len(read_mail(b"Subject: " + b"m" * 100_000 + b"\r\n\r\nx").subject) == MAX_FIELD
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@b\r\nRCPT TO:<c@d>",
+        "a b@c.example",
+        "<script>@x.example",
+        "a@b..c",
+        "a@",
+        "@b.example",
+        "ä@b.example",
+    ],
+)
+def test_an_answer_goes_only_to_what_is_an_address(address: str) -> None:
+    assert read_mail(f"Reply-To: {address}\r\n\r\nx".encode()).answer_to == ()
+
+
+def test_what_is_too_complex_shows_its_source() -> None:
+    nested = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (number, number)
+        for number in range(MAX_CONTAINERS + 1)
+    )
+    mail = read_mail(b"Subject: deep\r\n" + nested)
+    assert mail.too_complex
+    assert mail.subject == "deep"
+    assert mail.text is not None
+    assert "multipart/mixed" in mail.text
+    assert attachment(b"Subject: deep\r\n" + nested, 0) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"a: b\r\n" * 80_000,
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 40_000,
+        b"Subject: " + b"=?utf-8?q?a?= " * 30_000 + b"\r\n\r\n",
+        b"From: " + b"a@b.example, " * 30_000 + b"\r\n\r\n",
+        b"Content-Type: text/html\r\n\r\n" + b"<div>" * 100_000,
+        b"Content-Type: text/html\r\n\r\n" + b"<div>" * 8_000,
+    ],
+)
+def test_hostile_mails_take_no_long_time(raw: bytes) -> None:
+    started = time.process_time()
+    mail = read_mail(raw[: 512 * 1024])
+    if mail.html:
+        clean(mail.html, {})
+        text_of(mail.html)
+    # A bound against growth by powers, far above what such a mail takes.
+    assert time.process_time() - started < 30
+
+
+@given(st.binary(max_size=2000))
+def test_any_octets_are_a_mail(octets: bytes) -> None:
+    mail = read_mail(octets)
+    for one in mail.attached:
+        assert attachment(octets, one.number) is not None
+
+
+HOSTILE = [
+    "<svg><animate attributeName=href values=javascript:alert(1)></svg>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "<a href='java\tscript:alert(1)'>x</a>",
+    "<a href='  javascript:alert(1)'>x</a>",
+    "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+    "<img src=x onerror=alert(1)>",
+    "<body background=https://t.example/a onload=alert(1)>",
+    "<table background='https://t.example/a'><td background=//t.example/b>",
+    "<div style='background:url(https://t.example/a)'>x</div>",
+    "<style>@import 'https://t.example/a';</style>",
+    "<link rel=stylesheet href=https://t.example/a>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<form action=https://t.example/a><input name=q></form>",
+    "<div hx-get=/sign-out data-hx-post=/x hx-on:click=alert(1)>x</div>",
+    "<base href=https://t.example/>",
+    "<meta http-equiv=refresh content='0;url=https://t.example/'>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
+    "<img srcset='https://t.example/a 2x' src='cid:no'>",
+    "<video src=https://t.example/a poster=https://t.example/b></video>",
+    "<!--<img src=https://t.example/a>--><p>x",
+    "<div style='position:fixed!important;inset:0'>x</div>",
+]
+
+
+def test_a_picture_that_is_named_often_is_not_shown_as_often() -> None:
+    picture = b"\x00" * 300_000
+    shown = clean('<img src="cid:big">' * 5000, {"big": ("image/png", picture)})
+    assert len(shown.html) < 4_000_000
+    assert 0 < shown.html.count("data:image/png") <= 10
+    assert shown.left_out > 4900
+
+
+@pytest.mark.parametrize("html", HOSTILE)
+def test_nothing_runs_loads_or_covers(html: str) -> None:
+    shown = clean(html, {}).html
+    assert not re.search(r"javascript:|onerror|onload|hx-|style=|srcset|background|t\.example|cid:", shown)
+    assert not re.search(rf"<({'|'.join(GONE)})\b", shown)
+
+
+@given(st.lists(st.sampled_from([*HOSTILE, "<b>", "</p>", "<", "'", '"', "&lt;", "]]>"]), max_size=8))
+def test_cleaning_twice_is_cleaning_once(pieces: list[str]) -> None:
+    once = clean("".join(pieces), {}).html
+    assert clean(once, {}).html == once
+
+
+def test_the_words_of_html() -> None:
+    html = "<h1>Hello</h1><p>one&nbsp;two</p><br>three<br><style>p{}</style><ul><li>a</li><li>b</li></ul>"
+    assert text_of(html).split() == ["Hello", "one", "two", "three", "a", "b"]
+    assert "Hello\n" in text_of(html)

@@ -1,0 +1,140 @@
+"""An account's own repository held to what was published there, and what its owner says of the rest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts import own_entries, records
+from accounts.models import Account, PublishedEntry
+from accounts.pds import PdsClient
+from accounts.sessions import OAUTH_SESSION_KEY
+from accounts.tasks import audit_account
+from tests.webmail.conftest import Publish, Write, seal
+from webmail.models import DeliveryCopy
+
+pytestmark = pytest.mark.django_db
+
+
+def browser_of(account: Account) -> Client:
+    """Signed in with the session by which records can be written as well."""
+    client = Client()
+    session = client.session
+    session[OAUTH_SESSION_KEY] = account.oauth_sessions.get().pk
+    session.save()
+    return client
+
+
+def test_an_unknown_device_in_the_own_repository_gets_no_copy(
+    alice: Account, bob: Account, write: Write, publish: Publish
+) -> None:
+    own_entries.audit(alice)
+    stranger = publish(alice)
+    seal(write(alice, [bob], "not for strangers"))
+    assert not DeliveryCopy.objects.filter(fingerprint=stranger.fingerprint).exists()
+    (entry,) = own_entries.troubles(alice)
+    assert (entry.kind, entry.value, entry.unknown) == ("device", stranger.fingerprint, True)
+    own_entries.accept(alice, entry.pk)
+    seal(write(alice, [bob], "hers after all"))
+    assert DeliveryCopy.objects.filter(fingerprint=stranger.fingerprint).exists()
+
+
+def test_what_was_published_here_and_before_is_known(alice: Account, publish: Publish) -> None:
+    publish(alice)
+    assert own_entries.audit(alice) == []
+    kinds = {entry.kind for entry in alice.published_entries.all()}
+    assert kinds == {"device", "endpoint", "server", "signing-key", "rotation-key"}
+    assert len(own_entries.own_fingerprints(alice)) == 2
+
+
+def test_a_changed_inbox_record_is_told_until_it_is_known(alice: Account) -> None:
+    own_entries.audit(alice)
+    pds = PdsClient(alice)
+    before = dict(pds.get_record(records.INBOX, "self").value)  # type: ignore[union-attr]
+    try:
+        pds.put_record(records.INBOX, "self", {"endpoints": [{"uri": "https://evil.example/inbox"}]})
+        found = {(entry.value, entry.unknown, entry.missing) for entry in own_entries.audit(alice)}
+        assert found == {
+            ("https://evil.example/inbox", True, False),
+            *((uri, False, True) for uri in alice.published_endpoints),
+        }
+        for entry in own_entries.troubles(alice):
+            own_entries.accept(alice, entry.pk)
+        assert own_entries.audit(alice) == []
+    finally:
+        pds.put_record(records.INBOX, "self", before)
+    assert own_entries.audit(alice) == []
+
+
+def test_a_device_is_taken_out_of_the_repository(alice: Account, publish: Publish) -> None:
+    own_entries.audit(alice)
+    stranger = publish(alice)
+    (entry,) = own_entries.audit(alice)
+    assert own_entries.take_out(alice, entry.pk)
+    assert own_entries.troubles(alice) == []
+    assert PdsClient(alice).get_record(records.CERTIFICATES, stranger.fingerprint) is None
+
+
+def test_a_device_that_is_gone_is_told(alice: Account) -> None:
+    own_entries.audit(alice)
+    device = alice.devices.get()
+    pds = PdsClient(alice)
+    record = dict(pds.get_record(records.CERTIFICATES, device.fingerprint).value)  # type: ignore[union-attr]
+    try:
+        pds.delete_record(records.CERTIFICATES, device.fingerprint)
+        (entry,) = own_entries.audit(alice)
+        assert (entry.value, entry.missing) == (device.fingerprint, True)
+    finally:
+        pds.put_record(records.CERTIFICATES, device.fingerprint, record)
+    assert own_entries.audit(alice) == []
+
+
+def test_each_account_once_a_day(alice: Account) -> None:
+    now = timezone.now()
+    assert alice.pk in own_entries.due(now)
+    own_entries.audit(alice, now=now)
+    assert alice.pk not in own_entries.due(now + timedelta(hours=23))
+    assert alice.pk in own_entries.due(now + timedelta(hours=24))
+
+
+def test_entries_have_one_row_each(alice: Account) -> None:
+    own_entries.audit(alice)
+    own_entries.audit(alice)
+    values = list(PublishedEntry.objects.values_list("kind", "value"))
+    assert len(values) == len(set(values))
+
+
+def test_the_devices_page_tells_and_asks(alice: Account, publish: Publish) -> None:
+    browser = browser_of(alice)
+    own_entries.audit(alice)
+    publish(alice)
+    audit_account(alice.pk)
+    html = browser.get("/devices/").content.decode()
+    assert "Somebody added a device to your repository." in html
+    (entry,) = own_entries.troubles(alice)
+    path = f"/devices/published/{entry.pk}/"
+    assert browser.post(path, {"do": "know"}).status_code == 302
+    html = browser.get("/devices/").content.decode()
+    assert "Somebody added a device" not in html
+    assert "Devices of other apps" in html
+    assert browser.post(f"/devices/published/{entry.pk + 1}/", {"do": "know"}).status_code == 404
+    assert browser.get(path).status_code == 405
+
+
+def test_nobody_says_anything_of_anothers_entries(alice: Account, bob: Account, publish: Publish) -> None:
+    own_entries.audit(alice)
+    publish(alice)
+    (entry,) = own_entries.audit(alice)
+    for do in ("know", "take-out"):
+        assert browser_of(bob).post(f"/devices/published/{entry.pk}/", {"do": do}).status_code == 404
+    assert own_entries.troubles(alice) == [entry]
+
+
+def test_a_look_by_hand(alice: Account, publish: Publish) -> None:
+    own_entries.audit(alice)
+    stranger = publish(alice)
+    assert browser_of(alice).post("/devices/published/look/").status_code == 302
+    assert [entry.value for entry in own_entries.all_troubles()] == [stranger.fingerprint]

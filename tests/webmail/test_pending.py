@@ -1,0 +1,315 @@
+"""Messages that go out later: taken back for a moment, or waiting for a time of their own."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import Account
+from tests.services.agent import AgentProcess
+from tests.webmail.installation import browser_of, new_account, peer, received
+from tests.webmail.test_pages import assert_nothing_inline, html_of
+from webmail import outgoing, pending, sending_times, tasks, threads
+from webmail.blobs import attaching, sweeping
+from webmail.drafts import DraftContent
+from webmail.models import Blob, Conversation, Delivery, Draft, Message, PendingMessage
+from webmail.outgoing import CannotSend
+from webmail.pending import NotPending
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
+
+TEXT = "Path by the weir 🌊"
+
+
+@pytest.fixture
+def alice(db: None, agent_process: AgentProcess, settings: Settings, tmp_path: Path) -> Account:
+    settings.BLOB_DIR = tmp_path / "blobs"
+    settings.UNDO_SECONDS = 10
+    return new_account("alice")
+
+
+@pytest.fixture
+def at_alices(alice: Account) -> Client:
+    return browser_of(alice)
+
+
+@pytest.fixture
+def with_bob(alice: Account) -> Conversation:
+    return received(alice, peer("bob", display_name="Bob").did, "Hello").conversation
+
+
+def hand_in(browser: Client, conversation: Conversation, text: str = TEXT, **more: object) -> PendingMessage:
+    send = reverse("conversation-send", args=[conversation.conversation_id])
+    answer = browser.post(send, {"text": text, "token": str(uuid4()), **more})
+    assert answer.status_code == 302, answer.content
+    row = PendingMessage.objects.latest("pk")
+    assert answer.headers["Location"].endswith(f"#p{row.pk}")
+    return row
+
+
+def page(browser: Client, conversation: Conversation) -> str:
+    return html_of(browser, reverse("conversation", args=[conversation.conversation_id]))
+
+
+def sent_by(account: Account) -> list[Message]:
+    return list(Message.objects.filter(account=account, direction="out"))
+
+
+def test_a_message_is_held_for_longer_than_it_may_be_taken_back(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    began = timezone.now()
+    row = hand_in(at_alices, with_bob)
+    assert timedelta(seconds=11) <= row.release_at - began < timedelta(seconds=20)
+    assert sent_by(alice) == []
+    html = page(at_alices, with_bob)
+    assert_nothing_inline(html)
+    assert TEXT in html
+    assert html.count("Sending in a moment") == 2
+    assert pending.release(row.pk, now=row.release_at - timedelta(milliseconds=1)) is None
+    message = pending.release(row.pk, now=row.release_at)
+    assert message is not None
+    assert message.state == Message.State.COMPOSED
+    assert message.created_at < row.release_at - timedelta(seconds=10)
+    assert [each.recipient_did for each in Delivery.objects.all()] == [
+        did for did in with_bob.participants if did != alice.did
+    ]
+    (segment,) = threads.entry(alice, message.message_id).segments
+    assert segment.text == TEXT
+    # It may run twice, and what was handed in twice is there once.
+    assert pending.release(row.pk, now=row.release_at) is None
+    assert outgoing.sent_before(alice, row.token) == message
+    again = at_alices.post(
+        reverse("conversation-send", args=[with_bob.conversation_id]), {"text": TEXT, "token": row.token}
+    )
+    assert again.headers["Location"].endswith(f"#m{message.message_id}")
+    assert sent_by(alice) == [message]
+    assert "Sending in a moment" not in page(at_alices, with_bob)
+
+
+def test_taken_back_it_is_a_draft_with_its_files(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    blob = attaching.attach(alice, "way.pdf", "a/b", 3, [b"abc"], now=timezone.now() - timedelta(days=2))
+    more = {
+        "file": [blob.pk],
+        f"name-{blob.pk}": "way.pdf",
+    }
+    row = hand_in(at_alices, with_bob, **more)
+    sweeping.sweep(timezone.now())
+    assert Blob.objects.filter(pk=blob.pk).exists()
+    answer = at_alices.post(reverse("pending-undo", args=[row.pk]))
+    assert answer.status_code == 302
+    assert not PendingMessage.objects.exists()
+    html = page(at_alices, with_bob)
+    assert f"{TEXT}</textarea>" in html
+    assert f'name="file" value="{blob.pk}" checked' in html
+    sweeping.sweep(timezone.now())
+    assert Blob.objects.get(pk=blob.pk).draft == Draft.objects.get()
+    # Released and taken back both: whoever is later finds nothing.
+    assert pending.release(row.pk, now=row.release_at) is None
+    assert sent_by(alice) == []
+    with pytest.raises(NotPending):
+        pending.take_back(alice, row.pk, now=timezone.now())
+    # And it can be sent again, with all that it had.
+    fields = {"file": [blob.pk], f"name-{blob.pk}": "way.pdf"}
+    again = hand_in(at_alices, with_bob, **fields)
+    message = pending.release(again.pk, now=again.release_at)
+    assert message is not None
+    assert threads.entry(alice, message.message_id).files[0].name == "way.pdf"
+    assert not Draft.objects.exists()
+
+
+def test_what_was_typed_meanwhile_stays_below_what_was_taken_back(
+    at_alices: Client, with_bob: Conversation
+) -> None:
+    row = hand_in(at_alices, with_bob, "first")
+    keep = reverse("draft-keep", args=[with_bob.conversation_id])
+    at_alices.post(keep, {"text": "second", "writer": "a" * 32, "revision": "0"})
+    answer = at_alices.post(reverse("pending-undo", args=[row.pk]), headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Trigger"]) == (204, "draft, news")
+    assert "first\nsecond</textarea>" in page(at_alices, with_bob)
+
+
+def test_too_late_is_said(alice: Account, at_alices: Client, with_bob: Conversation) -> None:
+    row = hand_in(at_alices, with_bob)
+    pending.release(row.pk, now=row.release_at)
+    for name in ("pending-undo", "pending-discard", "pending-send"):
+        answer = at_alices.post(reverse(name, args=[row.pk]))
+        assert answer.status_code == 409
+        assert "on its way already" in answer.content.decode()
+        part = at_alices.post(reverse(name, args=[row.pk]), headers={"HX-Request": "true"})
+        assert "on its way already" in part.content.decode()
+    assert len(sent_by(alice)) == 1
+
+
+def test_others_have_no_part_in_it(alice: Account, at_alices: Client, with_bob: Conversation) -> None:
+    row = hand_in(at_alices, with_bob)
+    mallory = browser_of(new_account("mallory"))
+    for name in ("pending-undo", "pending-discard", "pending-send"):
+        assert mallory.post(reverse(name, args=[row.pk])).status_code == 409
+    assert mallory.post(reverse("pending-time", args=[row.pk]), {"at": "tomorrow"}).status_code == 404
+    assert TEXT not in html_of(mallory, reverse("scheduled"))
+    assert PendingMessage.objects.count() == 1
+
+
+def test_whoever_was_blocked_meanwhile_gets_nothing_at_once_either(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    row = hand_in(at_alices, with_bob)
+    Conversation.objects.filter(pk=with_bob.pk).update(blocked=True)
+    with pytest.raises(CannotSend) as refused:
+        pending.change_time(alice, row.pk, None, now=timezone.now())
+    assert refused.value.code == "blocked"
+    assert sent_by(alice) == []
+    assert PendingMessage.objects.filter(pk=row.pk).exists()
+
+
+def test_what_was_handed_in_again_after_it_went_goes_once(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    first = hand_in(at_alices, with_bob)
+    later = timezone.now() + timedelta(minutes=1)
+    sent = pending.release(first.pk, now=later)
+    assert sent is not None
+    (other,) = (did for did in with_bob.participants if did != alice.did)
+    again = pending.hold(alice, [other], DraftContent(TEXT), sent.token or "", now=timezone.now())
+    assert pending.release(again.pk, now=later) == sent
+    assert sent_by(alice) == [sent]
+    assert not PendingMessage.objects.exists()
+
+
+def test_without_the_moment_it_goes_at_once(
+    alice: Account, at_alices: Client, with_bob: Conversation, settings: Settings
+) -> None:
+    settings.UNDO_SECONDS = 0
+    send = reverse("conversation-send", args=[with_bob.conversation_id])
+    at_alices.post(send, {"text": TEXT, "token": str(uuid4())})
+    assert len(sent_by(alice)) == 1
+    assert not PendingMessage.objects.exists()
+
+
+def test_a_message_waits_for_its_time_and_says_it_was_written_then(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    at_alices.cookies["zone"] = "Europe/Vienna"
+    row = hand_in(at_alices, with_bob, at="tomorrow", when="")
+    vienna = ZoneInfo("Europe/Vienna")
+    tomorrow = timezone.now().astimezone(vienna).date() + timedelta(days=1)
+    assert row.release_at == datetime.combine(tomorrow, sending_times.MORNING, vienna)
+    html = page(at_alices, with_bob)
+    assert "Goes out" in html
+    assert "Sending in a moment" not in html
+    listed = html_of(at_alices, reverse("scheduled"))
+    assert_nothing_inline(listed)
+    assert TEXT in listed
+    assert sent_by(alice) == []
+    message = pending.release(row.pk, now=row.release_at + timedelta(seconds=2))
+    assert message is not None
+    assert message.created_at == row.release_at
+    assert "Nothing is scheduled" in html_of(at_alices, reverse("scheduled"))
+
+
+def test_its_time_can_be_changed_and_it_can_go_at_once(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    row = hand_in(at_alices, with_bob, at="tomorrow")
+    address = reverse("pending-time", args=[row.pk])
+    assert_nothing_inline(html_of(at_alices, address))
+    later = timezone.localtime() + timedelta(days=3)
+    typed = later.strftime("%Y-%m-%dT%H:%M")
+    assert at_alices.post(address, {"at": "chosen", "when": typed}).status_code == 302
+    row.refresh_from_db()
+    assert abs(row.release_at - later) < timedelta(minutes=1)
+    assert row.content_created_at == row.release_at
+    for wrong, said in (
+        ("2020-01-01T08:00", "time is over"),
+        ("", "Choose a day"),
+        ("9999-12-31T23:59", "within a year"),
+        ("soon", "Choose a day"),
+    ):
+        answer = at_alices.post(address, {"at": "chosen", "when": wrong})
+        assert answer.status_code == 422
+        assert said in answer.content.decode()
+    began = timezone.now()
+    assert at_alices.post(reverse("pending-send", args=[row.pk])).status_code == 302
+    (message,) = sent_by(alice)
+    assert began - timedelta(seconds=1) < message.created_at < timezone.now() + timedelta(seconds=1)
+    assert not PendingMessage.objects.exists()
+
+
+def test_discarded_it_is_gone_with_its_files(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    blob = attaching.attach(alice, "a.pdf", "a/b", 3, [b"abc"], now=timezone.now())
+    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
+    fields = {"from": "scheduled"}
+    answer = at_alices.post(reverse("pending-discard", args=[row.pk]), fields)
+    assert answer.headers["Location"] == reverse("scheduled")
+    assert not PendingMessage.objects.exists()
+    assert not Blob.objects.exists()
+
+
+def test_a_file_does_not_go_after_its_time(alice: Account, at_alices: Client, with_bob: Conversation) -> None:
+    blob = attaching.attach(alice, "a.pdf", "a/b", 3, [b"abc"], now=timezone.now())
+    late = (timezone.localtime() + timedelta(days=40)).strftime("%Y-%m-%dT%H:%M")
+    fields = {"text": TEXT, "token": str(uuid4()), "at": "chosen", "when": late, "file": [blob.pk]}
+    answer = at_alices.post(reverse("conversation-send", args=[with_bob.conversation_id]), fields)
+    assert answer.status_code == 422
+    assert "Choose an earlier time" in answer.content.decode()
+    assert TEXT in answer.content.decode()
+    assert not PendingMessage.objects.exists()
+
+
+def test_a_new_conversation_may_wait_too(alice: Account, at_alices: Client) -> None:
+    carol = peer("carol", display_name="Carol")
+    fields = {"to": [carol.did], "text": TEXT, "token": str(uuid4()), "do": "", "at": "monday"}
+    answer = at_alices.post(reverse("new-conversation"), fields)
+    row = PendingMessage.objects.get()
+    assert answer.headers["Location"] == reverse("conversation", args=[row.conversation.conversation_id])
+    assert row.release_at.weekday() == 0
+    assert TEXT in page(at_alices, row.conversation)
+
+
+def test_the_scheduler_gives_what_is_due_its_moment(
+    alice: Account, with_bob: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    others = [did for did in with_bob.participants if did != alice.did]
+    rows = [
+        pending.schedule(
+            alice, others, pending.DraftContent(TEXT), str(uuid4()), now + timedelta(seconds=seconds), now=now
+        )
+        for seconds in (1, 12, 60)
+    ]
+    given = pending.due(now + timedelta(seconds=2))
+    assert [pk for pk, _seconds in given] == [rows[0].pk, rows[1].pk]
+    assert given[0][1] == 0
+    assert given[1][1] == pytest.approx(10, abs=0.1)
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tasks.queues, "give", lambda *task, **more: asked.append((*task, more)))
+    tasks.reconcile()
+    assert [key for name, key, _more in asked if name == tasks.queues.RELEASE] == [rows[0].pk, rows[1].pk]
+
+
+def test_the_times_that_are_offered_are_in_the_zone_of_the_person() -> None:
+    with timezone.override(ZoneInfo("America/New_York")):
+        # Sunday evening there, Monday in London.
+        now = datetime(2026, 11, 30, 2, 0, tzinfo=ZoneInfo("UTC"))
+        assert [(name, moment.isoformat()) for name, _words, moment in sending_times.choices(now)] == [
+            ("tomorrow", "2026-11-30T08:00:00-05:00")
+        ]
+        saturday = datetime(2026, 11, 28, 17, 0, tzinfo=ZoneInfo("UTC"))
+        assert [name for name, _words, _moment in sending_times.choices(saturday)] == ["tomorrow", "monday"]
+        typed = sending_times.chosen_time("chosen", "2026-12-24T18:30", now)
+        assert typed.isoformat() == "2026-12-24T18:30:00-05:00"
+        with pytest.raises(CannotSend):
+            sending_times.chosen_time("chosen", "2026-12-24T18:30Z", now)

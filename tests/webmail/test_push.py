@@ -1,0 +1,228 @@
+"""Waking browsers through a push service, and what they are told when they ask."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from joserfc import jwt
+from joserfc.jwk import ECKey
+from joserfc.util import urlsafe_b64decode
+from pytest_django import Settings
+
+from accounts.models import Account
+from demo.secrets_file import keep_push_key
+from tests.services.agent import AgentProcess
+from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.installation import browser_of, new_account, peer, received
+from webmail import queues, read_marks, tasks
+from webmail.models import Conversation, PushSubscription
+from webmail.push import notices, sending, subscriptions, vapid
+
+pytestmark = pytest.mark.django_db
+
+NOW_S = 1_790_000_000
+
+
+@dataclass
+class PushService:
+    """Stands in for a browser maker's push service, which no test can reach."""
+
+    url: str
+    status: int = 201
+    calls: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+
+@pytest.fixture
+def push_service() -> Iterator[PushService]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            service.calls.append((self.path, headers, body))
+            self.send_response(service.status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    service = PushService(f"http://127.0.0.1:{server.server_address[1]}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield service
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def push_key(settings: Settings, tmp_path: Path) -> None:
+    keep_push_key(tmp_path / "push.pem")
+    settings.PUSH_KEY_FILE = str(tmp_path / "push.pem")
+
+
+@pytest.fixture
+def alice_here(agent_process: AgentProcess) -> Account:
+    return new_account("alice")
+
+
+def test_a_push_service_learns_that_something_came_and_nothing_else(
+    alice_here: Account, push_service: PushService
+) -> None:
+    subscriptions.add(alice_here, f"{push_service.url}/browser/1")
+    received(alice_here, peer("bob", display_name="Bob").did, "the secret plan")
+
+    assert sending.wake(alice_here, NOW_S) == 1
+
+    [(path, headers, body)] = push_service.calls
+    assert (path, body, headers["content-length"]) == ("/browser/1", b"", "0")
+    assert (headers["ttl"], headers["topic"]) == ("86400", "news")
+    scheme, _space, parameters = headers["authorization"].partition(" ")
+    assert scheme == "vapid"
+    given = dict(part.strip().split("=", 1) for part in parameters.split(","))
+    point = urlsafe_b64decode(given["k"].encode())
+    assert (len(point), point[0]) == (65, 4)
+    key = vapid.key()
+    assert key is not None
+    assert given["k"] == vapid.public_key(key)
+    public = ECKey.import_key({**key.as_dict(private=False)})  # type: ignore[arg-type]
+    claims = jwt.decode(given["t"], public, algorithms=["ES256"]).claims
+    assert claims["aud"] == push_service.url
+    assert NOW_S < int(claims["exp"]) <= NOW_S + 24 * 60 * 60
+    assert str(claims["sub"]).startswith(("mailto:", "https:"))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_address_that_is_gone_is_forgotten(
+    status: int, alice_here: Account, push_service: PushService
+) -> None:
+    subscriptions.add(alice_here, f"{push_service.url}/1")
+    push_service.status = status
+    assert sending.wake(alice_here, NOW_S) == 0
+    assert not PushSubscription.objects.exists()
+
+
+def test_a_push_service_in_trouble_is_asked_again_with_the_next_message_but_not_for_ever(
+    alice_here: Account, push_service: PushService
+) -> None:
+    subscriptions.add(alice_here, f"{push_service.url}/1")
+    push_service.status = 503
+    sending.wake(alice_here, NOW_S)
+    assert PushSubscription.objects.get().failures == 1
+    push_service.status = 201
+    sending.wake(alice_here, NOW_S)
+    assert PushSubscription.objects.get().failures == 0
+    push_service.status = 429
+    for _notice in range(sending.GIVE_UP_AFTER):
+        sending.wake(alice_here, NOW_S)
+    assert not PushSubscription.objects.exists()
+
+
+def test_nobody_is_woken_without_a_key(
+    alice_here: Account, push_service: PushService, settings: Settings
+) -> None:
+    settings.PUSH_KEY_FILE = ""
+    subscriptions.add(alice_here, f"{push_service.url}/1")
+    assert sending.wake(alice_here, NOW_S) == 0
+    assert push_service.calls == []
+    page = browser_of(alice_here).get("/notifications/").content.decode()
+    assert "has not set notifications up" in page
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "ftp://push.example/1",
+        "/1",
+        "javascript:alert(1)",
+        "https://",
+        "https://[",
+        "https://push.example/" + "x" * 999,
+    ],
+)
+def test_other_addresses_are_refused(endpoint: str, alice_here: Account) -> None:
+    with pytest.raises(subscriptions.BadEndpoint):
+        subscriptions.add(alice_here, endpoint)
+    browser = browser_of(alice_here)
+    assert browser.post("/notifications/on/", {"endpoint": endpoint}).status_code == 422
+
+
+def test_the_page_turns_browsers_on_and_off(alice_here: Account) -> None:
+    browser = browser_of(alice_here)
+    for number in (1, 1, 2):
+        answer = browser.post("/notifications/on/", {"endpoint": f"https://push.example/{number}"})
+        assert answer.status_code == 204
+    assert "On in 2 browsers" in browser.get("/notifications/").content.decode()
+    browser.post("/notifications/off/", {"endpoint": "https://push.example/1"})
+    assert [row.endpoint for row in PushSubscription.objects.all()] == ["https://push.example/2"]
+    assert browser.post("/notifications/off/", {}).status_code == 302
+    assert not PushSubscription.objects.exists()
+
+
+def test_an_account_has_so_many_browsers_at_most(alice_here: Account) -> None:
+    for number in range(subscriptions.AT_MOST + 3):
+        subscriptions.add(alice_here, f"https://push.example/{number}")
+    kept = {row.endpoint for row in alice_here.push_subscriptions.all()}
+    assert len(kept) == subscriptions.AT_MOST
+    assert "https://push.example/0" not in kept
+
+
+def test_a_woken_browser_is_told_who_wrote_and_never_what(alice_here: Account) -> None:
+    browser = browser_of(alice_here)
+    assert browser.get("/notifications/notice/").status_code == 204
+    bob = peer("bob", display_name="Bob")
+    first = received(alice_here, bob.did, "the secret plan")
+    said = json.loads(browser.get("/notifications/notice/").content)
+    assert said == {
+        "title": "Bob",
+        "body": "1 new message",
+        "path": f"/c/{first.conversation.conversation_id}/",
+    }
+    second = received(alice_here, peer("carol").did, "another secret")
+    said = json.loads(browser.get("/notifications/notice/").content)
+    assert said == {"title": "carol.test", "body": "New messages in 2 conversations", "path": "/"}
+    assert "secret" not in json.dumps(said)
+    read_marks.mark_read(alice_here, first.conversation)
+    assert json.loads(browser.get("/notifications/notice/").content)["body"] == "1 new message"
+    Conversation.objects.filter(pk=second.conversation.pk).update(muted=True)
+    assert browser.get("/notifications/notice/").status_code == 204
+
+
+def test_a_browser_that_is_signed_out_is_told_nothing(alice_here: Account) -> None:
+    browser = browser_of(alice_here)
+    received(alice_here, peer("bob").did, "hello")
+    browser.cookies.clear()
+    assert browser.get("/notifications/notice/").status_code == 204
+
+
+def test_what_comes_close_together_is_one_notice_and_what_was_read_is_none(
+    alice: Account, bob: Account, write: Write, push_service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, float | None]] = []
+
+    def give(task: str, key: int, *, after_s: float | None = None) -> None:
+        if task == queues.WAKE:
+            given.append((key, after_s))
+
+    monkeypatch.setattr(queues, "give", give)
+    texts = [seal(write(alice, [bob], text))[bob.did] for text in ("one", "two")]
+    cache.clear()
+    hand_over(bob, texts[0])
+    assert given == []
+    subscriptions.add(bob, f"{push_service.url}/1")
+    third = seal(write(alice, [bob], "three"))[bob.did]
+    hand_over(bob, [*texts[1], *third])
+    assert given == [(bob.pk, notices.GATHER_SECONDS)]
+
+    tasks.wake(bob.pk)
+    assert len(push_service.calls) == 1
+    read_marks.mark_read(bob, bob.conversations.get())
+    tasks.wake(bob.pk)
+    assert len(push_service.calls) == 1
