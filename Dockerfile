@@ -17,14 +17,19 @@ COPY manage.py ./
 COPY accounts accounts
 COPY crypto_agent crypto_agent
 COPY lexicons lexicons
+COPY locale locale
 COPY outbound outbound
 COPY static static
 COPY templates templates
 COPY webmail webmail
 COPY deploy/app/start /usr/local/bin/start
-# The values serve this one command, which needs some, and stay in no layer.
-RUN WAXWING_SECRET_KEY=build WAXWING_TOKEN_KEYS=build WAXWING_AGENT_TOKEN_SECRET=build \
-    python manage.py collectstatic --noinput --verbosity 0
+# The values serve this one command, which needs some, and stay in no layer. The folders are where volumes go,
+# which take the owner from here.
+RUN python -m webmail.catalogues \
+    && WAXWING_SECRET_KEY=build WAXWING_TOKEN_KEYS=build WAXWING_AGENT_TOKEN_SECRET=build \
+    python manage.py collectstatic --noinput --verbosity 0 \
+    && install -d -o 10001 -g 10001 -m 0700 \
+       /var/lib/waxwing/imports /var/lib/waxwing/files /var/lib/waxwing-agent
 USER 10001:10001
 ENTRYPOINT ["/usr/local/bin/start"]
 CMD ["web"]

@@ -1,4 +1,4 @@
-.PHONY: help setup demo run test bench lint format clean
+.PHONY: help setup demo run test bench fuzz words lint format clean
 
 python = .venv/bin/python
 
@@ -7,19 +7,27 @@ help: ## say what there is
 
 setup: ## make the environment in .venv (done by the others where needed)
 	@demo/setup.sh
+	@$(python) -m webmail.catalogues
 
 demo: setup ## start everything on this machine, with a local network and three people
 	@exec $(python) -m demo
 
 run: ## start the same against the live network
 	@demo/setup.sh --without-compiler
+	@$(python) -m webmail.catalogues
 	@exec $(python) -m demo --live
 
 test: setup ## install what the tests need, then run every check and every test
 	@$(python) -m tests
 
-bench: setup ## measure how fast the crypto agent is: one line of JSON a figure
+bench: setup ## measure how fast the agent and the pages are: one line of JSON a figure
 	@$(python) -m bench
+
+fuzz: setup ## look for inputs that break a decoder: make fuzz seconds=600 names="mail cbor"
+	@$(python) -m tests.fuzzing $(names) --seconds $(or $(seconds),60)
+
+words: setup ## bring the catalogues in locale/ in line with the words in the code (needs gettext)
+	@$(python) -m webmail.catalogues --update
 
 lint: setup ## run the checks alone: style, types, import rules, migrations
 	@$(python) -m tests --checks

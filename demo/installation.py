@@ -12,7 +12,7 @@ from celery import Celery
 from demo.broker import redis_process, redis_url
 from demo.ports import accepts_connections
 from demo.processes import ProcessSpec, inherited_environment
-from demo.secrets_file import Secrets, keep_operator_key, keep_secrets
+from demo.secrets_file import Secrets, keep_operator_key, keep_push_key, keep_secrets
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,10 +37,12 @@ class Installation:
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     agent_settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     worker_processes: int = 2
+    web_processes: int = 1
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.ports.web}"
+        """By name: browsers keep no passkeys for numbers."""
+        return f"http://localhost:{self.ports.web}"
 
     @property
     def secrets(self) -> Secrets:
@@ -58,6 +60,8 @@ def local_network_settings(plc_url: str, pds_url: str) -> dict[str, str]:
         "WAXWING_PLC_URL": plc_url,
         "WAXWING_HANDLE_RESOLVER_URL": pds_url,
         "WAXWING_PROFILE_URL": pds_url,
+        # Its three people know each other, though none follows another.
+        "WAXWING_WHO_MAY_WRITE": "everyone",
     }
 
 
@@ -106,6 +110,7 @@ def web_environment(installation: Installation, caller: str) -> dict[str, str]:
         "WAXWING_MAILBOX_URL": f"maildir://{data / 'mail'}",
         "WAXWING_SECRET_KEY": secrets.web_secret_key,
         "WAXWING_TOKEN_KEYS": secrets.token_key,
+        "WAXWING_PUSH_KEY_PATH": str(data / "push-key.pem"),
         "WAXWING_PUBLIC_URL": installation.url,
         "WAXWING_MAIL_DOMAIN": "localhost",
         "WAXWING_INGRESS_URL": f"smtp://127.0.0.1:{ports.ingress}",
@@ -130,6 +135,7 @@ def agent_environment(installation: Installation) -> dict[str, str]:
         "WAXWING_AGENT_DATABASE_URL": f"sqlite:///{data / 'agent.sqlite3'}",
         "WAXWING_AGENT_SECRET_KEY": secrets.agent_secret_key,
         "WAXWING_AGENT_OPERATOR_KEY_PATH": str(data / "operator-key"),
+        "WAXWING_AGENT_WEB_ORIGIN": installation.url,
         "WAXWING_AGENT_WEB_TOKEN_SECRET": secrets.agent_web_token_secret,
         "WAXWING_AGENT_WORKER_TOKEN_SECRET": secrets.agent_worker_token_secret,
         **installation.agent_settings,
@@ -141,6 +147,7 @@ def make_directories(installation: Installation) -> None:
     for name in ("data", "agent"):
         (installation.directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
     keep_operator_key(installation.directory / "agent" / "operator-key")
+    keep_push_key(installation.directory / "data" / "push-key.pem")
 
 
 def preparations(installation: Installation) -> list[ProcessSpec]:
@@ -177,13 +184,9 @@ def processes(installation: Installation) -> list[ProcessSpec]:
     schedule = installation.directory / "data" / "celerybeat-schedule"
     return [
         agent_process(agent_environment(installation), ports.agent),
-        python_process(
-            "worker",
-            ("celery", "--app", "webmail", "worker", "--loglevel", "INFO"),
-            ("--without-gossip", "--without-mingle", "--concurrency", str(installation.worker_processes)),
-            environment=worker,
-            is_ready=partial(worker_answers, installation.redis_url),
-        ),
+        _worker(installation, "worker", "interactive,schedule", str(installation.worker_processes)),
+        _worker(installation, "deliveries", "delivery", "3"),
+        _worker(installation, "lookups", "lookups", "2"),
         python_process(
             "scheduler",
             ("celery", "--app", "webmail", "beat", "--loglevel", "INFO", "--schedule", str(schedule)),
@@ -208,11 +211,24 @@ def processes(installation: Installation) -> list[ProcessSpec]:
                 "off",
                 "--timeout-graceful-shutdown",
                 "2",
+                "--workers",
+                str(installation.web_processes),
             ),
             environment=web,
             is_ready=partial(page_answers, f"{installation.url}/sign-in/"),
         ),
     ]
+
+
+def _worker(installation: Installation, name: str, queues: str, concurrency: str) -> ProcessSpec:
+    """A worker for some of the queues of webmail/queues.py."""
+    return python_process(
+        name,
+        ("celery", "--app", "webmail", "worker", "--loglevel", "INFO", "--hostname", f"{name}@localhost"),
+        ("--without-gossip", "--without-mingle", "--queues", queues, "--concurrency", concurrency),
+        environment=web_environment(installation, "worker"),
+        is_ready=partial(worker_answers, installation.redis_url, f"{name}@localhost"),
+    )
 
 
 def agent_process(environment: Mapping[str, str], port: int) -> ProcessSpec:
@@ -246,10 +262,10 @@ def python_process(
     )
 
 
-def worker_answers(broker_url: str) -> bool:
-    """Whether a worker takes commands from the broker."""
+def worker_answers(broker_url: str, name: str) -> bool:
+    """Whether the worker of that name takes commands from the broker."""
     with Celery(broker=broker_url) as app:
-        return bool(app.control.ping(timeout=0.5))
+        return bool(app.control.ping([name], timeout=0.5))
 
 
 def page_answers(url: str) -> bool:

@@ -7,6 +7,9 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 
 @dataclass(frozen=True)
 class Secrets:
@@ -40,6 +43,14 @@ def keep_operator_key(file: Path) -> None:
     """Makes the agent's operator key, 32 bytes in url-safe base64, if `file` does not exist."""
     if not file.exists():
         write_private_file(file, random_key())
+
+
+def keep_push_key(file: Path) -> None:
+    """Makes the key by which push services know the installation, P-256 in PEM, if `file` does not exist."""
+    if not file.exists():
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_private_file(file, pem.decode())
 
 
 def random_key() -> str:
