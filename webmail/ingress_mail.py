@@ -4,7 +4,7 @@ Every recipient gets a reply of their own, as LMTP has it (RFC 2033 §4.2). No r
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,11 +59,11 @@ class Door(Protocol):
 
 
 def read_address(
-    address: str, *, domains: Iterable[str], secret: str
+    address: str, *, domains: Container[str], secret: str
 ) -> MailboxAddress | ReportAddress | str:
-    """Whom an address of RCPT names, or the reply that refuses it."""
+    """Whom an address of RCPT names, or the reply that refuses it. `domains` are in lower case."""
     local, at, domain = address.rpartition("@")
-    if not at or domain.lower() not in {known.lower() for known in domains}:
+    if not at or domain.lower() not in domains:
         return OTHER_DOMAIN
     if len(local) >= 2 and local[0] == local[-1] == '"':
         local = re.sub(r"\\(.)", r"\1", local[1:-1])

@@ -8,9 +8,10 @@ from webmail.mailbox.names import did_of_local_part, mailbox_name
 
 
 def own_domains() -> set[str]:
-    """The domains whose mail is taken: that of the addresses given here, and the host that is published."""
+    """The domains whose mail is taken, in lower case: that of the addresses given here, and the host that is
+    published."""
     published = urlsplit(settings.SMTP_PUBLIC_URL).hostname
-    return {domain for domain in (settings.MAIL_DOMAIN, published) if domain}
+    return {domain.lower() for domain in (settings.MAIL_DOMAIN, published) if domain}
 
 
 def address_of(did: str) -> str:
@@ -21,4 +22,4 @@ def address_of(did: str) -> str:
 def is_address_of(did: str, address: str) -> bool:
     """Whether mail to an address, in whichever of its forms, comes to this DID here."""
     local, _at, domain = address.rpartition("@")
-    return domain.lower() in {own.lower() for own in own_domains()} and did_of_local_part(local) == did
+    return domain.lower() in own_domains() and did_of_local_part(local) == did

@@ -78,11 +78,11 @@ def report_token(sender: str) -> str:
     return read.token
 
 
-def report_of(mail: OutgoingMail, status: str = "5.1.1") -> bytes:
+def report_of(mail: OutgoingMail, status: str = "5.1.1", action: str = "failed") -> bytes:
     return (
         "From: MAILER-DAEMON@b.example\r\nContent-Type: multipart/report; report-type=delivery-status; "
         "boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; b.example"
-        f"\r\n\r\nFinal-Recipient: rfc822; x@b.example\r\nAction: failed\r\nStatus: {status}\r\n\r\n"
+        f"\r\n\r\nFinal-Recipient: rfc822; x@b.example\r\nAction: {action}\r\nStatus: {status}\r\n\r\n"
         "--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"
         f"Message-ID: {filing.message_id_of(mail.name)}\r\n\r\n--b--\r\n"
     ).encode()
@@ -314,6 +314,69 @@ def test_a_report_says_on_the_page_why_it_did_not_arrive(alice: Account, sink: S
     assert sink.mails[1].raw == sink.mails[0].raw
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What open pages were told since the answer was carried."""
+    names: list[str] = []
+    monkeypatch.setattr(carrying.events, "publish", lambda _account, *more: names.extend(more))
+    return names
+
+
+def noted(recipient: OutgoingMailRecipient) -> tuple[object, ...]:
+    recipient.refresh_from_db()
+    return recipient.state, recipient.failure_code, recipient.failure_reply, recipient.finished_at
+
+
+def test_a_report_that_comes_again_tells_nobody_again(
+    alice: Account, sink: SmtpSink, told: list[str]
+) -> None:
+    write(browser_of(alice), arrived(alice, mail_to(alice)).pk)
+    work()
+    row, now = OutgoingMail.objects.get(), timezone.now()
+    recipient = row.recipients.get()
+    token = carrying.token_of(recipient)
+    for raw, state in ((report_of(row, "4.4.1", "delayed"), "handed-over"), (report_of(row), "failed")):
+        told.clear()
+        assert carrying.take_report(token, raw, now=now) is None
+        after = noted(recipient)
+        assert (after[0], told) == (state, ["answers"])
+        assert carrying.take_report(token, raw, now=now + timedelta(hours=1)) is None
+        assert (noted(recipient), told) == (after, ["answers"])
+
+
+@pytest.mark.parametrize("state", ["handed-over", "accepted", "uncertain", "failed"])
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [
+        ("2.1.5", "delivered"),
+        ("2.1.9", "relayed"),
+        ("2.1.5", "expanded"),
+        ("4.4.1", "delayed"),
+        ("5.1.1", "failed"),
+    ],
+)
+def test_a_report_changes_what_it_knows_better_and_nothing_else(
+    alice: Account, sink: SmtpSink, told: list[str], state: str, status: str, action: str
+) -> None:
+    write(browser_of(alice), arrived(alice, mail_to(alice)).pk)
+    work()
+    row, now = OutgoingMail.objects.get(), timezone.now()
+    known = {"failure_code": "server-full", "failure_reply": "452 before"} if state == "failed" else {}
+    known |= {"failure_code": "perhaps-arrived"} if state == "uncertain" else {}
+    row.recipients.update(state=state, **known)
+    recipient = row.recipients.get()
+    before = noted(recipient)
+    told.clear()
+    carrying.take_report(carrying.token_of(recipient), report_of(row, status, action), now=now)
+    after = noted(recipient)
+    if action == "failed" and state != "failed":
+        assert (after[:2], after[3], told) == (("failed", "address-unknown"), now, ["answers"])
+    elif action == "delayed" and state in ("handed-over", "accepted"):
+        assert (after[:2], after[3], told) == ((state, "server-unreachable"), before[3], ["answers"])
+    else:
+        assert (after, told) == (before, [])
+
+
 def test_what_programs_answer_to_it_reaches_its_writer(alice: Account, sink: SmtpSink) -> None:
     write(browser_of(alice), arrived(alice, mail_to(alice)).pk)
     work()
@@ -327,6 +390,31 @@ def test_what_programs_answer_to_it_reaches_its_writer(alice: Account, sink: Smt
     assert carrying.take_report(token, report_of(other), now=timezone.now()) == alice.did
     assert row.recipients.get().state == "handed-over"
     assert carrying.take_report("m999999.1", away, now=timezone.now()) is None
+
+
+def test_the_copies_of_several_answers_are_fetched_at_once(
+    alice: Account, sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = browser_of(alice)
+    arrival = arrived(alice, mail_to(alice))
+    texts = ["The first.", "The second.", "The third."]
+    for text in texts:
+        write(browser, arrival.pk, text=text)
+    work()
+    names = list(OutgoingMail.objects.order_by("pk").values_list("name", flat=True))
+    fetched: list[int] = []
+    with open_mailbox(alice.did) as mailbox:
+        whole, kind = type(mailbox).fetch, type(mailbox)
+
+    def fetch(self: object, folder: str, uids: list[int]) -> object:
+        fetched.append(len(uids))
+        return whole(self, folder, uids)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kind, "fetch", fetch)
+    found = filing.copies(alice, [*names, "ef" * 32])
+    assert [text.encode() in found[name] for name, text in zip(names, texts, strict=True)] == [True] * 3
+    assert (len(found), fetched) == (3, [3])
+    assert filing.copies(alice, ["ef" * 32]) == {}
 
 
 def test_answers_of_others_are_not_there(alice: Account, bob: Account, sink: SmtpSink) -> None:

@@ -40,7 +40,7 @@ def test_a_mail_with_everything() -> None:
     assert mail.answer_to == ("answers@parcels.example",)
     assert mail.subject == "Ihr Päckchen ist da"
     assert mail.date == datetime(2026, 11, 17, 16, 44, tzinfo=UTC)
-    assert mail.message_id == "<one@parcels.example>"
+    assert mail.message_ids == ("<one@parcels.example>",)
     assert mail.text == "Hello Alice,\n\nyour parcel waits.\n"
     assert mail.html is not None
     shown = clean(mail.html, mail.pictures)

@@ -23,6 +23,7 @@ from webmail.mailbox.envelope_mail import (
 )
 
 from .bounces import bounce_local_part
+from .local_parts import LOCAL_PART
 from .mail_servers import MailServersError, mail_servers
 from .outcomes import Accepted, Deferred, Outcome, Refused, Uncertain, outcome_of_smtp, printable
 from .smtp_connection import Connection, Patience, ReplyLost, Server, connect
@@ -37,8 +38,7 @@ LONGEST_MAIL_SECONDS = 900
 MAX_SERVERS = 4
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
-# A dot-atom (RFC 5321 §4.1.2).
-_LOCAL_PART = re.compile(r"[!#-'*+\--9=?A-Z^-~]{1,64}")
+_LOCAL_PART = re.compile(LOCAL_PART)
 
 
 class SmtpDestination(Protocol):
@@ -72,21 +72,19 @@ def deliver(route: SmtpDestination, envelopes: Sequence[bytes], *, bounce_token:
     return _hand_over(route.target, recipient, mails, bounce_token)
 
 
-def deliver_mail(
-    mail: bytes, address: str, *, bounce_token: str, reply_seconds: float = FINAL_REPLY_SECONDS
-) -> Outcome | Uncertain:
+def deliver_mail(mail: bytes, address: str, *, bounce_token: str) -> Outcome | Uncertain:
     """Send a whole mail to one address: through the relay, or to the mail servers of the address's domain.
 
     `mail` has CRLF line ends and no octet above 127. The envelope's sender is an opaque address for
-    `bounce_token`, never the empty one. Takes at most LONGEST_MAIL_SECONDS, `reply_seconds` of them for the
-    reply to the mail. Where that is lost it is Uncertain, and no other server gets the mail: nobody could
+    `bounce_token`, never the empty one. Takes at most LONGEST_MAIL_SECONDS, FINAL_REPLY_SECONDS of them for
+    the reply to the mail. Where that is lost it is Uncertain, and no other server gets the mail: nobody could
     know there that it is the same one. Raises nothing for what the network does.
     """
     try:
         recipient = checked_address(address)
     except SmtpAddressError as error:
         return Refused("bad-address", str(error))
-    patience = Patience(time.monotonic() + BEFORE_DOT_SECONDS, reply_seconds)
+    patience = Patience(time.monotonic() + BEFORE_DOT_SECONDS, FINAL_REPLY_SECONDS)
     try:
         (outcome,) = _hand_over(recipient.rpartition("@")[2], recipient, [mail], bounce_token, patience)
     except ReplyLost as error:

@@ -11,6 +11,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from webmail import encoded_words
+from webmail.ordinary.message_ids import is_message_id
 from webmail.ordinary.parsing import OrdinaryMail, is_address
 
 #: Addresses that one answer may go to.
@@ -25,7 +26,6 @@ MAX_NAME = 60
 #: Where mail servers and mailing lists take reports; nobody reads what is written there.
 _REPORTS = re.compile(r"(?:mailer-daemon|(?:.*-)?bounces?)(?:[-+=].*)?", re.IGNORECASE)
 _ANSWER = re.compile(r"re\s*:", re.IGNORECASE)
-_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,200}>")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 #: Seven bits, which every mail server takes; and header fields that are left as they are folded here.
 _POLICY = SMTP.clone(cte_type="7bit", refold_source="none")
@@ -78,13 +78,10 @@ def subject_of(subject: str) -> str:
     return (subject if _ANSWER.match(subject) else f"Re: {subject}".strip())[:MAX_SUBJECT]
 
 
-def references_of(mail: OrdinaryMail) -> list[str]:
+def references_of(mail: OrdinaryMail) -> tuple[str, ...]:
     """The Message-IDs of the thread, the answered mail's own last (RFC 5322 §3.6.4)."""
-    before = _MESSAGE_ID.findall(mail.references)
-    if not before:
-        parents = _MESSAGE_ID.findall(mail.in_reply_to)
-        before = parents if len(parents) == 1 else []
-    return before + _MESSAGE_ID.findall(mail.message_id)[:1]
+    parents = mail.in_reply_to if len(mail.in_reply_to) == 1 else ()
+    return (mail.references or parents) + mail.message_ids[:1]
 
 
 def quoted(text: str, introduction: str) -> str:
@@ -121,8 +118,8 @@ def answer_mail(
     ]
     if cc:
         fields.append(("Cc", _list("Cc", cc)))
-    if named := _MESSAGE_ID.findall(mail.message_id):
-        fields.append(("In-Reply-To", _ids("In-Reply-To", named[:1])))
+    if named := mail.message_ids[:1]:
+        fields.append(("In-Reply-To", _ids("In-Reply-To", named)))
     if references := references_of(mail):
         fields.append(("References", _ids("References", references)))
     answer = EmailMessage(policy=_POLICY)
@@ -149,7 +146,7 @@ def _mailbox(name: str, address: str) -> str:
 
 def _ids(field: str, ids: Sequence[str]) -> str:
     """One to a line. Python would encode long ones as if they were words, and nobody finds them then."""
-    if not all(_MESSAGE_ID.fullmatch(one) for one in ids):
+    if not all(map(is_message_id, ids)):
         raise ValueError(f"{field} takes Message-IDs alone")
     return "\r\n ".join(ids)
 

@@ -70,8 +70,9 @@ def carry(recipient_pk: int, *, now: datetime | None = None) -> None:
 def take_report(token: str, raw: bytes, *, now: datetime) -> str | None:
     """Note what a mail that came back to the return address says of the delivery it stands for.
 
+    A refusal makes it failed, a delay is kept as the server's last words; what failed already stays as it is.
     Returns the DID of whoever wrote the answer if the mail says nothing of that: a program answered it, which
-    is theirs to read (RFC 3834 §4). Raises TooEarly. May run twice.
+    is theirs to read (RFC 3834 §4). Raises TooEarly. May run twice, and tells open pages once.
     """
     match = _TOKEN.fullmatch(token)
     recipient = (
@@ -89,12 +90,16 @@ def take_report(token: str, raw: bytes, *, now: datetime) -> str | None:
         return None
     if recipient.state == State.WAITING:
         raise TooEarly("it is still under way")
-    refused = isinstance(report.outcome, Refused)
-    changes: dict[str, object] = {"failure_code": report.outcome.code, "failure_reply": report.outcome.reply}
-    if refused:
-        changes |= {"state": State.FAILED, "finished_at": now}
-    going_on = OutgoingMailRecipient.objects.filter(pk=recipient.pk, round=recipient.round)
-    if going_on.exclude(state__in=[State.WAITING, State.FAILED]).update(**changes):
+    said = {"failure_code": report.outcome.code, "failure_reply": report.outcome.reply}
+    of_this_time = OutgoingMailRecipient.objects.filter(pk=recipient.pk, round=recipient.round)
+    if isinstance(report.outcome, Refused):
+        going_on = of_this_time.exclude(state__in=[State.WAITING, State.FAILED])
+        changed = going_on.update(state=State.FAILED, finished_at=now, **said)
+    else:
+        # Of one that perhaps arrived, why it is not known goes on being what its writer has to know.
+        going_on = of_this_time.filter(state__in=[State.HANDED_OVER, State.ACCEPTED])
+        changed = going_on.exclude(**said).update(**said)
+    if changed:
         events.publish(recipient.mail.account_id, "answers")
     return None
 

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from accounts.models import Account
 from webmail import events
-from webmail.mailbox import SENT, Mailbox, open_mailbox
+from webmail.mailbox import SENT, open_mailbox
 from webmail.models import OutgoingMail
 from webmail.ordinary import in_transit
 
@@ -74,11 +74,6 @@ def copies(account: Account, names: list[str]) -> dict[str, bytes]:
     if not names:
         return {}
     with open_mailbox(account.did) as mailbox:
-        found = {name: _copy(mailbox, name) for name in names}
-    return {name: raw for name, raw in found.items() if raw is not None}
-
-
-def _copy(mailbox: Mailbox, name: str) -> bytes | None:
-    uids = mailbox.find(SENT, message_id_of(name))[:1]
-    stored = mailbox.fetch(SENT, uids) if uids else {}
-    return next((each.raw for each in stored.values() if not each.truncated), None)
+        found = {uid: name for name in names for uid in mailbox.find(SENT, message_id_of(name))[:1]}
+        stored = mailbox.fetch(SENT, list(found)) if found else {}
+    return {found[uid]: each.raw for uid, each in stored.items() if not each.truncated}

@@ -18,7 +18,9 @@ from email.parser import BytesParser
 from email.policy import compat32, default
 
 from accounts.one_line import one_line
+from webmail.carriers.local_parts import LOCAL_PART
 from webmail.images.decoding import SHOWN_TYPES
+from webmail.ordinary.message_ids import message_ids_in
 
 #: More containers than this are not taken apart: Python's reader nests with them.
 MAX_CONTAINERS = 40
@@ -29,11 +31,13 @@ MAX_ELEMENTS = 8000
 MAX_FIELD = 500
 MAX_ADDRESSES = 4000
 MAX_TEXT = 400_000
+#: Letters of a field of Message-IDs that are looked at, and the last ones of them that are kept.
+MAX_IDS_FIELD, MAX_IDS = 4000, 20
 #: Octets of a picture that a mail shows inside its own text.
 MAX_PICTURE = 300_000
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
-_ADDRESS = re.compile(r"[!#-'*+\--9=?A-Z^-~]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,250}[A-Za-z0-9]")
+_ADDRESS = re.compile(rf"{LOCAL_PART}@[A-Za-z0-9][A-Za-z0-9.-]{{0,250}}[A-Za-z0-9]")
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,10 @@ class OrdinaryMail:
     others: tuple[str, ...]
     subject: str
     date: datetime | None
-    #: Message-IDs, with their angle brackets and a space between.
-    message_id: str
-    in_reply_to: str
-    references: str
+    #: Message-IDs, with their angle brackets: its own, of which there should be one, and those it names.
+    message_ids: tuple[str, ...]
+    in_reply_to: tuple[str, ...]
+    references: tuple[str, ...]
     text: str | None
     html: str | None
     attached: list[Attached]
@@ -97,9 +101,9 @@ def read_mail(raw: bytes) -> OrdinaryMail:
         others=(*_addresses(message, "To"), *_addresses(message, "Cc")),
         subject=_field(message, "Subject"),
         date=_date(message),
-        message_id=_id_field(message, "Message-ID"),
-        in_reply_to=_id_field(message, "In-Reply-To"),
-        references=_id_field(message, "References"),
+        message_ids=_ids(message, "Message-ID"),
+        in_reply_to=_ids(message, "In-Reply-To"),
+        references=_ids(message, "References"),
         text=_source(raw) if complex_one and text is None else text,
         html=html if html is not None and html.count("<") <= MAX_ELEMENTS else None,
         attached=[_attached(number, part) for number, part in enumerate(_attachments(leaves))],
@@ -265,6 +269,6 @@ def _date(message: Message) -> datetime | None:
         return None
 
 
-def _id_field(message: Message, name: str) -> str:
-    """Message-IDs (RFC 5322 §3.6.4) alone, to be named in an answer."""
-    return " ".join(re.findall(r"<[!-;=?-~]{1,200}>", str(message.get(name, ""))[:4000])[-20:])
+def _ids(message: Message, name: str) -> tuple[str, ...]:
+    """The Message-IDs of a field, to be named in an answer."""
+    return message_ids_in(str(message.get(name, ""))[:MAX_IDS_FIELD])[-MAX_IDS:]
