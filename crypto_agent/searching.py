@@ -32,14 +32,15 @@ from crypto_agent.search_segments import (
     Segment,
     Wanted,
     fill,
+    may_hold,
     write,
 )
 from crypto_agent.search_text import fold, parse_query
 
 #: So many segments that are not full are put together.
 MOST_SMALL_SEGMENTS = 16
-#: Segments that are in memory at once during a search.
-_AT_ONCE = 8
+#: Segments that are in memory at once during a search: few, so that the next ones take the same memory.
+_AT_ONCE = 2
 _KINDS = {"file": HAS_FILE, "image": HAS_IMAGE, "link": HAS_LINK}
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9a-f]{64})")
 
@@ -119,8 +120,10 @@ def search(did: str, query: str, filters: SearchFilters, limit: int, cursor: str
         raise InvalidRequest("query: blank")
     end = _cursor(cursor)
     newest = _Newest(limit + 1)
-    for numbered in _segments(account, keys):
-        for hit in numbered.segment.hits(wanted, newest.least_ms):
+    for _, plaintext in _plaintexts(account, keys):
+        if not may_hold(plaintext, wanted.query):
+            continue
+        for hit in Segment(plaintext).hits(wanted, newest.least_ms):
             if end is None or (hit.sent_ms, hit.message_id) < end:
                 newest.add(hit)
     hits = newest.in_order()
@@ -205,22 +208,27 @@ def _facets(part: InlinePart | ExternalPart) -> Sequence[object]:
 def _small_segments(account: Account, keys: AccountKeys) -> list[_Numbered]:
     """The segments that are not half full."""
     rows = account.search_segments.filter(messages__lt=MOST_MESSAGES // 2).order_by("number")
-    return [_opened(keys, row.number, bytes(row.sealed), row.key_version) for row in rows]
+    return [
+        _Numbered(row.number, Segment(_opened(keys, row.number, bytes(row.sealed), row.key_version)))
+        for row in rows
+    ]
 
 
 def _segments(account: Account, keys: AccountKeys) -> Iterator[_Numbered]:
     """All segments, those that were written last first; what is added on the way is not among them."""
+    for number, plaintext in _plaintexts(account, keys):
+        yield _Numbered(number, Segment(plaintext))
+
+
+def _plaintexts(account: Account, keys: AccountKeys) -> Iterator[tuple[int, bytes]]:
+    """The number of each segment and what is in it, as they all were when the first was asked for."""
     rows = account.search_segments.order_by("-number").values_list("number", "sealed", "key_version")
-    least = account.last_search_segment + 1
-    # By number, since a segment may go on the way.
-    while chunk := list(rows.filter(number__lt=least)[:_AT_ONCE]):
-        for number, sealed, key_version in chunk:
-            yield _opened(keys, number, bytes(sealed), key_version)
-        least = chunk[-1][0]
+    for number, sealed, key_version in rows.iterator(_AT_ONCE):
+        yield number, _opened(keys, number, bytes(sealed), key_version)
 
 
-def _opened(keys: AccountKeys, number: int, sealed: bytes, key_version: int) -> _Numbered:
-    return _Numbered(number, Segment(keys.decrypt(_context(keys.did, number), sealed, key_version)))
+def _opened(keys: AccountKeys, number: int, sealed: bytes, key_version: int) -> bytes:
+    return keys.decrypt(_context(keys.did, number), sealed, key_version)
 
 
 def add_entries(

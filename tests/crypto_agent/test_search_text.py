@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_agent.errors import InvalidRequest
-from crypto_agent.search_segments import Entry, Segment, Wanted, fill, write
+from crypto_agent.search_segments import Entry, Segment, Wanted, fill, may_hold, write
 from crypto_agent.search_text import Query, fold, parse_query
 
 CONVERSATION = "01" * 33
@@ -92,3 +92,10 @@ def test_segments_are_bounded() -> None:
     runs = list(fill(_entry("x" * 2000) for _ in range(1500)))
     assert sum(map(len, runs)) == 1500
     assert all(len(run) <= 512 and sum(len(entry.text) for entry in run) <= 512 * 1024 for run in runs)
+
+
+@given(st.lists(TEXT, max_size=5), TEXT)
+def test_a_segment_is_passed_over_only_if_nothing_in_it_is_found(texts: list[str], query: str) -> None:
+    plaintext = write([_entry(text) for text in texts])
+    wanted = parse_query(query)
+    assert may_hold(plaintext, wanted) or not list(Segment(plaintext).hits(Wanted(wanted)))
