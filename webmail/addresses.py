@@ -123,6 +123,7 @@ urlpatterns = [
     path("mail/<int:arrival_id>/", ordinary.mail, name="ordinary-mail"),
     path("mail/<int:arrival_id>/files/<int:number>/", ordinary.file, name="ordinary-file"),
     path("mail/<int:arrival_id>/answer/", ordinary_answers.answer, name="ordinary-answer"),
+    path("mail/<int:arrival_id>/answer/discard/", ordinary_answers.discard, name="ordinary-answer-discard"),
     path("mail/<int:arrival_id>/answers/", ordinary_answers.shown, name="ordinary-answers"),
     path("mail/answers/<int:answer_id>/retry/", ordinary_answers.retry, name="ordinary-answer-retry"),
     path("frame/<str:name>/", ordinary.framed, name="frame"),

@@ -43,7 +43,7 @@ from webmail import (
 from webmail.blobs import sweeping
 from webmail.mailbox import MailboxError
 from webmail.models import Arrival, Conversation, Delivery, Message
-from webmail.ordinary import carrying, filing, in_transit
+from webmail.ordinary import carrying, filing, in_transit, unsent
 from webmail.push import notices, sending
 
 log = logging.getLogger(__name__)
@@ -280,6 +280,7 @@ def reconcile() -> None:
         queues.give(queues.FILE_ANSWER, mail_pk)
     for mail_pk in in_transit.due_to_be_dropped():
         in_transit.let_go_of(mail_pk)
+    unsent.drop_old(now)
     for message_pk in trust.take_due(now):
         queues.give(queues.RECHECK, message_pk)
     for account_pk in set(archive.due(now, older_than=in_hand)) - waiting.waiting_accounts(now):

@@ -46,6 +46,7 @@ def test_a_mail_is_answered_and_its_page_tells_when_the_answer_has_left(
     expect(page.locator("#answers")).to_contain_text("Friday is fine.")
     # Without another look at the page.
     expect(page.locator("#answers .badge")).to_have_text("Handed over", timeout=ARRIVAL)
+    expect(page.locator("#answers")).to_contain_text("Friday is fine.")
     (answer,) = left(smtp_sink, "Friday is fine.")
     assert answer.recipients == ["answers@parcels.example"]
     assert "> your parcel waits." in str(answer.message.get_content())

@@ -41,6 +41,7 @@ OWN = {
     "webmail.push.vapid": "the operator's key, and addresses that were held to their form when they came",
     "webmail.events": "what this installation's processes tell each other",
     "webmail.ordinary.frame": "the operator's settings",
+    "webmail.ordinary.unsent": "what this installation sealed, authenticated",
     "webmail.own_addresses": "the operator's settings",
     "webmail.readable_export.export": "addresses that outbound takes for those of the web",
     "webmail.reporting": "what this installation sealed, authenticated",

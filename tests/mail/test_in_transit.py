@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.signals import pre_save
 from django.utils import timezone
 
@@ -77,6 +77,37 @@ def test_what_is_sent_again_at_that_moment_stays(account: Account) -> None:
     dropping.join(20)
     assert not dropping.is_alive()
     assert is_kept(mail)
+
+
+def test_two_workers_that_settle_it_at_once_wait_for_each_other_and_leave_nothing(account: Account) -> None:
+    mail = settled_mail(account, state=State.WAITING)
+    mail.recipients.create(address="b@b.example", state=State.WAITING)
+    settled, failures = threading.Barrier(2, timeout=20), []
+
+    def settle(recipient_pk: int) -> None:
+        try:
+            OutgoingMailRecipient.objects.filter(pk=recipient_pk).update(state=State.ACCEPTED)
+            settled.wait()
+            in_transit.let_go_of(mail.pk)
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    workers = [
+        threading.Thread(target=settle, args=[pk]) for pk in mail.recipients.values_list("pk", flat=True)
+    ]
+    with transaction.atomic():
+        # Somebody else has its row: both wait before they look at whether it is waited for.
+        OutgoingMail.objects.select_for_update().get(pk=mail.pk)
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(0.5)
+        assert all(worker.is_alive() for worker in workers)
+    for worker in workers:
+        worker.join(20)
+    assert (failures, is_kept(mail)) == ([], False)
 
 
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.HANDED_OVER, State.UNCERTAIN, State.FAILED])

@@ -26,8 +26,8 @@ from webmail.carriers import smtp
 from webmail.delivery_reports import TooEarly
 from webmail.ingress_mail import ReportAddress, read_address
 from webmail.mailbox import INBOX, SENT, MailboxError, open_mailbox
-from webmail.models import OutgoingMail, OutgoingMailRecipient, OutgoingMailRound
-from webmail.ordinary import answering, carrying, filing, in_transit
+from webmail.models import OutgoingMail, OutgoingMailRecipient, OutgoingMailRound, UnsentAnswer
+from webmail.ordinary import answering, carrying, filing, in_transit, unsent
 from webmail.outgoing import CannotSend
 
 pytestmark = pytest.mark.django_db
@@ -417,6 +417,66 @@ def test_the_copies_of_several_answers_are_fetched_at_once(
     assert filing.copies(alice, ["ef" * 32]) == {}
 
 
+def test_what_was_written_is_read_for_the_page_and_not_for_its_news(
+    alice: Account, sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = browser_of(alice)
+    arrival = arrived(alice, mail_to(alice))
+    asked: list[list[str]] = []
+    whole = filing.copies
+
+    def copies(account: Account, names: list[str]) -> dict[str, bytes]:
+        asked.append(names)
+        return whole(account, names)
+
+    def news_of(page: str) -> str:
+        (path,) = re.findall(r'id="answers"[^>]* hx-get="([^"]+)"', page)
+        asked.clear()
+        return str(browser.get(path).content.decode())
+
+    monkeypatch.setattr(filing, "copies", copies)
+    write(browser, arrival.pk)
+    work()
+    (first,) = OutgoingMail.objects.all()
+    page = browser.get(f"/mail/{arrival.pk}/").content.decode()
+    assert WORDS in page
+    assert asked[-1] == [first.name]
+    OutgoingMailRecipient.objects.update(state="accepted")
+    news = news_of(page)
+    assert "Their server has it" in news
+    assert f'<div id="w{first.pk}" hx-preserve></div>' in news
+    assert WORDS not in news
+    assert [name for names in asked for name in names] == []
+    # One that was written on another page meanwhile.
+    write(browser, arrival.pk, text="One more thing.")
+    work()
+    second = OutgoingMail.objects.latest("pk")
+    news = news_of(news)
+    assert "One more thing." in news
+    assert WORDS not in news
+    assert asked == [[second.name]]
+    assert "One more thing." not in news_of(news)
+    # Whatever else a page may ask for.
+    for has in ("x", "1,", "9" * 40, f"{first.pk},x", "1," * 5000):
+        assert WORDS in browser.get(f"/mail/{arrival.pk}/answers/", {"has": has}).content.decode()
+
+
+def test_what_lies_in_a_mailbox_that_is_away_is_not_said_to_be_gone(
+    alice: Account, sink: SmtpSink, settings: Settings
+) -> None:
+    browser = browser_of(alice)
+    arrival = arrived(alice, mail_to(alice))
+    write(browser, arrival.pk)
+    work()
+    there, settings.MAILBOX_URL = settings.MAILBOX_URL, f"imap://127.0.0.1:{free_port()}"
+    page = browser.get(f"/mail/{arrival.pk}/answers/").content.decode()
+    assert "lies in the mailbox, which cannot be reached just now" in page
+    assert "not in your Sent folder" not in page
+    settings.MAILBOX_URL = there
+    (path,) = re.findall(r'hx-get="([^"]+)"', page)
+    assert WORDS in browser.get(path).content.decode()
+
+
 def test_answers_of_others_are_not_there(alice: Account, bob: Account, sink: SmtpSink) -> None:
     arrival = arrived(alice, mail_to(alice))
     write(browser_of(alice), arrival.pk)
@@ -498,6 +558,69 @@ def test_a_mail_whose_mailbox_is_away_is_not_said_to_be_missing(
     assert answer.status_code == 503
     assert "The mailbox cannot be reached just now. Nothing is lost" in answer.content.decode()
     assert browser_of(bob).get(f"/mail/{arrival.pk}/").status_code == 404
+
+
+def form_in(page: str) -> dict[str, str]:
+    """What a browser would send of the form on the page."""
+    fields = dict(re.findall(r'name="(token)" value="([^"]*)"', page))
+    fields |= dict(re.findall(r'name="(to)" value="([^"]*)" checked', page))
+    (fields["text"],) = re.findall(r'<textarea[^>]* name="text"[^>]*>([^<]*)</textarea>', page)
+    return fields
+
+
+def test_what_was_written_while_the_mailbox_was_away_stands_on_the_mails_page_later(
+    alice: Account, bob: Account, sink: SmtpSink, settings: Settings
+) -> None:
+    browser = browser_of(alice)
+    arrival = arrived(alice, mail_to(alice, cc="bo@b.example"))
+    path, kept = f"/mail/{arrival.pk}/", "This was not sent: the mailbox could not be reached."
+    there, settings.MAILBOX_URL = settings.MAILBOX_URL, f"imap://127.0.0.1:{free_port()}"
+    assert write(browser, arrival.pk, text="A first thought.", to="all").status_code == 503
+    assert write(browser, arrival.pk, to="all").status_code == 503
+    assert write(browser_of(bob), arrival.pk).status_code == 404
+    assert WORDS.encode() not in bytes(UnsentAnswer.objects.get().sealed)
+    # Somebody who comes back, before the mailbox does and after.
+    away = browser.get(path)
+    assert away.status_code == 503
+    for page in (away.content.decode(), None):
+        if page is None:
+            settings.MAILBOX_URL = there
+            page = browser.get(path).content.decode()
+        assert kept in page
+        assert form_in(page)["text"] == WORDS
+        assert f'formaction="{path}answer/discard/"' in page
+    fields = form_in(page)
+    assert fields["to"] == "all"
+    assert "autofocus" not in page
+    for _ in range(2):
+        assert write(browser, arrival.pk, **fields).status_code == 302
+    assert OutgoingMail.objects.get().recipients.count() == 2
+    page = browser.get(path).content.decode()
+    assert kept not in page
+    assert form_in(page)["text"] == ""
+
+
+def test_what_was_kept_unsent_can_be_thrown_away_and_goes_in_the_end(
+    alice: Account, bob: Account, settings: Settings
+) -> None:
+    browser, now = browser_of(alice), timezone.now()
+    arrival = arrived(alice, mail_to(alice))
+    settings.MAILBOX_URL = f"imap://127.0.0.1:{free_port()}"
+    write(browser, arrival.pk)
+    unsent.drop_old(now + timedelta(days=29))
+    browser_of(bob).post(f"/mail/{arrival.pk}/answer/discard/")
+    assert WORDS in browser.get(f"/mail/{arrival.pk}/").content.decode()
+    unsent.drop_old(now + timedelta(days=31))
+    assert WORDS not in browser.get(f"/mail/{arrival.pk}/").content.decode()
+    write(browser, arrival.pk)
+    for _ in range(2):
+        answer = browser.post(f"/mail/{arrival.pk}/answer/discard/")
+        assert answer["Location"] == f"/mail/{arrival.pk}/"
+    assert WORDS not in browser.get(f"/mail/{arrival.pk}/").content.decode()
+    write(browser, arrival.pk)
+    settings.SECRET_KEY = "another" * 10
+    assert unsent.kept(alice, arrival.pk) is None
+    assert not OutgoingMail.objects.exists()
 
 
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])

@@ -14,7 +14,12 @@ from webmail.models.conversation import Conversation, ConversationMember
 from webmail.models.delivery import Delivery, DeliveryCopy
 from webmail.models.draft import Draft
 from webmail.models.message import Message
-from webmail.models.outgoing_mail import OutgoingMail, OutgoingMailRecipient, OutgoingMailRound
+from webmail.models.outgoing_mail import (
+    OutgoingMail,
+    OutgoingMailRecipient,
+    OutgoingMailRound,
+    UnsentAnswer,
+)
 from webmail.models.pending import PendingMessage
 from webmail.models.preview_choice import PreviewChoice
 from webmail.models.push_subscription import PushSubscription
@@ -46,6 +51,7 @@ __all__ = [
     "Receipt",
     "ReceiptChoice",
     "Report",
+    "UnsentAnswer",
     "Verification",
     "WhoMayWrite",
 ]

@@ -84,6 +84,19 @@ class OutgoingMailRecipient(models.Model):
         return f"{self.mail_id} to one of its recipients"
 
 
+class UnsentAnswer(models.Model):
+    """What somebody wrote as an answer while the mailbox could not be reached. It is nowhere else."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    arrival = models.OneToOneField(Arrival, on_delete=models.CASCADE, related_name="+")
+    #: Encrypted (see webmail.ordinary.unsent).
+    sealed = models.BinaryField()
+    written_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"to {self.arrival_id}"
+
+
 class OutgoingMailRound(models.Model):
     """Each time that somebody had an answer sent to one address, for the limit of an hour.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,12 +37,15 @@ class Way:
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """`text` is None where its copy is gone or the mailbox cannot be reached."""
+    """`text` is None where its copy is gone, where `away` says that the mailbox cannot be reached, and where
+    `on_page` says that the page has it already."""
 
     id: int
     created_at: datetime
     message_id: str
     text: str | None
+    away: bool
+    on_page: bool
     ways: list[Way]
 
     @property
@@ -61,21 +63,28 @@ def answered(account: Account, arrival_ids: Iterable[int]) -> set[int]:
     return set(rows.values_list("arrival_id", flat=True))
 
 
-def shown_answers(account: Account, arrival_id: int) -> list[ShownAnswer]:
-    """The last answers to a mail, in the order in which they were written."""
+def shown_answers(
+    account: Account, arrival_id: int, *, on_page: Collection[int] = frozenset()
+) -> list[ShownAnswer]:
+    """The last answers to a mail, in the order in which they were written.
+
+    What those of the keys `on_page` say is not read: a page that hears of news has it, and it stays the same.
+    """
     rows = list(
         OutgoingMail.objects.filter(account=account, arrival_id=arrival_id)
         .prefetch_related("recipients")
         .order_by("-pk")[:MOST]
     )
-    texts = _texts(account, rows)
+    texts, is_away = _texts(account, [row for row in rows if row.pk not in on_page])
     return [
         ShownAnswer(
-            row.pk,
-            row.created_at,
-            filing.message_id_of(row.name),
-            texts.get(row.name),
-            [_way(recipient) for recipient in row.recipients.all()],
+            id=row.pk,
+            created_at=row.created_at,
+            message_id=filing.message_id_of(row.name),
+            text=texts.get(row.name),
+            away=is_away and row.name not in texts and row.pk not in on_page,
+            on_page=row.pk in on_page,
+            ways=[_way(recipient) for recipient in row.recipients.all()],
         )
         for row in reversed(rows)
     ]
@@ -111,14 +120,18 @@ def _failure(code: str) -> tuple[str, str]:
     return str(found.cause), str(found.advice)
 
 
-def _texts(account: Account, rows: list[OutgoingMail]) -> dict[str, str]:
-    """What the answers say, from what waits here or else from the Sent folder."""
+def _texts(account: Account, rows: Sequence[OutgoingMail]) -> tuple[dict[str, str], bool]:
+    """What the answers say, from what waits here or else from the Sent folder; and whether that could not be
+    reached."""
     raws: dict[str, bytes] = {}
     for row in rows:
         try:
             raws[row.name] = in_transit.unsealed(row.sealed)
         except in_transit.Unreadable:
             continue
-    with suppress(MailboxError):
+    is_away = False
+    try:
         raws |= filing.copies(account, [row.name for row in rows if row.name not in raws])
-    return {name: read_mail(raw).text or "" for name, raw in raws.items()}
+    except MailboxError:
+        is_away = True
+    return {name: read_mail(raw).text or "" for name, raw in raws.items()}, is_away

@@ -1,6 +1,7 @@
 """Ordinary mail: the list, a mail, its files, and the frame of its HTML."""
 
 import re
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -15,7 +16,7 @@ from accounts.models import Account
 from accounts.sessions import signed_in
 from webmail.conversations import NotFound
 from webmail.mailbox import MailboxError
-from webmail.ordinary import answering, answers, frame, html, reading
+from webmail.ordinary import answering, answers, frame, html, reading, unsent
 from webmail.security import CONTENT_SECURITY_POLICY
 from webmail.views.requests import PageRequest
 
@@ -51,7 +52,8 @@ def mail_page(
     problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The page of a mail. ``form`` is what was written and could not be sent, with its ``error``; ``problem``
+    """The page of a mail. ``form`` is what was written and could not be sent, with its ``error``; without it,
+    what was ``kept`` of such stands in the form. ``problem``
     is why an answer could not be sent again. While the mailbox cannot be reached, the page has these without
     the mail."""
     try:
@@ -75,7 +77,7 @@ def mail_page(
         "arrival_id": arrival_id,
         "answerable": answering.answerable(request.account, shown.mail),
         "answers": answers.shown_answers(request.account, arrival_id),
-        "form": form or {"token": str(uuid4()), "with_quote": True},
+        "form": form or _kept_form(request.account, arrival_id) or _new_form(),
         "problem": problem,
     }
     answer = render(request, "webmail/ordinary_mail.html", context, status=status)
@@ -90,11 +92,21 @@ def _page_without_mail(
     context = {
         "arrival_id": arrival_id,
         "answers": answers.shown_answers(request.account, arrival_id),
-        "form": form,
+        "form": form or _kept_form(request.account, arrival_id),
         "problem": problem,
         "error": "" if form or problem else _unreachable(),
     }
     return render(request, "webmail/ordinary_mail_away.html", context, status=503)
+
+
+def _new_form() -> dict[str, Any]:
+    return {"token": str(uuid4()), "with_quote": True}
+
+
+def _kept_form(account: Account, arrival_id: int) -> dict[str, Any] | None:
+    """The form with what could not be sent the last time."""
+    written = unsent.kept(account, arrival_id)
+    return {**asdict(written), "kept": True} if written else None
 
 
 @require_safe

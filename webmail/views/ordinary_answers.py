@@ -1,5 +1,7 @@
 """Answering ordinary mail, and how far the answers came."""
 
+import re
+from collections.abc import Collection
 from uuid import uuid4
 
 from django.http import Http404, HttpResponse
@@ -13,19 +15,25 @@ from accounts.sessions import signed_in
 from webmail.conversations import NotFound
 from webmail.mailbox import MailboxError
 from webmail.models import Arrival
-from webmail.ordinary import answering, answers
+from webmail.ordinary import answering, answers, unsent
 from webmail.outgoing import CannotSend
 from webmail.views import ordinary
 from webmail.views.requests import PageRequest
 from webmail.views.signed_out import page_that_stays
 
+_KEYS = re.compile(r"[0-9]{1,18}(,[0-9]{1,18}){0,20}", re.ASCII)
+
 
 @require_POST
 @signed_in(when_signed_out=page_that_stays)
 def answer(request: PageRequest, arrival_id: int) -> HttpResponse:
-    """Send what was written; what could not be sent stands in the form again, with the reason."""
+    """Send what was written; what could not be sent stands in the form again, with the reason.
+
+    While the mailbox cannot be reached it is kept for the mail's page as well.
+    """
     text, token = request.POST.get("text", ""), request.POST.get("token", "")
     to_all, with_quote = request.POST.get("to") == "all", "quote" in request.POST
+    now = timezone.now()
     try:
         answering.answer(
             request.account,
@@ -34,11 +42,14 @@ def answer(request: PageRequest, arrival_id: int) -> HttpResponse:
             token,
             to_all=to_all,
             with_quote=with_quote,
-            now=timezone.now(),
+            now=now,
         )
     except NotFound as error:
         raise Http404 from error
     except (CannotSend, MailboxError) as error:
+        if isinstance(error, MailboxError):
+            written = unsent.Written(token, text, to_all, with_quote)
+            unsent.keep(request.account, arrival_id, written, now=now)
         sentence, status = _problem(error)
         form = {
             "token": token if isinstance(error, MailboxError) else str(uuid4()),
@@ -48,16 +59,27 @@ def answer(request: PageRequest, arrival_id: int) -> HttpResponse:
             "error": sentence,
         }
         return ordinary.mail_page(request, arrival_id, form=form, status=status)
+    unsent.let_go(request.account, arrival_id)
     return redirect(f"{reverse('ordinary-mail', args=[arrival_id])}#answers")
+
+
+@require_POST
+@signed_in
+def discard(request: PageRequest, arrival_id: int) -> HttpResponse:
+    """Throw away what was kept because it could not be sent."""
+    unsent.let_go(request.account, arrival_id)
+    return redirect("ordinary-mail", arrival_id)
 
 
 @require_safe
 @signed_in
 def shown(request: PageRequest, arrival_id: int) -> HttpResponse:
-    """The answers to a mail, for a page that was told of news."""
+    """The answers to a mail, for a page that was told of news. ``has`` are those whose text it shows."""
     if not Arrival.objects.filter(account=request.account, pk=arrival_id).exists():
         raise Http404
-    return _answers(request, arrival_id)
+    has = request.GET.get("has", "")
+    keys = {int(key) for key in has.split(",")} if _KEYS.fullmatch(has) else set[int]()
+    return _answers(request, arrival_id, on_page=keys)
 
 
 @require_POST
@@ -79,10 +101,17 @@ def retry(request: PageRequest, answer_id: int) -> HttpResponse:
     return redirect(f"{reverse('ordinary-mail', args=[row.arrival_id])}#answers")
 
 
-def _answers(request: PageRequest, arrival_id: int, *, problem: str = "", status: int = 200) -> HttpResponse:
+def _answers(
+    request: PageRequest,
+    arrival_id: int,
+    *,
+    on_page: Collection[int] = frozenset(),
+    problem: str = "",
+    status: int = 200,
+) -> HttpResponse:
     context = {
         "arrival_id": arrival_id,
-        "answers": answers.shown_answers(request.account, arrival_id),
+        "answers": answers.shown_answers(request.account, arrival_id, on_page=on_page),
         "problem": problem,
     }
     page = render(request, "webmail/_ordinary_answers.html", context, status=status)
