@@ -68,8 +68,9 @@ def time_value(value: str) -> datetime:
 def plain_value(value: Any) -> Any:
     """JSON with every bytes value in it replaced by ``bytes``; what only looks like one stays."""
     if isinstance(value, dict):
-        with suppress(ValueError):
-            return bytes_value(value)
+        if "$bytes" in value:
+            with suppress(ValueError):
+                return bytes_value(value)
         return {name: plain_value(member) for name, member in value.items()}
     if isinstance(value, list):
         return [plain_value(member) for member in value]

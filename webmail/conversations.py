@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, Q, QuerySet, prefetch_related_objects
+from django.db.models import Exists, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.agent import agent
@@ -22,6 +22,18 @@ from webmail.people import Person, people_of
 
 #: Characters of the last message that the list shows.
 PREVIEW_LENGTH = 140
+#: What the list needs of its rows: fifty of them with four others each are most of what the database is
+#: asked for.
+_LISTED = (
+    *("account", "conversation_id", "participants", "last_activity", "unread_count"),
+    *("pinned", "muted", "archived_at", "last_message", "named_by", "pictured_by"),
+    *(
+        f"last_message__{name}"
+        for name in ("conversation", "message_id", "direction", "state", "sender_did", "trust", "sealed")
+    ),
+    *("named_by__message_id", "named_by__sealed", "pictured_by__message_id"),
+    *("draft__conversation", "draft__draft_id", "draft__sealed"),
+)
 
 
 class NotFound(Exception):
@@ -173,11 +185,10 @@ def list_conversations(
     rows = rows.filter(Q(last_message__isnull=False) | Q(draft__isnull=False))
     if names:
         rows = conversation_pages.with_names(rows, names)
-    rows = rows.select_related("last_message", "draft", "named_by", "pictured_by")
+    rows = rows.select_related("last_message", "draft", "named_by", "pictured_by").only(*_LISTED)
     found, cursor = conversation_pages.page(rows, filter=filter, after=after, limit=limit)
     last = [row.last_message for row in found if row.last_message]
-    own = [message for message in last if message.direction == Message.Direction.OUT]
-    prefetch_related_objects(own, *progress.NEEDED)
+    progress.prefetch(last)
     people = people_of({did for row in found for did in row.participants} | {account.did})
     read = _read(account, found)
     written = drafts.in_conversations(account, found)

@@ -20,9 +20,9 @@ def newest_edits(messages: Sequence[Message]) -> dict[int, Message]:
         replaces__in=[message.message_id for message in messages],
         trust__in=Message.VOUCHED_FOR,
         aside=Message.Aside.NO,
-    ).order_by("created_at", "pk")
+    ).order_by()
     found = {}
-    for edit in rows:
+    for edit in sorted(rows, key=lambda row: (row.created_at, row.pk)):
         original = originals.get((edit.conversation_id, edit.replaces, edit.sender_did))
         if original is not None:
             found[original] = edit

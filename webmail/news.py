@@ -161,7 +161,8 @@ def _changed(
     """The messages that the page shows with a mark that is not theirs any more."""
     on_page = [message_id for message_id in recent if message_id[:PREFIX] in shown]
     rows = Message.objects.filter(conversation=conversation, message_id__in=on_page)
-    messages = list(rows.prefetch_related(*progress.NEEDED)) if on_page else []
+    messages = list(rows) if on_page else []
+    progress.prefetch(messages)
     related = related_to(messages)
     people = people_of([*conversation.participants, *(message.sender_did for message in messages)])
     states = [_state(message, related, people) for message in messages]

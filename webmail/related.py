@@ -4,10 +4,11 @@ what their topics began with."""
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import F, Window
+from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from webmail.edits import newest_edits
@@ -17,6 +18,8 @@ from webmail.models import Message
 #: each person's newest to each message go first.
 MOST_OF_ONE = 10
 MOST_REACTIONS = 1000
+#: More than these are narrowed down by the database.
+FEW = 200
 
 
 @dataclass(frozen=True)
@@ -84,17 +87,32 @@ def _reactions(messages: Sequence[Message]) -> dict[int, list[Message]]:
         aside=Message.Aside.NO,
         trust__in=Message.VOUCHED_FOR,
     )
-    of_one = Window(
+    found: dict[int, list[Message]] = {}
+    for row in sorted(_newest_of_each(rows), key=lambda row: (row.created_at, row.pk)):
+        found.setdefault(keys[(row.conversation_id, row.in_reply_to)], []).append(row)
+    return found
+
+
+def _newest_of_each(rows: QuerySet[Message]) -> list[Message]:
+    """Of reactions the newest ones of each person to each message."""
+    # Most pages have so few that choosing here costs less than asking the database to choose.
+    few = list(rows.order_by()[: FEW + 1])
+    if len(few) <= FEW:
+        of_one: Counter[tuple[int, str, str]] = Counter()
+        chosen = []
+        for row in sorted(few, key=lambda row: (row.created_at, row.pk), reverse=True):
+            of_whom = (row.conversation_id, row.in_reply_to, row.sender_did)
+            of_one[of_whom] += 1
+            if of_one[of_whom] <= MOST_OF_ONE:
+                chosen.append(row)
+        return chosen
+    place = Window(
         RowNumber(),
         partition_by=[F("conversation"), F("in_reply_to"), F("sender_did")],
         order_by=[F("created_at").desc(), F("pk").desc()],
     )
-    rows = rows.annotate(place=of_one).filter(place__lte=MOST_OF_ONE)
-    chosen = rows.order_by("place", "-created_at", "-pk")[:MOST_REACTIONS]
-    found: dict[int, list[Message]] = {}
-    for row in sorted(chosen, key=lambda row: (row.created_at, row.pk)):
-        found.setdefault(keys[(row.conversation_id, row.in_reply_to)], []).append(row)
-    return found
+    placed = rows.annotate(place=place).filter(place__lte=MOST_OF_ONE)
+    return list(placed.order_by("place", "-created_at", "-pk")[:MOST_REACTIONS])
 
 
 def _quoted_and_firsts(messages: Sequence[Message]) -> tuple[dict[int, Message], dict[int, Message]]:

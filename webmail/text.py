@@ -81,6 +81,8 @@ def web_address(url: str) -> bool:
 
 def is_emoji_only(text: str) -> bool:
     """Whether a short text is pictures alone, to be shown larger."""
+    if text.isascii():
+        return False
     shown = [letter for letter in text if not letter.isspace()]
     return 0 < len(shown) <= 12 and all(
         ord(letter) >= 0x1F000 or letter in "\u200d\ufe0f" or 0x2600 <= ord(letter) <= 0x27BF

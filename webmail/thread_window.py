@@ -15,6 +15,19 @@ from webmail.topics import answers_in
 
 #: Messages of one page.
 PAGE = 50
+#: What no page of a thread shows; other code that asks for it gets it by a query of its own.
+_NOT_SHOWN = (
+    "sender_certificate_pem",
+    "trust_checked_at",
+    "aside",
+    "token",
+    "archived_at",
+    "indexed_at",
+    "forgotten_at",
+    "erased_at",
+    "next_check_at",
+    "check_attempts",
+)
 
 
 @dataclass(frozen=True)
@@ -52,8 +65,14 @@ class Window:
 
 
 def window(conversation: Conversation, at: At = NEWEST, *, limit: int = PAGE) -> Window:
-    """At most `limit` messages, in a constant number of queries. Raises NotFound."""
-    rows = shown(conversation, at.topic)
+    """At most `limit` messages with their deliveries, in a constant number of queries. Raises NotFound."""
+    found = _window(conversation, at, limit)
+    progress.prefetch(found.messages)
+    return found
+
+
+def _window(conversation: Conversation, at: At, limit: int) -> Window:
+    rows = shown(conversation, at.topic).defer(*_NOT_SHOWN)
     if at.around:
         place = _place(conversation, at.around)
         before, older = _before(rows, place, limit // 2)
@@ -71,7 +90,7 @@ def window(conversation: Conversation, at: At = NEWEST, *, limit: int = PAGE) ->
 
 
 def shown(conversation: Conversation, topic: str = "") -> QuerySet[Message]:
-    """The messages with a place of their own in the thread, or in one topic of it, with their deliveries.
+    """The messages with a place of their own in the thread, or in one topic of it.
 
     One query more for a topic: one that nobody has answered in yet has no messages but its first.
     """
@@ -80,7 +99,7 @@ def shown(conversation: Conversation, topic: str = "") -> QuerySet[Message]:
     if topic:
         begun = answers_in(conversation.pk, topic).exists()
         rows = rows.filter(topic=topic) if begun else rows.filter(message_id=topic)
-    return rows.prefetch_related(*progress.NEEDED)
+    return rows
 
 
 def previous_of(conversation: Conversation, place: Message, topic: str = "") -> Message | None:
@@ -97,7 +116,7 @@ def first_since(conversation: Conversation, moment: datetime) -> str | None:
 
 def _place(conversation: Conversation, message_id: str) -> Message:
     """The message of the thread that this one is, stands in the place of, or belongs to. Raises NotFound."""
-    rows = Message.objects.filter(conversation=conversation).prefetch_related(*progress.NEEDED)
+    rows = Message.objects.filter(conversation=conversation).defer(*_NOT_SHOWN)
     found = rows.filter(message_id=message_id).first()
     if found is not None and found.replaces:
         found = rows.filter(message_id=found.replaces, sender_did=found.sender_did).first()

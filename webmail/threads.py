@@ -194,6 +194,7 @@ def entries_of(
     have are left out."""
     rows = shown(conversation, topic).filter(message_id__in=message_ids).order_by("placed_at", "pk")
     messages = list(rows)
+    progress.prefetch(messages)
     before = {message.pk: previous_of(conversation, message, topic) for message in messages}
     entries = _entries(account, conversation, messages)
     return [
@@ -207,7 +208,6 @@ def _find(account: Account, message_id: str) -> Message:
         Message.objects.filter(account=account, message_id=message_id, replaces="")
         .filter(Q(shown=True) | ~Q(changes_group=""), forgotten_at=None)
         .select_related("conversation")
-        .prefetch_related(*progress.NEEDED)
         .first()
     )
     if found is None:

@@ -35,7 +35,7 @@ from webmail.outgoing import CannotSend
 from webmail.previews import received
 from webmail.previews.card import Card
 from webmail.previews.received import picture_of
-from webmail.related import MOST_OF_ONE, MOST_REACTIONS, related_to
+from webmail.related import FEW, MOST_OF_ONE, MOST_REACTIONS, related_to
 from webmail.thread_window import At
 from webmail.threads import Entry
 
@@ -109,8 +109,9 @@ def test_nobody_takes_back_anothers_reaction(alice: Account, bob: Account, hello
     assert reactions(alice, hello) == [("👍", 1, False)]
 
 
+@pytest.mark.parametrize("many", [FEW // 2, MOST_REACTIONS])
 def test_nobody_s_reactions_push_out_those_of_others(
-    alice: Account, bob: Account, carol: Account, write: Write
+    alice: Account, bob: Account, carol: Account, write: Write, many: int
 ) -> None:
     message = write(alice, [bob, carol], "hello")
     envelopes = seal(message)
@@ -121,7 +122,7 @@ def test_nobody_s_reactions_push_out_those_of_others(
         carry_newest(somebody, alice)
     flood = Message.objects.get(account=alice, sender_did=bob.did, in_reply_to=message.message_id)
     flood.sealed = bytes(flood.sealed)
-    for number in range(MOST_REACTIONS):
+    for number in range(many):
         flood.pk, flood.message_id = None, f"{number:064x}"
         flood.created_at += timedelta(milliseconds=1)
         flood.save(force_insert=True)

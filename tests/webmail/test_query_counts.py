@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Account, Peer
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
-from webmail import outgoing, requests
+from webmail import outgoing, requests, threads
 from webmail.comparisons import KeyState, Standing
 from webmail.conversation_keys import _to_look_at
+from webmail.conversations import list_conversations
 from webmail.held_messages import KEYS_CHANGED
 from webmail.identity_facts import MOST_SHARED, facts_of
 from webmail.models import Conversation, Delivery
@@ -80,6 +82,32 @@ def test_what_one_shares_with_people_takes_the_same_queries_and_reads_no_other_c
     # Of the nine further conversations with others alone, none is read.
     joined = [each["sql"] for each in many.captured_queries if "webmail_conversationmember" in each["sql"]]
     assert len(joined) == 1
+
+
+def test_the_list_and_a_conversation_take_the_same_queries_however_long_they_are(alice: Account) -> None:
+    """What their queries leave out is what no page needs: nothing is asked for row by row."""
+
+    def talk(did: str, count: int) -> Conversation:
+        for number in range(count):
+            received(alice, did, f"in {number}", at=NOON + timedelta(minutes=number))
+            message = outgoing.send(alice, [did], f"out {number}", str(uuid4()))
+        return Conversation.objects.get(pk=message.conversation_id)
+
+    def queries_of(look: Callable[[], object]) -> int:
+        with CaptureQueriesContext(connection) as asked:
+            look()
+        return len(asked)
+
+    bob = peer("bob").did
+    short = talk(bob, 1)
+    list_of_one = queries_of(lambda: list_conversations(alice))
+    page_of_two = queries_of(lambda: threads.thread(alice, short))
+    for number in range(5):
+        talk(peer(f"carol{number}").did, 2)
+    long = talk(bob, 6)
+    assert queries_of(lambda: list_conversations(alice)) == list_of_one
+    assert queries_of(lambda: threads.thread(alice, long)) == page_of_two
+    assert len(threads.thread(alice, long).entries) == 14
 
 
 def test_what_waits_for_a_look_at_keys_is_counted_at_once(alice: Account) -> None:

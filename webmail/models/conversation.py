@@ -72,6 +72,12 @@ class Conversation(models.Model):
                 name="conversation_unread",
                 condition=models.Q(unread_count__gt=0),
             ),
+            # The head of every list counts them.
+            models.Index(
+                fields=["account"],
+                name="conversation_waiting",
+                condition=models.Q(standing="request"),
+            ),
         ]
 
     def __str__(self) -> str:

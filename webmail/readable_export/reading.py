@@ -93,7 +93,7 @@ def batches(reader: Reader, row: Conversation) -> Iterator[Batch]:
     last: Message | None = None
     while True:
         # What is prefetched refers to its message and keeps it in memory until the collector runs.
-        rows = shown(row).prefetch_related(None).order_by("placed_at", "pk")
+        rows = shown(row).order_by("placed_at", "pk")
         if last is not None:
             later = Q(placed_at__gt=last.placed_at) | Q(placed_at=last.placed_at, pk__gt=last.pk)
             rows = rows.filter(later)
