@@ -66,17 +66,56 @@ def is_allowed(address: IPAddress) -> bool:
     return is_public(address) or (settings.NETWORK == "loopback" and address.is_loopback)
 
 
-def allowed_addresses(host: str, port: int) -> list[str]:
-    """The addresses of a host that may be connected to: connect to these, not to the name.
+_looking_up = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
 
-    Raises OutboundError "address-refused" when the host has only others, and httpx.ConnectError when it
-    has none.
+
+def addresses_of(host: str, port: int, *, seconds: float | None = None) -> list[str]:
+    """All addresses of a host, for servers that the operator names.
+
+    The system's resolver knows no deadline, and whoever keeps a name may let it wait for a minute: with
+    ``seconds`` it has a thread of its own, which ends unheard where nobody waits any more. Raises
+    httpx.ConnectError for a host without address, and httpx.ConnectTimeout where it takes longer.
     """
+    if seconds is None:
+        return _resolved(host, port)
+    if not _looking_up.acquire(timeout=max(0.0, seconds)):
+        raise httpx.ConnectTimeout("too many names are being looked up")
+    begun = time.monotonic()
+    found: Future[list[str]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(_resolved(host, port))
+        except Exception as error:
+            found.set_exception(error)
+        finally:
+            _looking_up.release()
+
+    try:
+        threading.Thread(target=look_up, daemon=True).start()
+    except RuntimeError as error:
+        _looking_up.release()
+        raise httpx.ConnectError(f"{host} cannot be looked up now") from error
+    try:
+        return found.result(max(0.0, begun + seconds - time.monotonic()))
+    except FutureTimeout as error:
+        raise httpx.ConnectTimeout(f"{host} was not found in time") from error
+
+
+def _resolved(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"{host} has no address") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def allowed_addresses(host: str, port: int, *, seconds: float | None = None) -> list[str]:
+    """The addresses of a host that may be connected to: connect to these, not to the name.
+
+    Raises OutboundError "address-refused" when the host has only others, and what `addresses_of` raises.
+    """
+    addresses = addresses_of(host, port, seconds=seconds)
     allowed = [address for address in addresses if is_allowed(ipaddress.ip_address(address.split("%")[0]))]
     if not allowed:
         raise OutboundError("address-refused", f"{host} is not a public address")
@@ -170,39 +209,6 @@ class _BoundedStream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-_looking_up = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
-
-
-def _looked_up(host: str, port: int) -> list[str]:
-    """`allowed_addresses` before the deadline of the present thread, which it raises httpx.ConnectTimeout at.
-
-    The system's resolver knows no deadline, and whoever keeps a name may let it wait for a minute: so it has
-    a thread of its own, which ends unheard where nobody waits any more.
-    """
-    seconds = _deadline.shorten(None)
-    if not _looking_up.acquire(timeout=seconds):
-        raise httpx.ConnectTimeout("too many names are being looked up")
-    found: Future[list[str]] = Future()
-
-    def look_up() -> None:
-        try:
-            found.set_result(allowed_addresses(host, port))
-        except Exception as error:
-            found.set_exception(error)
-        finally:
-            _looking_up.release()
-
-    try:
-        threading.Thread(target=look_up, daemon=True).start()
-    except RuntimeError as error:
-        _looking_up.release()
-        raise httpx.ConnectError(f"{host} cannot be looked up now") from error
-    try:
-        return found.result(_deadline.shorten(None))
-    except FutureTimeout as error:
-        raise httpx.ConnectTimeout(f"{host} was not found in time") from error
-
-
 class _CheckedBackend(httpcore.NetworkBackend):
     """Opens connections to checked addresses only."""
 
@@ -218,7 +224,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception | None = None
-        for address in _looked_up(host, port):
+        for address in allowed_addresses(host, port, seconds=_deadline.shorten(None)):
             try:
                 stream = self._backend.connect_tcp(
                     address, port, _deadline.shorten(timeout), local_address, socket_options

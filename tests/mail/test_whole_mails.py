@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -82,6 +83,51 @@ def test_a_mail_that_a_server_refuses_for_now_goes_to_the_next(first: SmtpSink, 
     first.answer = "451 4.3.0 not now"
     assert isinstance(deliver_mail(MAIL, TO, bounce_token="m1.1"), Accepted)
     assert (first.mails, len(second.mails)) == ([], 1)
+
+
+@pytest.mark.parametrize("is_relay", [False, True])
+def test_a_server_whose_name_nobody_answers_for_is_left_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, second: SmtpSink, is_relay: bool
+) -> None:
+    """The fault is a resolver that hangs, which the system's own does for a minute and more."""
+    monkeypatch.setattr(smtp_connection, "LOOKUP_SECONDS", 0.3)
+    answers, whole = threading.Event(), socket.getaddrinfo
+
+    def resolve(host: str, *more: Any, **others: Any) -> Any:
+        if host == "slow.example":
+            answers.wait(20)
+        return whole("127.0.0.1" if host == "slow.example" else host, *more, **others)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    slow = Server("slow.example", second.port, guarded=not is_relay, relay=is_relay)
+    found = [slow, Server("127.0.0.1", second.port, guarded=False)]
+    monkeypatch.setattr(smtp, "servers_of", lambda *_: found)
+    began = time.monotonic()
+    try:
+        outcome = deliver_mail(MAIL, TO, bounce_token="m1.1")
+        assert time.monotonic() - began < 5
+    finally:
+        answers.set()
+    assert isinstance(outcome, Accepted)
+    assert len(second.mails) == 1
+
+
+def test_a_server_with_very_many_addresses_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes its time to answer nothing: no network here has so many such hosts."""
+    tried: list[str] = []
+
+    def connect(address: tuple[str, int], seconds: float) -> socket.socket:
+        tried.append(address[0])
+        time.sleep(min(seconds, 0.1))
+        raise TimeoutError("no answer")
+
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"8.8.8.{n}", 25)) for n in range(200)]
+    monkeypatch.setattr(smtp_connection, "ALL_ADDRESSES_SECONDS", 0.5)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(smtp, "servers_of", lambda *_: [Server("many.example", 25)])
+    assert isinstance(deliver_mail(MAIL, TO, bounce_token="m1.1"), Deferred)
+    assert 1 < len(tried) < 10
 
 
 @pytest.mark.parametrize("words", [b"2", b"220-more\r\n"])

@@ -32,7 +32,7 @@ from .smtp_connection import Connection, Patience, ReplyLost, Server, connect
 #: (RFC 5321 §4.5.3.2.6): a server that is left earlier may have taken the mail, and would get it again.
 BEFORE_DOT_SECONDS = 240.0
 FINAL_REPLY_SECONDS = 600.0
-#: Longer than deliver_mail takes: those two, and the names that are asked for in between.
+#: Longer than deliver_mail takes: those two, and the domain's mail servers, which are asked for before them.
 LONGEST_MAIL_SECONDS = 900
 #: How many of a domain's servers are tried in one round.
 MAX_SERVERS = 4
@@ -198,7 +198,7 @@ def _send_all(
         return [_answer(error.smtp_code, error.smtp_error) for _ in mails]
     except OutboundError as error:
         return [Refused("forbidden-address", str(error)) for _ in mails]
-    except (OSError, httpx.ConnectError) as error:
+    except (OSError, httpx.ConnectError, httpx.ConnectTimeout) as error:
         return [Deferred("server-unreachable", _reason(error)) for _ in mails]
     try:
         for mail in mails:

@@ -12,9 +12,12 @@ from typing import Any
 
 from django.conf import settings
 
-from outbound import allowed_addresses
+from outbound import addresses_of, allowed_addresses
 
+#: To find a server's addresses, to connect to one of them, and to all of them together.
+LOOKUP_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
+ALL_ADDRESSES_SECONDS = 30.0
 #: RFC 5321 §4.5.3.2 would have minutes; a worker has better things to do, and tries again later.
 REPLY_SECONDS = 30.0
 #: What is given to the network in one go, and may take REPLY_SECONDS.
@@ -139,11 +142,14 @@ class Connection(smtplib.SMTP):
         return most if self._patience is None else min(most, _seconds_until(self._patience.until))
 
     def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        addresses = allowed_addresses(host, port) if self._server.guarded else [host]
+        found = allowed_addresses if self._server.guarded else addresses_of
+        addresses = found(host, port, seconds=self._seconds(LOOKUP_SECONDS))
+        until = time.monotonic() + ALL_ADDRESSES_SECONDS
         failure: OSError | None = None
         for address in addresses:
             try:
-                connection = socket.create_connection((address, port), self._seconds(CONNECT_SECONDS))
+                seconds = self._seconds(min(CONNECT_SECONDS, _seconds_until(until)))
+                connection = socket.create_connection((address, port), seconds)
             except OSError as error:
                 failure = error
                 continue
@@ -169,7 +175,8 @@ def _opportunistic() -> ssl.SSLContext:
 def connect(server: Server, patience: Patience | None = None) -> tuple[Connection, str]:
     """A greeted connection, and how it is protected. The relay on one's own machine needs no TLS.
 
-    Raises OSError, which smtplib's errors are, and OutboundError.
+    Raises OSError, which smtplib's errors are, OutboundError, and httpx.ConnectError or ConnectTimeout for a
+    name that is not found, or not in time.
     """
     connection = _greeted(server, patience)
     if not connection.has_extn("starttls"):
