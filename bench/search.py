@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bench import agent, memory
 from bench.figures import interleaved, limit_line, seconds_line
 from bench.people import enrolled, now
-from crypto_agent import searching
+from crypto_agent import searching, stored_segments
 from crypto_agent.atsms.ids import conversation_id
 from crypto_agent.client import AgentClient
 from crypto_agent.client_values import SearchFilters
@@ -70,7 +70,7 @@ def _indexed() -> list[bytes]:
     """Fills the index with made-up messages of 10 to 60 words, and gives back what its segments hold."""
     account, keys = account_keys(DAVE)
     entries = list(_entries())
-    searching.add_entries(Account.objects.get(pk=account.pk), keys, entries, now(), os.urandom)
+    stored_segments.add_entries(Account.objects.get(pk=account.pk), keys, entries, now(), os.urandom)
     return [write(run) for run in fill(entries)]
 
 

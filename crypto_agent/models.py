@@ -254,6 +254,8 @@ class SearchSegment(models.Model):
     #: Never given to another segment of the account again; authenticated with the ciphertext.
     number = models.PositiveBigIntegerField()
     messages = models.PositiveIntegerField()
+    #: Between which times they were sent; null in segments from before this was kept.
+    times = models.BinaryField(null=True)
     sealed = models.BinaryField()
     key_version = models.PositiveIntegerField()
     created_at = models.DateTimeField()
@@ -261,6 +263,12 @@ class SearchSegment(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["account", "number"], name="one_search_segment_per_number")
+        ]
+        indexes = [
+            # All that an overview reads: in the table, it would have to go through the long ciphertexts.
+            models.Index(
+                fields=["account", "number", "times", "key_version"], name="search_segments_overview"
+            )
         ]
 
     def __str__(self) -> str:

@@ -29,6 +29,8 @@ class Purpose(StrEnum):
     #: Permits an export as plain text until the time in it.
     READABLE_EXPORT = "readable-export"
     SEARCH_SEGMENT = "search-segment"
+    #: Between which times the messages of a segment were sent.
+    SEARCH_SEGMENT_TIMES = "search-segment-times"
     #: Composed here: the only content that the agent signs.
     OUTGOING_CONTENT = "outgoing-content"
     #: Received: it may be read and archived, never signed.

@@ -64,6 +64,22 @@ class Hit(NamedTuple):
     conversation_id: str
 
 
+class Times(NamedTuple):
+    """When the oldest and the newest of some messages were sent, in milliseconds since 1970."""
+
+    oldest_ms: int
+    newest_ms: int
+
+    def overlap(self, after_ms: int, before_ms: int | None) -> bool:
+        """Whether a message at or after the one and before the other may be among them."""
+        return self.newest_ms >= after_ms and (before_ms is None or self.oldest_ms < before_ms)
+
+
+def times_of(entries: Sequence[Entry]) -> Times:
+    """Those of at least one entry."""
+    return Times(min(entry.sent_ms for entry in entries), max(entry.sent_ms for entry in entries))
+
+
 def write(entries: Sequence[Entry]) -> bytes:
     """The segment of ``entries``, as many as ``fill`` gives at once."""
     conversations = list(dict.fromkeys(entry.conversation_id for entry in entries))

@@ -7,20 +7,20 @@ them, since indexing may be repeated, is found once.
 import heapq
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime
 
+from crypto_agent import stored_segments
 from crypto_agent.atsms import content as atsms_content
 from crypto_agent.atsms.content import Content, ExternalPart, InlinePart, decode_content
 from crypto_agent.atsms.errors import AtsmsError
 from crypto_agent.client_values import Found, IndexItem, SearchFilters, SearchResults
 from crypto_agent.content_at_rest import unseal_content
 from crypto_agent.custody import AccountKeys, Random
-from crypto_agent.errors import CannotUnseal, InvalidRequest, NoSuchAccount
+from crypto_agent.errors import CannotUnseal, DatabaseUnavailable, InvalidRequest, NoSuchAccount
 from crypto_agent.key_store import account_keys, held_account_keys
 from crypto_agent.links import link_facets
-from crypto_agent.models import Account, SearchSegment
-from crypto_agent.purposes import Context, Purpose
+from crypto_agent.models import Account
 from crypto_agent.search_segments import (
     HAS_FILE,
     HAS_IMAGE,
@@ -31,24 +31,17 @@ from crypto_agent.search_segments import (
     Hit,
     Segment,
     Wanted,
-    fill,
     may_hold,
-    write,
 )
 from crypto_agent.search_text import fold, parse_query
+from crypto_agent.stored_segments import SegmentGone
 
 #: So many segments that are not full are put together.
 MOST_SMALL_SEGMENTS = 16
-#: Segments that are in memory at once during a search: few, so that the next ones take the same memory.
-_AT_ONCE = 2
+#: How often a search begins again because segments were replaced while it went through them.
+_ATTEMPTS = 5
 _KINDS = {"file": HAS_FILE, "image": HAS_IMAGE, "link": HAS_LINK}
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9a-f]{64})")
-
-
-@dataclass(frozen=True, repr=False)
-class _Numbered:
-    number: int
-    segment: Segment
 
 
 def index_messages(did: str, items: Sequence[IndexItem], now: datetime, random: Random) -> list[str]:
@@ -66,15 +59,17 @@ def index_messages(did: str, items: Sequence[IndexItem], now: datetime, random: 
             continue
         if entry is not None:
             entries.append(entry)
-    small = _small_segments(account, keys)
-    known = {message_id for numbered in small for message_id in numbered.segment.message_ids()}
+    small = {
+        number: Segment(plaintext)
+        for number, plaintext in stored_segments.plaintexts(account, keys, fewer_than=MOST_MESSAGES // 2)
+    }
+    known = {message_id for segment in small.values() for message_id in segment.message_ids()}
     new = [entry for entry in entries if entry.message_id not in known]
     if new:
         if len(small) >= MOST_SMALL_SEGMENTS:
-            numbers = [numbered.number for numbered in small]
-            new = [*(entry for numbered in small for entry in numbered.segment.entries()), *new]
-            account.search_segments.filter(number__in=numbers).delete()
-        add_entries(account, keys, new, now, random)
+            new = [*(entry for segment in small.values() for entry in segment.entries()), *new]
+            account.search_segments.filter(number__in=list(small)).delete()
+        stored_segments.add_entries(account, keys, new, now, random)
     return unreadable
 
 
@@ -83,14 +78,15 @@ def forget_messages(did: str, message_ids: Sequence[str], now: datetime, random:
     account, keys = held_account_keys(did)
     unwanted = frozenset(message_ids)
     found: set[str] = set()
-    for numbered in _segments(account, keys):
-        here = unwanted.intersection(numbered.segment.message_ids())
+    for number, plaintext in stored_segments.plaintexts(account, keys):
+        segment = Segment(plaintext)
+        here = unwanted.intersection(segment.message_ids())
         if here:
             found |= here
-            kept = [entry for entry in numbered.segment.entries() if entry.message_id not in unwanted]
+            kept = [entry for entry in segment.entries() if entry.message_id not in unwanted]
             # Under a number of its own, so that no older segment can be put back in its place.
-            account.search_segments.filter(number=numbered.number).delete()
-            add_entries(account, keys, kept, now, random)
+            account.search_segments.filter(number=number).delete()
+            stored_segments.add_entries(account, keys, kept, now, random)
     return len(found)
 
 
@@ -119,17 +115,43 @@ def search(did: str, query: str, filters: SearchFilters, limit: int, cursor: str
     if not wanted.query.terms and filters == SearchFilters():
         raise InvalidRequest("query: blank")
     end = _cursor(cursor)
-    newest = _Newest(limit + 1)
-    for _, plaintext in _plaintexts(account, keys):
+    hits = _newest_hits(account, keys, wanted, end, limit + 1)
+    page = hits[:limit]
+    following = f"{page[-1].sent_ms}-{page[-1].message_id}" if len(hits) > limit else None
+    return SearchResults([Found(hit.conversation_id, hit.message_id) for hit in page], following)
+
+
+def _newest_hits(
+    account: Account, keys: AccountKeys, wanted: Wanted, end: tuple[int, str] | None, most: int
+) -> list[Hit]:
+    for _ in range(_ATTEMPTS):
+        newest = _Newest(most)
+        with suppress(SegmentGone):
+            _look_through(account, keys, wanted, end, newest)
+            return newest.in_order()
+    raise DatabaseUnavailable("the index changes all the time")
+
+
+def _look_through(
+    account: Account, keys: AccountKeys, wanted: Wanted, end: tuple[int, str] | None, newest: "_Newest"
+) -> None:
+    """Adds what is wanted and comes before ``end``; raises SegmentGone."""
+    before_ms = wanted.before_ms
+    if end is not None:
+        before_ms = end[0] + 1 if before_ms is None else min(before_ms, end[0] + 1)
+    for stored in stored_segments.overview(keys):
+        least_ms = max(newest.least_ms, wanted.after_ms or 0)
+        if stored.times.newest_ms < least_ms:
+            # All further ones are older still.
+            break
+        if not stored.times.overlap(least_ms, before_ms):
+            continue
+        plaintext = stored_segments.plaintext(account, keys, stored)
         if not may_hold(plaintext, wanted.query):
             continue
         for hit in Segment(plaintext).hits(wanted, newest.least_ms):
             if end is None or (hit.sent_ms, hit.message_id) < end:
                 newest.add(hit)
-    hits = newest.in_order()
-    page = hits[:limit]
-    following = f"{page[-1].sent_ms}-{page[-1].message_id}" if len(hits) > limit else None
-    return SearchResults([Found(hit.conversation_id, hit.message_id) for hit in page], following)
 
 
 class _Newest:
@@ -203,54 +225,6 @@ def _media_type(part: InlinePart | ExternalPart) -> str:
 def _facets(part: InlinePart | ExternalPart) -> Sequence[object]:
     facets = part.fields.get("facets") if isinstance(part, InlinePart) else None
     return facets if isinstance(facets, list) else ()
-
-
-def _small_segments(account: Account, keys: AccountKeys) -> list[_Numbered]:
-    """The segments that are not half full."""
-    rows = account.search_segments.filter(messages__lt=MOST_MESSAGES // 2).order_by("number")
-    return [
-        _Numbered(row.number, Segment(_opened(keys, row.number, bytes(row.sealed), row.key_version)))
-        for row in rows
-    ]
-
-
-def _segments(account: Account, keys: AccountKeys) -> Iterator[_Numbered]:
-    """All segments, those that were written last first; what is added on the way is not among them."""
-    for number, plaintext in _plaintexts(account, keys):
-        yield _Numbered(number, Segment(plaintext))
-
-
-def _plaintexts(account: Account, keys: AccountKeys) -> Iterator[tuple[int, bytes]]:
-    """The number of each segment and what is in it, as they all were when the first was asked for."""
-    rows = account.search_segments.order_by("-number").values_list("number", "sealed", "key_version")
-    for number, sealed, key_version in rows.iterator(_AT_ONCE):
-        yield number, _opened(keys, number, bytes(sealed), key_version)
-
-
-def _opened(keys: AccountKeys, number: int, sealed: bytes, key_version: int) -> bytes:
-    return keys.decrypt(_context(keys.did, number), sealed, key_version)
-
-
-def add_entries(
-    account: Account, keys: AccountKeys, entries: Sequence[Entry], now: datetime, random: Random
-) -> None:
-    """Writes entries into new segments of an account that the caller has locked."""
-    for run in fill(entries):
-        account.last_search_segment += 1
-        number = account.last_search_segment
-        SearchSegment.objects.create(
-            account=account,
-            number=number,
-            messages=len(run),
-            sealed=keys.encrypt(_context(keys.did, number), write(run), random),
-            key_version=keys.current_version,
-            created_at=now,
-        )
-    Account.objects.filter(pk=account.pk).update(last_search_segment=account.last_search_segment)
-
-
-def _context(did: str, number: int) -> Context:
-    return Context(Purpose.SEARCH_SEGMENT, did, device=str(number))
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

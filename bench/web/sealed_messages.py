@@ -20,7 +20,7 @@ django.setup()
 
 from bench.web.account import DID, HANDLE, Size  # noqa: E402
 from bench.web.asked import RARE_WORD  # noqa: E402
-from crypto_agent import devices, searching  # noqa: E402
+from crypto_agent import devices, stored_segments  # noqa: E402
 from crypto_agent.atsms.content import SALT_BYTES, encode_content, new_content, text_part  # noqa: E402
 from crypto_agent.atsms.ids import message_id  # noqa: E402
 from crypto_agent.content_at_rest import RestingContent, seal_content  # noqa: E402
@@ -57,7 +57,7 @@ def main(path: Path, size: Size) -> None:
             cbor2.dump(row.written, file)
             if len(searched) < size.searched:
                 searched.append(row.entry)
-    searching.add_entries(Account.objects.get(pk=account.pk), keys, searched, now, os.urandom)
+    stored_segments.add_entries(Account.objects.get(pk=account.pk), keys, searched, now, os.urandom)
 
 
 def _rows(keys: AccountKeys, size: Size, now: datetime) -> Iterator[_Row]:

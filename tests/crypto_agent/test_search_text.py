@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_agent.errors import InvalidRequest
-from crypto_agent.search_segments import Entry, Segment, Wanted, fill, may_hold, write
+from crypto_agent.search_segments import Entry, Segment, Times, Wanted, fill, may_hold, times_of, write
 from crypto_agent.search_text import Query, fold, parse_query
 
 CONVERSATION = "01" * 33
@@ -99,3 +99,13 @@ def test_a_segment_is_passed_over_only_if_nothing_in_it_is_found(texts: list[str
     plaintext = write([_entry(text) for text in texts])
     wanted = parse_query(query)
     assert may_hold(plaintext, wanted) or not list(Segment(plaintext).hits(Wanted(wanted)))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=3), st.integers(0, 9), st.none() | st.integers(0, 9))
+def test_no_message_that_is_wanted_lies_outside_the_times_of_its_segment(
+    sent: list[int], after_ms: int, before_ms: int | None
+) -> None:
+    times = times_of([_entry("any", at) for at in sent])
+    inside = [at for at in sent if after_ms <= at and (before_ms is None or at < before_ms)]
+    assert times == Times(min(sent), max(sent))
+    assert times.overlap(after_ms, before_ms) or not inside

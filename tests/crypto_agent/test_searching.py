@@ -1,6 +1,7 @@
 """Searching through a running agent: what is found, by whom, and what the database gives away of it."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -91,6 +92,45 @@ def test_pages_follow_each_other_without_gap_or_repetition(agent: Agent) -> None
         web.search(did, "number", cursor="somewhere")
 
 
+def test_the_newest_are_found_in_whatever_order_they_were_indexed(either_agent: Agent) -> None:
+    did, web, worker = new_person(either_agent), either_agent.client(), either_agent.client("worker")
+    messages = _written(web, did, [f"order {index}" for index in range(12)])
+    # Segments that follow each other, that lie within others, and that hold the oldest and the newest.
+    for indexes in ((6, 7), (0, 11), (4, 5), (1, 9), (2, 3), (8, 10)):
+        items = [IndexItem(messages[index].content, did, messages[index].created_at) for index in indexes]
+        worker.index_messages(did, items)
+    found, cursor = [], None
+    for _ in range(4):
+        page = web.search(did, "order", limit=3, cursor=cursor)
+        found += _ids(page.found)
+        cursor = page.cursor
+    assert cursor is None
+    assert found == _ids(messages)[::-1]
+    between = SearchFilters(after=messages[3].created_at, before=messages[9].created_at)
+    assert _ids(web.search(did, "order", filters=between).found) == _ids(messages[3:9])[::-1]
+
+
+def test_a_search_while_segments_are_put_together_misses_nothing(either_agent: Agent) -> None:
+    did, web, worker = new_person(either_agent), either_agent.client(), either_agent.client("worker")
+    before = _indexed(either_agent, did, [f"steady {index}" for index in range(5)])
+    further = _written(web, did, [f"steady further {index}" for index in range(40)])
+
+    def index() -> None:
+        for message in further:
+            worker.index_messages(did, [IndexItem(message.content, did, message.created_at)])
+
+    seen = set(_ids(before))
+    with ThreadPoolExecutor(1) as thread:
+        indexing = thread.submit(index)
+        while not indexing.done():
+            found = _ids(web.search(did, "steady", limit=100).found)
+            assert len(found) == len(set(found))
+            assert seen <= set(found)
+            seen = set(found)
+        indexing.result()
+    assert len(web.search(did, "steady", limit=100).found) == 45
+
+
 def test_indexing_may_be_repeated_and_small_segments_are_put_together(either_agent: Agent) -> None:
     did, web = new_person(either_agent), either_agent.client()
     worker = either_agent.client("worker")
@@ -150,6 +190,28 @@ def test_a_segment_moved_to_another_account_or_number_does_not_open(own_agent: A
     )
     with pytest.raises(AgentRefused, match="CannotUnseal"):
         web.search(alice, "only")
+
+
+def test_the_times_of_a_segment_open_in_no_other_place(own_agent: Agent) -> None:
+    did, web = new_person(own_agent), own_agent.client()
+    _indexed(own_agent, did, ["the older"])
+    _indexed(own_agent, did, ["the newer"])
+    own_agent.execute(
+        "UPDATE crypto_agent_searchsegment SET times ="
+        " (SELECT times FROM crypto_agent_searchsegment ORDER BY id LIMIT 1)"
+    )
+    with pytest.raises(AgentRefused, match="CannotUnseal"):
+        web.search(did, "newer")
+
+
+def test_segments_from_before_times_were_kept_are_searched(own_agent: Agent) -> None:
+    did, web = new_person(own_agent), own_agent.client()
+    older, newer = _indexed(own_agent, did, ["the older", "the newer"])
+    own_agent.execute("UPDATE crypto_agent_searchsegment SET times = NULL")
+    assert _ids(web.search(did, "the").found) == _ids([newer, older])
+    assert _ids(web.search(did, "the", limit=1).found) == _ids([newer])
+    until = SearchFilters(before=newer.created_at)
+    assert _ids(web.search(did, "the", filters=until).found) == _ids([older])
 
 
 def test_the_database_and_the_audit_log_have_no_word_of_it(own_agent: Agent) -> None:
