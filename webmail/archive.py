@@ -26,13 +26,17 @@ def archive(messages: Sequence[Message], *, now: datetime) -> None:
     crypto_agent.client.AgentUnavailable or webmail.mailbox.MailboxError; `archived_at` then stays unset,
     as it does for a message that the agent refuses, which is logged.
     """
+    if messages:
+        with open_mailbox(messages[0].account.did) as mailbox:
+            archive_in(mailbox, messages, now=now)
+
+
+def archive_in(mailbox: Mailbox, messages: Sequence[Message], *, now: datetime) -> None:
+    """The same in a mailbox that is open already."""
     waiting = [m for m in messages if m.archived_at is None and m.forgotten_at is None]
-    if not waiting:
-        return
-    account = waiting[0].account
-    with open_mailbox(account.did) as mailbox:
-        for start in range(0, len(waiting), BATCH):
-            _archive_batch(account, mailbox, waiting[start : start + BATCH], now)
+    for start in range(0, len(waiting), BATCH):
+        batch = waiting[start : start + BATCH]
+        _archive_batch(batch[0].account, mailbox, batch, now)
 
 
 def archive_waiting(account: Account, *, now: datetime) -> None:
@@ -61,15 +65,29 @@ def _archive_batch(account: Account, mailbox: Mailbox, messages: Sequence[Messag
         for message in messages:
             _archive_batch(account, mailbox, [message], now)
         return
-    for message, blob in zip(messages, blobs, strict=True):
-        name = archive_message_id(message.message_id)
-        # A checked signature replaces the copy that was stored before the check.
-        if message.trust == Message.Trust.SIGNED or not mailbox.find(ARCHIVE, name):
-            copy = mailbox.append(ARCHIVE, mail_with_archive(blob, message.message_id))
-            # Of copies that several workers stored at the same time, the newest stays.
-            mailbox.expunge(ARCHIVE, [uid for uid in mailbox.find(ARCHIVE, name) if uid < copy.uid])
+    _keep(mailbox, list(zip(messages, blobs, strict=True)))
+    for message in messages:
         message.archived_at = now
     Message.objects.filter(pk__in=[message.pk for message in messages]).update(archived_at=now)
+
+
+def _keep(mailbox: Mailbox, archived: Sequence[tuple[Message, bytes]]) -> None:
+    """Have one copy of each of these in the folder."""
+    # A checked signature replaces the copy that was stored before the check.
+    as_they_are = [message for message, _blob in archived if message.trust != Message.Trust.SIGNED]
+    there = mailbox.find_all(ARCHIVE, [archive_message_id(message.message_id) for message in as_they_are])
+    mails = {
+        archive_message_id(message.message_id): mail_with_archive(blob, message.message_id)
+        for message, blob in archived
+    }
+    wanted = [name for name in mails if name not in there]
+    copies = mailbox.append_all(ARCHIVE, [mails[name] for name in wanted])
+    stored = {name: copy.uid for name, copy in zip(wanted, copies, strict=True)}
+    # Of copies that several workers stored at the same time, the newest stays.
+    found = mailbox.find_all(ARCHIVE, wanted)
+    older = [uid for name, uids in found.items() for uid in uids if uid < stored[name]]
+    if older:
+        mailbox.expunge(ARCHIVE, older)
 
 
 def _item(message: Message) -> ArchiveItem:

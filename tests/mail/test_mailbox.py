@@ -121,6 +121,44 @@ class TestContract:
             assert mailbox.find(INBOX, "<m2@example.invalid>") == [put[1], put[3]]
             assert mailbox.find(INBOX, "<m3@example.invalid>") == []
 
+    def test_several_are_appended_at_once_and_keep_their_order(self, did: str) -> None:
+        with open_mailbox(did) as mailbox:
+            before = mailbox.append(ARCHIVE, mail("before"))
+            put = mailbox.append_all(ARCHIVE, [mail(n) for n in range(30)])
+            assert mailbox.append_all(ARCHIVE, [mail("alone")])[0].uid > put[-1].uid
+            assert mailbox.append_all(ARCHIVE, []) == []
+            uids = [each.uid for each in put]
+            stored = mailbox.fetch(ARCHIVE, uids)
+        assert {each.uidvalidity for each in put} == {before.uidvalidity}
+        assert [stored[uid].raw for uid in uids] == [mail(n) for n in range(30)]
+
+    def test_several_are_appended_to_a_folder_that_is_not_there_yet(self, did: str) -> None:
+        with open_mailbox(did) as mailbox:
+            put = mailbox.append_all(QUARANTINE, [mail(1), mail(2)])
+            assert mailbox.uids_after(QUARANTINE, 0) == [each.uid for each in put]
+
+    def test_of_several_with_a_nul_among_them_none_is_stored(self, did: str) -> None:
+        with open_mailbox(did) as mailbox:
+            with pytest.raises(MailboxError) as caught:
+                mailbox.append_all(INBOX, [mail(1), b"Subject: x\r\n\r\n\0"])
+            assert caught.value.code == "refused"
+            assert mailbox.uids_after(INBOX, 0) == []
+
+    def test_find_several_by_message_id(self, did: str) -> None:
+        ids = [f"<m{n}@example.invalid>" for n in range(250)]
+        with open_mailbox(did) as mailbox:
+            assert mailbox.find_all(INBOX, ids) == {}
+            put = [each.uid for each in mailbox.append_all(INBOX, [mail(n) for n in (1, 2, 12, 2, 249)])]
+            mailbox.append(INBOX, b"Subject: none\r\n\r\nhello\r\n")
+            assert mailbox.find_all(INBOX, ids) == {
+                ids[1]: [put[0]],
+                ids[2]: [put[1], put[3]],
+                ids[12]: [put[2]],
+                ids[249]: [put[4]],
+            }
+            assert mailbox.find_all(INBOX, ids[2:3]) == {ids[2]: [put[1], put[3]]}
+            assert mailbox.find_all(INBOX, []) == {}
+
     def test_expunge_removes_only_what_was_asked(self, did: str) -> None:
         with open_mailbox(did) as mailbox:
             uids = [mailbox.append(INBOX, mail(n)).uid for n in range(4)]
@@ -169,11 +207,13 @@ class TestContract:
         with open_mailbox(did) as mailbox:
             calls: list[Callable[[], object]] = [
                 lambda: mailbox.append(folder, mail(1)),
+                lambda: mailbox.append_all(folder, [mail(1), mail(2)]),
                 lambda: mailbox.uids_after(folder, 0),
                 lambda: mailbox.fetch(folder, [1]),
                 lambda: mailbox.expunge(folder, [1]),
                 lambda: mailbox.uidvalidity(folder),
                 lambda: mailbox.find(folder, "<m1@example.invalid>"),
+                lambda: mailbox.find_all(folder, ["<m1@example.invalid>", "<m2@example.invalid>"]),
                 lambda: mailbox.move(folder, [1], INBOX),
                 lambda: mailbox.move(INBOX, [1], folder),
             ]
@@ -190,6 +230,8 @@ class TestContract:
         with open_mailbox(did) as mailbox:
             with pytest.raises(MailboxError) as caught:
                 mailbox.find(INBOX, message_id)
+            with pytest.raises(MailboxError):
+                mailbox.find_all(INBOX, ["<m1@example.invalid>", message_id])
             assert caught.value.code == "refused"
 
     @pytest.mark.parametrize(

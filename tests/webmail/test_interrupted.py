@@ -65,13 +65,13 @@ def test_two_workers_that_archive_at_once_leave_one_copy(
         assert blob
         # The other worker is faster by the moment between looking and storing.
         kind = type(mailbox)
-    append = kind.append
+    append_all = kind.append_all
 
-    def after_another(self: object, name: str, raw: bytes, **more: object) -> object:
-        append(self, name, mail_with_archive(blob, message.message_id))  # type: ignore[arg-type]
-        return append(self, name, raw, **more)  # type: ignore[arg-type]
+    def after_another(self: object, name: str, raws: list[bytes]) -> object:
+        append_all(self, name, [mail_with_archive(blob, message.message_id)])  # type: ignore[arg-type]
+        return append_all(self, name, raws)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(kind, "append", after_another)
+    monkeypatch.setattr(kind, "append_all", after_another)
     Message.objects.update(archived_at=None)
     archive.archive(list(Message.objects.select_related("account", "conversation")), now=timezone.now())
     assert len(folder(alice, ARCHIVE)) == 1

@@ -21,6 +21,7 @@ from .mailbox import (
     check_folder,
     check_keywords,
     check_message_id,
+    check_octets,
     check_uids,
     with_crlf,
 )
@@ -31,10 +32,13 @@ TIMEOUT = SocketTimeout(connect=5, read=30)
 FETCH_BATCH = 32
 #: How many UIDs one SEARCH may name: imaplib refuses an answer line beyond a million octets.
 SEARCH_WINDOW = 50_000
+#: How many Message-IDs one SEARCH asks for, so that its line stays short.
+SEARCH_BATCH = 100
 
 Result = TypeVar("Result")
 
-_APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]")
+_APPENDUID = re.compile(rb"\[APPENDUID (\d+) ([\d:,]+)\]")
+_MESSAGE_ID_FIELD = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 _BODY = f"BODY.PEEK[]<0.{FETCH_BYTES}>"
 
 
@@ -86,19 +90,21 @@ class ImapMailbox:
     def append(self, folder: str, raw: bytes, *, keywords: Iterable[str] = ()) -> Uid:
         check_folder(folder)
         flags = (*check_keywords(keywords), *((b"\\Seen",) if folder == SENT else ()))
-        message = with_crlf(raw)
-        if b"\0" in message:
-            raise MailboxError("refused", "mail can't hold a NUL")
-
-        def append(client: IMAPClient) -> Uid:
-            reply: bytes = client.append(folder, message, flags)
-            match = _APPENDUID.search(reply)
-            if match is None:
-                raise MailboxError("unavailable", "the mail server did not name the UID of what it stored")
-            return Uid(uid=int(match[2]), uidvalidity=int(match[1]))
-
+        message = check_octets(with_crlf(raw))
         with self._speaking() as client:
-            return self._in_folder(client, folder, append)
+            reply: bytes = self._in_folder(client, folder, lambda client: client.append(folder, message, flags))
+        return _uids_in(reply, 1)[0]
+
+    def append_all(self, folder: str, raws: Sequence[bytes]) -> list[Uid]:
+        check_folder(folder)
+        messages = [check_octets(with_crlf(raw)) for raw in raws]
+        with self._speaking() as client:
+            # Without LITERAL+ the server would have to answer before each of them.
+            at_once = all(client.has_capability(name) for name in ("MULTIAPPEND", "LITERAL+", "UIDPLUS"))
+            if len(messages) < 2 or folder == SENT or not at_once:
+                return [self.append(folder, message) for message in messages]
+            reply = self._in_folder(client, folder, lambda client: _multiappend(client, folder, messages))
+        return _uids_in(reply, len(messages))
 
     def uids_after(self, folder: str, uid: int) -> list[int]:
         with self._speaking() as client:
@@ -135,10 +141,23 @@ class ImapMailbox:
             return self._status(client, folder, "UIDVALIDITY")
 
     def find(self, folder: str, message_id: str) -> list[int]:
-        check_message_id(message_id)
+        return self.find_all(folder, [message_id]).get(message_id, [])
+
+    def find_all(self, folder: str, message_ids: Iterable[str]) -> dict[str, list[int]]:
+        wanted = [check_message_id(message_id) for message_id in dict.fromkeys(message_ids)]
+        found: dict[str, list[int]] = {}
         with self._speaking() as client:
             self._select(client, folder)
-            return sorted(client.search(["HEADER", "Message-ID", message_id]))
+            for start in range(0, len(wanted), SEARCH_BATCH):
+                batch = wanted[start : start + SEARCH_BATCH]
+                uids = sorted(client.search(_any_of(batch)))
+                # The answer does not say which of them each one is.
+                named = client.fetch(uids, [_MESSAGE_ID_FIELD]) if uids and len(batch) > 1 else {}
+                for uid in uids:
+                    name = _message_id_in(named[uid]) if uid in named else batch[0]
+                    if name in batch:
+                        found.setdefault(name, []).append(uid)
+        return found
 
     def move(self, folder: str, uids: Sequence[int], target: str) -> None:
         wanted = check_uids(uids)
@@ -195,6 +214,42 @@ class ImapMailbox:
                 raise
         _create(client, folder)
         return command(client)
+
+
+def _multiappend(client: IMAPClient, folder: str, messages: Sequence[bytes]) -> bytes:
+    """One APPEND of several messages (RFC 3502), all stored or none: the server's answer."""
+    status, answer = client.multiappend(folder, messages)
+    reply: bytes = answer[-1] or b""
+    if status != "OK":
+        raise IMAPClientError(f"append failed: {reply.decode('ascii', 'replace')}")
+    return reply
+
+
+def _uids_in(reply: bytes, count: int) -> list[Uid]:
+    """The UIDs that the answer to an APPEND names (RFC 4315 §3), in the order of the messages."""
+    match = _APPENDUID.search(reply)
+    uids: list[int] = []
+    for part in match[2].split(b",") if match else ():
+        first, _colon, last = part.partition(b":")
+        uids += range(int(first), int(last or first) + 1)
+    if match is None or len(uids) != count:
+        raise MailboxError("unavailable", "the mail server did not name the UIDs of what it stored")
+    return [Uid(uid=uid, uidvalidity=int(match[1])) for uid in uids]
+
+
+def _any_of(message_ids: Sequence[str]) -> list[Any]:
+    """The SEARCH for mail with any of these Message-IDs. OR takes two keys (RFC 9051 §6.4.4), so that they are
+    halved rather than chained: servers limit how deep keys may go."""
+    if len(message_ids) == 1:
+        return ["HEADER", "Message-ID", message_ids[0]]
+    half = len(message_ids) // 2
+    return ["OR", _any_of(message_ids[:half]), _any_of(message_ids[half:])]
+
+
+def _message_id_in(item: dict[bytes, Any]) -> str:
+    """The Message-ID among the header fields that were fetched."""
+    field = next((value for name, value in item.items() if name.startswith(b"BODY[HEADER")), b"")
+    return bytes(field).partition(b":")[2].decode("ascii", "replace").strip()
 
 
 def _create(client: IMAPClient, folder: str) -> None:

@@ -79,6 +79,11 @@ class Mailbox(Protocol):
         In SENT it counts as read, for the mail programs that tell."""
         ...
 
+    def append_all(self, folder: str, raws: Sequence[bytes]) -> list[Uid]:
+        """Store several messages as `append` does, and give their UIDs in the same order; all are durable
+        when this returns. When it raises, some of them may have been stored."""
+        ...
+
     def uids_after(self, folder: str, uid: int) -> list[int]:
         """The UIDs greater than `uid`, ascending; 0 gives all."""
         ...
@@ -97,6 +102,10 @@ class Mailbox(Protocol):
 
     def find(self, folder: str, message_id: str) -> list[int]:
         """The UIDs of the messages with this Message-ID (with its angle brackets), ascending."""
+        ...
+
+    def find_all(self, folder: str, message_ids: Iterable[str]) -> dict[str, list[int]]:
+        """The same for each of several; those of which there are none are left out."""
         ...
 
     def move(self, folder: str, uids: Sequence[int], target: str) -> None:
@@ -130,6 +139,13 @@ def check_uids(uids: Iterable[int]) -> list[int]:
     if checked and not (checked[0] >= 1 and checked[-1] < 2**32):
         raise MailboxError("refused", "not a UID")
     return checked
+
+
+def check_octets(message: bytes) -> bytes:
+    """Refuse what no mailbox can hold."""
+    if b"\0" in message:
+        raise MailboxError("refused", "mail can't hold a NUL")
+    return message
 
 
 def with_crlf(raw: bytes) -> bytes:

@@ -33,6 +33,7 @@ from .mailbox import (
     check_folder,
     check_keywords,
     check_message_id,
+    check_octets,
     check_uids,
     with_crlf,
 )
@@ -89,19 +90,28 @@ class MaildirMailbox:
         return None
 
     def append(self, folder: str, raw: bytes, *, keywords: Iterable[str] = ()) -> Uid:
-        checked = check_keywords(keywords)
-        message = with_crlf(raw)
-        if b"\0" in message:
-            raise MailboxError("refused", "mail can't hold a NUL")
+        return self._append(folder, [raw], check_keywords(keywords))[0]
+
+    def append_all(self, folder: str, raws: Sequence[bytes]) -> list[Uid]:
+        return self._append(folder, raws, ())
+
+    def _append(self, folder: str, raws: Sequence[bytes], keywords: tuple[str, ...]) -> list[Uid]:
+        messages = [check_octets(with_crlf(raw)) for raw in raws]
         with self._files(folder) as place:
-            written = place / "tmp" / f"{time.time_ns()}.{os.getpid()}.{secrets.token_hex(8)}"
-            _write_durably(written, message)
-            entry = _Entry(0, int(time.time()), _digest_of_mail(message), len(message), checked)
+            written: list[tuple[Path, _Entry]] = []
+            for message in messages:
+                path = place / "tmp" / f"{time.time_ns()}.{os.getpid()}.{secrets.token_hex(8)}"
+                _write_durably(path, message)
+                digest = _digest_of_mail(message)
+                written.append((path, _Entry(0, int(time.time()), digest, len(message), keywords)))
+            if not written:
+                return []
             with _locked(place):
-                uidvalidity, uid = _take_uids(place, 1)
-                written.rename(place / "cur" / entry.with_uid(uid).name)
+                uidvalidity, first = _take_uids(place, len(written))
+                for uid, (path, entry) in enumerate(written, start=first):
+                    path.rename(place / "cur" / entry.with_uid(uid).name)
                 _sync_directory(place / "cur")
-        return Uid(uid, uidvalidity)
+        return [Uid(uid, uidvalidity) for uid in range(first, first + len(written))]
 
     def uids_after(self, folder: str, uid: int) -> list[int]:
         with self._files(folder) as place:
@@ -136,9 +146,16 @@ class MaildirMailbox:
             return _take_uids(place, 0)[0]
 
     def find(self, folder: str, message_id: str) -> list[int]:
-        digest = _digest(check_message_id(message_id))
+        return self.find_all(folder, [message_id]).get(message_id, [])
+
+    def find_all(self, folder: str, message_ids: Iterable[str]) -> dict[str, list[int]]:
+        wanted = {_digest(check_message_id(message_id)): message_id for message_id in message_ids}
+        found: dict[str, list[int]] = {}
         with self._files(folder) as place:
-            return sorted(entry.uid for entry in _entries(place).values() if entry.digest == digest)
+            for uid, entry in sorted(_entries(place).items()):
+                if entry.digest in wanted:
+                    found.setdefault(wanted[entry.digest], []).append(uid)
+        return found
 
     def move(self, folder: str, uids: Sequence[int], target: str) -> None:
         wanted = check_uids(uids)
