@@ -4,6 +4,7 @@ One broken record never hides the others: it is skipped, and its reason kept.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -104,13 +105,26 @@ def forget(did: str) -> None:
     PeerCertificate.objects.filter(peer__did=did).update(checked_at=None)
 
 
+def kept_certificates(dids: Iterable[str]) -> dict[tuple[str, str], PeerCertificate]:
+    """What is kept of the certificates of these people, by DID and fingerprint. One query."""
+    rows = PeerCertificate.objects.filter(peer__did__in=set(dids)).select_related("peer")
+    return {(row.peer.did, row.fingerprint): row for row in rows}
+
+
 def check_signer(
-    did: str, fingerprint: str, certificate_pem: str, *, at: datetime, fresh: bool = False
+    did: str,
+    fingerprint: str,
+    certificate_pem: str,
+    *,
+    at: datetime,
+    fresh: bool = False,
+    kept: PeerCertificate | None = None,
 ) -> SignerVerdict:
     """Whether the signer's own PDS shows this very key for ``did``, and had not revoked it before ``at``.
 
     ``at`` is when the message came, since what it says of itself may be a lie. An answer may be a day old,
-    unless ``fresh``. Raises nothing: a failed look-up is the code "signer-unreachable".
+    unless ``fresh``; ``kept`` is the last one, for whoever has it at hand.
+    Raises nothing: a failed look-up is the code "signer-unreachable".
     """
     try:
         signer = certificates.parse_certificate(certificate_pem)
@@ -118,7 +132,7 @@ def check_signer(
         return SignerVerdict(False, "bad-certificate")
     if signer.did != did or signer.fingerprint != fingerprint:
         return SignerVerdict(False, "bad-certificate")
-    row = PeerCertificate.objects.filter(peer__did=did, fingerprint=fingerprint).first()
+    row = kept or PeerCertificate.objects.filter(peer__did=did, fingerprint=fingerprint).first()
     if fresh or row is None or row.checked_at is None or row.checked_at <= timezone.now() - MAX_AGE:
         try:
             row = _read_one(did, fingerprint)

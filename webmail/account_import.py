@@ -28,10 +28,11 @@ from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentClient, AgentRefused, SealedContent
 from webmail import events, export_file, exported_settings, message_state, rebuild, receipts, topics
-from webmail.conversations import conversation_for, place, recount
+from webmail.conversations import recount
 from webmail.export_file import ExportFileError, Part
 from webmail.exported_values import addresses_in, participants_in
-from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, Mailbox, open_mailbox
+from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, open_mailbox
+from webmail.mailbox.copies import keep_one_of_each
 from webmail.mailbox.envelope_mail import (
     archive_in_mail,
     archive_message_id,
@@ -42,6 +43,7 @@ from webmail.mailbox.envelope_mail import (
 )
 from webmail.message_state import State
 from webmail.models import AccountImport, Arrival, Conversation, Message
+from webmail.placing import conversation_for, place
 
 log = logging.getLogger(__name__)
 
@@ -274,22 +276,33 @@ def _take_archived(row: AccountImport, mails: Sequence[bytes], states: Mapping[s
     ]
     row.unreadable += len(mails) - len(read)
     with open_mailbox(account.did) as mailbox:
-        for blob, _archived, message in read:
-            name = archive_message_id(message.message_id)
-            _keep(mailbox, ARCHIVE, name, mail_with_archive(blob, message.message_id))
+        copies = {
+            archive_message_id(message.message_id): mail_with_archive(blob, message.message_id)
+            for blob, _archived, message in read
+        }
+        keep_one_of_each(mailbox, ARCHIVE, copies)
     now = timezone.now()
     with transaction.atomic():
-        for _blob, archived, message in read:
-            state = states.get(message.message_id, {})
-            stored, created = rebuild.store_archived(
-                account, archived, counted="unread" if state.get("unread") is True else "read"
-            )
+        of_each = [states.get(message.message_id, {}) for _blob, _archived, message in read]
+        rows = rebuild.store_archived(
+            account,
+            [
+                (archived, "unread" if state.get("unread") is True else "read")
+                for (_blob, archived, _message), state in zip(read, of_each, strict=True)
+            ],
+        )
+        for (stored, created), state in zip(rows, of_each, strict=True):
             if created:
                 message_state.restore_deliveries(stored, state, now)
-                place(stored)
                 Message.objects.filter(pk=stored.pk).update(saved_at=message_state.saved_at(state))
-            if message.receipt is not None:
-                receipts.apply(stored, message.receipt)
+        place([stored for stored, created in rows if created])
+        receipts.apply(
+            [
+                receipts.Said(stored, message.receipt)
+                for (stored, _created), (_blob, _archived, message) in zip(rows, read, strict=True)
+                if message.receipt is not None
+            ]
+        )
 
 
 def _take_pending(row: AccountImport, mails: Sequence[bytes]) -> None:
@@ -303,10 +316,13 @@ def _take_pending(row: AccountImport, mails: Sequence[bytes]) -> None:
         ).values_list("envelope_id", flat=True)
     )
     with open_mailbox(account.did) as mailbox:
-        for envelope in found:
-            name = envelope_message_id(envelope.envelope_id)
-            if envelope.envelope_id not in known and not mailbox.find(QUARANTINE, name):
-                _keep(mailbox, INBOX, name, mail_with_envelope(envelope.data))
+        new = {
+            envelope_message_id(envelope.envelope_id): mail_with_envelope(envelope.data)
+            for envelope in found
+            if envelope.envelope_id not in known
+        }
+        set_aside = mailbox.find_all(QUARANTINE, new)
+        keep_one_of_each(mailbox, INBOX, {name: mail for name, mail in new.items() if name not in set_aside})
 
 
 def _take_unsent(row: AccountImport, sealed: Sequence[bytes], states: Mapping[str, State]) -> None:
@@ -348,18 +364,9 @@ def _store_unsent(account: Account, content: SealedContent, state: State, now: d
     )
     if created:
         message_state.restore_deliveries(message, state, now)
-        place(message)
+        place([message])
         if message.shown:
-            topics.begin(message)
-
-
-def _keep(mailbox: Mailbox, folder: str, name: str, mail: bytes) -> None:
-    """Puts a mail into a folder that does not have it; durable on return."""
-    if mailbox.find(folder, name):
-        return
-    copy = mailbox.append(folder, mail)
-    # Of copies that several workers stored at the same time, the newest stays.
-    mailbox.expunge(folder, [uid for uid in mailbox.find(folder, name) if uid < copy.uid])
+            topics.begin([message])
 
 
 def _finish(row: AccountImport) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from django.db import transaction
+from django.db.models import Exists, Min, OuterRef, Q
 
 from accounts.agent import agent
 from accounts.models import Account
@@ -33,42 +35,43 @@ MOST_IDS = 500
 
 def may_acknowledge(account: Account, conversation: Conversation) -> bool:
     """Whether the account agreed to this conversation: it accepted who began it, or has written in it."""
-    if len(conversation.participants) > MOST_PEOPLE or not consent.may_be_told(conversation):
-        return False
+    return conversation.pk in _agreed_to(account, [conversation])
+
+
+def _agreed_to(account: Account, conversations: Iterable[Conversation]) -> set[int]:
+    """The keys of those to which the account agreed, as ``may_acknowledge`` has it."""
+    told = {
+        row.pk for row in conversations if len(row.participants) <= MOST_PEOPLE and consent.may_be_told(row)
+    }
+    if not told:
+        return set()
     accepted = Contact.objects.filter(
-        account=account, did=conversation.started_by, standing=Contact.Standing.ACCEPTED
+        account=account, did=OuterRef("started_by"), standing=Contact.Standing.ACCEPTED
     )
+    said = Message.objects.filter(conversation=OuterRef("pk"), trust__in=Message.VOUCHED_FOR)
     # Others can begin a conversation in the name of somebody who was accepted, until that is checked.
-    theirs = conversation.messages.filter(sender_did=conversation.started_by, trust__in=Message.VOUCHED_FOR)
-    wrote = conversation.messages.filter(
-        direction=Message.Direction.OUT, shown=True, trust__in=Message.VOUCHED_FOR
-    )
-    return (accepted.exists() and theirs.exists()) or wrote.exists()
+    theirs = said.filter(sender_did=OuterRef("started_by"))
+    wrote = said.filter(direction=Message.Direction.OUT, shown=True)
+    agreed = Conversation.objects.filter(Q(Exists(accepted), Exists(theirs)) | Exists(wrote), pk__in=told)
+    return set(agreed.values_list("pk", flat=True))
 
 
-def note_opened(message: Message, *, now: datetime, chance: float) -> None:
-    """A message of its own was opened, and its signature checked: its sender is to be told, if that may be.
+def note_opened(messages: Sequence[Message], *, now: datetime, chance: float) -> None:
+    """Messages of their own were opened, and their signatures checked: their senders are to be told, of those
+    that may be.
 
-    `chance`, from 0 to 1, chooses the wait. Call within the transaction that stores the message.
+    They are of one account. `chance`, from 0 to 1, chooses the wait. Call within the transaction that stores
+    the messages.
     """
-    _note(message.account, message.conversation, [message], DELIVERED, now, chance)
+    _note(messages, DELIVERED, now, chance)
 
 
-def note_read(
-    account: Account, conversation: Conversation, messages: Sequence[Message], *, now: datetime, chance: float
-) -> None:
+def note_read(messages: Sequence[Message], *, now: datetime, chance: float) -> None:
     """Somebody has seen these messages. As `note_opened`, where the account chose to tell that."""
-    _note(account, conversation, messages, READ, now, chance)
+    _note(messages, READ, now, chance)
 
 
-def _note(
-    account: Account,
-    conversation: Conversation,
-    messages: Sequence[Message],
-    status: Acknowledgement.Status,
-    now: datetime,
-    chance: float,
-) -> None:
+def _note(messages: Sequence[Message], status: Acknowledgement.Status, now: datetime, chance: float) -> None:
     own_words = [
         message
         for message in messages
@@ -77,20 +80,35 @@ def _note(
         and message.shown
         and not message.replaces
     ]
-    if not own_words or not receipt_choices.tells(account, status, conversation):
+    if not own_words:
         return
-    if not may_acknowledge(account, conversation):
+    account = own_words[0].account
+    conversations = {message.conversation_id: message.conversation for message in own_words}
+    names = receipt_choices.telling(account, status, [row.conversation_id for row in conversations.values()])
+    told = _agreed_to(account, [row for row in conversations.values() if row.conversation_id in names])
+    if not told:
         return
-    waiting = Acknowledgement.objects.filter(message__conversation=conversation, batch="", due_at__gt=now)
-    due_at = waiting.values_list("due_at", flat=True).first()
+    waiting = Acknowledgement.objects.filter(message__conversation__in=told, batch="", due_at__gt=now)
+    due = dict(
+        waiting.values_list("message__conversation")
+        .annotate(first=Min("due_at"))
+        .order_by("message__conversation")
+    )
     wait = SHORTEST_WAIT + (LONGEST_WAIT - SHORTEST_WAIT) * chance
-    if due_at is None or due_at < now + timedelta(seconds=SHORTEST_WAIT):
-        due_at = now + timedelta(seconds=wait)
+    soonest = now + timedelta(seconds=SHORTEST_WAIT)
+    due_at = {
+        pk: due[pk] if pk in due and due[pk] >= soonest else now + timedelta(seconds=wait) for pk in told
+    }
     Acknowledgement.objects.bulk_create(
-        [Acknowledgement(message=message, status=status, due_at=due_at) for message in own_words],
+        [
+            Acknowledgement(message=message, status=status, due_at=due_at[message.conversation_id])
+            for message in own_words
+            if message.conversation_id in told
+        ],
         ignore_conflicts=True,
     )
-    transaction.on_commit(lambda: queues.give(queues.ACKNOWLEDGE, conversation.pk, after_s=wait + 0.1))
+    for pk in sorted(told):
+        transaction.on_commit(partial(queues.give, queues.ACKNOWLEDGE, pk, after_s=wait + 0.1))
 
 
 def send_due(conversation_pk: int, *, now: datetime) -> int:

@@ -10,6 +10,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentRefused, ArchiveItem
 from webmail.mailbox import ARCHIVE, Mailbox, open_mailbox
+from webmail.mailbox.copies import keep_one_of_each
 from webmail.mailbox.envelope_mail import archive_message_id, mail_with_archive
 from webmail.models import Message
 
@@ -72,22 +73,14 @@ def _archive_batch(account: Account, mailbox: Mailbox, messages: Sequence[Messag
 
 
 def _keep(mailbox: Mailbox, archived: Sequence[tuple[Message, bytes]]) -> None:
-    """Have one copy of each of these in the folder."""
-    # A checked signature replaces the copy that was stored before the check.
-    as_they_are = [message for message, _blob in archived if message.trust != Message.Trust.SIGNED]
-    there = mailbox.find_all(ARCHIVE, [archive_message_id(message.message_id) for message in as_they_are])
-    mails = {
-        archive_message_id(message.message_id): mail_with_archive(blob, message.message_id)
-        for message, blob in archived
-    }
-    wanted = [name for name in mails if name not in there]
-    copies = mailbox.append_all(ARCHIVE, [mails[name] for name in wanted])
-    stored = {name: copy.uid for name, copy in zip(wanted, copies, strict=True)}
-    # Of copies that several workers stored at the same time, the newest stays.
-    found = mailbox.find_all(ARCHIVE, wanted)
-    older = [uid for name, uids in found.items() for uid in uids if uid < stored[name]]
-    if older:
-        mailbox.expunge(ARCHIVE, older)
+    named = [(archive_message_id(message.message_id), message, blob) for message, blob in archived]
+    keep_one_of_each(
+        mailbox,
+        ARCHIVE,
+        {name: mail_with_archive(blob, message.message_id) for name, message, blob in named},
+        # A checked signature replaces the copy that was stored before the check.
+        anew={name for name, message, _blob in named if message.trust == Message.Trust.SIGNED},
+    )
 
 
 def _item(message: Message) -> ArchiveItem:

@@ -33,7 +33,7 @@ MOST_KEPT = 100
 
 def block(account: Account, did: str, now: datetime) -> None:
     """Block somebody; what they wrote leaves the sight of the account. Nobody is told."""
-    contacts.know(account, [did], now)
+    contacts.know(account, {did: now})
     Contact.objects.filter(account=account, did=did).exclude(standing=Contact.Standing.BLOCKED).update(
         standing=Contact.Standing.BLOCKED, blocked_at=now
     )

@@ -11,7 +11,8 @@ been acknowledged; and before a conversation is accepted nothing in it may be an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -45,14 +46,44 @@ def may_begin(account: Account, did: str, *, checked: bool = True) -> bool:
 
     `checked` says whether it is known to be them: a name that anybody can claim opens nothing.
     """
-    choice = who_may_write(account)
-    if choice == WhoMayWrite.EVERYONE or (did == account.did and checked):
-        return True
-    if choice == WhoMayWrite.NOBODY or not checked:
-        return False
-    if Contact.objects.filter(account=account, did=did, standing=Contact.Standing.ACCEPTED).exists():
-        return True
-    return choice == WhoMayWrite.FOLLOWED and follows(account, did)
+    return door_of(account, [did]).is_open_to(did, checked=checked)
+
+
+@dataclass
+class Door:
+    """Who of some people may begin a conversation with an account: its choice, and how it stands to them."""
+
+    choice: WhoMayWrite
+    own_did: str
+    accepted: set[str]
+    blocked: set[str]
+    followed: set[str]
+
+    def is_open_to(self, did: str, *, checked: bool) -> bool:
+        """As ``may_begin``."""
+        if self.choice == WhoMayWrite.EVERYONE or (did == self.own_did and checked):
+            return True
+        if self.choice == WhoMayWrite.NOBODY or not checked:
+            return False
+        return did in self.accepted or (self.choice == WhoMayWrite.FOLLOWED and did in self.followed)
+
+    def accept(self, dids: Iterable[str]) -> None:
+        """What it is once the account has written to these people, as ``contacts.accept`` notes it."""
+        self.accepted |= set(dids) - self.blocked
+
+
+def door_of(account: Account, dids: Collection[str]) -> Door:
+    """How the account stands to these people, in three queries."""
+    contacts_of = Contact.objects.filter(account=account, did__in=dids).values_list("did", "standing")
+    standings = dict(contacts_of)
+    follows = GraphEntry.objects.filter(account=account, kind=GraphEntry.Kind.FOLLOW, did__in=dids)
+    return Door(
+        choice=who_may_write(account),
+        own_did=account.did,
+        accepted={did for did, standing in standings.items() if standing == Contact.Standing.ACCEPTED},
+        blocked={did for did, standing in standings.items() if standing == Contact.Standing.BLOCKED},
+        followed=set(follows.values_list("did", flat=True)),
+    )
 
 
 def may_be_told(conversation: Conversation) -> bool:
@@ -92,7 +123,7 @@ def accept(account: Account, conversation: Conversation, now: datetime) -> None:
     """Take a request, or one that was declined before, into the list, and its people among those accepted."""
     with transaction.atomic():
         _stand(conversation, Conversation.Standing.ACCEPTED)
-        contacts.accept(account, [conversation.started_by], now)
+        contacts.accept(account, {conversation.started_by: now})
     events.conversation_changed(account.pk, conversation.conversation_id)
 
 
@@ -134,7 +165,7 @@ def writer_checked(message: Message, now: datetime) -> None:
         conversation.refresh_from_db(fields=["standing"])
     elif message.shown:
         _stand(conversation, Conversation.Standing.ACCEPTED)
-        contacts.accept(account, conversation.participants, now)
+        contacts.accept(account, dict.fromkeys(conversation.participants, now))
 
 
 def _stand(conversation: Conversation, standing: Conversation.Standing) -> None:

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounts.models import Account
 from webmail import blocking
-from webmail.conversations import conversation_for
 from webmail.exported_values import conversation_id_in, did_in, participants_in
 from webmail.message_state import State, time_value
 from webmail.models import ConsentChoice, Contact, Conversation, Message, WhoMayWrite
+from webmail.placing import conversation_for
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from django.db import transaction
 
 from accounts.models import Account
 from webmail import consent, disappearing, events
-from webmail.conversations import conversation_for
 from webmail.exported_values import conversation_id_in, participants_in
 from webmail.message_state import time_value
 from webmail.models import Conversation, Message
+from webmail.placing import conversation_for
 
 Change = Literal["pin", "unpin", "mute", "unmute", "archive", "unarchive"]
 CHANGES: tuple[Change, ...] = get_args(Change)
@@ -54,13 +54,12 @@ def choose_time(account: Account, conversation: Conversation, seconds: int, *, n
     rows.update(expires_after=seconds, settings_changed_at=now)
 
 
-def notifies(message: Message) -> bool:
-    """Whether somebody is to be told of a message that just came: it is unread, and its conversation is
-    accepted and not muted. Reads the conversation's row as it is now."""
-    if not message.unread:
-        return False
-    found = Conversation.objects.select_related("account").get(pk=message.conversation_id)
-    return not found.muted and consent.may_be_told(found)
+def notify(messages: Iterable[Message]) -> bool:
+    """Whether somebody is to be told of any of these messages that just came: it is unread, and its
+    conversation is accepted and not muted. Reads the conversations' rows as they are now."""
+    keys = {message.conversation_id for message in messages if message.unread}
+    found = Conversation.objects.filter(pk__in=keys, muted=False) if keys else ()
+    return any(consent.may_be_told(row) for row in found)
 
 
 def settings_json(account: Account) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Conversations: which there are, how a message takes its place in one, the list that pages show."""
+"""Conversations: which there are, and the list that pages show."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, AgentLocked, ReadMessage, SealedContent
-from webmail import consent, contacts, conversation_pages, drafts, groups, progress
+from webmail import conversation_pages, drafts, groups, progress
 from webmail.blocked import blocked_since, leaves_list
 from webmail.conversation_pages import Cursor, Filter
 from webmail.edits import newest_edits
-from webmail.models import Conversation, ConversationMember, Draft, Message
+from webmail.models import Conversation, Draft, Message
 from webmail.people import Person, people_of
 
 #: Characters of the last message that the list shows.
@@ -80,79 +80,6 @@ class ConversationList:
     new_drafts: bool
     #: Everybody in them, by DID.
     people: Mapping[str, Person] = field(default_factory=dict)
-
-
-def conversation_for(
-    account: Account,
-    conversation_id: str,
-    participants: Iterable[str],
-    now: datetime,
-    *,
-    written_by: str | None = None,
-    checked: bool = True,
-) -> Conversation:
-    """The account's conversation with this id (hex), made if it is new. Call within a transaction.
-
-    `written_by` is the DID of whoever writes in it now, if anybody does. One in which the account writes is
-    accepted, and so are its people; one that somebody else begins is a request, unless they may begin one.
-    Without `checked` the writer is only said to be the writer, the account itself included.
-    """
-    conversation = Conversation.objects.filter(account=account, conversation_id=conversation_id).first()
-    if conversation is None:
-        everybody = sorted({account.did, *participants})
-        conversation = _begin(account, conversation_id, everybody, now, written_by or "", checked)
-    if written_by != account.did or not checked:
-        contacts.know(account, [written_by] if written_by else [], now)
-        return conversation
-    contacts.accept(account, conversation.participants, now)
-    if conversation.standing != Conversation.Standing.ACCEPTED:
-        conversation.standing = Conversation.Standing.ACCEPTED
-        Conversation.objects.filter(pk=conversation.pk).update(standing=conversation.standing)
-    return conversation
-
-
-def _begin(
-    account: Account,
-    conversation_id: str,
-    participants: list[str],
-    now: datetime,
-    writer: str,
-    checked: bool,
-) -> Conversation:
-    standing = Conversation.Standing
-    may_begin = not writer or consent.may_begin(account, writer, checked=checked)
-    since = blocked_since(account)
-    conversation, created = Conversation.objects.get_or_create(
-        account=account,
-        conversation_id=conversation_id,
-        defaults={
-            "participants": participants,
-            "last_activity": now,
-            "started_by": writer,
-            "standing": standing.ACCEPTED if may_begin else standing.REQUEST,
-            "blocked": leaves_list(since, account.did, writer, participants),
-        },
-    )
-    if created:
-        ConversationMember.objects.bulk_create(
-            ConversationMember(conversation=conversation, did=did) for did in others_in(account, conversation)
-        )
-    return conversation
-
-
-def place(message: Message) -> None:
-    """Let a stored message count in its conversation: newest, preview, unread. Call within a transaction,
-    once for each message. What is new brings an archived conversation back, unless it is muted."""
-    conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)
-    newest = conversation.last_message_id is None or message.placed_at >= conversation.last_activity
-    if message.shown and newest:
-        conversation.last_activity = message.placed_at
-        conversation.last_message = message
-    if message.unread:
-        conversation.unread_count += 1
-    if not conversation.muted and ((message.shown and newest) or message.unread):
-        conversation.archived_at = None
-    conversation.save(update_fields=["last_activity", "last_message", "unread_count", "archived_at"])
 
 
 def find(account: Account, conversation_id: str) -> Conversation:

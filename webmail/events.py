@@ -7,7 +7,7 @@ a page that missed some catches up by asking again when it reconnects.
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import cache
 
@@ -53,6 +53,13 @@ def publish(account_id: int, *names: str, message: str | None = None) -> None:
 def conversation_changed(account_id: int, conversation_id: str, message: str | None = None) -> None:
     """Tell the open pages that a conversation, and so the list, changed."""
     publish(account_id, "conversations", f"conversation:{conversation_id}", message=message)
+
+
+def conversations_changed(account_id: int, changed: Mapping[str, str]) -> None:
+    """Tell the open pages once that several conversations, and so the list, changed; without any, that the
+    list did. Each comes with the hex id of a message in it."""
+    message = next(iter(changed.values())) if len(changed) == 1 else None
+    publish(account_id, "conversations", *(f"conversation:{each}" for each in changed), message=message)
 
 
 async def stream(

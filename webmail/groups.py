@@ -44,10 +44,12 @@ def change_of(update: Update | None) -> Message.GroupChange:
     return change.PICTURE if update.title is None else change.BOTH
 
 
-def apply(message: Message) -> None:
-    """Lets a stored message's group update count, if it has one. Call within a transaction; may run twice."""
-    if message.changes_group:
-        bring_in_line(Conversation.objects.select_for_update().get(pk=message.conversation_id))
+def apply(messages: Iterable[Message]) -> None:
+    """Lets stored messages' group updates count, of those that have one. Call within a transaction; may run
+    twice."""
+    changed = {message.conversation_id for message in messages if message.changes_group}
+    for pk in sorted(changed):
+        bring_in_line(Conversation.objects.select_for_update().get(pk=pk))
 
 
 def bring_in_line(conversation: Conversation) -> None:

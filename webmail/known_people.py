@@ -59,5 +59,5 @@ def put_away(account: Account, did: str) -> None:
     """The account has seen whom somebody reads like; it is not told again until that is somebody else."""
     like = likenesses(account, [did]).get(did)
     if like is not None:
-        contacts.know(account, [did], timezone.now())
+        contacts.know(account, {did: timezone.now()})
         Contact.objects.filter(account=account, did=did).update(likeness_put_away=like.key)

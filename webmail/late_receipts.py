@@ -24,6 +24,6 @@ def after_check(message: Message, read: ReadMessage, *, now: datetime) -> None:
     Call within the transaction that stores the verdict.
     """
     if read.receipt is not None:
-        receipts.apply(message, read.receipt)
+        receipts.apply([receipts.Said(message, read.receipt)])
     if message.shown and not read.error and read.degraded != "fallback":
-        acknowledging.note_opened(message, now=now, chance=random.random())  # noqa: S311 (no secret)
+        acknowledging.note_opened([message], now=now, chance=random.random())  # noqa: S311 (no secret)

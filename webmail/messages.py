@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
+
+from django.db import IntegrityError, transaction
 
 from accounts.models import Account
 from crypto_agent.client import OpenedMessage
 from webmail import disappearing, groups, topics
 from webmail.blocked import aside_of, blocked_since
-from webmail.conversations import conversation_for
-from webmail.models import Message
+from webmail.models import Conversation, Message
+from webmail.placing import Writing, conversations_for
 
 Counted = Literal["unread", "read"]
 
@@ -37,82 +41,150 @@ def shown(message: OpenedMessage) -> bool:
     return bool(message.render_kinds) or message.degraded == "fallback"
 
 
-def store(
-    account: Account,
-    message: OpenedMessage,
-    *,
-    placed_at: datetime,
-    trust: Message.Trust,
-    trust_code: str,
-    checked_at: datetime | None,
-    next_check_at: datetime | None,
-    counted: Counted,
-    archived_at: datetime | None = None,
-) -> tuple[Message, bool]:
-    """The row of an opened message and whether it is new; the one that is there already if the message
-    came before in another envelope. Call within a transaction."""
+@dataclass(frozen=True)
+class Opened:
+    """An opened message, and what its row says beside what it says itself."""
+
+    message: OpenedMessage
+    placed_at: datetime
+    trust: Message.Trust
+    trust_code: str
+    checked_at: datetime | None
+    next_check_at: datetime | None
+    counted: Counted
+    archived_at: datetime | None = None
+
+
+def store(account: Account, opened: Sequence[Opened]) -> list[tuple[Message, bool]]:
+    """The rows of opened messages, in their order, and whether each is new; the one that is there already if
+    a message came before in another envelope. Call within a transaction.
+
+    They are as if stored one after the other, in a number of queries that does not grow with them.
+    """
+    conversations = conversations_for(account, [_writing(account, one) for one in opened])
+    forgotten = _of_forgotten(account, [one.message for one in opened])
+    since = blocked_since(account)
+    fields: dict[str, dict[str, Any]] = {}
+    for one, conversation in zip(opened, conversations, strict=True):
+        is_forgotten = (one.message.replaces, one.message.sender_did) in forgotten
+        its_fields = _fields(account, one, conversation, since, forgotten=is_forgotten)
+        fields.setdefault(one.message.message_id, its_fields)
+    known, made = _rows(account, fields)
+    # They were stored before the index knew of topics.
+    late = [
+        row
+        for row in known.values()
+        if fields[row.message_id]["topic"] and row.topic is None and row.forgotten_at is None
+    ]
+    for row in late:
+        row.topic = fields[row.message_id]["topic"]
+    Message.objects.bulk_update(late, ["topic"])
+    rows = known | made
+    topics.begin([rows[message_id] for message_id, its_fields in fields.items() if _has_place(its_fields)])
+    new = set(made)
+    stored = []
+    for one in opened:
+        message_id = one.message.message_id
+        stored.append((rows[message_id], message_id in new))
+        new.discard(message_id)
+    return stored
+
+
+def _writing(account: Account, opened: Opened) -> Writing:
+    message = opened.message
     own = message.sender_did == account.did
-    forgotten = _is_of_forgotten(account, message)
-    conversation = conversation_for(
-        account,
+    return Writing(
         message.conversation_id,
         [message.sender_did, *message.recipients],
-        placed_at,
+        opened.placed_at,
         # The word that somebody's message was opened goes out by itself, and accepts nobody.
         written_by=None if own and message.receipt is not None else message.sender_did,
-        checked=trust in Message.VOUCHED_FOR,
+        checked=opened.trust in Message.VOUCHED_FOR,
     )
-    aside = aside_of(blocked_since(account), message.sender_did, placed_at)
+
+
+def _fields(
+    account: Account,
+    opened: Opened,
+    conversation: Conversation,
+    since: Mapping[str, datetime],
+    *,
+    forgotten: bool,
+) -> dict[str, Any]:
+    """The columns of a message's row."""
+    message, placed_at = opened.message, opened.placed_at
+    own = message.sender_did == account.did
+    aside = aside_of(since, message.sender_did, placed_at)
     has_place = shown(message) and not forgotten
     appears = has_place and aside == Message.Aside.NO
     if aside and not has_place:
         aside = Message.Aside.QUIET
-    topic = topics.key_of(message.conversation_id, message.topic_id) if has_place else None
-    row, created = Message.objects.get_or_create(
-        account=account,
-        message_id=message.message_id,
-        defaults={
-            "conversation": conversation,
-            "direction": Message.Direction.OUT if own else Message.Direction.IN,
-            "sender_did": message.sender_did,
-            "sender_fingerprint": message.sender_fingerprint,
-            "sender_certificate_pem": message.sender_certificate_pem,
-            "trust": trust,
-            "trust_code": trust_code,
-            "trust_checked_at": checked_at,
-            "next_check_at": next_check_at,
-            "created_at": message.created_at,
-            "placed_at": placed_at,
-            "shown": appears,
-            "aside": aside,
-            "unread": counted == "unread" and appears and not own,
-            "forgotten_at": placed_at if forgotten else None,
-            "changes_group": groups.change_of(message.group_update),
-            "in_reply_to": message.in_reply_to or "",
-            "replaces": message.replaces or "",
-            "topic": topic,
-            "expires_after": disappearing.seconds_of(message.expires),
-            "expires_at": disappearing.end_of(
-                message.expires, None if counted == "unread" and not own else placed_at
-            ),
-            "sealed": message.sealed,
-            "archived_at": archived_at,
-        },
-    )
-    if topic and row.topic is None and row.forgotten_at is None:
-        # It was stored before the index knew of topics.
-        row.topic = topic
-        row.save(update_fields=["topic"])
-    if has_place:
-        topics.begin(row)
-    return row, created
+    return {
+        "account": account,
+        "conversation": conversation,
+        "direction": Message.Direction.OUT if own else Message.Direction.IN,
+        "sender_did": message.sender_did,
+        "sender_fingerprint": message.sender_fingerprint,
+        "sender_certificate_pem": message.sender_certificate_pem,
+        "trust": opened.trust,
+        "trust_code": opened.trust_code,
+        "trust_checked_at": opened.checked_at,
+        "next_check_at": opened.next_check_at,
+        "created_at": message.created_at,
+        "placed_at": placed_at,
+        "shown": appears,
+        "aside": aside,
+        "unread": opened.counted == "unread" and appears and not own,
+        "forgotten_at": placed_at if forgotten else None,
+        "changes_group": groups.change_of(message.group_update),
+        "in_reply_to": message.in_reply_to or "",
+        "replaces": message.replaces or "",
+        "topic": topics.key_of(message.conversation_id, message.topic_id) if has_place else None,
+        "expires_after": disappearing.seconds_of(message.expires),
+        "expires_at": disappearing.end_of(
+            message.expires, None if opened.counted == "unread" and not own else placed_at
+        ),
+        "sealed": message.sealed,
+        "archived_at": opened.archived_at,
+    }
 
 
-def _is_of_forgotten(account: Account, message: OpenedMessage) -> bool:
-    """Whether it edits a message that the account let go of."""
-    if not message.replaces:
-        return False
-    originals = Message.objects.filter(
-        account=account, message_id=message.replaces, sender_did=message.sender_did
-    )
-    return originals.filter(forgotten_at__isnull=False).exists()
+def _has_place(fields: Mapping[str, Any]) -> bool:
+    """Whether a message has a place of its own, or would have it if its sender were not blocked."""
+    return bool(fields["shown"]) or fields["aside"] in (Message.Aside.BEFORE, Message.Aside.BLOCKED)
+
+
+def _rows(
+    account: Account, fields: Mapping[str, dict[str, Any]]
+) -> tuple[dict[str, Message], dict[str, Message]]:
+    """By message id, the rows that are there already, and those that are made."""
+    rows = Message.objects.filter(account=account, message_id__in=fields).select_related("conversation")
+    known = {row.message_id: row for row in rows}
+    missing = {message_id: each for message_id, each in fields.items() if message_id not in known}
+    made = {message_id: Message(message_id=message_id, **each) for message_id, each in missing.items()}
+    try:
+        with transaction.atomic():
+            Message.objects.bulk_create(made.values())
+    except IntegrityError:
+        # Another process stored some of them at the same moment.
+        for message_id, each in missing.items():
+            row, created = Message.objects.get_or_create(
+                account=account, message_id=message_id, defaults=each
+            )
+            if created:
+                made[message_id] = row
+            else:
+                del made[message_id]
+                known[message_id] = row
+    for row in known.values():
+        row.account = account
+    return known, made
+
+
+def _of_forgotten(account: Account, messages: Iterable[OpenedMessage]) -> set[tuple[str | None, str]]:
+    """The messages among those that these edit that the account let go of, by their ids and senders."""
+    edited = {message.replaces for message in messages if message.replaces}
+    if not edited:
+        return set()
+    originals = Message.objects.filter(account=account, message_id__in=edited, forgotten_at__isnull=False)
+    return set(originals.values_list("message_id", "sender_did"))

@@ -25,9 +25,9 @@ from crypto_agent.client import (
 from webmail import consent, disappearing, drafts, events, forgetting, groups, progress, queues, topics
 from webmail.blobs.attaching import attachment, put_into_message, remove
 from webmail.blocked import blocked_since
-from webmail.conversations import conversation_for, place
 from webmail.models import Blob, Conversation, Delivery, DeliveryCopy, Message
 from webmail.people import people_of
+from webmail.placing import conversation_for, place
 from webmail.previews.card import Card
 from webmail.previews.sending import new_preview
 from webmail.typed_text import written
@@ -257,9 +257,9 @@ def store(
     put_into_message(files, row.message_id, inline)
     put_into_message(named_files, row.message_id, [False] * len(named_files))
     if row.shown:
-        place(row)
-        topics.begin(row)
-    groups.apply(row)
+        place([row])
+        topics.begin([row])
+    groups.apply([row])
     transaction.on_commit(lambda: _start(row))
     return row
 

@@ -29,11 +29,11 @@ def mark_read(
         # What is being placed waits, and counts afterwards.
         Conversation.objects.select_for_update().get(pk=conversation.pk)
         disappearing.begin(unread, now)
-        seen = list(unread)
+        seen = list(unread.select_related("account", "conversation"))
         changed = unread.update(unread=False)
         left = Message.objects.filter(conversation=conversation, unread=True).count() if topic else 0
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=left)
-        acknowledging.note_read(account, conversation, seen, now=now, chance=random.random())  # noqa: S311
+        acknowledging.note_read(seen, now=now, chance=random.random())  # noqa: S311
     if changed:
         events.publish(account.pk, "conversations")
     return bool(changed)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import enrolment, identities
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentLimited, ArchivedMessage, Receipt
+from crypto_agent.client import AgentLimited, ArchivedMessage
 from webmail import intake, messages, receipts, search_index
 from webmail.conversations import recount
 from webmail.mailbox import ARCHIVE, QUARANTINE, Mailbox, Stored, open_mailbox
@@ -22,8 +22,6 @@ from webmail.models import Arrival, Message
 log = logging.getLogger(__name__)
 
 BATCH = 100
-#: Receipts of a batch that are looked at once more at the end.
-MOST_UNPLACED = 1000
 
 
 def accounts(dids: Sequence[str]) -> list[Account]:
@@ -49,14 +47,13 @@ def rebuild(account: Account, *, progress: Callable[[int, int], None] = lambda d
     _enrol_again(account)
     with open_mailbox(account.did) as mailbox:
         uids = mailbox.uids_after(ARCHIVE, 0)
-        unplaced: list[tuple[Message, Receipt]] = []
+        unplaced: list[receipts.Said] = []
         for start in range(0, len(uids), BATCH):
             stored = mailbox.fetch(ARCHIVE, uids[start : start + BATCH])
             unplaced += _restore(account, list(stored.values()))
             progress(min(start + BATCH, len(uids)), len(uids))
         # Those that lie in the archive before what they name.
-        for row, receipt in unplaced:
-            receipts.apply(row, receipt)
+        receipts.apply(unplaced)
         _restore_kept_aside(account, mailbox)
     recount(account)
     search_index.begin_again(account)
@@ -71,24 +68,27 @@ def _enrol_again(account: Account) -> None:
         account.save(update_fields=["enrolled_at", "welcomed_at"])
 
 
-def _restore(account: Account, mails: Sequence[Stored]) -> list[tuple[Message, Receipt]]:
+def _restore(account: Account, mails: Sequence[Stored]) -> list[receipts.Said]:
     """Store archived messages; returns the receipts of which not everything they name is there yet."""
-    unplaced: list[tuple[Message, Receipt]] = []
     blobs = [blob for mail in mails if (blob := archive_in_mail(mail.raw)) is not None]
     if len(blobs) < len(mails):
         log.warning("%d mails in an archive folder are not archived messages", len(mails) - len(blobs))
+    readable: list[ArchivedMessage] = []
     for archived in _read_archive(account, blobs):
         if archived.message is None:
             log.warning("an archived message could not be read: %s", archived.error)
-            continue
-        with transaction.atomic():
-            row, _created = store_archived(account, archived, counted="read")
-        receipt = archived.message.receipt
-        if receipt is None or row.direction == Message.Direction.OUT:
-            continue
-        if receipts.apply(row, receipt) < len(set(receipt.ids)) and len(unplaced) < MOST_UNPLACED:
-            unplaced.append((row, receipt))
-    return unplaced
+        else:
+            readable.append(archived)
+    with transaction.atomic():
+        rows = store_archived(account, [(archived, "read") for archived in readable])
+        said = [
+            receipts.Said(row, archived.message.receipt)
+            for (row, _created), archived in zip(rows, readable, strict=True)
+            if archived.message and archived.message.receipt and row.direction == Message.Direction.IN
+        ]
+        found = receipts.apply(said)
+    named = [len(set(one.receipt.ids)) for one in said]
+    return [one for one, here, all_ids in zip(said, found, named, strict=True) if here < all_ids]
 
 
 def _read_archive(account: Account, blobs: Sequence[bytes]) -> list[ArchivedMessage]:
@@ -102,9 +102,14 @@ def _read_archive(account: Account, blobs: Sequence[bytes]) -> list[ArchivedMess
 
 
 def store_archived(
-    account: Account, archived: ArchivedMessage, *, counted: messages.Counted
-) -> tuple[Message, bool]:
-    """The row of a message from the archive, and whether it is new. Call within a transaction."""
+    account: Account, archived: Sequence[tuple[ArchivedMessage, messages.Counted]]
+) -> list[tuple[Message, bool]]:
+    """The rows of readable messages from the archive, in their order, and whether each is new. Call within a
+    transaction."""
+    return messages.store(account, [_opened(account, one, counted) for one, counted in archived])
+
+
+def _opened(account: Account, archived: ArchivedMessage, counted: messages.Counted) -> messages.Opened:
     message = archived.message
     assert message is not None
     placed_at = archived.received_at or message.created_at
@@ -113,8 +118,7 @@ def store_archived(
     else:
         own = message.sender_did == account.did
         trust, code, next_check = (Message.Trust.OWN if own else Message.Trust.SIGNED), "", None
-    return messages.store(
-        account,
+    return messages.Opened(
         message,
         placed_at=placed_at,
         trust=trust,

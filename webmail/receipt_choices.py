@@ -7,7 +7,7 @@ else's is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.conf import settings
 
@@ -20,13 +20,19 @@ DELIVERED, READ = Acknowledgement.Status.DELIVERED, Acknowledgement.Status.READ
 
 def tells(account: Account, status: Acknowledgement.Status, conversation: Conversation | None = None) -> bool:
     """Whether this is told in a conversation, or by default."""
-    names = ["", conversation.conversation_id] if conversation and status == READ else [""]
-    chosen = ReceiptChoice.objects.filter(account=account, status=status, conversation_id__in=names)
-    # The conversation's own, whose name is not empty, goes first.
-    found = chosen.order_by("-conversation_id").values_list("tells", flat=True).first()
-    if found is None:
-        return bool(settings.TELL_OPENED) and status == DELIVERED
-    return found
+    name = conversation.conversation_id if conversation else ""
+    return name in telling(account, status, [name])
+
+
+def telling(account: Account, status: Acknowledgement.Status, names: Iterable[str]) -> set[str]:
+    """In which of these conversations, by their ids (hex), this is told; "" stands for the default."""
+    ids = set(names)
+    # Of having opened there is one choice for all.
+    own = ids if status == READ else set()
+    rows = ReceiptChoice.objects.filter(account=account, status=status, conversation_id__in=own | {""})
+    chosen = dict(rows.values_list("conversation_id", "tells"))
+    default = chosen.get("", bool(settings.TELL_OPENED) and status == DELIVERED)
+    return {name for name in ids if chosen.get(name, default)}
 
 
 def choose(

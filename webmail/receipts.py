@@ -2,44 +2,121 @@
 
 from __future__ import annotations
 
-from django.db.models import F
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
 
 from crypto_agent.client import Receipt as ReceiptPart
 from webmail import receipt_choices
 from webmail.models import Message, Receipt
 
-#: Ids of one receipt that are looked up.
+#: Ids of one receipt that are looked up, and of several at a time.
 MOST_IDS = 1000
 
 
-def apply(row: Message, receipt: ReceiptPart) -> int:
-    """Note what a stored receipt says, and return how many of the messages it names were found.
+@dataclass(frozen=True)
+class Said:
+    """A stored message that has a receipt, and what that says."""
+
+    message: Message
+    receipt: ReceiptPart
+
+    @property
+    def counts(self) -> bool:
+        """Whether it came from somebody whose signature was checked."""
+        return self.message.direction == Message.Direction.IN and self.message.trust == Message.Trust.SIGNED
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return self.receipt.ids[:MOST_IDS]
+
+
+def apply(said: Sequence[Said]) -> list[int]:
+    """Note what receipts of one account say, and return of each how many of the messages it names were found.
 
     It counts only when its signature was checked, and only for messages that the account sent in the same
     conversation, and so to whoever signed it. A state never goes back, so this may run twice and in any
     order. Where the account does not tell when it has read, "read" is noted as opened.
     """
-    if row.direction != Message.Direction.IN or row.trust != Message.Trust.SIGNED:
-        return 0
-    sent = Message.objects.filter(
-        conversation=row.conversation_id,
-        message_id__in=receipt.ids[:MOST_IDS],
+    found = dict.fromkeys(range(len(said)), 0)
+    for numbers in _bounded(said):
+        with transaction.atomic():
+            named = _named([said[number] for number in numbers])
+            found |= {number: len(pks) for number, pks in zip(numbers, named, strict=True)}
+            _note([(said[number], pks) for number, pks in zip(numbers, named, strict=True) if pks])
+    return list(found.values())
+
+
+def _bounded(said: Sequence[Said]) -> Iterator[list[int]]:
+    """The numbers of those that count, so many at a time that they name MOST_IDS messages together."""
+    taken: list[int] = []
+    ids = 0
+    for number, one in enumerate(said):
+        if not one.counts:
+            continue
+        if taken and ids + len(one.ids) > MOST_IDS:
+            yield taken
+            taken, ids = [], 0
+        taken.append(number)
+        ids += len(one.ids)
+    if taken:
+        yield taken
+
+
+def _named(said: Sequence[Said]) -> list[set[int]]:
+    """The keys of the messages that each of these names."""
+    rows = Message.objects.filter(
+        conversation__in={one.message.conversation_id for one in said},
+        message_id__in={message_id for one in said for message_id in one.ids},
         direction=Message.Direction.OUT,
         shown=True,
         replaces="",
-    )
-    named = list(sent.values_list("pk", flat=True))
-    if not named:
-        return 0
-    signer = {"recipient_did": row.sender_did, "fingerprint": row.sender_fingerprint}
+    ).values_list("conversation_id", "message_id", "pk")
+    sent = {(conversation, message_id): pk for conversation, message_id, pk in rows}
+    places = [[(one.message.conversation_id, message_id) for message_id in one.ids] for one in said]
+    return [{sent[place] for place in each if place in sent} for each in places]
+
+
+def _note(said: Sequence[tuple[Said, set[int]]]) -> None:
+    if not said:
+        return
     Receipt.objects.bulk_create(
-        [Receipt(message_id=pk, opened_at=row.placed_at, **signer) for pk in named], ignore_conflicts=True
+        (
+            Receipt(
+                message_id=pk,
+                recipient_did=one.message.sender_did,
+                fingerprint=one.message.sender_fingerprint,
+                opened_at=one.message.placed_at,
+            )
+            for one, pks in said
+            for pk in pks
+        ),
+        ignore_conflicts=True,
     )
-    told = Receipt.objects.filter(message__in=named, **signer)
-    told.filter(opened_at__gt=row.placed_at).update(opened_at=row.placed_at)
-    if receipt.status == "read" and receipt_choices.tells(
-        row.account, receipt_choices.READ, row.conversation
-    ):
-        told.filter(read_at=None).update(read_at=row.placed_at)
-        told.filter(read_at__lt=F("opened_at")).update(read_at=F("opened_at"))
-    return len(named)
+    rows = Receipt.objects.select_for_update().order_by("pk")
+    rows = rows.filter(message__in={pk for _one, pks in said for pk in pks})
+    told = {(row.message_id, row.recipient_did, row.fingerprint): row for row in rows}
+    read_told = _where_reading_is_told([one for one, _pks in said if one.receipt.status == "read"])
+    changed: dict[int, Receipt] = {}
+    for one, pks in said:
+        message = one.message
+        for pk in pks:
+            row = told[(pk, message.sender_did, message.sender_fingerprint)]
+            before = (row.opened_at, row.read_at)
+            row.opened_at = min(row.opened_at, message.placed_at)
+            if message.conversation_id in read_told and one.receipt.status == "read":
+                row.read_at = max(row.read_at or message.placed_at, row.opened_at)
+            if (row.opened_at, row.read_at) != before:
+                changed[row.pk] = row
+    Receipt.objects.bulk_update(changed.values(), ["opened_at", "read_at"])
+
+
+def _where_reading_is_told(said: Sequence[Said]) -> set[int]:
+    """The keys of the conversations of these in which the account tells that it has read."""
+    if not said:
+        return set()
+    account = said[0].message.account
+    conversations = {one.message.conversation_id: one.message.conversation.conversation_id for one in said}
+    ids = receipt_choices.telling(account, receipt_choices.READ, conversations.values())
+    return {pk for pk, name in conversations.items() if name in ids}

@@ -7,6 +7,7 @@ itself. Other programs may have topics of any id, which could be words: of such 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
@@ -59,19 +60,15 @@ def answers_in(conversation_pk: int, topic: str) -> QuerySet[Message]:
     )
 
 
-def begin(message: Message) -> None:
+def begin(messages: Sequence[Message]) -> None:
     """Let the first message of a topic belong to it, whichever of the two was stored last.
 
     Call within a transaction for every message that has a place of its own, and again once it is vouched for;
-    may run twice.
+    may run twice. The messages, of one account, are as before; their rows say what has begun.
     """
-    if message.topic is None:
-        if answers_in(message.conversation_id, message.message_id).exists():
-            message.topic = message.message_id
-            message.save(update_fields=["topic"])
-    elif answers_in(message.conversation_id, message.topic).filter(pk=message.pk).exists():
-        firsts = Message.objects.filter(_PLACED, conversation=message.conversation_id, topic=None)
-        firsts.filter(message_id=message.topic).update(topic=F("message_id"))
+    if messages:
+        named = [message.topic or message.message_id for message in messages]
+        _begin(Message.objects.filter(account=messages[0].account_id, message_id__in=named))
 
 
 def bring_in_line(answers: QuerySet[Message]) -> None:
@@ -79,8 +76,17 @@ def bring_in_line(answers: QuerySet[Message]) -> None:
     set aside or taken back from there."""
     named = answers.filter(topic__isnull=False).values("topic")
     firsts = Message.objects.filter(account__in=answers.values("account"), message_id__in=named)
-    counting = Message.objects.filter(
+    _begin(firsts)
+    firsts.filter(~Exists(_counting()), topic=F("message_id")).update(topic=None)
+
+
+def _begin(firsts: QuerySet[Message]) -> None:
+    firsts.filter(_PLACED, Exists(_counting()), topic=None).update(topic=F("message_id"))
+
+
+def _counting() -> QuerySet[Message]:
+    """The messages by whose word there is a topic that began with the one of the outer query."""
+    same = Message.objects.filter(
         _COUNTS, conversation=OuterRef("conversation"), topic=OuterRef("message_id")
-    ).exclude(message_id=OuterRef("message_id"))
-    firsts.filter(_PLACED, Exists(counting), topic=None).update(topic=F("message_id"))
-    firsts.filter(~Exists(counting), topic=F("message_id")).update(topic=None)
+    )
+    return same.exclude(message_id=OuterRef("message_id"))

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import lookups, peers
-from accounts.models import Peer
+from accounts.models import Peer, PeerCertificate
 from crypto_agent.client import OpenedMessage
 from webmail import archive, consent, events, groups, late_receipts, queues, topics
 from webmail.models import Message
@@ -48,17 +48,22 @@ def check_all(
     latest: dict[tuple[str, str], OpenedMessage] = {}
     for message in messages:
         latest[(message.sender_did, message.sender_fingerprint)] = message
-    known = set(Peer.objects.filter(did__in={did for did, _ in latest}).values_list("did", flat=True))
+    dids = {did for did, _fingerprint in latest}
+    known = set(Peer.objects.filter(did__in=dids).values_list("did", flat=True))
+    kept = peers.kept_certificates(dids)
     verdicts: dict[tuple[str, str], Verdict] = {}
     with lookups.within(seconds):
         for signer, message in sorted(latest.items(), key=lambda item: item[0][0] not in known):
-            verdicts[signer] = check(*signer, message.sender_certificate_pem, now)
+            verdicts[signer] = check(*signer, message.sender_certificate_pem, now, kept.get(signer))
     return verdicts
 
 
-def check(did: str, fingerprint: str, certificate_pem: str, now: datetime) -> Verdict:
-    """Ask the signer's server, or what it said within a day; asks again before saying no."""
-    verdict = peers.check_signer(did, fingerprint, certificate_pem, at=now)
+def check(
+    did: str, fingerprint: str, certificate_pem: str, now: datetime, kept: PeerCertificate | None = None
+) -> Verdict:
+    """Ask the signer's server, or what it said within a day, which is ``kept`` if that is at hand; asks again
+    before saying no."""
+    verdict = peers.check_signer(did, fingerprint, certificate_pem, at=now, kept=kept)
     if not verdict.ok and verdict.code not in NOT_NOW:
         verdict = peers.check_signer(did, fingerprint, certificate_pem, at=now, fresh=True)
     if verdict.ok:
@@ -118,9 +123,9 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
         if read is not None:
             consent.writer_checked(message, now)
             late_receipts.after_check(message, read, now=now)
-            groups.apply(message)
+            groups.apply([message])
             if message.topic:
-                topics.begin(message)
+                topics.begin([message])
     events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
     if verdict.trust == Message.Trust.SIGNED:
         archive.archive([message], now=now)

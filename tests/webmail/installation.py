@@ -11,8 +11,8 @@ from django.utils import timezone
 from accounts.agent import agent
 from accounts.models import Account, Peer
 from tests.services.browser_sessions import cookies_of_new_browser
-from webmail.conversations import conversation_for, place
 from webmail.models import Message
+from webmail.placing import conversation_for, place
 
 
 def new_account(name: str, *, display_name: str = "") -> Account:
@@ -75,5 +75,5 @@ def received(
         unread=True,
         sealed=composed.sealed,
     )
-    place(message)
+    place([message])
     return message

@@ -17,7 +17,7 @@ from crypto_agent.client import NewGroupUpdate, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.test_consent import arrives, titles, waiting
-from webmail import blocking, consent, events, ingress, intake, requests
+from webmail import blocking, consent, events, ingress, intake, messages, requests
 from webmail.conversations import list_conversations, row, with_people
 from webmail.edits import newest_edits
 from webmail.mailbox import ARCHIVE, open_mailbox
@@ -127,7 +127,7 @@ def test_what_was_set_aside_goes_after_thirty_days_and_what_came_before_the_bloc
         message = write(bob, [alice], text)
         for envelope in seal(message)[alice.did]:
             ingress.accept(alice.did, envelope, now=timezone.now())
-        monkeypatch.setattr(intake.messages, "place_in_time", lambda *_: later)
+        monkeypatch.setattr(messages, "place_in_time", lambda *_: later)
         intake.pull(alice)
     assert blocking.set_aside(alice, bob.did)[1] == 3
     assert blocking.prune(later + timedelta(days=29)) == 0

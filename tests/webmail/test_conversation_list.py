@@ -20,7 +20,7 @@ from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import assert_nothing_inline
 from webmail import conversation_pages, conversation_settings, conversations, exported_settings
 from webmail.conversation_pages import Cursor, cursor_in
-from webmail.conversation_settings import Change, change, notifies
+from webmail.conversation_settings import Change, change, notify
 from webmail.models import Conversation, ConversationMember, Message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -153,15 +153,15 @@ def test_what_is_new_brings_an_archived_conversation_back_unless_it_is_muted(ali
 def test_muted_and_archived_ones_tell_nobody(alice: Account) -> None:
     conversation = with_somebody(alice, "bob")
     message = Message.objects.get()
-    assert notifies(message)
+    assert notify([message])
     assert conversations.with_news(alice).count() == 1
     set_to(alice, conversation, "mute")
-    assert not notifies(message)
+    assert not notify([message])
     assert conversations.with_news(alice).count() == 0
     set_to(alice, conversation, "unmute", "archive")
     assert conversations.with_news(alice).count() == 0
     Message.objects.update(unread=False)
-    assert not notifies(Message.objects.get())
+    assert not notify([Message.objects.get()])
 
 
 def test_every_row_and_every_open_conversation_has_a_menu_that_works_without_script(

@@ -69,7 +69,7 @@ def named(conversation: Conversation, name: str, *, minutes: int = 0, by: str = 
         changes_group=Message.GroupChange.NAME,
         sealed=composed.sealed,
     )
-    groups.apply(message)
+    groups.apply([message])
     return message
 
 
@@ -97,7 +97,7 @@ def test_of_two_names_at_one_moment_the_higher_id_counts_whichever_came_first(
     expected = max((first.message_id, "one"), (second.message_id, "two"))[1]
     assert title(alice) == expected
     for message in (second, first):
-        groups.apply(message)
+        groups.apply([message])
         assert title(alice) == expected
 
 
@@ -111,7 +111,7 @@ def test_a_name_from_the_future_counts_from_when_it_came(alice: Account, group: 
 def test_a_signature_that_was_not_checked_names_nothing(alice: Account, group: Conversation) -> None:
     message = named(group, "by whom?")
     Message.objects.update(trust=Message.Trust.UNCHECKED)
-    groups.apply(message)
+    groups.apply([message])
     assert title(alice) == "Bob and Carol"
 
 

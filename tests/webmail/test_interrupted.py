@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import Account
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.test_journey import folder, texts
-from webmail import archive, intake, kept_aside, queues, tasks
+from webmail import archive, arrivals, intake, kept_aside, queues, tasks
 from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_in_mail, mail_with_archive, mail_with_envelope
 from webmail.mailbox.names import mailbox_name
@@ -116,7 +116,7 @@ def test_a_renumbered_mailbox_loses_nothing_that_waits(alice: Account, bob: Acco
     for text in ("one", "two", "three"):
         put_in(bob, INBOX, seal(write(alice, [bob], text))[bob.did][0])
     with open_mailbox(bob.did) as mailbox:
-        list(intake._note_arrivals(bob, mailbox, timezone.now()))
+        list(arrivals.note(bob, mailbox, at_once=100))
     home = Path(settings.MAILBOX_URL.removeprefix("maildir://")) / mailbox_name(bob.did)
     (home / "waxwing-uids").unlink()
 
@@ -131,7 +131,7 @@ def test_a_number_that_names_another_mail_now_is_not_trusted(
 ) -> None:
     put_in(bob, INBOX, seal(write(alice, [bob], "one"))[bob.did][0])
     with open_mailbox(bob.did) as mailbox:
-        list(intake._note_arrivals(bob, mailbox, timezone.now()))
+        list(arrivals.note(bob, mailbox, at_once=100))
         mailbox.append(INBOX, b"Subject: plain\r\n\r\nmail\r\n")
         plain = mailbox.uids_after(INBOX, 0)[-1]
     Arrival.objects.update(uid=plain)
@@ -148,7 +148,7 @@ def test_one_killed_while_it_was_set_aside_is_found_there(
     envelope = seal(write(alice, [bob], "for bob"))[bob.did][0]
     put_in(carol, INBOX, envelope)
     with open_mailbox(carol.did) as mailbox:
-        list(intake._note_arrivals(carol, mailbox, timezone.now()))
+        list(arrivals.note(carol, mailbox, at_once=100))
         mailbox.append(QUARANTINE, mail_with_envelope(envelope))
         mailbox.expunge(INBOX, mailbox.uids_after(INBOX, 0))
 
@@ -161,7 +161,7 @@ def test_one_that_was_gone_is_opened_when_it_comes_again(alice: Account, bob: Ac
     envelope = seal(write(alice, [bob], "here again"))[bob.did][0]
     uid = put_in(bob, INBOX, envelope)
     with open_mailbox(bob.did) as mailbox:
-        list(intake._note_arrivals(bob, mailbox, timezone.now()))
+        list(arrivals.note(bob, mailbox, at_once=100))
         mailbox.expunge(INBOX, [uid])
     intake.pull(bob)
     assert [each.code for each in kept_aside.kept_aside(bob)] == ["gone"]
@@ -187,7 +187,7 @@ def test_a_slower_worker_does_not_set_aside_what_another_opened(
 ) -> None:
     put_in(bob, INBOX, seal(write(alice, [bob], "opened by another"))[bob.did][0])
     with open_mailbox(bob.did) as mailbox:
-        list(intake._note_arrivals(bob, mailbox, timezone.now()))
+        list(arrivals.note(bob, mailbox, at_once=100))
     seen_by_the_slower_one = list(Arrival.objects.all())
     intake.pull(bob)
     with open_mailbox(bob.did) as mailbox:

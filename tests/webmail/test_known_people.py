@@ -29,7 +29,7 @@ def alice(agent_process: AgentProcess) -> Account:
 def bob(alice: Account) -> Peer:
     """Somebody whom alice knows."""
     found = peer("bob", display_name="Bob")
-    contacts.accept(alice, [found.did], timezone.now())
+    contacts.accept(alice, {found.did: timezone.now()})
     return found
 
 
@@ -56,7 +56,7 @@ def test_a_request_says_so_and_offers_no_main_action(alice: Account, bob: Peer, 
 
 def test_a_conversation_says_so_until_it_is_put_away(alice: Account, bob: Peer, at_alices: Client) -> None:
     stranger = peer("b0b")
-    contacts.know(alice, [stranger.did], timezone.now())
+    contacts.know(alice, {stranger.did: timezone.now()})
     message = received(alice, stranger.did, "It is me")
     address = reverse("conversation", args=[message.conversation.conversation_id])
     assert NOTICE in html(at_alices, address)
@@ -83,7 +83,7 @@ def test_the_page_of_new_conversations_says_so(alice: Account, bob: Peer, at_ali
 
 def test_who_is_compared_with_whom(alice: Account, bob: Peer) -> None:
     known_too = peer("b0b")
-    contacts.accept(alice, [known_too.did], timezone.now())
+    contacts.accept(alice, {known_too.did: timezone.now()})
     other_bob, other_alice, nobody_alike = peer("x", display_name="Bob"), peer("a1ice"), peer("carol")
     dids = [known_too.did, other_bob.did, other_alice.did, nobody_alike.did, alice.did, "did:plc:unheard-of"]
     found = known_people.likenesses(alice, dids)

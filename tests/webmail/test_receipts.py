@@ -113,7 +113,7 @@ def test_the_wait_is_two_seconds_at_least(bob: Account, agreed: Message, chance:
     Acknowledgement.objects.all().delete()
     now = timezone.now()
     message = Message.objects.get(account=bob, message_id=agreed.message_id)
-    acknowledging.note_opened(message, now=now, chance=chance)
+    acknowledging.note_opened([message], now=now, chance=chance)
     wait = Acknowledgement.objects.get().due_at - now
     assert timedelta(seconds=2) <= wait <= timedelta(seconds=5)
 

@@ -92,7 +92,9 @@ class ImapMailbox:
         flags = (*check_keywords(keywords), *((b"\\Seen",) if folder == SENT else ()))
         message = check_octets(with_crlf(raw))
         with self._speaking() as client:
-            reply: bytes = self._in_folder(client, folder, lambda client: client.append(folder, message, flags))
+            reply: bytes = self._in_folder(
+                client, folder, lambda client: client.append(folder, message, flags)
+            )
         return _uids_in(reply, 1)[0]
 
     def append_all(self, folder: str, raws: Sequence[bytes]) -> list[Uid]:
@@ -238,7 +240,7 @@ def _uids_in(reply: bytes, count: int) -> list[Uid]:
 
 
 def _any_of(message_ids: Sequence[str]) -> list[Any]:
-    """The SEARCH for mail with any of these Message-IDs. OR takes two keys (RFC 9051 §6.4.4), so that they are
+    """The SEARCH for mail with any of these Message-IDs. OR takes two keys (RFC 9051 §6.4.4), so they are
     halved rather than chained: servers limit how deep keys may go."""
     if len(message_ids) == 1:
         return ["HEADER", "Message-ID", message_ids[0]]

@@ -1,0 +1,124 @@
+"""Arrivals: the mails of the INBOX made known, each once, before anything is done with them.
+
+They are known by envelope id, so this may be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db import transaction
+
+from accounts.models import Account
+from webmail.mailbox import INBOX, QUARANTINE, Mailbox, Stored
+from webmail.mailbox.envelope_mail import Envelope, envelope_in_mail, envelope_message_id
+from webmail.models import Arrival, MailboxCursor
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A batch of what is new: how many mails, and the envelopes in them by their ids."""
+
+    mails: int
+    envelopes: Mapping[str, bytes]
+
+
+def note(account: Account, mailbox: Mailbox, *, at_once: int) -> Iterator[Noted]:
+    """Makes what is new in the INBOX known, in batches of so many. Raises MailboxError."""
+    cursor, _created = MailboxCursor.objects.get_or_create(account=account)
+    validity = mailbox.uidvalidity(INBOX)
+    if cursor.uid_validity != validity:
+        cursor.uid_validity, cursor.last_uid = validity, 0
+    uids = mailbox.uids_after(INBOX, cursor.last_uid)
+    for start in range(0, len(uids), at_once):
+        batch = uids[start : start + at_once]
+        mails = list(mailbox.fetch(INBOX, batch).values())
+        cursor.last_uid = batch[-1]
+        yield Noted(len(batch), _note_batch(account, mailbox, mails, cursor))
+
+
+def _note_batch(
+    account: Account, mailbox: Mailbox, mails: Sequence[Stored], cursor: MailboxCursor
+) -> dict[str, bytes]:
+    """Make the arrival of mails known, and how far the mailbox was read with them; drop those whose envelopes
+    are known already. Gives the envelopes by their ids."""
+    found = [_Found(mail, envelope_in_mail(mail.raw)) for mail in mails]
+    validity = cursor.uid_validity
+    with transaction.atomic():
+        arrivals = _make_known(account, found, validity)
+        again = [each for each in found if not _is_where(arrivals[each.name], each.mail, validity)]
+        # In one commit with them, unless there is more to do for them.
+        if not again:
+            cursor.save()
+    if again:
+        for each in again:
+            _note_again(mailbox, arrivals[each.name], each.mail, validity)
+        cursor.save()
+    return {each.name: each.envelope.data for each in found if each.envelope}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A mail and the envelope in it; None in ordinary mail."""
+
+    mail: Stored
+    envelope: Envelope | None
+
+    @cached_property
+    def name(self) -> str:
+        """Ordinary mail goes by what was fetched of it and by its size, as long mail is fetched in part."""
+        if self.envelope is not None:
+            return self.envelope.envelope_id
+        return hashlib.sha256(self.mail.raw + str(self.mail.size).encode()).hexdigest()
+
+
+def _make_known(account: Account, found: Sequence[_Found], validity: int) -> dict[str, Arrival]:
+    """The arrivals of these mails by their names, those made that were not known."""
+    Arrival.objects.bulk_create(
+        (
+            Arrival(
+                account=account,
+                envelope_id=each.name,
+                state=Arrival.State.WAITING if each.envelope else Arrival.State.KEPT_ASIDE,
+                reason="" if each.envelope else "ordinary-mail",
+                uid_validity=validity,
+                uid=each.mail.uid,
+                size=each.mail.size,
+                arrived_at=each.mail.received_at,
+            )
+            for each in found
+        ),
+        ignore_conflicts=True,
+    )
+    rows = Arrival.objects.filter(account=account, envelope_id__in={each.name for each in found})
+    return {row.envelope_id: row for row in rows}
+
+
+def _is_where(arrival: Arrival, mail: Stored, validity: int) -> bool:
+    """Whether this mail of the INBOX is the one that is known."""
+    return (arrival.uid_validity, arrival.uid, arrival.folder) == (validity, mail.uid, INBOX)
+
+
+def _note_again(mailbox: Mailbox, arrival: Arrival, mail: Stored, validity: int) -> None:
+    """Go on with another copy of what is known, or drop it."""
+    # Another program may have removed what was set aside.
+    settled = arrival.state == Arrival.State.DONE or (
+        arrival.folder == QUARANTINE
+        and bool(mailbox.find(QUARANTINE, envelope_message_id(arrival.envelope_id)))
+    )
+    # A number from before a renumbering names another mail now, or this very one.
+    has_other_copy = (arrival.folder, arrival.uid_validity) == (INBOX, validity) and bool(
+        mailbox.fetch(INBOX, [arrival.uid])
+    )
+    if settled or has_other_copy:
+        mailbox.expunge(INBOX, [mail.uid])
+        return
+    # The mailbox was renumbered, or the first copy went away: this copy is the one to go on with.
+    waits = arrival.reason == "gone" or arrival.folder == QUARANTINE
+    state = Arrival.State.WAITING if waits else arrival.state
+    Arrival.objects.filter(pk=arrival.pk).update(
+        uid_validity=validity, uid=mail.uid, folder=INBOX, state=state
+    )
