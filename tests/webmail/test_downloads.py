@@ -53,6 +53,46 @@ def test_one_account_has_so_many_downloads_at_once_and_each_ends_with_its_answer
         pass
 
 
+class Made:
+    """Chunks that somebody made, who has to be told when no more are wanted."""
+
+    def __init__(self, fails: bool) -> None:
+        self.closed = 0
+        self._fails = fails
+
+    def __iter__(self) -> Made:
+        return self
+
+    def __next__(self) -> bytes:
+        return bytes(downloads.CHUNK_BYTES)
+
+    def close(self) -> None:
+        self.closed += 1
+        if self._fails:
+            raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_is_downloaded_is_closed_with_the_answer_and_the_turn_ends_whatever_comes_of_it(
+    begun: bool, fails: bool
+) -> None:
+    alice = new_account("alice")
+
+    async def read_some(answer: StreamingHttpResponse) -> None:
+        async for _chunk in answer:
+            return
+
+    for _ in range(MOST_OF_ONE + 1):
+        made = Made(fails)
+        with turn_of(alice) as turn:
+            answer = turn.download(made, "a.zip", "application/zip")
+        if begun:
+            async_to_sync(read_some)(answer)
+        answer.close()
+        assert made.closed == 1
+
+
 def test_a_turn_that_nothing_came_of_is_free_again() -> None:
     alice = new_account("alice")
     for _ in range(MOST_OF_ONE + 1):

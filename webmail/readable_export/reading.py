@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
@@ -122,13 +122,7 @@ def written_message(batch: Batch, row: Message, own_did: str) -> WrittenMessage:
     """One message of a batch."""
     read = batch.read.get(batch.related.newest(row).pk)
     state, reason = _state(row, read)
-    # What is taken back or said to disappear was read too, and nothing of it is given out.
-    opened = read if state == "open" else None
-    edit = batch.related.latest.get(row.pk)
-    text = written_text(opened) if opened else ""
-    facets = opened.facets if opened and text else ()
-    naming = opened if row.changes_group else None
-    return WrittenMessage(
+    message = WrittenMessage(
         id=row.message_id,
         by=batch.people[row.sender_did],
         own=row.sender_did == own_did,
@@ -137,18 +131,29 @@ def written_message(batch: Batch, row: Message, own_did: str) -> WrittenMessage:
         checked=row.trust in Message.VOUCHED_FOR,
         state=state,
         reason=reason,
+        in_reply_to=row.in_reply_to,
+        topic=row.topic or "",
+        ways=batch.ways.get(row.pk, ()),
+    )
+    # What is taken back or said to disappear was read too, and nothing of it is given out.
+    return _with_content(message, batch, row, read) if read and state == "open" else message
+
+
+def _with_content(message: WrittenMessage, batch: Batch, row: Message, read: ReadMessage) -> WrittenMessage:
+    text = written_text(read)
+    facets = read.facets if text else ()
+    edit = batch.related.latest.get(row.pk)
+    return replace(
+        message,
         text=text,
         typed=typed(text, facets, batch.people),
         facets=facets,
-        preview=opened.preview if opened else None,
-        event=groups.event_words(row, naming, batch.people) if naming else "",
-        group_name=groups.name_in(naming) or None if naming else None,
-        edited_at=edit.created_at if edit and opened else None,
-        in_reply_to=row.in_reply_to,
-        topic=row.topic or "",
-        reactions=_reactions(batch, row) if opened else (),
-        files=files_in(opened.parts) if opened else (),
-        ways=batch.ways.get(row.pk, ()),
+        preview=read.preview,
+        event=groups.event_words(row, read, batch.people) if row.changes_group else "",
+        group_name=groups.name_in(read) or None if row.changes_group else None,
+        edited_at=edit.created_at if edit else None,
+        reactions=_reactions(batch, row),
+        files=files_in(read.parts),
     )
 
 

@@ -42,9 +42,12 @@ class Turn:
         self.ended = self.used = False
 
     def download(self, chunks: Iterator[bytes], name: str, media_type: str) -> StreamingHttpResponse:
-        """The chunks as a file to save; the turn ends with the answer. No proxy is to collect it first."""
+        """The chunks as a file to save, which no proxy is to collect first.
+
+        The turn ends with the answer, which closes the chunks as well, if they can be closed.
+        """
         self.used = True
-        content = _Content(in_large_chunks(chunks), self.end)
+        content = _Content(chunks, self.end)
         response = StreamingHttpResponse(content, content_type=media_type)
         response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
         response["X-Accel-Buffering"] = "no"
@@ -89,8 +92,9 @@ class _Content:
     Who leaves one untaken for PATIENCE_S gets no more: what is half made holds memory, disk and a turn.
     """
 
-    def __init__(self, chunks: Generator[bytes], ended: Callable[[], None]) -> None:
-        self._chunks = chunks
+    def __init__(self, chunks: Iterator[bytes], ended: Callable[[], None]) -> None:
+        self._made = chunks
+        self._chunks = in_large_chunks(chunks)
         self._ended = ended
         self._left: asyncio.TimerHandle | None = None
 
@@ -111,8 +115,12 @@ class _Content:
         """Called by Django when the answer has ended, whichever way."""
         if self._left is not None:
             self._left.cancel()
-        self._chunks.close()
-        self._ended()
+        try:
+            self._chunks.close()
+            # Not all iterators have it; a generator that goes away later holds its files until then.
+            getattr(self._made, "close", lambda: None)()
+        finally:
+            self._ended()
 
     def _following(self) -> bytes | None:
         try:
