@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection
 
 from crypto_agent.atsms import cbor
 from crypto_agent.errors import AuditUnavailable, ReplayedToken
 from crypto_agent.models import AuditEntry, AuditHead
 from crypto_agent.prepared_query import PreparedQuery
+from crypto_agent.write_turns import writing
 
 FIRST_HASH = bytes(32)
 _DOMAIN = "waxwing-audit:v1"
@@ -57,7 +58,7 @@ def append(use: Use) -> AuditEntry:
     Raises ReplayedToken if the token was used before, AuditUnavailable if the entry can't be written.
     """
     try:
-        with transaction.atomic():
+        with writing():
             # ValueError unless the head is one row.
             ((head_id, sequence, previous_hash),) = _HEAD_TO_ADD_TO.rows()
             entry = AuditEntry(

@@ -16,6 +16,7 @@ from crypto_agent import audit
 from crypto_agent.client_values import Alarm as AlarmValue
 from crypto_agent.errors import LimitReached
 from crypto_agent.models import Alarm, UseCount
+from crypto_agent.write_turns import writing
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def put_on_record(entry: audit.Use, use: Counted) -> None:
 
     Raises LimitReached if others used up the hour meanwhile, and what audit.append raises.
     """
-    with transaction.atomic():
+    with writing():
         audit.append(entry)
         _count(use, entry.at)
         if use.purpose in OPENING:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.http.request import UnreadablePostError
 from django.utils import timezone
@@ -40,6 +40,7 @@ from crypto_agent.packed import PACKED, PACKED_METHODS, pack, unpack
 from crypto_agent.plain_json import plain
 from crypto_agent.tokens import Caller, check_permitted, verify_token
 from crypto_agent.unlock_sessions import Asker
+from crypto_agent.write_turns import writing
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +164,7 @@ def _on_record(answering: Answering | InTwoSteps, call: Call, use: audit.Use) ->
     counted = limits.counted(use.did, use.caller, use.purpose, use.count)
     finish = answering.prepared(call)
     if answering.writes:
-        with transaction.atomic():
+        with writing():
             answer = finish()
             limits.put_on_record(use, counted)
         return answer
