@@ -24,8 +24,9 @@ MOST_CONNECTIONS = 20
 MOST_MEGABYTES = 150
 #: Streams, or pages, that are asked for at once.
 AT_ONCE = 16
-#: For what is still being done when the last stream is open.
-SETTLE_S = 2
+#: For what is still being done when the last stream is open: so often looked at, so far apart.
+LOOKS = 10
+LOOK_EVERY_S = 2
 #: How long a stream may take to open, and an event to come.
 PATIENCE_S = 120
 
@@ -68,12 +69,23 @@ async def _held(running: RunningInstallation, browsers: Sequence[_Browser], stre
         opened = await asyncio.gather(
             *(_ask(port, "/events/", browser, b"event: ready\n", few, stack) for browser in asked)
         )
-        await asyncio.sleep(SETTLE_S)
-        held = _Held(_connections(running), _megabytes(running) - before)
+        connections = await _connections_held(running)
+        held = _Held(connections, _megabytes(running) - before)
         await _publish(running, browsers)
         heard = (reader.readuntil(b"event: conversations\n") for reader in opened)
         await asyncio.wait_for(asyncio.gather(*heard), PATIENCE_S)
     return held
+
+
+async def _connections_held(running: RunningInstallation) -> int:
+    """What is held once no requests give any back any more: the fewest of several looks."""
+    counts = []
+    for _ in range(LOOKS):
+        await asyncio.sleep(LOOK_EVERY_S)
+        counts.append(_connections(running))
+        if counts[-1] == 0:
+            break
+    return min(counts)
 
 
 async def _ask(

@@ -120,17 +120,23 @@ def visitor_at(
     storage_state: StorageState | None = None,
     viewport: dict[str, int] | None = None,
     dark: bool = False,
+    still: bool = False,
     script: bool = True,
 ) -> Iterator[Visitor]:
-    """A new browser context; `storage_state` makes it one in which somebody is signed in."""
+    """A new browser context; `storage_state` makes it one in which somebody is signed in.
+
+    `still` is somebody who asks for reduced motion.
+    """
     context = browser.new_context(
         base_url=url,
         viewport=viewport or WIDE,  # type: ignore[arg-type]
         color_scheme="dark" if dark else "light",
+        reduced_motion="reduce" if still else "no-preference",
         java_script_enabled=script,
         storage_state=storage_state,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(ARRIVAL)
+    expect.set_options(timeout=ARRIVAL)
     visitor = Visitor(person, context, context.new_page(), url)
     context.add_init_script(_TELL_OF_VIOLATIONS)
     context.on("console", visitor.on_console)

@@ -88,14 +88,14 @@ def test_nothing_is_lost_and_nothing_shown_twice(
         ]
         try:
             for each in (killing, *sending):
-                each.result(timeout=240)
+                each.result(timeout=600)
         finally:
             course.over.set()
     print(f"{course.sent} sent, killed: {Counter(course.killed)}")  # noqa: T201
 
     expected = {"before", *(f"message {number}" for number in range(MESSAGES))}
-    wait_until(lambda: all(is_up(running, name) for name in VICTIMS), 60)
-    wait_until_nothing_is_left(lambda: under_way(running, alice.did, bob.did), 90)
+    wait_until(lambda: all(is_up(running, name) for name in VICTIMS), 120)
+    wait_until_nothing_is_left(lambda: under_way(running, alice.did, bob.did), 300)
     for window in (alice, bob):
         thread = window.thread(conversation)
         times_shown = Counter(message.text for message in thread)

@@ -28,7 +28,7 @@ def test_pages_are_asked_for_beside_their_floor() -> None:
 
 def test_open_streams_hold_no_connection_to_the_database() -> None:
     found = read(streams.figures(30))
-    # Of the streams none; a process may be about to give one back.
+    # Of the streams none; something else may hold one now and then.
     assert found["sse/30/connections"]["connections"] <= 4
     assert found["sse/30/memory"]["ceiling"] == 150
 

@@ -16,6 +16,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import Account
 from tests.services.dovecot import DovecotServer
 from tests.services.ingress import IngressProcess, ingress_process
+from tests.services.installations import wait_until
 from webmail.ingress import MAX_MAIL
 from webmail.mailbox import INBOX, open_mailbox
 from webmail.mailbox.envelope_mail import mail_with_envelope
@@ -260,15 +261,17 @@ def test_killed_at_any_moment_nothing_that_was_answered_is_lost(
         sender.start()
         try:
             for turn in range(6):
-                time.sleep(0.15 + 0.07 * turn)
+                before = len(answered)
+                wait_until(lambda before=before: len(answered) > before, every=0.01)
+                time.sleep(0.02 * turn)
                 ingress.kill()
                 ingress.start()
-            time.sleep(0.3)
+            before = len(answered)
+            wait_until(lambda: len(answered) > before, every=0.01)
         finally:
             stop.set()
             sender.join(10)
     stored = inbox_of(account.did)
-    assert len(answered) > 6
     assert {mail_with_envelope(b"\x85%d" % number) for number in answered} <= set(stored)
 
 
