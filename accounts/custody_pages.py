@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -136,8 +137,10 @@ def make_locked(request: HttpRequest) -> HttpResponse:
 
 
 def lock_keys(request: HttpRequest, account: Account, form: LockForm) -> str:
-    """Locks the keys as a valid form says, and unlocks them in this browser. The recovery code, to be shown
-    once. Raises AgentError."""
+    """Locks the keys as a valid form says, and unlocks them in this browser; the first visit asks no more.
+
+    The recovery code, to be shown once. Raises AgentError.
+    """
     use = form.cleaned_data.get("use")
     locked = agent().make_locked(
         account.did,
@@ -147,6 +150,7 @@ def lock_keys(request: HttpRequest, account: Account, form: LockForm) -> str:
     )
     Account.objects.filter(pk=account.pk).update(custody=Account.Custody.LOCKED)
     account.custody = Account.Custody.LOCKED
+    account.note_welcomed(timezone.now())
     unlocking.keep(request, account, locked.session)
     return locked.recovery_code
 

@@ -73,6 +73,11 @@ class Account(models.Model):
     def __str__(self) -> str:
         return f"{self.handle} ({self.did})"
 
+    def note_welcomed(self, now: datetime) -> None:
+        """Its person has chosen about the lock, wherever they did; the first time counts."""
+        Account.objects.filter(pk=self.pk, welcomed_at=None).update(welcomed_at=now)
+        self.welcomed_at = self.welcomed_at or now
+
     @property
     def may_lock(self) -> bool:
         """Whether its keys open only where they were unlocked."""

@@ -69,7 +69,7 @@ def welcome_lock(request: HttpRequest) -> HttpResponse:
     """
     account = _account(request)
     if request.method == "POST" and "later" in request.POST:
-        _note_welcomed(account)
+        account.note_welcomed(timezone.now())
         return redirect("welcome-done")
     form = LockForm(request.POST or None)
     try:
@@ -81,7 +81,6 @@ def welcome_lock(request: HttpRequest) -> HttpResponse:
         step_up.note(account, error)
         logger.info("locking account %s at its first visit stopped: %s", account.pk, error.code)
         return _lock_page(request, form, None, error=failures.sentence(error))
-    _note_welcomed(account)
     return render(request, "accounts/welcome_code.html", {"code": code})
 
 
@@ -94,10 +93,6 @@ def welcome_done(request: HttpRequest) -> HttpResponse:
     device = _account(request).devices.active().first()
     context = {"device": device, "host": settings.PUBLIC_HOST, "again": "again" in request.GET}
     return render(request, "accounts/welcome_done.html", context)
-
-
-def _note_welcomed(account: Account) -> None:
-    Account.objects.filter(pk=account.pk, welcomed_at=None).update(welcomed_at=timezone.now())
 
 
 def _page(request: HttpRequest, account: Account, *, error: str = "") -> HttpResponse:

@@ -73,6 +73,14 @@ def test_locking_shows_the_recovery_code_once_and_goes_on(client: Client, alice:
     assert client.get("/").status_code == 200
 
 
+def test_who_locks_elsewhere_has_chosen(client: Client, alice: Account) -> None:
+    fields = {"way": "passphrase", "new": WORDS, "again": WORDS}
+    assert client.post("/devices/keys/lock/", fields).status_code == 200
+    alice.refresh_from_db()
+    assert _custody(alice) == "locked"
+    assert alice.welcomed_at is not None
+
+
 def test_who_wants_a_new_device_while_the_keys_are_locked_is_led_to_unlocking(
     client: Client, alice: Account
 ) -> None:
