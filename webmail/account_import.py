@@ -30,7 +30,7 @@ from crypto_agent.client import AgentClient, AgentRefused, SealedContent
 from webmail import events, export_file, exported_settings, message_state, rebuild, receipts, topics
 from webmail.conversations import recount
 from webmail.export_file import ExportFileError, Part
-from webmail.exported_values import addresses_in, participants_in
+from webmail.exported_values import addresses_in, participants_in, topic_in
 from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, open_mailbox
 from webmail.mailbox.copies import keep_one_of_each
 from webmail.mailbox.envelope_mail import (
@@ -251,8 +251,7 @@ def _take_settings(row: AccountImport, file: BinaryIO, take: Callable[[Account, 
         if part.folder == export_file.SETTINGS:
             data = export_file.content(file, part)
             opened = agent().open_export_part(row.account.did, bytes(row.import_key), part.name, data)
-            with transaction.atomic():
-                take(row.account, opened)
+            take(row.account, opened)
 
 
 def _take_in_batch(
@@ -356,7 +355,7 @@ def _store_unsent(account: Account, content: SealedContent, state: State, now: d
             "placed_at": placed_at,
             "in_reply_to": str(state["inReplyTo"])[:64],
             "replaces": str(state.get("replaces", ""))[:64],
-            "topic": str(state["topic"])[:64] if state.get("topic") else None,
+            "topic": topic_in(state.get("topic") or "") or None,
             "shown": state.get("shown") is not False,
             "changes_group": Message.GroupChange(state.get("changesGroup", "")),
             "sealed": content.sealed,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -12,7 +14,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from webmail import drafts, pending
 from webmail.drafts import DraftContent
-from webmail.exported_values import conversation_id_in, participants_in
+from webmail.exported_values import conversation_id_in, participants_in, topic_in
 from webmail.message_state import State
 from webmail.models import Conversation, Draft, PendingMessage
 
@@ -45,62 +47,96 @@ def drafts_json(account: Account) -> Iterator[State]:
         }
 
 
-def take_drafts(account: Account, found: Iterable[Mapping[str, Any]]) -> None:
-    """Takes in drafts, those of conversations that have one already as new ones. May run twice.
+@dataclass(frozen=True)
+class _Given:
+    """A draft as an export has it; without a `conversation` it is of a new one."""
 
-    What is here under the same id stays as it is. Raises KeyError or ValueError for what are none, and
-    AgentError.
+    draft_id: str
+    conversation: str
+    text: str
+    topic: str
+    people: tuple[str, ...]
+
+
+def rows_of(account: Account, found: Iterable[Mapping[str, Any]]) -> list[Draft]:
+    """Rows, not stored yet, of drafts in their order; of conversations that have one already as new ones.
+
+    None of what is here under the same id. Call outside of transactions, since the agent is asked for each.
+    Raises KeyError or ValueError for what are none, and AgentError.
     """
-    now, left_out = timezone.now(), 0
-    for each in found:
-        draft_id, conversation, content = _draft_in(account, each)
-        if _is_here(account, draft_id):
+    given = [_given_in(each) for each in found]
+    here = _ids_here(account, [each.draft_id for each in given])
+    with_room = _without_draft(account, [each.conversation for each in given if each.conversation])
+    room = MOST_NEW - Draft.objects.filter(account=account, conversation=None).count()
+    now, rows, left_out = timezone.now(), list[Draft](), 0
+    for position, each in enumerate(given):
+        if each.draft_id in here:
             continue
-        if conversation is None and _new_ones(account) >= MOST_NEW:
+        here.add(each.draft_id)
+        conversation = with_room.pop(each.conversation, None)
+        if conversation is None and room <= 0:
             left_out += 1
             continue
-        encoded = content.encoded()
-        if len(encoded) > drafts.MOST_BYTES:
-            raise ValueError("too long for a draft")
-        sealed = agent().seal_draft(account.did, draft_id, encoded)
-        Draft.objects.create(
-            account=account,
-            conversation=conversation,
-            draft_id=draft_id,
-            sealed=sealed,
-            created_at=now,
-            updated_at=now,
+        room -= conversation is None
+        # The first of them is the newest, as in the list that they came from.
+        at = now - timedelta(microseconds=position)
+        rows.append(
+            Draft(
+                account=account,
+                conversation=conversation,
+                draft_id=each.draft_id,
+                sealed=_sealed(account, each, conversation),
+                created_at=at,
+                updated_at=at,
+            )
         )
     if left_out:
         log.warning("%d drafts of an import found no room beside %d others", left_out, MOST_NEW)
+    return rows
 
 
-def _draft_in(account: Account, each: Mapping[str, Any]) -> tuple[str, Conversation | None, DraftContent]:
-    """The id, the conversation that has room for it, and what it says. Raises KeyError or ValueError."""
+def keep(rows: Sequence[Draft]) -> None:
+    """Store them; where a page has kept a draft meanwhile, that one stays."""
+    Draft.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _given_in(each: Mapping[str, Any]) -> _Given:
+    """Raises KeyError or ValueError."""
     draft_id = str(each["id"])
     if not drafts.DRAFT_ID.fullmatch(draft_id):
         raise ValueError("no id of a draft")
-    people = participants_in(each["people"])
-    conversation = _with_room(account, each["conversation"])
-    if conversation is None:
-        return draft_id, None, DraftContent(str(each["text"]), people=people)
-    return draft_id, conversation, DraftContent(str(each["text"]), topic=str(each.get("topic", ""))[:64])
-
-
-def _with_room(account: Account, conversation_id: object) -> Conversation | None:
-    """The conversation, where it is here and has no draft. Raises ValueError."""
-    if not conversation_id:
-        return None
-    rows = Conversation.objects.filter(account=account, conversation_id=conversation_id_in(conversation_id))
-    return rows.filter(draft=None).first()
-
-
-def _is_here(account: Account, draft_id: str) -> bool:
-    """Whether the account has it: as a draft, or as a message that would become one again."""
-    return any(
-        model.objects.filter(account=account, draft_id=draft_id).exists() for model in (Draft, PendingMessage)
+    return _Given(
+        draft_id,
+        conversation_id_in(each["conversation"]) if each["conversation"] else "",
+        str(each["text"]),
+        topic_in(each.get("topic") or ""),
+        participants_in(each["people"]),
     )
 
 
-def _new_ones(account: Account) -> int:
-    return Draft.objects.filter(account=account, conversation=None).count()
+def _sealed(account: Account, each: _Given, conversation: Conversation | None) -> bytes:
+    """Raises ValueError for one that is too long, and AgentError."""
+    if conversation is None:
+        content = DraftContent(each.text, people=each.people)
+    else:
+        content = DraftContent(each.text, topic=each.topic)
+    encoded = content.encoded()
+    if len(encoded) > drafts.MOST_BYTES:
+        raise ValueError("too long for a draft")
+    return agent().seal_draft(account.did, each.draft_id, encoded)
+
+
+def _ids_here(account: Account, draft_ids: Sequence[str]) -> set[str]:
+    """Those that the account has: as a draft, or as a message that would become one again."""
+    return {
+        draft_id
+        for model in (Draft, PendingMessage)
+        for draft_id in model.objects.filter(account=account, draft_id__in=draft_ids).values_list(
+            "draft_id", flat=True
+        )
+    }
+
+
+def _without_draft(account: Account, conversation_ids: Sequence[str]) -> dict[str, Conversation]:
+    rows = Conversation.objects.filter(account=account, conversation_id__in=conversation_ids, draft=None)
+    return {row.conversation_id: row for row in rows}

@@ -6,8 +6,11 @@ Each is a JSON object that names its kind. A reader leaves out kinds that it doe
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
+
+from django.db import transaction
 
 from accounts.models import Account
 from webmail import (
@@ -38,15 +41,17 @@ def settings_of(account: Account) -> Iterator[State]:
 def take_settings(account: Account, data: bytes) -> None:
     """Takes in one part's settings of conversations. May run twice.
 
-    Raises ValueError or KeyError for what are none.
+    Call outside of transactions. Raises ValueError or KeyError for what are none, and AgentError.
     """
-    settings = _settings_in(data)
-    conversation_settings.take_settings(
-        account, [each for each in settings if each.get("kind") == "conversation"]
-    )
-    draft_export.take_drafts(account, [each for each in settings if each.get("kind") == draft_export.KIND])
-    receipt_choices.take_settings(account, [each for each in settings if each.get("kind") == "receipts"])
-    preview_choices.take_settings(account, [each for each in settings if each.get("kind") == "link-previews"])
+    by_kind: dict[object, list[State]] = defaultdict(list)
+    for each in _settings_in(data):
+        by_kind[each.get("kind")].append(each)
+    written = draft_export.rows_of(account, by_kind[draft_export.KIND])
+    with transaction.atomic():
+        draft_export.keep(written)
+        conversation_settings.take_settings(account, by_kind["conversation"])
+        receipt_choices.take_settings(account, by_kind["receipts"])
+        preview_choices.take_settings(account, by_kind["link-previews"])
 
 
 def take_first(account: Account, data: bytes) -> None:
@@ -55,8 +60,9 @@ def take_first(account: Account, data: bytes) -> None:
     May run twice. Raises ValueError, TypeError or KeyError for what is none of it.
     """
     found = _settings_in(data)
-    consent_export.take_answers(account, consent_export.answers_in(found))
-    verification_state.take_in(account, [each for each in found if each.get("kind") == "compared-keys"])
+    with transaction.atomic():
+        consent_export.take_answers(account, consent_export.answers_in(found))
+        verification_state.take_in(account, [each for each in found if each.get("kind") == "compared-keys"])
 
 
 def _settings_in(data: bytes) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from webmail import topics
+
 #: People of one conversation.
 MOST_PARTICIPANTS = 100
 #: Addresses of one account.
@@ -25,6 +27,13 @@ def conversation_id_in(value: object) -> str:
     """A conversation's id in hex. Raises ValueError."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ValueError("not the id of a conversation")
+    return value
+
+
+def topic_in(value: object) -> str:
+    """The key of a topic, or "" for none. Raises ValueError."""
+    if not isinstance(value, str) or (value and not topics.KEY.fullmatch(value)):
+        raise ValueError("not the key of a topic")
     return value
 
 

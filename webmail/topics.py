@@ -7,6 +7,7 @@ itself. Other programs may have topics of any id, which could be words: of such 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -15,6 +16,8 @@ from accounts.models import Account
 from webmail.models import Message
 from webmail.opened import read_messages
 
+#: What `key_of` gives.
+KEY = re.compile(r"[0-9a-f]{64}")
 #: Hex of the first octet of every message id, which names its hash (protocol §6).
 _OF_MESSAGE = "01"
 _OF_OTHER_ID = "00"
@@ -58,6 +61,15 @@ def answers_in(conversation_pk: int, topic: str) -> QuerySet[Message]:
     return Message.objects.filter(_COUNTS, conversation=conversation_pk, topic=topic).exclude(
         message_id=topic
     )
+
+
+def messages_of(conversation_pk: int, topic: str) -> Q:
+    """What the page of a topic has, among the messages of its conversation.
+
+    One query: a topic that nobody has answered in yet has no message but its first.
+    """
+    begun = answers_in(conversation_pk, topic).exists()
+    return Q(topic=topic) if begun else Q(message_id=topic)
 
 
 def begin(messages: Sequence[Message]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -256,6 +257,10 @@ def test_an_ended_sign_in_loses_nothing_that_was_typed(alice: Account, with_bob:
     assert nobody.get(reverse("new-conversation")).headers["Location"].startswith(reverse("sign-in"))
 
 
+def take_drafts(account: Account, found: list[dict[str, Any]]) -> None:
+    draft_export.keep(draft_export.rows_of(account, found))
+
+
 def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bob: Conversation) -> None:
     keep(at_alices, with_bob, TEXT)
     fields = {"to": ["did:plc:carol"], "text": "anew", "draft": ONE, "writer": ONE, "revision": "0"}
@@ -270,7 +275,7 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     Draft.objects.all().delete()
     PendingMessage.objects.all().delete()
     for _again in range(2):
-        draft_export.take_drafts(alice, json.loads(exported))
+        take_drafts(alice, json.loads(exported))
     of_bob = drafts.of_conversation(alice, with_bob)
     assert of_bob is not None
     assert of_bob.content == later
@@ -278,7 +283,7 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     assert anew is not None
     assert anew.content == drafts.DraftContent("anew", people=("did:plc:carol",))
     with pytest.raises(ValueError, match="no id"):
-        draft_export.take_drafts(alice, [{"id": "x", "text": "", "conversation": "", "people": []}])
+        take_drafts(alice, [{"id": "x", "text": "", "conversation": "", "people": []}])
 
 
 def exported_draft(number: int, **more: object) -> dict[str, object]:
@@ -286,11 +291,27 @@ def exported_draft(number: int, **more: object) -> dict[str, object]:
     return {"id": f"{number:032x}", "text": f"draft {number}", "conversation": "", "people": people, **more}
 
 
+def test_drafts_of_an_import_keep_their_order(alice: Account) -> None:
+    take_drafts(alice, [exported_draft(number) for number in range(3)])
+    listed = [draft_id for draft_id, _at, _content in drafts.of_new_conversations(alice)]
+    assert listed == [f"{number:032x}" for number in range(3)]
+
+
+def test_a_draft_kept_while_an_import_seals_stays(alice: Account, with_bob: Conversation) -> None:
+    given = exported_draft(1, conversation=with_bob.conversation_id, text="of the file")
+    sealed = draft_export.rows_of(alice, [given])
+    keep(browser_of(alice), with_bob, TEXT)
+    draft_export.keep(sealed)
+    of_bob = drafts.of_conversation(alice, with_bob)
+    assert of_bob is not None
+    assert of_bob.content == drafts.DraftContent(TEXT)
+
+
 def test_drafts_of_an_import_are_matched_within_the_account(alice: Account) -> None:
     bob = new_account("bob")
     for account in (bob, alice):
         text = f"of {account.handle}"
-        draft_export.take_drafts(account, [exported_draft(1, text=text)])
+        take_drafts(account, [exported_draft(1, text=text)])
     for account in (bob, alice):
         found = drafts.of_new(account, f"{1:032x}")
         assert found is not None
@@ -305,7 +326,7 @@ def test_a_message_that_waits_does_not_come_as_a_draft_beside_itself(
     pending.schedule(
         alice, others, drafts.DraftContent("later"), str(uuid4()), now + timedelta(days=1), now=now
     )
-    draft_export.take_drafts(alice, list(draft_export.drafts_json(alice)))
+    take_drafts(alice, list(draft_export.drafts_json(alice)))
     assert not Draft.objects.exists()
 
 
@@ -314,7 +335,7 @@ def test_an_import_brings_a_bounded_number_of_drafts(
 ) -> None:
     monkeypatch.setattr(draft_export, "MOST_NEW", drafts.MOST_NEW + 5)
     for _again in range(2):
-        draft_export.take_drafts(alice, [exported_draft(number) for number in range(drafts.MOST_NEW + 9)])
+        take_drafts(alice, [exported_draft(number) for number in range(drafts.MOST_NEW + 9)])
     kept = set(Draft.objects.values_list("draft_id", flat=True))
     assert kept == {f"{number:032x}" for number in range(drafts.MOST_NEW + 5)}
     # Each of them can still be written in, and there is no room for another.
@@ -331,9 +352,10 @@ def test_an_import_brings_a_bounded_number_of_drafts(
         {"people": ["did:plc:carol"] * 101},
         {"conversation": "xyz"},
         {"text": "x" * drafts.MOST_BYTES},
+        {"topic": "not the key of one"},
     ],
 )
 def test_what_is_no_draft_is_refused(alice: Account, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"not|too long"):
-        draft_export.take_drafts(alice, [exported_draft(1, **wrong)])
+        take_drafts(alice, [exported_draft(1, **wrong)])
     assert not Draft.objects.exists()

@@ -1,6 +1,5 @@
 """One conversation: its messages, and what is written to it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -24,6 +23,7 @@ from webmail import (
     quotes,
     sending_times,
     threads,
+    topics,
 )
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversation_keys import keys_in
@@ -46,8 +46,6 @@ from webmail.views.inbox import list_context
 from webmail.views.requests import PageRequest
 from webmail.views.requests_page import not_open
 from webmail.views.signed_out import page_that_stays
-
-_TOPIC = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @require_safe
@@ -332,7 +330,7 @@ def _thread(
 def topic_in(fields: QueryDict, name: str = "topic") -> str:
     """The key of a topic that a form or an address has; empty for none, and for what is no such key."""
     key = fields.get(name, "")
-    return key if _TOPIC.fullmatch(key) else ""
+    return key if topics.KEY.fullmatch(key) else ""
 
 
 def page_address(open_one: Conversation, topic: str = "") -> str:
