@@ -6,11 +6,11 @@ import random
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Account
-from webmail import acknowledging, disappearing, events
+from webmail import acknowledging, disappearing, events, topics
 from webmail.models import Conversation, Message
 
 
@@ -22,7 +22,7 @@ def mark_read(
     now = now or timezone.now()
     unread = Message.objects.filter(conversation=conversation, unread=True)
     if topic:
-        unread = unread.filter(Q(topic=topic) | Q(message_id=topic))
+        unread = unread.filter(topics.messages_of(conversation.pk, topic))
     if not unread.exists():
         return False
     with transaction.atomic():

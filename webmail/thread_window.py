@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from webmail import progress
 from webmail.conversations import NotFound
 from webmail.models import Conversation, Message
-from webmail.topics import answers_in
+from webmail.topics import messages_of
 
 #: Messages of one page.
 PAGE = 50
@@ -92,13 +92,12 @@ def _window(conversation: Conversation, at: At, limit: int) -> Window:
 def shown(conversation: Conversation, topic: str = "") -> QuerySet[Message]:
     """The messages with a place of their own in the thread, or in one topic of it.
 
-    One query more for a topic: one that nobody has answered in yet has no messages but its first.
+    One query more for a topic.
     """
     placed = Q(shown=True) | ~Q(changes_group="") & Q(aside=Message.Aside.NO)
     rows = Message.objects.filter(placed, conversation=conversation, replaces="", forgotten_at=None)
     if topic:
-        begun = answers_in(conversation.pk, topic).exists()
-        rows = rows.filter(topic=topic) if begun else rows.filter(message_id=topic)
+        rows = rows.filter(messages_of(conversation.pk, topic))
     return rows
 
 

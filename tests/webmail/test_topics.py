@@ -21,6 +21,7 @@ from tests.webmail.other_client import OtherClient
 from tests.webmail.test_conversation_list import explained
 from webmail import archive, blocking, conversations, message_state, outgoing, rebuild, threads, topics, trust
 from webmail.models import Conversation, Message
+from webmail.read_marks import mark_read
 from webmail.thread_window import At, window
 from webmail.topic_list import TopicList, cursor_in, topics_in
 
@@ -233,6 +234,23 @@ def test_one_topic_of_a_long_conversation_is_read_from_an_index(
     assert len(found.messages) == 50
     reading = [query["sql"] for query in queries.captured_queries if "LIMIT 51" in query["sql"]]
     assert [sql for sql in reading if "message_topic" in explained(sql)] == reading != []
+
+
+def test_reading_a_topic_leaves_its_first_message_unread_where_it_stands_in_another(
+    alice: Account, bob: Account, write: Write
+) -> None:
+    """The page of the topic does not show it."""
+    first = write(bob, [alice], NAME)
+    inside = write(bob, [alice], "in the first topic", topic=first.message_id)
+    further = write(bob, [alice], "in a topic of its own", topic=inside.message_id)
+    for each in (first, inside, further):
+        hand_over(alice, seal(each)[alice.did])
+    conversation = Conversation.objects.get(account=alice)
+    mark_read(alice, conversation, topic=inside.message_id)
+    unread = Message.objects.filter(account=alice, unread=True).values_list("message_id", flat=True)
+    assert set(unread) == {first.message_id, inside.message_id}
+    conversation.refresh_from_db()
+    assert conversation.unread_count == 2
 
 
 def begun(account: Account) -> set[str]:
