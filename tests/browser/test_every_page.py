@@ -18,6 +18,11 @@ from tests.services.installations import RunningInstallation
 #: Each page is opened once on each of these, and looked at there in both themes.
 SCREENS = [pytest.param(WIDE, id="wide"), pytest.param(PHONE, id="phone")]
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+#: Where the theme changes, backgrounds are on their way for a moment, however short.
+_UNTIL_COLOURS_ARE_THERE = """async () => {
+  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map((one) => one.finished));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +82,11 @@ def test_a_page_that_breaks_the_policy_or_a_rule_is_noticed(visit: Visit) -> Non
 
 
 def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
-    """Of the page as it is open now, in both themes, and of its width on the narrowest screen.
-
-    Where the theme changes, colours must not be on their way: the page has to be one that keeps still.
-    """
+    """Of the page as it is open now, in both themes, and of its width on the narrowest screen."""
     problems = too_wide(page)
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
+        page.evaluate(_UNTIL_COLOURS_ARE_THERE)
         problems += [f"{theme}: {problem}" for problem in violations(page)]
     page.emulate_media(color_scheme="light")
     if screen == PHONE:
