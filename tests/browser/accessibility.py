@@ -20,13 +20,15 @@ _GRAVE = ("serious", "critical")
 
 
 def violations(page: Page) -> list[str]:
-    """The serious and critical ones: rule, what is wrong, and the elements; one line each."""
+    """The serious and critical ones: rule, what is wrong, and the elements, with what was found of the first;
+    one line each."""
     page.evaluate(f"{_script()}\n;void 0")
     # Preloading reads style sheets again by putting them into the page, which the policy refuses.
     options = "{ resultTypes: ['violations'], preload: false }"
     found = page.evaluate(f"axe.run(document, {options})")["violations"]
     return [
         f"{one['id']}: {one['help']}: {'; '.join(node['html'][:160] for node in one['nodes'][:4])}"
+        f" ({one['nodes'][0]['failureSummary']})"
         for one in found
         if one["impact"] in _GRAVE
     ]

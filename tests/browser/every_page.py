@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.device_pages import device_pages, go_to
 from tests.browser.other_site import other_site
 from tests.browser.seeding import Seeded
 from tests.browser.unsent_pages import unsent_pages
@@ -19,7 +20,7 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
     """The pages by name, for alice after seeding."""
 
     def go(path: str) -> Open:
-        return lambda page: _go(page, path)
+        return lambda page: go_to(page, path)
 
     return {
         "inbox": go("/"),
@@ -56,7 +57,7 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         "not-delivered": go(seeded.with_carol),
         "files": go(seeded.with_files),
         **unsent_pages(seeded),
-        "file-gone": lambda page: _go(page, f"/m/{'00' * 32}/files/0/"),
+        "file-gone": lambda page: go_to(page, f"/m/{'00' * 32}/files/0/"),
         "message": lambda page: _details(page, seeded.with_bob),
         "message-of-three": lambda page: _details(page, seeded.with_both),
         "preview": lambda page: _preview(page, seeded.with_files),
@@ -69,37 +70,9 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         "compared": lambda page: _compare(page, seeded.with_carol, found="They match"),
         "keys-differed": lambda page: _differ(page, seeded.with_carol),
         "keys-used-anyway": lambda page: _use_anyway(page, seeded.with_carol),
-        "welcome-lock": go("/welcome/lock/"),
-        "welcome-lock-faulty": _welcome_lock_faulty,
-        "welcome-done": go("/welcome/done/"),
-        "devices": go("/devices/"),
-        "revoke": _revoke,
-        "apps-none": go("/devices/apps/"),
-        "app-new": go("/devices/apps/new/"),
-        "app-new-faulty": _app_new_faulty,
-        "app-made": _app_made,
-        "apps": go("/devices/apps/"),
-        "app-revoke": _app_revoke,
-        "uses": go("/devices/uses/"),
-        "uses-refused-none": go("/devices/uses/?show=refused"),
-        "use-entries": _use_entries,
-        "leaving": go("/devices/leaving/"),
-        "export": go("/devices/export/"),
-        "export-faulty": _export_faulty,
-        "readable": go("/devices/export/readable/"),
-        "readable-faulty": _readable_faulty,
-        "import": go("/devices/import/?again"),
-        "import-faulty": _import_faulty,
-        "import-done": _import_done,
-        "erase": go("/devices/erase/"),
-        "erase-faulty": _erase_faulty,
-        "erased": go("/erased/"),
-        "custody": go("/devices/keys/"),
-        "custody-lock": go("/devices/keys/lock/"),
-        "custody-lock-faulty": _custody_lock_faulty,
-        "passkey-new": go("/devices/keys/passkeys/new/"),
+        **device_pages(),
         "saved-none": go("/saved/"),
-        "saved": _saved,
+        "saved": lambda page: _saved(page, seeded.with_bob),
         "receipts": go("/receipts/"),
         "receipts-of-one": go(f"{seeded.with_bob}receipts/"),
         "kept-aside": go("/kept-aside/"),
@@ -124,34 +97,15 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
     }
 
 
-def _welcome_lock_faulty(page: Page) -> None:
-    _go(page, "/welcome/lock/")
-    page.get_by_label("New passphrase").fill("too short")
-    page.get_by_role("button", name="Lock my keys").click()
-    expect(page.get_by_role("alert")).to_be_visible()
-
-
-def _custody_lock_faulty(page: Page) -> None:
-    _go(page, "/devices/keys/lock/")
-    page.get_by_label("New passphrase").fill("too short")
-    page.get_by_role("button", name="Lock my keys").click()
-    expect(page.get_by_role("alert")).to_be_visible()
-
-
-def _go(page: Page, path: str) -> None:
-    page.goto(path)
-    page.locator("main").wait_for()
-
-
 def _search_for(page: Page, words: str, answer: str) -> None:
-    _go(page, "/")
+    go_to(page, "/")
     page.get_by_label("Search messages").fill(words)
     expect(page.locator("#found")).to_contain_text(answer)
 
 
 def _search(page: Page) -> None:
     """Typed, as far as the page searches by itself; the index is filled by the workers meanwhile."""
-    _go(page, "/")
+    go_to(page, "/")
     for _ in range(30):
         page.get_by_label("Search messages").fill("")
         page.get_by_label("Search messages").press_sequentially("bread")
@@ -163,39 +117,39 @@ def _search(page: Page) -> None:
 
 
 def _menu(page: Page) -> None:
-    _go(page, "/")
+    go_to(page, "/")
     page.get_by_label(re.compile("^Account menu")).click()
     expect(page.get_by_role("link", name="Devices and keys")).to_be_visible()
 
 
 def _row_menu(page: Page) -> None:
-    _go(page, "/")
+    go_to(page, "/")
     page.locator("#convos > li").first.hover()
     page.locator("#convos .row-menu > summary").first.click()
     expect(page.locator("#convos .row-menu[open]").get_by_role("button", name="Archive")).to_be_visible()
 
 
 def _conversation_menu(page: Page, conversation: str) -> None:
-    _go(page, conversation)
+    go_to(page, conversation)
     page.get_by_label("Conversation menu").click()
     expect(page.get_by_label("Jump to a day")).to_be_visible()
 
 
 def _composer_topics(page: Page, conversation: str) -> None:
-    _go(page, conversation)
+    go_to(page, conversation)
     page.locator(".composer summary", has_text="Topics").click()
     expect(page.get_by_role("button", name="Send, and begin a topic with it")).to_be_visible()
 
 
 def _topic(page: Page, conversation: str) -> None:
-    _go(page, conversation)
+    go_to(page, conversation)
     page.locator(".msg__topic").last.click()
     expect(page.get_by_role("link", name="All topics")).to_be_visible()
 
 
 def _topic_reply(page: Page, conversation: str) -> None:
     """In the whole conversation, to a message of a topic."""
-    _go(page, conversation)
+    go_to(page, conversation)
     message = page.locator(".msg", has_text="A salad, then.").last
     message.locator(".menu > summary").click()
     message.get_by_role("link", name="Reply").last.click()
@@ -203,7 +157,7 @@ def _topic_reply(page: Page, conversation: str) -> None:
 
 
 def _mail_answer_faulty(page: Page, path: str) -> None:
-    _go(page, path)
+    go_to(page, path)
     page.get_by_label("Your answer").fill("   ")
     page.get_by_label("Everybody").check()
     page.get_by_role("button", name="Send without encryption").click()
@@ -211,7 +165,7 @@ def _mail_answer_faulty(page: Page, path: str) -> None:
 
 
 def _people_faulty(page: Page, conversation: str) -> None:
-    _go(page, f"{conversation}people/")
+    go_to(page, f"{conversation}people/")
     note = {"name": "note.png", "mimeType": "image/png", "buffer": b"no picture"}
     page.get_by_label("Picture of this group").set_input_files(note)  # type: ignore[arg-type]
     page.get_by_role("button", name="Use it").click()
@@ -219,14 +173,14 @@ def _people_faulty(page: Page, conversation: str) -> None:
 
 
 def _go_on(page: Page, conversation: str) -> None:
-    _go(page, f"{conversation}people/")
+    go_to(page, f"{conversation}people/")
     page.get_by_role("link", name="Add people").click()
     expect(page.locator("#chips .chip")).to_have_count(2)
 
 
 def _compare(page: Page, conversation: str, *, found: str = "") -> None:
     """From the conversation's head; what is found leads back there, and to the page again."""
-    _go(page, conversation)
+    go_to(page, conversation)
     page.get_by_role("link", name="keys with").click()
     if found:
         page.get_by_role("button", name=found).click()
@@ -237,25 +191,25 @@ def _compare(page: Page, conversation: str, *, found: str = "") -> None:
 
 def _differ(page: Page, conversation: str) -> None:
     _compare(page, conversation, found="They differ")
-    _go(page, conversation)
+    go_to(page, conversation)
     expect(page.locator("#keys-to-look-at")).to_contain_text("they differed")
 
 
 def _use_anyway(page: Page, conversation: str) -> None:
-    _go(page, conversation)
+    go_to(page, conversation)
     page.locator("#keys-to-look-at").get_by_role("button", name="Send anyway").click()
     expect(page.locator("#keys-to-look-at")).to_be_empty()
     _compare(page, conversation)
 
 
 def _details(page: Page, conversation: str) -> None:
-    _go(page, conversation)
+    go_to(page, conversation)
     page.goto(page.locator(".msg--own .msg__meta a").last.get_attribute("href") or "")
     expect(page.get_by_role("heading", name="About this message")).to_be_visible()
 
 
 def _person(page: Page, conversation: str) -> None:
-    _go(page, conversation)
+    go_to(page, conversation)
     page.goto(page.locator("#thread-title a").get_attribute("href") or "")
     expect(page.get_by_role("heading", name="Where messages reach them")).to_be_visible()
 
@@ -281,7 +235,7 @@ def _report_made(page: Page, conversation: str) -> None:
 
 def _message_menu(page: Page, conversation: str) -> None:
     """One that has a reaction beside it."""
-    _go(page, conversation)
+    go_to(page, conversation)
     own = page.locator(".msg--own").last
     if not own.locator(".react").count():
         own.locator(".menu > summary").click()
@@ -292,28 +246,27 @@ def _message_menu(page: Page, conversation: str) -> None:
     expect(last.get_by_role("link", name="About this message")).to_be_visible()
 
 
-def _saved(page: Page) -> None:
-    _go(page, "/")
-    page.locator("#convos .row").first.click()
+def _saved(page: Page, conversation: str) -> None:
+    go_to(page, conversation)
     menu = page.locator(".msg .menu").last
     menu.locator("summary").click()
     save = menu.get_by_role("button", name=re.compile("^Save|^Take off"))
     if save.inner_text() == "Save":
         save.click()
         expect(page.locator(".msg .menu[open]")).to_have_count(0)
-    _go(page, "/saved/")
+    go_to(page, "/saved/")
     expect(page.locator(".saved > li").first).to_be_visible()
 
 
 def _message_menu_as_a_page(page: Page, conversation: str) -> None:
     """Where the menu leads without script."""
-    _go(page, conversation)
+    go_to(page, conversation)
     key = page.locator(".msg--own").last.get_attribute("id") or ""
-    _go(page, f"/m/{key.removeprefix('m')}/menu/")
+    go_to(page, f"/m/{key.removeprefix('m')}/menu/")
 
 
 def _message_action(page: Page, conversation: str, name: str, shows: str) -> None:
-    _go(page, conversation)
+    go_to(page, conversation)
     menu = page.locator(".msg--own .menu").last
     menu.locator("summary").click()
     menu.get_by_role("link", name=name).click()
@@ -326,7 +279,7 @@ def _type(page: Page, handle: str) -> None:
 
 def _preview(page: Page, conversation: str) -> None:
     """Sent once, so that the thread shows it too, and offered again."""
-    _go(page, conversation)
+    go_to(page, conversation)
     field = page.get_by_role("textbox", name=re.compile("^Message to"))
     with other_site() as site:
         for words in ("This is the way I meant", "or do you know a better one?"):
@@ -346,7 +299,7 @@ def _emptied(page: Page) -> None:
 
 
 def _preview_none(page: Page, conversation: str) -> None:
-    _go(page, conversation)
+    go_to(page, conversation)
     with other_site() as site:
         field = page.get_by_role("textbox", name=re.compile("^Message to"))
         _emptied(page)
@@ -355,7 +308,7 @@ def _preview_none(page: Page, conversation: str) -> None:
 
 
 def _found(page: Page) -> None:
-    _go(page, "/new/")
+    go_to(page, "/new/")
     _type(page, "bob.test")
     expect(page.locator("#results .result")).to_be_visible()
 
@@ -371,100 +324,6 @@ def _chosen(page: Page) -> None:
 
 
 def _nobody(page: Page) -> None:
-    _go(page, "/new/")
+    go_to(page, "/new/")
     _type(page, "nobody.test")
     expect(page.locator("#results").get_by_role("alert")).to_be_visible()
-
-
-def _revoke(page: Page) -> None:
-    _go(page, "/devices/")
-    page.get_by_role("link", name="Revoke").first.click()
-    expect(page.get_by_role("button", name="Revoke")).to_be_visible()
-
-
-def _app_new_faulty(page: Page) -> None:
-    _go(page, "/devices/apps/new/")
-    page.get_by_label("Name of the app").fill("Photo diary")
-    page.get_by_label("Open messages sent to you").check()
-    page.get_by_role("button", name="Allow it").click()
-    expect(page.get_by_role("alert")).to_be_visible()
-
-
-def _app_made(page: Page) -> None:
-    _go(page, "/devices/apps/new/")
-    page.get_by_label("Name of the app").fill("Photo diary")
-    page.get_by_label("Vouch for public records").check()
-    page.get_by_label("Write sealed messages as you").check()
-    page.get_by_role("button", name="Allow it").click()
-    expect(page.locator("#token")).to_be_visible()
-
-
-def _use_entries(page: Page) -> None:
-    _go(page, "/devices/uses/")
-    page.get_by_role("link", name="Each one").first.click()
-    expect(page.get_by_text("In the log", exact=True)).to_be_visible()
-
-
-def _app_revoke(page: Page) -> None:
-    _go(page, "/devices/apps/")
-    page.get_by_role("link", name="Revoke").first.click()
-    expect(page.get_by_role("button", name="Revoke")).to_be_visible()
-
-
-def _export_faulty(page: Page) -> None:
-    _go(page, "/devices/export/")
-    page.get_by_label("Passphrase for the file").fill("correct horse battery")
-    page.get_by_label("The same passphrase again").fill("correct horse")
-    page.get_by_role("button", name="Download the file").click()
-    expect(page.get_by_role("alert")).to_be_visible()
-
-
-def _readable_faulty(page: Page) -> None:
-    """As without the browser's own check."""
-    _go(page, "/devices/export/readable/")
-    page.locator("form.card").evaluate("form => form.noValidate = true")
-    page.get_by_role("button", name="Download as plain text").click()
-    expect(page.get_by_role("alert")).to_be_visible()
-
-
-def _import_faulty(page: Page) -> None:
-    _go(page, "/devices/import/?again")
-    page.get_by_label("The file from your other server").set_input_files(
-        {"name": "holiday.tar", "mimeType": "application/x-tar", "buffer": b"no export"}
-    )
-    page.get_by_label("Passphrase of the file").fill("correct horse battery")
-    page.get_by_role("button", name="Bring it here").click()
-    expect(page.get_by_role("alert")).to_be_visible()
-
-
-def _import_done(page: Page) -> None:
-    """Her own export, once; the page stays the same afterwards."""
-    _go(page, "/devices/import/")
-    if page.get_by_role("button", name="Bring it here").is_visible():
-        bring(page, export(page))
-    expect(page.get_by_role("heading", name="Everything is here")).to_be_visible(timeout=ARRIVAL)
-
-
-def export(page: Page, passphrase: str = "correct horse battery") -> str:
-    """The path of the downloaded file."""
-    page.goto("/devices/export/")
-    page.get_by_label("Passphrase for the file").fill(passphrase)
-    page.get_by_label("The same passphrase again").fill(passphrase)
-    with page.expect_download(timeout=ARRIVAL) as download:
-        page.get_by_role("button", name="Download the file").click()
-    return str(download.value.path())
-
-
-def bring(page: Page, file: str, passphrase: str = "correct horse battery") -> None:
-    page.goto("/devices/import/?again")
-    page.get_by_label("The file from your other server").set_input_files(file)
-    page.get_by_label("Passphrase of the file").fill(passphrase)
-    page.get_by_role("button", name="Bring it here").click()
-    page.wait_for_url("**/devices/import/", timeout=ARRIVAL)
-
-
-def _erase_faulty(page: Page) -> None:
-    _go(page, "/devices/erase/")
-    page.get_by_label("to confirm").fill("somebody.test")
-    page.get_by_role("button", name="Erase everything").click()
-    expect(page.get_by_role("alert")).to_be_visible()

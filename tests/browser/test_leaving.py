@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.browser.accessibility import violations
-from tests.browser.every_page import bring, export
+from tests.browser.device_pages import bring, export
 from tests.browser.first_visit import ask_own_server, give_password, make_first_visit, of_installation
 from tests.browser.own_place import Place, own_place
 from tests.browser.test_every_page import too_wide

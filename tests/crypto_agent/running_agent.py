@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -149,7 +150,7 @@ def running_agent(
         "WAXWING_LOG_LEVEL": "DEBUG",
         **variables,
     }
-    _command(environment, "migrate", "--verbosity", "0").check_returncode()
+    _make_tables(environment)
     if unsealed:
         _command(environment, "make_operator_key").check_returncode()
     spec = ProcessSpec(
@@ -169,6 +170,22 @@ def running_agent(
         yield agent
     finally:
         agent.running.stop()
+
+
+def _make_tables(environment: dict[str, str]) -> None:
+    """As `migrate` does; a new SQLite file is a copy of one that was made so in this run."""
+    _, in_a_file, path = environment["WAXWING_AGENT_DATABASE_URL"].partition("sqlite:///")
+    if not in_a_file or Path(path).exists():
+        _command(environment, "migrate", "--verbosity", "0").check_returncode()
+        return
+    made = RUN.directory / "new-agent.sqlite3"
+    if not made.exists():
+        making = made.with_suffix(".making")
+        made.parent.mkdir(parents=True, exist_ok=True)
+        there = {**environment, "WAXWING_AGENT_DATABASE_URL": f"sqlite:///{making}"}
+        _command(there, "migrate", "--verbosity", "0").check_returncode()
+        making.rename(made)
+    shutil.copyfile(made, path)
 
 
 def _answers(url: str) -> bool:
