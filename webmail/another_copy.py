@@ -56,7 +56,7 @@ class CannotAsk(Exception):
 
 
 def who_can_be_asked(account: Account) -> list[Person]:
-    """Those whom the account has written to, those of the newest conversations first."""
+    """Those whom the account has written to and does not block, those of the newest conversations first."""
     written = Conversation.objects.filter(
         account=account,
         blocked=False,
@@ -65,7 +65,8 @@ def who_can_be_asked(account: Account) -> list[Person]:
         messages__trust__in=Message.VOUCHED_FOR,
     )
     newest = written.distinct().order_by("-last_activity")[:MOST_PEOPLE]
-    dids = dict.fromkeys(did for row in newest for did in row.participants if did != account.did)
+    left_out = {account.did, *blocked_since(account)}
+    dids = dict.fromkeys(did for row in newest for did in row.participants if did not in left_out)
     people = people_of(dids)
     return [people[did] for did in list(dids)[:MOST_PEOPLE]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from accounts.models import Account
@@ -19,6 +19,14 @@ def blocked_since(account: Account) -> dict[str, datetime]:
         if blocked_at is not None:
             since[did] = min(since.get(did, blocked_at), blocked_at)
     return since
+
+
+def blocked_among(account_id: int, dids: Collection[str]) -> frozenset[str]:
+    """Those of these people whom the account with this key blocks."""
+    here = Contact.objects.filter(account=account_id, standing=Contact.Standing.BLOCKED, did__in=dids)
+    by_record = GraphEntry.objects.filter(account=account_id, kind=GraphEntry.Kind.BLOCK, did__in=dids)
+    found = here.exclude(blocked_at=None).order_by().values_list("did", flat=True)
+    return frozenset(found.union(by_record.order_by().values_list("did", flat=True)))
 
 
 def aside_of(since: Mapping[str, datetime], sender: str, placed_at: datetime) -> Message.Aside:

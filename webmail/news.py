@@ -80,7 +80,7 @@ def news(account: Account, conversation: Conversation, shown: Mapping[str, str],
     """What is new to a page of a conversation, or of one topic of it. `shown` maps the id prefixes of its
     newest messages to their marks.
 
-    Nothing is opened when nothing is missing: at most nine queries then, and no call to the agent.
+    Nothing is opened when nothing is missing: at most ten queries then, and no call to the agent.
     """
     recent = _recent(conversation, topic)
     missing = [message_id for message_id in recent if message_id[:PREFIX] not in shown]

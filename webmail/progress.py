@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Prefetch, prefetch_related_objects
@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from webmail import reasons
+from webmail.blocked import blocked_among
 from webmail.held_messages import KEYS_CHANGED, WAITED_WITH_OTHERS
 from webmail.models import Delivery, Message, Receipt
 from webmail.people import Person
@@ -56,10 +57,15 @@ class Progress:
 
 
 def prefetch(messages: Iterable[Message]) -> None:
-    """Finds what is known of the ways of messages, in two queries where there are any of the account's own:
-    received ones have none."""
+    """Finds what is known of the ways of an account's messages, in two queries where there are any of its own
+    (received ones have none), and a third where somebody opened one."""
     own = [message for message in messages if message.direction == Message.Direction.OUT]
     prefetch_related_objects(own, *NEEDED)
+    opened = [message for message in own if _receipts(message)]
+    if opened:
+        blocked = blocked_among(opened[0].account_id, set().union(*map(_recipients, opened)))
+        for message in opened:
+            vars(message)["known_blocked"] = blocked
 
 
 def is_known(message: Message) -> bool:
@@ -72,16 +78,17 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     """The state of a sent message of which NEEDED is prefetched. The slowest recipient decides.
 
     Deliveries to the sender's own other devices do not count. Whoever opened it has it, whatever a server on
-    the way says.
+    the way says. How many opened or read it, and of how many, is said without those whom the account blocks.
     """
     deliveries = [
         delivery for delivery in _deliveries(message) if delivery.recipient_did != message.sender_did
     ]
-    opened, read = opened_by(_receipts(message))
+    receipts = _receipts(message)
+    has_it = {receipt.recipient_did for receipt in receipts}
     failed = [
         delivery
         for delivery in deliveries
-        if delivery.state == Delivery.State.FAILED and delivery.recipient_did not in opened
+        if delivery.state == Delivery.State.FAILED and delivery.recipient_did not in has_it
     ]
     if failed:
         failure = _failure(failed, people)
@@ -91,7 +98,7 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     steps = {
         delivery.recipient_did: STEP_OF.get(Delivery.State(delivery.state), 0) for delivery in deliveries
     }
-    if opened and not steps:
+    if receipts and not steps:
         # Its deliveries went with an index that was lost: that it was sealed is all that is known besides.
         steps = dict.fromkeys(set(message.conversation.participants) - {message.sender_did}, 1)
     if not steps:
@@ -100,6 +107,10 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
         return Progress(3 if stored else 0, words, None, can_retry=False, mark="3" if stored else "0")
     if held := _held(deliveries, people):
         return Progress(0, held, None, can_retry=False, mark="0h", held=True)
+    blocked = _blocked(message)
+    # Of one who is blocked alone, what their server said is known.
+    steps = {did: step for did, step in steps.items() if did not in blocked} or steps
+    opened, read = opened_by(receipt for receipt in receipts if receipt.recipient_did not in blocked)
     slowest = min(OPENED if did in opened else step for did, step in steps.items())
     mark = f"{slowest}o{len(opened)}r{len(read)}" if opened else f"{slowest}"
     words = _words(slowest, sorted(steps), opened, read, people)
@@ -129,6 +140,22 @@ def _deliveries(message: Message) -> Sequence[Delivery]:
 def _receipts(message: Message) -> Sequence[Receipt]:
     known: Sequence[Receipt] | None = vars(message).get("known_receipts")
     return list(message.receipts.all()) if known is None else known
+
+
+def _recipients(message: Message) -> set[str]:
+    """Whom a sent message was for, as far as its way is known; all of the conversation where it is not."""
+    deliveries = _deliveries(message)
+    if not deliveries:
+        return set(message.conversation.participants)
+    return {each.recipient_did for each in deliveries} | {each.recipient_did for each in _receipts(message)}
+
+
+def _blocked(message: Message) -> Collection[str]:
+    """Those of its recipients whom the account blocks, if anybody opened it."""
+    known: Collection[str] | None = vars(message).get("known_blocked")
+    if known is None and _receipts(message):
+        return blocked_among(message.account_id, _recipients(message))
+    return known or ()
 
 
 def words_at(steps: int, recipients: int = 1) -> str:

@@ -18,7 +18,7 @@ from crypto_agent.client import NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
-from webmail import another_copy, changing, forgetting, outgoing
+from webmail import another_copy, blocking, changing, forgetting, outgoing
 from webmail.models import Arrival, Delivery, DeliveryCopy, GraphEntry, Message
 
 pytestmark = pytest.mark.django_db
@@ -145,10 +145,26 @@ def test_nobody_is_asked_whom_one_has_not_written_to(
         another_copy.ask(bob, lost.pk, carol.did, now=timezone.now())
     with pytest.raises(another_copy.NotFound):
         another_copy.ask(alice, lost.pk, bob.did, now=timezone.now())
+    assert alice.did in {person.did for person in another_copy.who_can_be_asked(bob)}
     Message.objects.filter(account=bob).delete()
     page = browser_of(bob).get(reverse("kept-aside")).content.decode()
     assert "nobody can be asked for another copy" in page
     assert reverse("kept-aside-ask", args=[lost.pk]) not in page
+
+
+@pytest.mark.parametrize("by_record", [False, True])
+def test_nobody_is_asked_whom_one_blocks_in_a_group_either(
+    alice: Account, bob: Account, carol: Account, lost: Arrival, write: Write, by_record: bool
+) -> None:
+    write(bob, [alice, carol], "the three of us")
+    assert {each.did for each in another_copy.who_can_be_asked(bob)} == {alice.did, carol.did}
+    if by_record:
+        GraphEntry.objects.create(account=bob, did=alice.did, kind="block", since=timezone.now())
+    else:
+        blocking.block(bob, alice.did, timezone.now())
+    assert [each.did for each in another_copy.who_can_be_asked(bob)] == [carol.did]
+    with pytest.raises(another_copy.CannotAsk):
+        another_copy.ask(bob, lost.pk, alice.did, now=timezone.now())
 
 
 def test_programs_that_do_not_know_the_kind_show_a_sentence(

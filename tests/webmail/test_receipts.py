@@ -18,7 +18,9 @@ from tests.webmail.other_client import OtherClient
 from webmail import (
     acknowledging,
     blocking,
+    conversations,
     exported_settings,
+    news,
     outgoing,
     progress,
     read_marks,
@@ -30,7 +32,7 @@ from webmail import (
     waiting,
 )
 from webmail.message_info import message_info
-from webmail.models import Acknowledgement, Conversation, Delivery, Message, ReceiptChoice
+from webmail.models import Acknowledgement, Conversation, Delivery, GraphEntry, Message, ReceiptChoice
 from webmail.models import Receipt as ReceiptRow
 from webmail.people import people_of
 
@@ -175,6 +177,57 @@ def test_whoever_is_blocked_learns_nothing_in_a_group_either(
     assert [each.recipient_did for each in ReceiptRow.objects.filter(message__account=carol)] == [alice.did]
     # What she writes herself goes to everybody in the group.
     assert set(seal(write(alice, group, "still all of us"))) == {bob.did, carol.did}
+
+
+def seen(account: Account, message: Message) -> str:
+    """The words under a message in its thread, which are those of the list and of news as well."""
+    Delivery.objects.filter(message=message).update(state=Delivery.State.ACCEPTED)
+    (entry,) = [each for each in threads.thread(account, message.conversation).entries if each.own]
+    (row,) = conversations.list_conversations(account).rows
+    (told,) = news.news(account, message.conversation, {message.message_id[: news.PREFIX]: "other"}).states
+    assert entry.state is not None
+    assert told.state == entry.state
+    assert (row.steps, row.state_words) == (entry.state.steps, entry.state.words)
+    return entry.state.words
+
+
+@pytest.mark.parametrize("by_record", [False, True])
+def test_whoever_is_blocked_does_not_count_among_those_who_opened_it(
+    alice: Account, bob: Account, carol: Account, write: Write, by_record: bool
+) -> None:
+    message, now = write(alice, [bob, carol], "all of us"), timezone.now()
+
+    def says(did: str) -> None:
+        ReceiptRow.objects.create(
+            message=message, recipient_did=did, fingerprint="ab" * 32, opened_at=now, read_at=now
+        )
+
+    says(bob.did)
+    assert seen(alice, message) == "Read by 1 of 2"
+    if by_record:
+        GraphEntry.objects.create(account=alice, did=bob.did, kind="block", since=now)
+    else:
+        blocking.block(alice, bob.did, now)
+    assert seen(alice, message) == "Their server has it"
+    says(carol.did)
+    assert seen(alice, message) == f"Read by {carol.name}"
+    if by_record:
+        GraphEntry.objects.all().delete()
+    else:
+        blocking.unblock(alice, bob.did)
+    assert seen(alice, message) == "Read by everybody"
+
+
+def test_what_one_who_is_blocked_opened_alone_is_not_said(
+    alice: Account, bob: Account, agreed: Message
+) -> None:
+    bring(bob, alice, tell(bob))
+    assert words(alice, agreed) == (4, "Opened on their device")
+    blocking.block(alice, bob.did, timezone.now())
+    assert words(alice, agreed) == (3, "Their server has it")
+    # A server that gave up says nothing of one whose device has it.
+    Delivery.objects.filter(message=agreed).update(state=Delivery.State.FAILED)
+    assert progress.of_message(agreed, people_of([bob.did])).failure is None
 
 
 def test_what_waited_to_be_told_to_whoever_is_blocked_meanwhile_is_dropped(
