@@ -25,6 +25,8 @@ FILTERS: tuple[Filter, ...] = ("all", "unread", "archived")
 
 #: Words of a name that are looked for; further ones are left out.
 MOST_WORDS = 6
+#: So many people are looked up by themselves.
+FEW_PEOPLE = 100
 
 _CURSOR = re.compile(rf"([pt])({cursor_times.PATTERN})-([0-9]{{1,18}})", re.ASCII)
 
@@ -77,23 +79,35 @@ def page(
 
 
 def with_names(rows: QuerySet[Row], words: str) -> QuerySet[Row]:
-    """Those of `rows` in which there is somebody for every word, by a part of their name or handle."""
+    """Those of `rows` in which there is somebody for every word, by a part of their name or handle.
+
+    One query for every word.
+    """
     for word in words.split()[:MOST_WORDS]:
-        known = named(word)
-        people = Q(did__in=Peer.objects.filter(known).values("did")) | Q(
-            did__in=Account.objects.filter(known).values("did")
+        peers, accounts = (
+            model._default_manager.filter(named(word)).order_by().values("did") for model in (Peer, Account)
         )
-        rows = rows.filter(Exists(ConversationMember.objects.filter(people, conversation=OuterRef("pk"))))
+        meant = [row["did"] for row in peers.union(accounts, all=True)[: FEW_PEOPLE + 1]]
+        if not meant:
+            return rows.none()
+        # Few people lead to their conversations; where a word means nearly everybody, the newest
+        # conversations are soon found among all.
+        if len(meant) <= FEW_PEOPLE:
+            rows = rows.filter(pk__in=ConversationMember.objects.filter(did__in=meant).values("conversation"))
+        else:
+            people = Q(did__in=peers) | Q(did__in=accounts)
+            rows = rows.filter(Exists(ConversationMember.objects.filter(people, conversation=OuterRef("pk"))))
     return rows
 
 
 def named(word: str) -> Q:
     """Accounts and peers with a word in their name or handle.
 
-    SQLite knows upper and lower case of ASCII alone, so names are looked for in the usual ways to write them.
+    SQLite knows upper and lower case of ASCII alone, so other names are looked for in the usual ways to write
+    them.
     """
     found = Q(handle__icontains=word.removeprefix("@"))
-    for way in {word, word.lower(), word.upper(), word.capitalize()}:
+    for way in {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}:
         found |= Q(display_name__icontains=way)
     return found
 

@@ -116,7 +116,7 @@ def list_conversations(
     found, cursor = conversation_pages.page(rows, filter=filter, after=after, limit=limit)
     last = [row.last_message for row in found if row.last_message]
     progress.prefetch(last)
-    people = people_of({did for row in found for did in row.participants} | {account.did})
+    people = people_of({did for row in found for did in (*row.participants, account.did)})
     read = _read(account, found)
     written = drafts.in_conversations(account, found)
     return ConversationList(

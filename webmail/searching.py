@@ -13,10 +13,9 @@ from django.utils import timezone
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, AgentLocked, AgentRefused, Found, SealedContent
-from webmail.conversations import in_list
 from webmail.edits import newest_edits
 from webmail.highlighting import Run, excerpt
-from webmail.models import Message
+from webmail.models import Conversation, Message
 from webmail.people import Person, people_of
 from webmail.search_filters import narrowed
 from webmail.search_query import Operator, parse
@@ -92,7 +91,8 @@ def _results(account: Account, query: str, found: Sequence[Found]) -> list[Resul
             forgotten_at=None,
             trust__in=Message.VOUCHED_FOR,
             aside=Message.Aside.NO,
-            conversation__in=in_list(account),
+            conversation__standing=Conversation.Standing.ACCEPTED,
+            conversation__blocked=False,
         ).select_related("conversation")
     }
     messages = [rows[one.message_id] for one in found if one.message_id in rows]

@@ -119,7 +119,11 @@ def test_an_address_holds_a_cursor_and_nothing_else_is_one() -> None:
         assert cursor_in(text) is None
 
 
-def test_people_are_found_by_parts_of_their_name_or_handle(alice: Account) -> None:
+@pytest.mark.parametrize("few", [conversation_pages.FEW_PEOPLE, 0])
+def test_people_are_found_by_parts_of_their_name_or_handle(
+    alice: Account, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation_pages, "FEW_PEOPLE", few)
     with_somebody(alice, "ursula", display_name="Änne von Berg")
     with_somebody(alice, "bob", display_name="Bob")
     received(alice, Peer.objects.get(handle="bob.test").did, "us", others=(peer("carol").did,), at=NOON)
