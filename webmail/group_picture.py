@@ -48,18 +48,24 @@ def change_picture(
     return send_message(account, others_in(account, conversation), update, token)
 
 
-def picture_of(account: Account, message_id: str) -> tuple[str, bytes]:
-    """Media type and content of the picture that a group update gives, made anew here. Raises CannotFetch.
-
-    One that does not ride in its message is not fetched: those who send it would learn who looks.
-    """
+def update_of(account: Account, message_id: str) -> Message:
+    """The group update with this id, if it may have a picture that is shown. Raises CannotFetch."""
     rows = Message.objects.filter(
         account=account, message_id=message_id, changes_group__in=PICTURES, trust__in=Message.VOUCHED_FOR
     )
     message = rows.select_related("conversation").first()
     if message is None or not is_group(message.conversation):
         raise CannotFetch("no-such-file", 404)
-    sealed = SealedContent(message.conversation.conversation_id, message_id, bytes(message.sealed))
+    return message
+
+
+def picture_of(account: Account, message: Message) -> tuple[str, bytes]:
+    """Media type and content of the picture that a group update gives, made anew here. Raises CannotFetch.
+
+    One that does not ride in its message is not fetched: those who send it would learn who looks.
+    """
+    place = message.conversation.conversation_id
+    sealed = SealedContent(place, message.message_id, bytes(message.sealed))
     try:
         (read,) = agent().read(account.did, [sealed])
         update = read.group_update

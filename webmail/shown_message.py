@@ -28,6 +28,13 @@ class ShownMessage:
         )
 
 
+def may_be_kept(account: Account, *versions: Message) -> bool:
+    """Whether a browser may keep what these versions of a message show: not what a lock keeps shut, nor what
+    is to disappear."""
+    stays = all(each.expires_at is None and not each.expires_after for each in versions)
+    return stays and not account.may_lock
+
+
 def shown_message(account: Account, message_id: str) -> ShownMessage:
     """The message of an account with this id, if what it brings along may be given out.
 

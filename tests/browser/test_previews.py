@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -12,6 +15,7 @@ from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.other_site import TITLE, other_site
 from tests.browser.visitors import ARRIVAL, NARROWEST, composer, message
+from tests.webmail.pictures import photo
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +101,68 @@ def test_a_card_is_offered_sent_and_seen_by_the_other_side_which_asks_nobody(
     bob.page.set_viewport_size(NARROWEST)  # type: ignore[arg-type]
     assert bob.page.evaluate("document.documentElement.scrollWidth") <= NARROWEST["width"]
     assert site.requests == 2
+
+
+def test_pictures_are_asked_for_with_their_page_and_not_while_one_scrolls_or_writes(
+    visit: Visit, site: Server, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("carol")
+    alice = visit("alice")
+    page = alice.page
+    alice.start_conversation("bob.test", "carol.test", text="a long one")
+    address = page.url
+    page.goto(f"{address}people/")
+    page.locator('input[type="file"]').set_input_files(
+        {"name": "river.jpg", "mimeType": "image/jpeg", "buffer": photo((400, 300))}
+    )
+    page.locator('form[action$="/picture/"] button').click()
+    expect(page.locator("main img").first).to_be_visible()
+    page.goto(address)
+    composer(page).press_sequentially(f"{site.url}/river-path then ")
+    expect(card(page)).to_be_visible(timeout=ARRIVAL)
+    composer(page).press("Control+Enter")
+    shown = message(page, "river-path then").locator(".preview img")
+    is_loaded(shown)
+    page.reload()
+    is_loaded(shown)
+    asked: list[tuple[str, int]] = []
+    with watched(page, "-picture/", asked):
+        for number in range(10):
+            alice.write(f"line {number}\n\n\n\n\nof the river")
+            expect(message(page, f"line {number}")).to_be_visible(timeout=ARRIVAL)
+        for _ in range(50):
+            message(page, "line 9").scroll_into_view_if_needed()
+            shown.scroll_into_view_if_needed()
+        assert asked == []
+        page.reload()
+        is_loaded(shown)
+        page.wait_for_load_state("networkidle")
+    # What a browser has is asked for again by each page, and not sent again.
+    assert sorted(asked) == [("group-picture", 304), ("preview-picture", 304)]
+
+
+@contextmanager
+def watched(page: Page, end: str, found: list[tuple[str, int]]) -> Iterator[None]:
+    """The last part of the addresses with that end which are asked for over the network, and the status of
+    the answers. Chromium says 200 of what it took from its cache, too, but not here."""
+    session = page.context.new_cdp_session(page)
+    addresses: dict[str, str] = {}
+
+    def asked(event: dict[str, Any]) -> None:
+        addresses[event["requestId"]] = event["request"]["url"]
+
+    def answered(event: dict[str, Any]) -> None:
+        path = urlsplit(addresses.get(event["requestId"], "")).path
+        if path.endswith(end):
+            found.append((path.rstrip("/").rpartition("/")[2], event["statusCode"]))
+
+    session.on("Network.requestWillBeSent", asked)
+    session.on("Network.responseReceivedExtraInfo", answered)
+    session.send("Network.enable")
+    try:
+        yield
+    finally:
+        session.detach()
 
 
 def test_a_card_is_removed_and_added_again_with_the_keyboard(visit: Visit, site: Server) -> None:

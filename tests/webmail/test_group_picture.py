@@ -69,7 +69,14 @@ def test_a_group_gets_a_picture_that_its_people_see(
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert Image.open(io.BytesIO(answer.content)).size == (256, 256)
-    assert browser_of(new_account("eve")).get(address).status_code == 404
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    has_it = {"If-None-Match": answer.headers["ETag"]}
+    assert at_alices.get(address, headers=has_it).status_code == 304
+    assert browser_of(new_account("eve")).get(address, headers=has_it).status_code == 404
+    Account.objects.filter(pk=alice.pk).update(custody=Account.Custody.LOCKED)
+    answer = at_alices.get(address, headers=has_it)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+    Account.objects.filter(pk=alice.pk).update(custody=Account.Custody.MANAGED)
     # A name that comes later leaves the picture as it is.
     page = reverse("conversation-people", args=[group.conversation_id])
     at_alices.post(f"{page}name/", {"name": "Rowers", "token": str(uuid4())})

@@ -23,7 +23,7 @@ from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.linked_site import linked_site
 from tests.webmail.pictures import bomb, photo
 from tests.webmail.test_pages import assert_nothing_inline, html_of
-from webmail import drafts, exported_settings, outgoing, pending, threads
+from webmail import changing, drafts, exported_settings, outgoing, pending, threads
 from webmail.images.child import PREVIEW_BYTES
 from webmail.models import Conversation, Message, PendingMessage, PreviewChoice
 from webmail.previews import choices
@@ -354,9 +354,35 @@ def test_a_browser_keeps_a_picture_unless_it_is_behind_a_lock_or_disappears(
         return answer.headers["Cache-Control"]
 
     stays = with_picture(alice, photo((200, 100)))
-    assert cached(stays) == "private, max-age=600"
+    assert cached(stays) == "private, no-cache"
     disappears = with_picture(alice, photo((200, 100)))
     Message.objects.filter(message_id=disappears).update(expires_after=3600)
     assert cached(disappears) == "no-store"
     Account.objects.update(custody=Account.Custody.LOCKED)
     assert cached(stays) == "no-store"
+
+
+def test_a_browser_that_has_a_picture_is_told_so_for_as_long_as_it_may_be_seen(
+    alice: Account, at_alices: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = with_picture(alice, photo((200, 100)))
+    address = reverse("preview-picture", args=[message_id])
+    tag = at_alices.get(address).headers["ETag"]
+    has_it = {"If-None-Match": tag}
+    with monkeypatch.context() as patch:
+        # It takes neither the agent nor a process for images.
+        patch.setattr("webmail.previews.received.agent", None)
+        answer = at_alices.get(address, headers=has_it)
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert (answer.headers["ETag"], answer.headers["Cache-Control"]) == (tag, "private, no-cache")
+        assert browser_of(new_account("eve")).get(address, headers=has_it).status_code == 404
+        Message.objects.update(aside=Message.Aside.BLOCKED)
+        assert at_alices.get(address, headers=has_it).status_code == 403
+        Message.objects.update(aside=Message.Aside.NO)
+    assert at_alices.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
+    Account.objects.update(custody=Account.Custody.LOCKED)
+    assert at_alices.get(address, headers=has_it).status_code == 200
+    Account.objects.update(custody=Account.Custody.MANAGED)
+    changing.edit(alice, message_id, "no link any more", str(uuid4()))
+    assert at_alices.get(address, headers=has_it).status_code == 404
+    assert Client().get(address, headers=has_it).status_code in (302, 401)

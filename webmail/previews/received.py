@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, LinkPreview, ReadMessage, SealedContent
@@ -11,11 +9,10 @@ from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.spool import SpoolFull
 from webmail.images.child import PREVIEW_BYTES
 from webmail.images.decoding import SHOWN_TYPES, Decoded, NotDecoded
-from webmail.models import Message
 from webmail.previews.card import Card
 from webmail.previews.child import MOST_DESCRIPTION, MOST_TITLE
 from webmail.riding_pictures import opened_picture
-from webmail.shown_message import shown_message
+from webmail.shown_message import ShownMessage
 
 #: The kind of its part (protocol §5).
 PREVIEW_KIND = 8
@@ -28,33 +25,19 @@ def has_picture(preview: LinkPreview) -> bool:
     return image is not None and not image.url and image.media_type in SHOWN_TYPES
 
 
-@dataclass(frozen=True)
-class Picture:
-    """The picture of a preview, and whether the browser of whoever looks may keep it for a while."""
-
-    image: Decoded
-    may_be_kept: bool
-
-
-def picture_of(account: Account, message_id: str) -> Picture:
-    """The picture of the preview in a message, or in its newest version. Raises CannotFetch."""
-    found = shown_message(account, message_id)
+def picture_of(account: Account, found: ShownMessage) -> tuple[str, bytes]:
+    """Media type and content of the picture of the preview in the newest version of a message. Raises
+    CannotFetch."""
     try:
         (read,) = agent().read(account.did, [found.sealed])
         picture = _picture_in(account, found.sealed, read)
-        return Picture(picture, _may_be_kept(account, found.message, found.newest))
+        return picture.media_type, picture.content
     except AgentError as error:
         raise CannotFetch("agent-unavailable", 503) from error
     except SpoolFull as error:
         raise CannotFetch("busy", 503) from error
     except NotDecoded as error:
         raise CannotFetch("busy" if error.code == "busy" else "no-image", 415) from error
-
-
-def _may_be_kept(account: Account, *versions: Message) -> bool:
-    """Not what a lock keeps shut, nor what is to disappear."""
-    stays = all(each.expires_at is None and not each.expires_after for each in versions)
-    return stays and account.custody == Account.Custody.MANAGED
 
 
 def card_in(account: Account, sealed: SealedContent, read: ReadMessage) -> Card | None:

@@ -13,19 +13,14 @@ from accounts.sessions import signed_in
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.conversations import row
 from webmail.group_page import group_page, name_group
-from webmail.group_picture import change_picture, picture_of
+from webmail.group_picture import change_picture, picture_of, update_of
 from webmail.groups import LONGEST_NAME, is_group
 from webmail.models import Conversation
 from webmail.outgoing import CannotSend
+from webmail.shown_message import may_be_kept
 from webmail.views.conversation import conversation_of
 from webmail.views.requests import PageRequest
-
-#: Kept by the one browser for as long as a list is looked at; another picture has another address.
-_ONLY_TO_SEE = {
-    "Cache-Control": "private, max-age=600",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
+from webmail.views.sealed_pictures import no_picture, sealed_picture
 
 
 @require_safe
@@ -72,10 +67,15 @@ def picture(request: PageRequest, conversation_id: str) -> HttpResponse:
 def picture_of_group(request: PageRequest, message_id: str) -> HttpResponse:
     """The picture that the group update with this id gave, as it was made anew here."""
     try:
-        media_type, content = picture_of(request.account, message_id)
+        update = update_of(request.account, message_id)
     except CannotFetch as error:
-        return HttpResponse(status=error.status, headers={"Cache-Control": "no-store"})
-    return HttpResponse(content, media_type, headers=_ONLY_TO_SEE)
+        return no_picture(error)
+    return sealed_picture(
+        request,
+        message_id,
+        lambda: picture_of(request.account, update),
+        may_be_kept=may_be_kept(request.account, update),
+    )
 
 
 def _page(

@@ -15,17 +15,13 @@ from webmail.previews import choices
 from webmail.previews.card import Card, decoded, first_link, links_in
 from webmail.previews.fetching import NoPreview, make_card
 from webmail.previews.received import picture_of
+from webmail.shown_message import may_be_kept, shown_message
 from webmail.views.requests import PageRequest
+from webmail.views.sealed_pictures import no_picture, sealed_picture
 from webmail.views.signed_out import page_that_stays
 
 #: The buttons of a composer that are not "Send".
 ADD, REMOVE = "preview", "no-preview"
-#: For as long as a conversation is looked at; another version of the message has another address.
-_KEPT = "private, max-age=600"
-_ONLY_TO_SEE = {
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @require_POST
@@ -40,12 +36,15 @@ def link_preview(request: PageRequest) -> HttpResponse:
 def picture(request: PageRequest, message_id: str) -> HttpResponse:
     """The picture of a message's preview, out of the message itself."""
     try:
-        found = picture_of(request.account, message_id)
+        found = shown_message(request.account, message_id)
     except CannotFetch as error:
-        headers = {"Cache-Control": "no-store"}
-        return HttpResponse(status=error.status, content_type="text/plain", headers=headers)
-    headers = {"Cache-Control": _KEPT if found.may_be_kept else "no-store", **_ONLY_TO_SEE}
-    return HttpResponse(found.image.content, found.image.media_type, headers=headers)
+        return no_picture(error)
+    return sealed_picture(
+        request,
+        found.newest.message_id,
+        lambda: picture_of(request.account, found),
+        may_be_kept=may_be_kept(request.account, found.message, found.newest),
+    )
 
 
 def card_in_form(request: PageRequest) -> Card | None:
