@@ -114,6 +114,8 @@ def list_conversations(
         rows = conversation_pages.with_names(rows, names)
     rows = rows.select_related("last_message", "draft", "named_by", "pictured_by").only(*_LISTED)
     found, cursor = conversation_pages.page(rows, filter=filter, after=after, limit=limit)
+    if not found:
+        return ConversationList([], None, new_drafts=True)
     last = [row.last_message for row in found if row.last_message]
     progress.prefetch(last)
     people = people_of({did for row in found for did in (*row.participants, account.did)})
@@ -125,7 +127,7 @@ def list_conversations(
             for row in found
         ],
         cursor=cursor,
-        new_drafts=bool(vars(found[0])["new_drafts"]) if found else True,
+        new_drafts=bool(vars(found[0])["new_drafts"]),
         people=people,
     )
 
