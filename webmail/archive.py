@@ -17,7 +17,7 @@ from webmail.models import Message
 log = logging.getLogger(__name__)
 
 #: Keeps one call to the agent, and what is in memory, small.
-BATCH = 50
+BATCH = 100
 
 
 def archive(messages: Sequence[Message], *, now: datetime) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from types import MappingProxyType
 
 from django.db.models import F
 from django.utils import timezone
@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts import peers
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentError
+from crypto_agent.client import AgentError, OpenedEnvelope
 from webmail import archive, arrivals, events, trust, waiting
 from webmail.mailbox import INBOX, QUARANTINE, Mailbox, open_mailbox
 from webmail.mailbox.copies import keep_one_of_each
@@ -60,45 +60,88 @@ class _Pulled:
 
 
 def _pull(account: Account, now: datetime, seconds: float) -> _Pulled:
-    """Each batch is opened, and shown, before the next is fetched; the archive comes last."""
+    """Each batch is shown before the one after the next is fetched; the archive comes last."""
     began = time.monotonic()
     end, signers_until = began + seconds, began + trust.PATIENCE
-    is_waiting = waiting.is_waiting(account.pk, now)
-    problem: AgentError | None = None
-    new = 0
     with open_mailbox(account.did) as mailbox:
-        for noted in arrivals.note(account, mailbox, at_once=BATCH):
-            new += noted.mails
-            if is_waiting or problem is not None:
-                continue
-            try:
-                _open_waiting(account, mailbox, now, signers_until, noted.envelopes)
-            except AgentError as error:
-                # Ordinary mail needs no agent: all there is becomes known first.
-                problem = error
-            if time.monotonic() > end:
-                return _Pulled(new, more=True)
-        if problem is not None:
-            raise problem
-        if is_waiting:
-            return _Pulled(new, more=False)
-        _open_waiting(account, mailbox, now, signers_until, {})
-        return _Pulled(new, more=_finish_opened(account, mailbox, now, end))
+        incoming = _Incoming(account, mailbox, end)
+        if waiting.is_waiting(account.pk, now):
+            incoming.note_the_rest()
+            return _Pulled(incoming.new, more=False)
+        try:
+            for opening in _opened_ahead(account, mailbox, incoming):
+                _settle(account, mailbox, opening, now, signers_until - time.monotonic())
+        except AgentError:
+            # Ordinary mail needs no agent: all there is becomes known first.
+            incoming.note_the_rest()
+            raise
+        more = incoming.stopped or _finish_opened(account, mailbox, now, end)
+        return _Pulled(incoming.new, more)
 
 
-def _open_waiting(
+class _Incoming:
+    """What waits to be opened, batch by batch: what was left from before, and what is new as it becomes
+    known, whose envelopes are at hand. ``stopped`` says that the time was over before the end."""
+
+    def __init__(self, account: Account, mailbox: Mailbox, end: float) -> None:
+        self._account = account
+        self._noting = arrivals.note(account, mailbox, at_once=BATCH)
+        self._end = end
+        self._last = 0
+        self.new = 0
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[tuple[list[Arrival], Mapping[str, bytes]]]:
+        for noted in self._noting:
+            self.new += noted.mails
+            for batch in self._waiting():
+                yield batch, noted.envelopes
+            if time.monotonic() > self._end:
+                self.stopped = True
+                return
+        for batch in self._waiting():
+            yield batch, {}
+
+    def note_the_rest(self) -> None:
+        self.new += sum(noted.mails for noted in self._noting)
+
+    def _waiting(self) -> Iterator[list[Arrival]]:
+        rows = Arrival.objects.filter(account=self._account, state=Arrival.State.WAITING).order_by("pk")
+        while batch := list(rows.filter(pk__gt=self._last)[:BATCH]):
+            self._last = batch[-1].pk
+            yield batch
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """A batch of arrivals, the envelopes of those that are there, and what the agent says of these."""
+
+    arrivals: Sequence[Arrival]
+    envelopes: Mapping[int, bytes]
+    opened: Future[list[OpenedEnvelope]]
+
+    @property
+    def present(self) -> list[Arrival]:
+        return [arrival for arrival in self.arrivals if arrival.pk in self.envelopes]
+
+
+def _opened_ahead(
     account: Account,
     mailbox: Mailbox,
-    now: datetime,
-    signers_until: float,
-    at_hand: Mapping[str, bytes],
-) -> None:
-    """Opens all that waits, batch by batch; of what was just fetched, the envelopes are ``at_hand``."""
-    waiting = Arrival.objects.filter(account=account, state=Arrival.State.WAITING).order_by("pk")
-    last = 0
-    while batch := list(waiting.filter(pk__gt=last)[:BATCH]):
-        last = batch[-1].pk
-        _open(account, mailbox, batch, now, signers_until - time.monotonic(), at_hand)
+    batches: Iterable[tuple[Sequence[Arrival], Mapping[str, bytes]]],
+) -> Iterator[_Opening]:
+    """The agent opens a batch while the one before it is stored."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        before: _Opening | None = None
+        for batch, at_hand in batches:
+            envelopes = _envelopes(mailbox, batch, at_hand)
+            here = [envelopes[arrival.pk] for arrival in batch if arrival.pk in envelopes]
+            opened = thread.submit(agent().open, account.did, here)
+            if before is not None:
+                yield before
+            before = _Opening(batch, envelopes, opened)
+        if before is not None:
+            yield before
 
 
 @dataclass(frozen=True)
@@ -110,24 +153,21 @@ class _Aside:
     envelope: bytes | None
 
 
-def _open(
-    account: Account,
-    mailbox: Mailbox,
-    arrivals: Sequence[Arrival],
-    now: datetime,
-    seconds: float = trust.PATIENCE,
-    at_hand: Mapping[str, bytes] = MappingProxyType({}),
+def _settle(
+    account: Account, mailbox: Mailbox, opening: _Opening, now: datetime, seconds: float = trust.PATIENCE
 ) -> None:
-    """Have a batch opened by the agent; afterwards none of it is WAITING any more. Signers' servers are asked
-    for so many seconds at most; what that leaves unchecked is given to other workers."""
-    found = _envelopes(mailbox, arrivals, at_hand)
-    aside = [_Aside(arrival, "gone", None) for arrival in arrivals if arrival.pk not in found]
-    present = [arrival for arrival in arrivals if arrival.pk in found]
-    opened = agent().open(account.did, [found[arrival.pk] for arrival in present]) if present else []
+    """Store what was opened, and set the rest aside; afterwards none of it is WAITING any more. Signers'
+    servers are asked for so many seconds at most; what that leaves unchecked is given to other workers.
+
+    Raises AgentError.
+    """
+    found = opening.envelopes
+    opened = opening.opened.result()
     verdicts = trust.check_all((each.message for each in opened if each.message), now=now, seconds=seconds)
+    aside = [_Aside(arrival, "gone", None) for arrival in opening.arrivals if arrival.pk not in found]
     taken: list[Taken] = []
     not_opened = _NotOpened(account)
-    for arrival, each in zip(present, opened, strict=True):
+    for arrival, each in zip(opening.present, opened, strict=True):
         envelope, message = found[arrival.pk], each.message
         if message is None:
             aside.append(_Aside(arrival, not_opened.reason(each.error), envelope))

@@ -122,7 +122,8 @@ def _tell(account: Account, stored: Sequence[tuple[Message, bool]]) -> None:
     ]
     asked = [created for row, created in told if row.conversation.standing == standing.REQUEST]
     listed = [(row, created) for row, created in told if row.conversation.standing == standing.ACCEPTED]
-    if conversation_settings.notify([row for row, created in listed if created]):
+    new = [row for row, created in listed if created]
+    if notices.any_browser(account.pk) and conversation_settings.notify(new):
         notices.something_came(account.pk)
     if told:
         changed = {row.conversation.conversation_id: row.message_id for row, _created in listed}

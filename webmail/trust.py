@@ -49,8 +49,8 @@ def check_all(
     for message in messages:
         latest[(message.sender_did, message.sender_fingerprint)] = message
     dids = {did for did, _fingerprint in latest}
-    known = set(Peer.objects.filter(did__in=dids).values_list("did", flat=True))
-    kept = peers.kept_certificates(dids)
+    peer_rows = dict(Peer.objects.filter(did__in=dids).values_list("pk", "did"))
+    known, kept = set(peer_rows.values()), peers.kept_certificates(peer_rows)
     verdicts: dict[tuple[str, str], Verdict] = {}
     with lookups.within(seconds):
         for signer, message in sorted(latest.items(), key=lambda item: item[0][0] not in known):

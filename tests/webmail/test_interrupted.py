@@ -191,6 +191,7 @@ def test_a_slower_worker_does_not_set_aside_what_another_opened(
     seen_by_the_slower_one = list(Arrival.objects.all())
     intake.pull(bob)
     with open_mailbox(bob.did) as mailbox:
-        intake._open(bob, mailbox, seen_by_the_slower_one, timezone.now())
+        for opening in intake._opened_ahead(bob, mailbox, [(seen_by_the_slower_one, {})]):
+            intake._settle(bob, mailbox, opening, timezone.now())
     assert kept_aside.kept_aside(bob) == []
     assert Arrival.objects.get().state == Arrival.State.DONE

@@ -31,10 +31,13 @@ class Notice:
     path: str
 
 
+def any_browser(account_pk: int) -> bool:
+    """Whether the account has browsers that are woken."""
+    return PushSubscription.objects.filter(account=account_pk).exists()
+
+
 def something_came(account_pk: int) -> None:
     """Have the account's browsers woken, once for what comes close together."""
-    if not PushSubscription.objects.filter(account=account_pk).exists():
-        return
     if cache.add(f"notice:{account_pk}", True, GATHER_SECONDS):
         queues.give(queues.WAKE, account_pk, after_s=GATHER_SECONDS)
 
