@@ -15,6 +15,7 @@ from webmail.conversations import row
 from webmail.group_page import group_page, name_group
 from webmail.group_picture import change_picture, picture_of, update_of
 from webmail.groups import LONGEST_NAME, is_group
+from webmail.images.decoding import SHOWN_TYPES
 from webmail.models import Conversation
 from webmail.outgoing import CannotSend
 from webmail.shown_message import may_be_kept
@@ -96,5 +97,6 @@ def _page(
         "picture_problem": picture_problem,
         "token": str(uuid4()),
         "longest_name": LONGEST_NAME,
+        "picture_types": ",".join(sorted(SHOWN_TYPES)),
     }
     return render(request, "webmail/people.html", context, status=status)
