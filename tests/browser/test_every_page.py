@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -18,7 +19,7 @@ from tests.services.installations import RunningInstallation
 #: Each page is opened once on each of these, and looked at there in both themes.
 SCREENS = [pytest.param(WIDE, id="wide"), pytest.param(PHONE, id="phone")]
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-#: Milliseconds in which what fades, or changes with the theme, has arrived.
+#: Milliseconds in which what changes with the theme or the window has arrived.
 ARRIVED = 500
 
 
@@ -83,16 +84,22 @@ def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
     problems = too_wide(page)
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
-        if violations(page):
-            # Colours that are on their way have less contrast: what counts is what stays.
-            page.wait_for_timeout(ARRIVED)
-            problems += [f"{theme}: {problem}" for problem in violations(page)]
+        problems += [f"{theme}: {problem}" for problem in lasting(violations, page)]
     page.emulate_media(color_scheme="light")
     if screen == PHONE:
         page.set_viewport_size(NARROWEST)  # type: ignore[arg-type]
-        problems += [f"narrowest: {problem}" for problem in too_wide(page)]
+        problems += [f"narrowest: {problem}" for problem in lasting(too_wide, page)]
         page.set_viewport_size(screen)  # type: ignore[arg-type]
     return problems
+
+
+def lasting(check: Callable[[Page], list[str]], page: Page) -> list[str]:
+    """What a check finds, and finds again: colours that are on their way have less contrast, and a window that
+    was just made narrower has not laid out everything yet."""
+    if check(page):
+        page.wait_for_timeout(ARRIVED)
+        return check(page)
+    return []
 
 
 def too_wide(page: Page) -> list[str]:
