@@ -94,8 +94,8 @@ def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
 
 
 def lasting(check: Callable[[Page], list[str]], page: Page) -> list[str]:
-    """What a check finds, and finds again: colours that are on their way have less contrast, and a window that
-    was just made narrower has not laid out everything yet."""
+    """What a check finds, and finds again: colours that are on their way have less contrast, and a window
+    that was just made narrower has not laid out everything yet."""
     if check(page):
         page.wait_for_timeout(ARRIVED)
         return check(page)
