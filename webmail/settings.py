@@ -175,7 +175,16 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "builtins": ["webmail.templatetags.quick_url"],
+            "builtins": ["webmail.templatetags.quick_url", "webmail.templatetags.row_templates"],
+        },
+    },
+    {
+        "NAME": "rows",
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "templates" / "jinja2"],
+        "OPTIONS": {
+            "environment": "webmail.row_templates.environment",
+            "context_processors": ["webmail.row_templates.for_one_answer"],
         },
     },
 ]

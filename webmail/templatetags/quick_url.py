@@ -7,6 +7,7 @@ in hex, an address differs from that of another id in nothing but the id.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -37,15 +38,26 @@ class _QuickUrl(URLNode):
         if len(self.args) != 1 or self.kwargs:
             return super().render(context)
         argument = self.args[0].resolve(context)
-        if not isinstance(argument, str) or _ID.fullmatch(argument) is None:
+        if not _is_id(argument):
             return super().render(context)
         view_name: Any = self.view_name.resolve(context)
-        before, after = _around(view_name, get_urlconf(), get_script_prefix())
-        address = f"{before}{argument}{after}"
+        address = address_of(view_name, (argument,), get_urlconf(), get_script_prefix())
         if self.asvar:
             context[self.asvar] = address
             return ""
         return conditional_escape(address) if context.autoescape else address
+
+
+def address_of(view_name: str, arguments: Sequence[object], urlconf: str | None, prefix: str) -> str:
+    """The address of a view as Django's `reverse` makes it; `prefix` is what all begin with."""
+    if len(arguments) == 1 and _is_id(arguments[0]):
+        before, after = _around(view_name, urlconf, prefix)
+        return f"{before}{arguments[0]}{after}"
+    return reverse(view_name, urlconf, args=arguments)
+
+
+def _is_id(argument: object) -> bool:
+    return isinstance(argument, str) and _ID.fullmatch(argument) is not None
 
 
 @lru_cache(maxsize=512)

@@ -16,7 +16,7 @@ def in_list(moment: datetime) -> str:
     """14:02 today, Thu within a week, 12 Nov within the year, Nov 2025 before."""
     local, today = timezone.localtime(moment), timezone.localdate()
     if local.date() == today:
-        return date_format(local, "H:i")
+        return local.strftime("%H:%M")
     if timedelta() <= today - local.date() < timedelta(days=7):
         return date_format(local, "D")
     if local.year == today.year:
@@ -40,7 +40,7 @@ def day(value: date) -> str:
 @register.filter
 def clock(moment: datetime) -> str:
     """14:02"""
-    return date_format(timezone.localtime(moment), "H:i")
+    return timezone.localtime(moment).strftime("%H:%M")
 
 
 @register.filter
