@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,7 +56,9 @@ class SignedInAccount(MiddlewareMixin):
         session_id = request.session.get(OAUTH_SESSION_KEY)
         session = None
         if session_id is not None:
-            session = OAuthSession.objects.select_related("account").filter(pk=session_id).first()
+            # With no order, as `first` has one, the database's words take half as long to put together.
+            with suppress(OAuthSession.DoesNotExist):
+                session = OAuthSession.objects.select_related("account").get(pk=session_id)
         if session and session.account.passkey_required and request.session.get(PASSKEY_KEY) != session.pk:
             session = None
         request.oauth_session = session  # type: ignore[attr-defined]

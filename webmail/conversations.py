@@ -85,10 +85,10 @@ class ConversationList:
 def find(account: Account, conversation_id: str) -> Conversation:
     """The account's conversation with this id (hex). Raises NotFound."""
     rows = Conversation.objects.select_related("named_by", "pictured_by")
-    conversation = rows.filter(account=account, conversation_id=conversation_id).first()
-    if conversation is None:
-        raise NotFound(conversation_id)
-    return conversation
+    try:
+        return rows.get(account=account, conversation_id=conversation_id)
+    except Conversation.DoesNotExist as error:
+        raise NotFound(conversation_id) from error
 
 
 def with_people(account: Account, dids: Sequence[str]) -> Conversation | None:

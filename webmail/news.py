@@ -160,7 +160,8 @@ def _changed(
 ) -> list[MessageState]:
     """The messages that the page shows with a mark that is not theirs any more."""
     on_page = [message_id for message_id in recent if message_id[:PREFIX] in shown]
-    rows = Message.objects.filter(conversation=conversation, message_id__in=on_page)
+    account = conversation.account_id
+    rows = Message.objects.filter(account=account, conversation=conversation, message_id__in=on_page)
     messages = list(rows) if on_page else []
     progress.prefetch(messages)
     related = related_to(messages)

@@ -297,8 +297,8 @@ def refusal_of(error: AgentError) -> CannotSend:
 def sent_before(account: Account, token: str) -> Message | None:
     """What a page with this token has sent already."""
     try:
-        return Message.objects.filter(account=account, token=checked_token(token)).first()
-    except CannotSend:
+        return Message.objects.get(account=account, token=checked_token(token))
+    except (CannotSend, Message.DoesNotExist):
         return None
 
 

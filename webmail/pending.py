@@ -107,7 +107,10 @@ def schedule(
 
 def by_token(account: Account, token: str) -> PendingMessage | None:
     """What a page with this token has handed in already."""
-    return PendingMessage.objects.filter(account=account, token=token).select_related("conversation").first()
+    try:
+        return PendingMessage.objects.select_related("conversation").get(account=account, token=token)
+    except PendingMessage.DoesNotExist:
+        return None
 
 
 def release(pending_pk: int, *, now: datetime) -> Message | None:

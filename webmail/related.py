@@ -78,7 +78,8 @@ def version_of(message: Message, related: Related) -> str:
 
 def _reactions(messages: Sequence[Message]) -> dict[int, list[Message]]:
     keys = {(message.conversation_id, message.message_id): message.pk for message in messages}
-    rows = Message.objects.filter(
+    # As in edits.py, for the index of answers.
+    rows = Message.objects.exclude(in_reply_to="").filter(
         conversation__in={message.conversation_id for message in messages},
         in_reply_to__in=[message.message_id for message in messages],
         shown=False,
@@ -123,6 +124,7 @@ def _quoted_and_firsts(messages: Sequence[Message]) -> tuple[dict[int, Message],
     known = {(message.conversation_id, message.message_id): message for message in messages}
     if missing := wanted - known.keys():
         rows = Message.objects.filter(
+            account=messages[0].account_id,
             conversation__in={conversation for conversation, _id in missing},
             message_id__in={message_id for _conversation, message_id in missing},
             shown=True,

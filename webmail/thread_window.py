@@ -115,11 +115,17 @@ def first_since(conversation: Conversation, moment: datetime) -> str | None:
 
 def _place(conversation: Conversation, message_id: str) -> Message:
     """The message of the thread that this one is, stands in the place of, or belongs to. Raises NotFound."""
-    rows = Message.objects.filter(conversation=conversation).defer(*_NOT_SHOWN)
-    found = rows.filter(message_id=message_id).first()
-    if found is not None and found.replaces:
+    # By the account as well, whose index finds a message by its id.
+    rows = Message.objects.filter(account=conversation.account_id, conversation=conversation)
+    rows = rows.defer(*_NOT_SHOWN)
+    try:
+        found: Message | None = rows.get(message_id=message_id)
+    except Message.DoesNotExist as error:
+        raise NotFound(message_id) from error
+    assert found is not None
+    if found.replaces:
         found = rows.filter(message_id=found.replaces, sender_did=found.sender_did).first()
-    elif found is not None and not found.shown and not found.changes_group:
+    elif not found.shown and not found.changes_group:
         found = rows.filter(message_id=found.in_reply_to, shown=True, replaces="").first()
     if found is None:
         raise NotFound(message_id)

@@ -192,8 +192,8 @@ def entries_of(
 ) -> list[Entry]:
     """Single messages of a thread, or of one topic of it, as it shows them, without days; those it does not
     have are left out."""
-    rows = shown(conversation, topic).filter(message_id__in=message_ids).order_by("placed_at", "pk")
-    messages = list(rows)
+    rows = shown(conversation, topic).filter(account=account, message_id__in=message_ids)
+    messages = list(rows.order_by("placed_at", "pk"))
     progress.prefetch(messages)
     before = {message.pk: previous_of(conversation, message, topic) for message in messages}
     entries = _entries(account, conversation, messages)

@@ -65,7 +65,8 @@ def name_in(read: ReadMessage | None) -> str:
 
 def names_of(account: Account, conversation: Conversation, keys: Collection[str]) -> dict[str, str]:
     """The names of topics of a conversation by their keys, in one call to the agent. Raises AgentLocked."""
-    firsts = list(Message.objects.filter(conversation=conversation, message_id__in=keys, shown=True))
+    rows = Message.objects.filter(account=account, conversation=conversation, message_id__in=keys, shown=True)
+    firsts = list(rows)
     related = related_to(firsts, with_quoted=False)
     newest = {message.message_id: related.newest(message).pk for message in firsts}
     read = read_messages(account, conversation, (related.newest(message) for message in firsts))
