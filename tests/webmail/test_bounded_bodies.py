@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from accounts import sessions
 from accounts.models import Account, OAuthSession
-from webmail import asgi
+from webmail import asgi, uploads
 from webmail.asgi import MAX_BODY, application
 
 PART = bytes(64 * 1024)
@@ -67,7 +67,7 @@ def test_one_accounts_bodies_take_no_more_than_its_share(
     settings.SPOOL_BYTES = 3 * 1024 * 1024
     most = {"/files/": (MAX_BODY, 1), "/new/": (MAX_BODY, 2)}
 
-    async def largest_body(scope: Mapping[str, Any]) -> tuple[int, int | None]:
+    async def largest_body(scope: Mapping[str, Any], usual: int) -> tuple[int, int | None]:
         return most[scope["path"]]
 
     monkeypatch.setattr(asgi, "largest_body", largest_body)
@@ -108,6 +108,29 @@ def test_one_accounts_bodies_take_no_more_than_its_share(
     # The others ended before there was anything to answer.
     assert answers == {"too much": 503}
     assert not asgi.application._on_their_way
+
+
+def test_nobody_is_looked_up_for_a_body_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def account_behind(cookies: str) -> int:
+        asked.append(cookies)
+        return 1
+
+    monkeypatch.setattr(uploads, "account_behind", account_behind)
+
+    def largest(*lengths: bytes) -> tuple[int, int | None]:
+        headers = [(b"cookie", b"session=x"), *((b"content-length", length) for length in lengths)]
+        scope = {"path": "/files/", "method": "POST", "headers": headers}
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, uploads.largest_body(scope, MAX_BODY)).result()
+
+    assert largest(str(MAX_BODY).encode()) == (0, None)
+    assert asked == []
+    for lengths in ([str(MAX_BODY + 1).encode()], [], [b"x"], [b"1", b"2"], [b"9" * 30]):
+        most, account = largest(*lengths)
+        assert (most > MAX_BODY, account) == (True, 1)
+    assert len(asked) == 5
 
 
 @pytest.mark.django_db(transaction=True)
