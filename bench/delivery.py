@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
+import redis
 from aiosmtpd.controller import Controller
 
 from bench.figures import latency_line
@@ -34,7 +35,6 @@ from tests.services.dovecot import DovecotServer, dovecot_server
 from tests.services.installations import RunningInstallation, wait_until
 from tests.services.windows import Window
 from webmail.mailbox import INBOX
-from webmail.mailbox.envelope_mail import mail_with_envelope
 from webmail.mailbox.imap import ImapMailbox
 
 MESSAGES = 100
@@ -80,17 +80,28 @@ def figures(messages: int = MESSAGES) -> Iterator[str]:
 
 def _begun(running: RunningInstallation, alice: Window, bob: Window) -> tuple[str, bytes]:
     """The path of a conversation in which both have written, and the mail that its first message became."""
-    # Nothing keeps an envelope that was carried.
-    running.stop("deliveries")
-    conversation = alice.write([bob.did], "the first message of those that are timed")
-    sealed = "SELECT envelope FROM webmail_deliverycopy WHERE envelope IS NOT NULL"
-    wait_until(lambda: running.sql(sealed), PATIENCE_S)
-    ((envelope,),) = running.sql(sealed)
-    running.start("deliveries")
+    with _nobody_pulls(running, bob.did):
+        conversation = alice.write([bob.did], "the first message of those that are timed")
+        wait_until(lambda: running.mails(bob.did, INBOX), PATIENCE_S)
+        (mail,) = running.mails(bob.did, INBOX)
+    # With it the first one is pulled.
+    alice.reply(conversation, "the second message")
     wait_until(lambda: conversation in bob.rows(), PATIENCE_S)
     bob.reply(conversation, "and its answer")
     wait_until(lambda: "and its answer" in alice.get(conversation), PATIENCE_S)
-    return conversation, mail_with_envelope(bytes(envelope))
+    return conversation, mail
+
+
+@contextmanager
+def _nobody_pulls(running: RunningInstallation, did: str) -> Iterator[None]:
+    """What comes for somebody lies in their INBOX meanwhile: we hold the lock of its pull."""
+    ((account,),) = running.sql("SELECT id FROM accounts_account WHERE did = ?", did)
+    with redis.Redis.from_url(running.installation.redis_url) as client:
+        client.set(f"pull:{account}", "bench", ex=int(PATIENCE_S))
+        try:
+            yield
+        finally:
+            client.delete(f"pull:{account}")
 
 
 class _Sending:

@@ -13,23 +13,15 @@ from django.utils import timezone
 
 from accounts import peers, routes
 from accounts.routes import Route
-from webmail import carriers, events
+from webmail import carriers, events, ingress, own_door
 from webmail.carriers import Accepted, Deferred, Outcome, Refused
 from webmail.models import Delivery, DeliveryCopy
+from webmail.tries import GIVE_UP_AFTER, gap_after
 
 log = logging.getLogger(__name__)
 
-#: After this the sender is told that it did not arrive.
-GIVE_UP_AFTER = timedelta(days=5)
-
 #: Refusals after which the recipient's devices and routes are read afresh, once.
 STALE_CODES = frozenset({"address-unknown", "gone"})
-
-
-def gap_after(attempts: int) -> timedelta:
-    """How long to wait after the given number of tries (1 or more)."""
-    gaps = settings.DELIVERY_GAPS_SECONDS
-    return timedelta(seconds=gaps[min(max(attempts, 1), len(gaps)) - 1])
 
 
 def deliver(delivery_pk: int, *, now: datetime | None = None) -> None:
@@ -47,7 +39,24 @@ def deliver(delivery_pk: int, *, now: datetime | None = None) -> None:
     copies = list(delivery.copies.filter(accepted_at=None))
     _carry(delivery, copies, now)
     message = delivery.message
-    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
+    if message.way_shows:
+        events.conversation_changed(
+            message.account_id, message.conversation.conversation_id, message.message_id
+        )
+
+
+def one_for_here(delivery_pks: Sequence[int]) -> int | None:
+    """The first of these deliveries that leads to this very installation, so that nobody else's server is
+    waited for while it is carried."""
+    for delivery in Delivery.objects.filter(pk__in=delivery_pks):
+        did = delivery.recipient_did
+        try:
+            # Asked first, as it may take a look-up to learn of a way elsewhere.
+            if ingress.has_mailbox(did) and own_door.is_at(routes.routes_for(did)[:1], did):
+                return delivery.pk
+        except peers.PeerError:
+            continue
+    return None
 
 
 def due(now: datetime, *, limit: int = 500) -> list[int]:
@@ -92,7 +101,10 @@ def _carry(delivery: Delivery, copies: Sequence[DeliveryCopy], now: datetime) ->
     for way in ways:
         _note_route(delivery, way)
         envelopes = [bytes(copy.envelope or b"") for copy in copies]
-        outcomes = carriers.carry(way, envelopes, bounce_token=f"{delivery.pk}")
+        if own_door.is_at([way], delivery.recipient_did):
+            outcomes: Sequence[Outcome] = own_door.hand_in(delivery.recipient_did, envelopes, now=now)
+        else:
+            outcomes = carriers.carry(way, envelopes, bounce_token=f"{delivery.pk}")
         problem = next((outcome for outcome in outcomes if not isinstance(outcome, Accepted)), None)
         with transaction.atomic():
             copies = _note_accepted(copies, outcomes, now)

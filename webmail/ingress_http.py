@@ -15,7 +15,8 @@ from webmail.mailbox.envelope_mail import MAX_CMS
 #: The largest body: the largest envelope in base64, and room for the JSON around it.
 MAX_BODY = MAX_CMS * 4 // 3 + 8 * 1024
 
-_STATUS = {
+#: How each refusal of ingress.py is answered.
+STATUS = {
     "unknown-recipient": 404,
     "too-large": 413,
     "not-an-envelope": 400,
@@ -37,7 +38,7 @@ def inbox(request: HttpRequest, did: str) -> HttpResponse:
         accepted = accept(_canonical(did), envelope, now=datetime.now(UTC))
     except IngressRefusal as refusal:
         headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-        return _refusal(refusal.code, str(refusal), _STATUS[refusal.code], headers)
+        return _refusal(refusal.code, str(refusal), STATUS[refusal.code], headers)
     return JsonResponse({"envelopeId": accepted.envelope_id})
 
 

@@ -260,7 +260,9 @@ def store(
         place([row])
         topics.begin([row])
     groups.apply([row])
-    transaction.on_commit(lambda: _start(row))
+    transaction.on_commit(lambda: queues.give(queues.SEAL, row.pk))
+    if message.receipt is None:
+        transaction.on_commit(lambda: _tell(row))
     return row
 
 
@@ -323,7 +325,8 @@ def retry(account: Account, message_id: str, *, now: datetime | None = None) -> 
             failure_reply="",
             finished_at=None,
         ):
-            transaction.on_commit(lambda: _start(message))
+            transaction.on_commit(lambda: queues.give(queues.SEAL, message.pk))
+            transaction.on_commit(lambda: _tell(message))
     return message
 
 
@@ -344,8 +347,7 @@ def discard(account: Account, message_id: str, *, now: datetime) -> Conversation
     return message.conversation
 
 
-def _start(message: Message) -> None:
-    queues.give(queues.SEAL, message.pk)
+def _tell(message: Message) -> None:
     events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
 
 

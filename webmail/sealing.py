@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -31,14 +31,20 @@ NO_ACTIVE_DEVICE = "NoActiveDevice"
 
 
 def seal_message(
-    message_pk: int, *, now: datetime | None = None, seconds: float = DEVICES_SECONDS
+    message_pk: int,
+    *,
+    now: datetime | None = None,
+    seconds: float = DEVICES_SECONDS,
+    hand_over: Callable[[Sequence[int]], None] = lambda ready: None,
 ) -> list[int]:
     """Seal what is due of one message and return the keys of the deliveries that may now go out.
 
+    ``hand_over`` is given these keys once the envelopes are durable, before the sender's own copy goes into
+    the archive, for which nobody has to wait: what a failure leaves out of it is due there.
     A recipient whose devices cannot be learnt now, or within ``seconds``, is left queued for a later try;
     one that has none fails with a reason, and so do all when the sender's own device is revoked. Signing is
-    deterministic, so a second run signs the same bytes. Raises crypto_agent.client.AgentError, which leaves
-    everything as it was.
+    deterministic, so a second run signs the same bytes. Raises crypto_agent.client.AgentError and
+    webmail.mailbox.MailboxError; before the hand-over everything is as it was then.
     """
     now = now or timezone.now()
     message = Message.objects.select_related("account", "conversation").get(pk=message_pk)
@@ -92,9 +98,11 @@ def seal_message(
             state=Message.State.SEALED,
             sender_fingerprint=signer.fingerprint if signer else "",
         )
+    hand_over(ready)
+    if message.way_shows:
+        _tell(message)
     message.refresh_from_db()
     archive.archive([message], now=now)
-    _tell(message)
     return ready
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from celery import shared_task
@@ -85,18 +86,25 @@ def seal_patiently(message_pk: int) -> None:
 
 
 def _seal(message_pk: int, seconds: float) -> None:
-    ready: list[int] = []
     try:
         account_pk = Message.objects.values_list("account_id", flat=True).get(pk=message_pk)
         with waiting.may_wait(account_pk), lookups.sparing():
-            ready = sealing.seal_message(message_pk, seconds=seconds)
+            sealing.seal_message(message_pk, seconds=seconds, hand_over=_hand_over)
     except Message.DoesNotExist:
         raise Reject("the message is gone", requeue=False) from None
     except (MailboxError, AgentError) as error:
         log.warning("sealing of message %s waits: %s", message_pk, error.code)
-        return
+
+
+def _hand_over(ready: Sequence[int]) -> None:
+    """Give deliveries to the workers that carry. One that stays here is carried at once: it waits for
+    nobody's server, and its recipient may be looking at the page."""
+    here = deliveries.one_for_here(ready)
     for delivery_pk in ready:
-        queues.give(queues.DELIVER, delivery_pk)
+        if delivery_pk != here:
+            queues.give(queues.DELIVER, delivery_pk)
+    if here is not None:
+        _carry(here)
 
 
 @shared_task
@@ -108,6 +116,10 @@ def release(pending_pk: int) -> None:
 @shared_task
 def deliver(delivery_pk: int) -> None:
     """Carry one delivery."""
+    _carry(delivery_pk)
+
+
+def _carry(delivery_pk: int) -> None:
     deliveries.deliver(delivery_pk)
     if Delivery.objects.filter(pk=delivery_pk, state=Delivery.State.QUEUED).exists():
         message_pk = Delivery.objects.values_list("message_id", flat=True).get(pk=delivery_pk)

@@ -11,12 +11,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from django.conf import settings
 from django.utils import timezone, translation
+from pytest_django import Settings
 
+from accounts import peers, records
 from accounts.models import Account, Peer
 from crypto_agent.client import AgentClient
 from tests.webmail.conftest import Write, seal
-from webmail import deliveries, delivery_reports, outgoing, progress, sealing
+from tests.webmail.test_journey import folder, texts
+from webmail import archive, deliveries, delivery_reports, outgoing, progress, queues, sealing, tasks, tries
 from webmail.carriers import Deferred, Refused
+from webmail.ingress_quota import redis_quota
+from webmail.mailbox import ARCHIVE, INBOX, MailboxError
 from webmail.message_info import message_info
 from webmail.models import Delivery, Message
 from webmail.people import people_of
@@ -91,6 +96,82 @@ def test_accepted_says_so_and_forgets_the_bytes(delivery: Delivery, inbox: Inbox
     assert len(inbox.got) == 1
 
 
+@pytest.fixture
+def lives_here(bob: Account) -> str:
+    """The address of bob's inbox, which is at this installation; nothing listens there in these tests."""
+    (own,) = records.own_endpoints(bob.did, settings.PUBLIC_URL, None)
+    Peer.objects.filter(did=bob.did).update(inbox_endpoints=[own], smtp_endpoint="")
+    return own
+
+
+def test_what_stays_here_goes_through_the_door_without_going_out(
+    delivery: Delivery, lives_here: str, bob: Account
+) -> None:
+    carry(delivery)
+    assert delivery.state == Delivery.State.ACCEPTED
+    assert (delivery.route_kind, delivery.route_target) == ("https", lives_here)
+    assert len(folder(bob, INBOX)) == 1
+    # A worker that died before it could note that carries it again.
+    Delivery.objects.update(state=Delivery.State.SEALED, next_attempt_at=timezone.now())
+    carry(delivery)
+    assert len(folder(bob, INBOX)) == 1
+
+
+def test_what_stays_here_is_refused_as_by_https(
+    delivery: Delivery, lives_here: str, bob: Account, settings: Settings
+) -> None:
+    settings.INGRESS_ENVELOPES_PER_HOUR = 0
+    redis_quota.cache_clear()
+    carry(delivery)
+    redis_quota.cache_clear()
+    assert (delivery.state, delivery.failure_code) == (Delivery.State.SEALED, "rate-limited")
+    assert delivery.failure_reply.startswith("429 ")
+    assert folder(bob, INBOX) == []
+
+    bob.delete()
+    carry(delivery, timezone.now() + timedelta(hours=2))
+    assert delivery.failure_code == "address-unknown"
+
+
+def test_what_stays_here_does_not_wait_for_the_senders_archive(
+    alice: Account, bob: Account, write: Write, lives_here: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_messages: object, **_more: object) -> None:
+        raise MailboxError("unavailable", "the mail server can't be reached")
+
+    given: list[str] = []
+    monkeypatch.setattr(queues, "give", lambda task, _key, **_more: given.append(task))
+    message = write(alice, [bob], "at once")
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "archive", away)
+        tasks.seal(message.pk)
+    assert Delivery.objects.get(message=message).state == Delivery.State.ACCEPTED
+    assert queues.DELIVER not in given
+    assert queues.PULL in given
+    tasks.pull(bob.pk)
+    assert texts(bob) == [["at once"]]
+
+    assert folder(alice, ARCHIVE) == []
+    assert archive.due(timezone.now() + timedelta(hours=1), older_than=timedelta()) == [alice.pk]
+    tasks.archive_waiting(alice.pk)
+    assert len(folder(alice, ARCHIVE)) == 1
+
+
+def test_what_goes_elsewhere_is_left_to_those_who_carry(
+    alice: Account, bob: Account, write: Write, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peers.known_peer(bob.did)
+    Peer.objects.filter(did=bob.did).update(inbox_endpoints=[inbox.url], smtp_endpoint="")
+    given: list[tuple[str, int]] = []
+    monkeypatch.setattr(queues, "give", lambda task, key, **_more: given.append((task, key)))
+    message = write(alice, [bob], "to another server")
+    tasks.seal(message.pk)
+    delivery = Delivery.objects.get(message=message)
+    assert delivery.state == Delivery.State.SEALED
+    assert (queues.DELIVER, delivery.pk) in given
+    assert inbox.got == []
+
+
 def test_deferred_waits_in_growing_gaps_and_arrives_once(delivery: Delivery, inbox: Inbox) -> None:
     inbox.answers = [(503, {}), (503, {}), (503, {}), (202, {})]
     now = timezone.now()
@@ -144,7 +225,7 @@ def test_an_unknown_address_is_looked_up_afresh_once(delivery: Delivery, inbox: 
 
 def test_after_five_days_the_sender_is_told(delivery: Delivery, inbox: Inbox) -> None:
     inbox.answers = [(503, {})]
-    now = delivery.created_at + deliveries.GIVE_UP_AFTER - timedelta(seconds=1)
+    now = delivery.created_at + tries.GIVE_UP_AFTER - timedelta(seconds=1)
     carry(delivery, now)
     assert delivery.state == Delivery.State.SEALED
     assert delivery.next_attempt_at

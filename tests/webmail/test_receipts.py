@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.models import Account
 from crypto_agent.atsms import content
@@ -19,10 +20,12 @@ from webmail import (
     acknowledging,
     blocking,
     conversations,
+    events,
     exported_settings,
     news,
     outgoing,
     progress,
+    queues,
     read_marks,
     rebuild,
     receipt_choices,
@@ -99,6 +102,22 @@ def test_whoever_opened_a_message_says_so_once_for_several(
     assert tell(bob) == []
     assert tell(alice) == []
     assert not Acknowledgement.objects.filter(message__message_id=receipt.message_id).exists()
+
+
+def test_the_way_of_a_receipt_sends_no_page_to_look_again(
+    bob: Account,
+    agreed: Message,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    looking: list[int] = []
+    monkeypatch.setattr(queues, "give", lambda _task, _key, **_more: None)
+    monkeypatch.setattr(events, "conversation_changed", lambda account, *_names: looking.append(account))
+    with django_capture_on_commit_callbacks(execute=True):
+        (receipt,) = tell(bob)
+    tasks.seal(receipt.pk)
+    assert Delivery.objects.get(message=receipt).state == Delivery.State.ACCEPTED
+    assert looking == []
 
 
 def test_nothing_is_told_before_the_wait_is_over(bob: Account, agreed: Message) -> None:

@@ -154,3 +154,8 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.message_id[:12]
+
+    @property
+    def way_shows(self) -> bool:
+        """Whether pages show how far it came on its way."""
+        return self.shown or bool(self.changes_group)

@@ -13,10 +13,10 @@ from webmail import events
 from webmail.carriers import Accepted, Outcome, Refused, Uncertain
 from webmail.carriers.bounces import report_in_mail
 from webmail.carriers.smtp import LONGEST_MAIL_SECONDS, deliver_mail
-from webmail.deliveries import GIVE_UP_AFTER, gap_after
 from webmail.delivery_reports import TooEarly
 from webmail.models import OutgoingMailRecipient
 from webmail.ordinary import in_transit
+from webmail.tries import GIVE_UP_AFTER, gap_after
 
 log = logging.getLogger(__name__)
 
