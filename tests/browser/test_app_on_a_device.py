@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
-from tests.browser.visitors import ARRIVAL, composer
+from tests.browser.visitors import ARRIVAL, Visitor, bubble, composer
+from tests.services.installations import RunningInstallation, wait_until
 
 #: Whether a service worker answers for the page, in so many milliseconds at most.
 TAKEN_CARE_OF = """(at_most) => new Promise((done) => {
@@ -71,3 +76,133 @@ def test_the_list_of_keys_opens_on_top_and_leaves_everything_where_it_was(visit:
     expect(page.locator("#thread > .msg").last).to_be_focused()
     page.keyboard.press("q")
     expect(page.locator("#composer-reply")).to_contain_text("A place to come back to")
+
+
+def test_a_browser_without_an_open_page_is_woken_and_says_who_wrote(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    alice, bob = visit("alice"), visit("bob")
+    bob.context.grant_permissions(["notifications"], origin=installation.url)
+    page = bob.page
+    for _attempt in range(5):
+        if page.evaluate(TAKEN_CARE_OF, 6000):
+            break
+        page.reload()
+    worker = _Worker(page, installation.url)
+    read_everything(bob, installation)
+    page.goto("about:blank")
+    worker.stop()
+
+    # With nothing new it wakes, and shows nothing.
+    assert worker.shown_after_push() == []
+    worker.stop()
+
+    alice.start_conversation("bob.test", text="Only for his eyes")
+    conversation = urlsplit(alice.page.url).path
+    wait_until(lambda: unread_of(bob, installation), ARRIVAL / 1000)
+    (shown,) = worker.shown_after_push()
+    assert "alice" in shown["title"].lower()
+    assert shown["body"] == "1 new message"
+    assert shown["data"] == {"path": conversation}
+    assert "his eyes" not in str(shown)
+
+    assert worker.click() == [installation.url + conversation]
+    assert worker.shown() == []
+    page.goto(conversation)
+    expect(bubble(page, "Only for his eyes")).to_be_visible()
+    wait_until(lambda: not unread_of(bob, installation))
+
+    # Nobody is told of what is in front of them.
+    page.goto("/")
+    alice.write("And this he sees")
+    expect(page.locator("#convos .row").first).to_contain_text("And this he sees", timeout=ARRIVAL)
+    assert worker.shown_after_push() == []
+
+
+def unread_of(visitor: Visitor, installation: RunningInstallation) -> list[str]:
+    """The ids of the conversations in which something is unread."""
+    rows = installation.sql(
+        "SELECT conversation_id FROM webmail_conversation WHERE unread_count > 0 AND account_id ="
+        " (SELECT id FROM accounts_account WHERE handle = ?)",
+        visitor.person.handle,
+    )
+    return [conversation for (conversation,) in rows]
+
+
+def read_everything(visitor: Visitor, installation: RunningInstallation) -> None:
+    for conversation in unread_of(visitor, installation):
+        visitor.page.goto(f"/c/{conversation}/")
+        wait_until(lambda conversation=conversation: conversation not in unread_of(visitor, installation))
+
+
+class _Worker:
+    """The service worker of a browser, with what its developers' tools do with it: stop it, push to it."""
+
+    #: What lies in the tray.
+    _SHOWN = """async () => (await registration.getNotifications()).map(
+        ({ title, body, data }) => ({ title, body, data }))"""
+    #: Only a person's own click may open a window: what it would open is kept instead.
+    _CLICK = """async () => {
+        const [notification] = await registration.getNotifications();
+        const opened = [];
+        clients.openWindow = async (url) => { opened.push(url); };
+        const click = new NotificationEvent("notificationclick", { notification });
+        const done = [];
+        click.waitUntil = (work) => done.push(work);
+        dispatchEvent(click);
+        await Promise.all(done);
+        return opened;
+    }"""
+
+    def __init__(self, page: Page, origin: str) -> None:
+        self._page = page
+        self._context = page.context
+        self._origin = origin
+        self._registration = ""
+        self._status = ""
+        self._tools = page.context.new_cdp_session(page)
+        self._tools.on("ServiceWorker.workerRegistrationUpdated", self._hear_of_registrations)
+        self._tools.on("ServiceWorker.workerVersionUpdated", self._hear_of_versions)
+        self._tools.send("ServiceWorker.enable")
+        self._wait_for(lambda: self._registration)
+
+    def stop(self) -> None:
+        self._tools.send("ServiceWorker.stopAllWorkers")
+        self._wait_for(lambda: self._status == "stopped")
+
+    def shown_after_push(self) -> list[dict[str, Any]]:
+        """What it shows once a push service has woken it. The message says nothing, as it is sent."""
+        self._tools.send(
+            "ServiceWorker.deliverPushMessage",
+            {"origin": self._origin, "registrationId": self._registration, "data": ""},
+        )
+        self._wait_for(lambda: self._status == "running")
+        self._page.wait_for_timeout(2000)
+        return self.shown()
+
+    def shown(self) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = self._context.service_workers[-1].evaluate(self._SHOWN)
+        return shown
+
+    def click(self) -> list[str]:
+        """Where a click on what is shown leads to."""
+        opened: list[str] = self._context.service_workers[-1].evaluate(self._CLICK)
+        return opened
+
+    def _hear_of_registrations(self, event: dict[str, Any]) -> None:
+        for each in event["registrations"]:
+            if each["scopeURL"].startswith(self._origin) and not each["isDeleted"]:
+                self._registration = each["registrationId"]
+
+    def _hear_of_versions(self, event: dict[str, Any]) -> None:
+        for each in event["versions"]:
+            if each["registrationId"] == self._registration:
+                self._status = each["runningStatus"]
+
+    def _wait_for(self, condition: Callable[[], object]) -> None:
+        # Events are heard while the page is waited for.
+        for _turn in range(100):
+            if condition():
+                return
+            self._page.wait_for_timeout(100)
+        raise AssertionError(f"the worker is {self._status or 'not there'}")
