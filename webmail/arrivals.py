@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from django.db import transaction
 
@@ -16,6 +17,9 @@ from accounts.models import Account
 from webmail.mailbox import INBOX, QUARANTINE, Mailbox, Stored
 from webmail.mailbox.envelope_mail import Envelope, envelope_in_mail, envelope_message_id
 from webmail.models import Arrival, MailboxCursor
+
+#: How many mails the first batch has.
+FIRST = 20
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,10 @@ def note(account: Account, mailbox: Mailbox, *, at_once: int) -> Iterator[Noted]
     if cursor.uid_validity != validity:
         cursor.uid_validity, cursor.last_uid = validity, 0
     uids = mailbox.uids_after(INBOX, cursor.last_uid)
-    for start in range(0, len(uids), at_once):
-        batch = uids[start : start + at_once]
+    # The first are few, so that an empty list shows something soon.
+    starts = [0, *range(min(FIRST, at_once), len(uids), at_once)] if uids else []
+    for start, end in pairwise([*starts, len(uids)]):
+        batch = uids[start:end]
         mails = list(mailbox.fetch(INBOX, batch).values())
         cursor.last_uid = batch[-1]
         yield Noted(len(batch), _note_batch(account, mailbox, mails, cursor))
