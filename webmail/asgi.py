@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import django
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
@@ -17,6 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
 django.setup(set_prefix=False)
 
 # Django has to be set up before anything of the webmail is loaded.
+from webmail.answering_threads import AnsweringThreads  # noqa: E402
 from webmail.blobs.spool import Spool, SpoolFull  # noqa: E402
 from webmail.uploads import largest_body  # noqa: E402
 
@@ -81,18 +81,22 @@ class BoundedBodies:
 
 
 class SpoolingHandler(ASGIHandler):
-    """Django's own, but that nothing of a long body can be read on the disk, and that a request goes to its
-    thread once.
+    """Django's own, but that nothing of a long body can be read on the disk, and that a request goes once to
+    a thread, which may have answered another before.
 
     Nearly all views and middleware are synchronous. Django's own chain goes back and forth between the event
-    loop and the thread for each of them, which took a quarter of the processor's time of a page.
+    loop and a thread for each of them.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = AnsweringThreads()
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        return await self._threads.answer(self.get_response, request)
 
     async def read_body(self, receive: Receive) -> Spool:  # type: ignore[override]
         body = Spool()

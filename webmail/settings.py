@@ -192,6 +192,8 @@ TEMPLATES = [
 DATABASES = {
     "default": env.db_url("WAXWING_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'webmail.sqlite3'}")
 }
+# For those that the web process keeps from one request to the next: see webmail/answering_threads.py.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",

@@ -1,0 +1,131 @@
+"""Threads answer one request after the other with one connection to the database, and few keep one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import cast
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import translation
+
+from webmail import answering_threads
+from webmail.answering_threads import AnsweringThreads
+from webmail.idle_connections import let_go_of_database
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Ask = Callable[..., list[HttpResponse]]
+
+
+def ask_database(request: HttpRequest) -> HttpResponse:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse(str(id(connection.connection)))
+
+
+@pytest.fixture
+def threads() -> Iterator[AnsweringThreads]:
+    made = AnsweringThreads(most_kept=1)
+    yield made
+    made._threads.shutdown()
+
+
+@pytest.fixture
+def ask(threads: AnsweringThreads) -> Ask:
+    """Has functions answer requests, all at the same time."""
+
+    def asked(*answers: Callable[[HttpRequest], HttpResponseBase]) -> list[HttpResponse]:
+        async def run() -> list[HttpResponseBase]:
+            waiting: list[Awaitable[HttpResponseBase]] = [
+                threads.answer(answer, HttpRequest()) for answer in answers
+            ]
+            return await asyncio.gather(*waiting)
+
+        # In a thread of its own: the browser tests' event loop runs in this one.
+        with ThreadPoolExecutor(1) as pool:
+            return cast(list[HttpResponse], pool.submit(asyncio.run, run()).result(30))
+
+    return asked
+
+
+def test_a_thread_keeps_its_connection(ask: Ask) -> None:
+    (first,), (second,) = ask(ask_database), ask(ask_database)
+    assert first.content == second.content
+
+
+def test_no_more_are_kept_than_there_is_room_for(ask: Ask) -> None:
+    together = threading.Barrier(2)
+    open_after: list[bool] = []
+
+    def slowly(request: HttpRequest) -> HttpResponse:
+        answer = ask_database(request)
+        together.wait(10)
+        return answer
+
+    def look(request: HttpRequest) -> HttpResponse:
+        open_after.append(connection.connection is not None)
+        together.wait(10)
+        return HttpResponse()
+
+    ask(slowly, slowly)
+    ask(look, look)
+    assert sorted(open_after) == [False, True]
+
+
+def test_one_that_was_let_go_of_makes_room(ask: Ask) -> None:
+    def let_go(request: HttpRequest) -> HttpResponse:
+        ask_database(request)
+        let_go_of_database()
+        return HttpResponse()
+
+    ask(ask_database)
+    ask(let_go)
+    (first,), (second,) = ask(ask_database), ask(ask_database)
+    assert first.content == second.content
+
+
+def test_one_that_is_old_or_lost_is_opened_again(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(request: HttpRequest) -> HttpResponse:
+        ask_database(request)
+        connection.connection.close()
+        return HttpResponse()
+
+    def fail(request: HttpRequest) -> HttpResponse:
+        with suppress(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT nothing")
+        return HttpResponse()
+
+    monkeypatch.setattr(answering_threads, "KEPT_SECONDS", 0)
+    opened: list[object] = []
+
+    def note(request: HttpRequest) -> HttpResponse:
+        opened.append(connection.connection)
+        return ask_database(request)
+
+    ask(note)
+    ask(note)
+    assert opened == [None, None]
+    monkeypatch.setattr(answering_threads, "KEPT_SECONDS", 60)
+    ask(ask_database)
+    ask(fail)
+    assert ask(ask_database)[0].status_code == 200
+    if connection.vendor == "postgresql":
+        ask(lose)
+        assert ask(ask_database)[0].status_code == 200
+
+
+def test_nothing_of_a_request_is_left_in_its_thread(ask: Ask) -> None:
+    def in_german(request: HttpRequest) -> HttpResponse:
+        translation.activate("de")
+        return HttpResponse()
+
+    ask(in_german)
+    (answer,) = ask(lambda request: HttpResponse(translation.get_language()))
+    assert answer.content == b"en"
