@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from uuid import uuid4
 
 import pytest
 from django.utils import timezone
+from PIL import Image
 from pytest_django import Settings
 
 from accounts.models import Account
@@ -36,6 +38,7 @@ from webmail.previews import received
 from webmail.previews.card import Card
 from webmail.previews.received import picture_of
 from webmail.related import FEW, MOST_OF_ONE, MOST_REACTIONS, related_to
+from webmail.shown_message import shown_message
 from webmail.thread_window import At
 from webmail.threads import Entry
 
@@ -324,6 +327,16 @@ def test_a_preview_by_its_sender_says_where_it_leads(alice: Account, bob: Accoun
     assert second is None
 
 
+def preview_picture(account: Account, message: Message) -> bytes:
+    _media_type, content = picture_of(account, shown_message(account, message.message_id))
+    return content
+
+
+def width_of(picture: bytes) -> int:
+    with Image.open(BytesIO(picture)) as image:
+        return image.width
+
+
 def test_the_picture_of_a_preview_comes_in_the_message_and_stays_with_its_link(
     alice: Account, bob: Account, as_web: None
 ) -> None:
@@ -334,20 +347,21 @@ def test_the_picture_of_a_preview_comes_in_the_message_and_stays_with_its_link(
     (preview,) = [entry.preview for entry in entries(bob)]
     assert preview is not None
     assert (preview.title, preview.description, preview.picture) == ("The weir", "A walk", True)
-    assert (shown := picture_of(bob, sent.message_id).image).width == 200
-    assert MARK not in shown.content
+    shown = preview_picture(bob, sent)
+    assert width_of(shown) == 200
+    assert MARK not in shown
     # An edit that leaves the link leaves the preview; one that takes it away takes both.
     changing.edit(alice, sent.message_id, f"look there: {link}", str(uuid4()))
     carry_newest(alice, bob)
     (preview,) = [entry.preview for entry in entries(bob)]
     assert preview is not None
     assert (preview.title, preview.picture) == ("The weir", True)
-    assert picture_of(bob, sent.message_id).image.width == 200
+    assert width_of(preview_picture(bob, sent)) == 200
     changing.edit(alice, sent.message_id, "rather not", str(uuid4()))
     carry_newest(alice, bob)
     assert [entry.preview for entry in entries(bob)] == [None]
     with pytest.raises(CannotFetch):
-        picture_of(bob, sent.message_id)
+        preview_picture(bob, sent)
 
 
 def test_a_picture_elsewhere_is_never_fetched_for_a_reader(
@@ -364,7 +378,7 @@ def test_a_picture_elsewhere_is_never_fetched_for_a_reader(
     assert preview is not None
     assert (preview.title, preview.picture) == ("The weir", False)
     with pytest.raises(CannotFetch) as raised:
-        picture_of(bob, sent.message_id)
+        preview_picture(bob, sent)
     assert raised.value.code == "no-such-file"
 
 
