@@ -27,18 +27,24 @@
   };
   document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
 
-  // News of the list would take away the menu of a row that is open: they wait until it is closed.
-  let listWaits = false;
+  // News of a part of the page would take away what somebody is doing there: a menu that is open, a request on its
+  // way. They wait until then.
+  const BUSY = ".menu[open], .htmx-request";
+  const waiting = new Set();
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target.id !== "list" || !$(".menu[open]", event.detail.target)) return;
+    const { target, requestConfig } = event.detail;
+    if (requestConfig.elt !== target || !target.matches("[hx-trigger*='caught-up']") || !$(BUSY, target)) return;
     event.detail.shouldSwap = false;
-    listWaits = true;
+    waiting.add(target);
   });
-  document.addEventListener("toggle", (event) => {
-    if (!listWaits || event.target.open || !event.target.matches("#list .menu")) return;
-    listWaits = false;
-    window.htmx?.trigger(document.body, "conversations");
-  }, true);
+  const goOn = () => {
+    const ready = [...waiting].filter((place) => !$(BUSY, place));
+    for (const place of ready) waiting.delete(place);
+    if (ready.some((place) => place.isConnected)) window.htmx?.trigger(document.body, "caught-up");
+  };
+  document.addEventListener("toggle", (event) => { if (event.target.matches(".menu")) goOn(); }, true);
+  // A key may press a button of the menu that has just come.
+  document.addEventListener("htmx:afterRequest", () => { if (waiting.size) setTimeout(goOn, 100); });
   document.addEventListener("click", (event) => {
     const menu = event.target.closest(".row-menu button") && event.target.closest("details");
     if (menu) menu.open = false;
@@ -149,6 +155,12 @@
     for (const item of items) item.remove();
     field.value = "";
     grow(field);
+    // Afterwards: htmx forgets which button it was when the focus leaves it.
+    const menu = event.submitter?.closest("details.menu");
+    if (menu) setTimeout(() => {
+      if (menu.contains(document.activeElement)) $("summary", menu).focus();
+      menu.open = false;
+    });
   }, true);
   document.addEventListener("htmx:configRequest", (event) => {
     if (!event.detail.elt.matches(".composer")) return;

@@ -7,6 +7,8 @@
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     if (!event.target.matches?.(".msg") || event.detail.requestConfig?.elt.id === "news") return;
+    // With its buttons, and not under the composer.
+    if (event.target.querySelector(".edit, .ask")) event.target.scrollIntoView({ block: "nearest" });
     if (document.activeElement === document.body) event.target.querySelector("[autofocus], .menu > summary")?.focus();
   });
   // Replying leads away from the menu.

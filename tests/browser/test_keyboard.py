@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.visitors import ARRIVAL, composer, message
@@ -122,6 +122,30 @@ def test_letters_move_in_the_list_but_not_while_writing(visit: Visit) -> None:
     page.keyboard.type("jck")
     expect(composer(page)).to_have_value("jck")
     assert "/c/" in page.url
+
+
+def test_a_key_for_a_row_is_heard_while_news_of_the_list_come(visit: Visit) -> None:
+    """Its menu is fetched first, and the list is asked for anew meanwhile."""
+    visit("bob")
+    alice = visit("alice")
+    page = alice.page
+    alice.start_conversation("bob.test", text="Quiet, or not")
+    page.goto("/")
+    row = page.locator("#convos > li", has_text="Quiet, or not")
+    held: list[Route] = []
+    page.route("**/menu/", lambda route: held.append(route))
+    page.keyboard.press("j")
+    expect(row.locator(".row")).to_be_focused()
+    with page.expect_request("**/menu/"):
+        page.keyboard.press("m")
+    with page.expect_response(re.compile("/list/")):
+        page.evaluate("htmx.trigger(document.body, 'conversations')")
+    for route in held:
+        route.continue_()
+    expect(row).to_contain_text("muted", timeout=ARRIVAL)
+    page.unroute("**/menu/")
+    page.keyboard.press("m")
+    expect(row).not_to_contain_text("muted", timeout=ARRIVAL)
 
 
 def test_a_search_leaves_the_address_and_the_history_alone(visit: Visit) -> None:

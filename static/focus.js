@@ -1,0 +1,64 @@
+// The keyboard goes on where it was: what closes, or gives its place to something else, hands the focus on.
+(() => {
+  "use strict";
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const OPERABLE = ":is(a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']):not(:disabled, [tabindex='-1'])";
+  const isShown = (element) => element.checkVisibility?.() ?? true;
+  const firstIn = (place) => place && [...place.querySelectorAll(OPERABLE)].find(isShown);
+  const isLost = () => !document.activeElement || document.activeElement === document.body;
+  const summaryAround = (element) => $("summary", element.closest("details.menu[open]") ?? document.createElement("div"));
+
+  // ---- Menus: before they close, the focus goes to what opens them.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") summaryAround(document.activeElement)?.focus();
+  }, true);
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest(".row-menu button, .menu [data-copy]")) return;
+    summaryAround(document.activeElement)?.focus({ preventScroll: true });
+  }, true);
+  // One of the two buttons for the theme hides the other.
+  document.addEventListener("submit", (event) => {
+    if (event.submitter?.dataset.themeChoice && !isShown(event.submitter)) firstIn(event.submitter.parentElement)?.focus();
+  });
+
+  // ---- What htmx takes away: where the focus was, as far as that can be found again afterwards.
+  let trail;
+  const follow = (place) => {
+    const at = document.activeElement;
+    if (isLost() || !place?.contains?.(at)) return;
+    const ids = [];
+    for (let around = at; around && !around.matches(".pane, main, body"); around = around.parentElement) {
+      if (around.id) ids.push(around.id);
+    }
+    const rows = [...document.querySelectorAll("#convos > li")];
+    trail = { at, ids, key: at.dataset.key, row: rows.findIndex((row) => row.contains(at)) };
+  };
+  const rowAt = (index) => {
+    const rows = document.querySelectorAll("#convos .row");
+    return rows[Math.min(index, rows.length - 1)] ?? firstIn($("#list")) ?? $(".tabs [aria-current]");
+  };
+  const heir = () => {
+    if (trail.at.isConnected && isShown(trail.at) && !trail.at.disabled) return trail.at;
+    if (trail.row >= 0) return rowAt(trail.row);
+    for (const place of trail.ids.map((id) => document.getElementById(id)).filter(Boolean)) {
+      const found = (trail.key && $(`[data-key="${CSS.escape(trail.key)}"]`, place)) || firstIn(place);
+      if (found) return found;
+    }
+    return $("#text") ?? firstIn($("main"));
+  };
+  const handOn = () => {
+    if (!trail || !isLost()) return;
+    heir()?.focus({ preventScroll: true });
+  };
+  document.addEventListener("htmx:beforeRequest", (event) => follow(event.detail.elt));
+  document.addEventListener("htmx:beforeSwap", (event) => follow(event.detail.target));
+  document.addEventListener("htmx:oobBeforeSwap", (event) => follow(event.detail.target));
+  // After those who know better where it belongs.
+  document.addEventListener("htmx:afterSettle", () => setTimeout(handOn));
+  document.addEventListener("htmx:oobAfterSwap", () => setTimeout(handOn, 100));
+  // A button that could not be pressed while its request ran.
+  document.addEventListener("htmx:afterRequest", () => { if (trail?.at.isConnected) handOn(); });
+  // Who goes elsewhere is left there.
+  document.addEventListener("pointerdown", () => { trail = undefined; });
+  document.addEventListener("focusin", (event) => { if (trail && event.target !== trail.at) trail = undefined; });
+})();

@@ -1,0 +1,93 @@
+"""Where the keyboard goes on after a menu closed, or after the page put something else in a control's place."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitors import ARRIVAL, composer, message
+
+
+def _row(page: Page, words: str) -> Locator:
+    return page.locator("#convos > li", has_text=words)
+
+
+def _open(page: Page, summary: Locator) -> None:
+    summary.focus()
+    page.keyboard.press("Enter")
+    expect(summary.locator("xpath=following-sibling::*").get_by_role("button").first).to_be_visible()
+
+
+def test_a_menu_that_closes_gives_the_focus_back(visit: Visit) -> None:
+    visit("bob")
+    alice = visit("alice")
+    page = alice.page
+    alice.start_conversation("bob.test", text="Where was I?")
+    account = page.get_by_label(re.compile("^Account menu"))
+    for summary in (
+        account,
+        page.get_by_label("Conversation menu"),
+        page.locator("summary", has_text="Send later"),
+        message(page, "Where was I?").locator("summary"),
+    ):
+        _open(page, summary)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Escape")
+        expect(summary).to_be_focused()
+
+    # The one of two buttons that it leaves.
+    _open(page, account)
+    page.get_by_role("button", name="Dark", exact=True).press("Enter")
+    expect(page.get_by_role("button", name="Light", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Dark", exact=True)).to_be_focused()
+    page.context.clear_cookies(name="theme")
+
+    composer(page).fill("Tomorrow then")
+    later = page.locator("summary", has_text="Send later")
+    _open(page, later)
+    page.get_by_role("button", name="Tomorrow morning").press("Enter")
+    expect(later).to_be_focused()
+    expect(page.get_by_role("button", name="Tomorrow morning")).to_be_hidden()
+    page.locator("#pending").get_by_role("button", name="Discard").press("Enter")
+    expect(page.locator("#pending .msg")).to_have_count(0)
+    expect(composer(page)).to_be_focused()
+
+
+def test_a_control_that_is_replaced_gives_the_focus_to_its_heir(visit: Visit) -> None:
+    visit("bob")
+    visit("carol")
+    alice = visit("alice")
+    page = alice.page
+    alice.start_conversation("bob.test", text="Older than the other")
+    alice.start_conversation("carol.test", text="Newer than the other")
+
+    # In the menu of a row, and in that of the open conversation.
+    _open(page, page.get_by_label("Conversation menu"))
+    head = page.locator(".pane--main .pane__head")
+    head.get_by_role("button", name="Mute", exact=True).press("Enter")
+    expect(head.get_by_role("button", name="Unmute")).to_be_focused(timeout=ARRIVAL)
+    page.keyboard.press("Enter")
+    expect(head.get_by_role("button", name="Mute", exact=True)).to_be_focused(timeout=ARRIVAL)
+    page.goto("/")
+    row = _row(page, "Older than the other")
+    for name, icons in (("Mute", 1), ("Unmute", 0)):
+        _open(page, row.locator("summary"))
+        row.get_by_role("button", name=name, exact=True).press("Enter")
+        expect(row.locator(".row__name .icon")).to_have_count(icons, timeout=ARRIVAL)
+        expect(row.locator("summary")).to_be_focused()
+
+    # News of the list leave it where it is; of a row that goes, the next one has it.
+    _row(page, "Newer than the other").locator("summary").focus()
+    page.evaluate("document.querySelector('#list').firstElementChild.dataset.old = 'yes'")
+    page.evaluate("htmx.trigger(document.body, 'conversations')")
+    expect(page.locator("#list > [data-old]")).to_have_count(0)
+    expect(_row(page, "Newer than the other").locator("summary")).to_be_focused()
+    _open(page, _row(page, "Newer than the other").locator("summary"))
+    below = page.locator("#convos > li").nth(1).locator(".row")
+    after = below.get_attribute("id")
+    _row(page, "Newer than the other").get_by_role("button", name="Archive").press("Enter")
+    expect(_row(page, "Newer than the other")).to_have_count(0, timeout=ARRIVAL)
+    expect(page.locator(f"#{after}")).to_be_focused()
