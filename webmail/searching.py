@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, AgentLocked, AgentRefused, Found, SealedContent
+from webmail.conversations import title_of
 from webmail.edits import newest_edits
 from webmail.highlighting import Run, excerpt
 from webmail.models import Conversation, Message
@@ -31,7 +32,8 @@ class Result:
 
     message_id: str
     conversation_id: str
-    people: list[Person]
+    #: By the others' names: one that its people gave it is sealed, and not read for this.
+    title: str
     sender: Person
     own: bool
     placed_at: datetime
@@ -140,11 +142,10 @@ def _is_newest(message: Message, places: dict[int, Message], edits: dict[int, Me
 def _result(
     account: Account, message: Message, place: Message, text: list[Run], people: dict[str, Person]
 ) -> Result:
-    others = [did for did in message.conversation.participants if did != account.did] or [account.did]
     return Result(
         message_id=place.message_id,
         conversation_id=message.conversation.conversation_id,
-        people=[people[did] for did in others],
+        title=title_of(account, message.conversation, people),
         sender=people[message.sender_did],
         own=message.sender_did == account.did,
         placed_at=place.placed_at,
