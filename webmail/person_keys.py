@@ -61,16 +61,13 @@ class PersonKeysShown:
 
     did: str
     state: KeyState
+    #: Of how many devices messages are sealed for, as far as they are known here.
+    in_use: int
     lines: list[Line]
     certificates: list[PeerCertificate]
     operations: list[PlcOperation]
     known_since: datetime | None
     log_problem: str
-
-    @property
-    def in_use(self) -> int:
-        """Of how many devices messages are sealed for."""
-        return len(self.state.used)
 
 
 def keys_of(account: Account, did: str) -> PersonKeysShown:
@@ -83,6 +80,7 @@ def keys_of(account: Account, did: str) -> PersonKeysShown:
     return PersonKeysShown(
         did=did,
         state=state,
+        in_use=len(comparisons.usable_fingerprints([did]).get(did, ())),
         lines=sorted(lines, key=lambda line: line.at, reverse=True)[:MOST_LINES],
         certificates=list(peer.certificates.order_by("-first_seen_at")[:MOST_ROWS]) if peer else [],
         operations=list(peer.plc_operations.order_by("-position")[:MOST_ROWS]) if peer else [],

@@ -72,6 +72,7 @@ def test_new_devices_of_somebody_never_compared_are_only_told(
     assert len(seal(write(alice, [bob], "first"))[bob.did]) == 1
     publish(bob)
     assert len(seal(write(alice, [bob], "second"))[bob.did]) == 2
+    assert keys_of(alice, bob.did).in_use == 2
     keys = keys_in(alice, Conversation.objects.get(account=alice))
     assert (keys.standing, keys.to_look_at) == (Standing.NOT_COMPARED, [])
     assert [note.person.did for note in keys.at_end] == [bob.did]
