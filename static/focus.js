@@ -23,6 +23,15 @@
 
   // ---- What htmx takes away: where the focus was, as far as that can be found again afterwards.
   let trail;
+  // What means the same as a control, once it is there anew.
+  const twinOf = (at) => {
+    const is = (name, value) => `[${name}="${CSS.escape(value)}"]`;
+    if (at.dataset.key) return is("data-key", at.dataset.key);
+    if (at.matches("a[href]")) return is("href", at.getAttribute("href"));
+    const form = at.form?.hasAttribute("action") ? `form${is("action", at.form.getAttribute("action"))} ` : "";
+    if (at.matches("button[name]")) return `${form}${is("name", at.name)}${is("value", at.value)}`;
+    return form && at.matches("button") ? `${form}button` : undefined;
+  };
   const follow = (place) => {
     const at = document.activeElement;
     if (isLost() || !place?.contains?.(at)) return;
@@ -31,7 +40,7 @@
       if (around.id) ids.push(around.id);
     }
     const rows = [...document.querySelectorAll("#convos > li")];
-    trail = { at, ids, key: at.dataset.key, row: rows.findIndex((row) => row.contains(at)) };
+    trail = { at, ids, twin: twinOf(at), row: rows.findIndex((row) => row.contains(at)) };
   };
   const rowAt = (index) => {
     const rows = document.querySelectorAll("#convos .row");
@@ -41,7 +50,7 @@
     if (trail.at.isConnected && isShown(trail.at) && !trail.at.disabled) return trail.at;
     if (trail.row >= 0) return rowAt(trail.row);
     for (const place of trail.ids.map((id) => document.getElementById(id)).filter(Boolean)) {
-      const found = (trail.key && $(`[data-key="${CSS.escape(trail.key)}"]`, place)) || firstIn(place);
+      const found = (trail.twin && $(trail.twin, place)) || firstIn(place) || (place.tabIndex === -1 && place.hasAttribute("tabindex") && place);
       if (found) return found;
     }
     return $("#text") ?? firstIn($("main"));
