@@ -1,4 +1,4 @@
-"""Where the keyboard goes on after a menu closed, or after the page put something else in a control's place."""
+"""Where the keyboard goes on after a menu closed, or after something else came in a control's place."""
 
 from __future__ import annotations
 
