@@ -30,10 +30,21 @@
   // News of a part of the page would take away what somebody is doing there: a menu that is open, a request on its
   // way. They wait until then.
   const BUSY = ".menu[open], .htmx-request";
+  const PLACE = "[hx-trigger*='caught-up']";
   const waiting = new Set();
+  // How often something was done in each place; news that were asked for before the last time are too old.
+  const done = new WeakMap();
+  const doneBefore = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, xhr, requestConfig } = event.detail;
+    const place = elt.closest(PLACE);
+    if (place === elt) doneBefore.set(xhr, done.get(place));
+    else if (place && requestConfig.verb !== "get") done.set(place, (done.get(place) ?? 0) + 1);
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const { target, requestConfig } = event.detail;
-    if (requestConfig.elt !== target || !target.matches("[hx-trigger*='caught-up']") || !$(BUSY, target)) return;
+    const { target, xhr, requestConfig } = event.detail;
+    if (requestConfig.elt !== target || !target.matches(PLACE)) return;
+    if (!$(BUSY, target) && doneBefore.get(xhr) === done.get(target)) return;
     event.detail.shouldSwap = false;
     waiting.add(target);
   });
