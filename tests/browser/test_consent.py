@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
@@ -103,3 +103,41 @@ def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: No
     expect(page.get_by_role("heading", name="You block nobody")).to_be_visible()
     page.goto("/")
     expect(page.locator("#list")).to_contain_text("Which door is it?")
+
+
+def test_news_from_before_a_request_was_declined_do_not_bring_it_back(visit: Visit, strangers: None) -> None:
+    carol, alice = visit("carol"), visit("alice")
+    page = alice.page
+    page.goto("/who-may-write/")
+    page.get_by_label("People I have written to", exact=False).last.check()
+    page.get_by_role("button", name="Save").click()
+    carol.start_conversation("alice.test", text="Do you still have the ladder?")
+    page.goto("/")
+    expect(page.get_by_role("link", name="Requests")).to_be_visible(timeout=ARRIVAL)
+    page.goto("/requests/")
+    card = page.locator("article.card", has_text="Carol")
+    expect(card).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "GET" and not held:
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route("**/requests/", hold)
+    with page.expect_request("**/requests/"):
+        page.evaluate("htmx.trigger(document.body, 'caught-up')")
+    for _ in range(ARRIVAL // 100):
+        if held:
+            break
+        page.wait_for_timeout(100)
+    card.get_by_role("button", name="Decline").click()
+    expect(page.get_by_role("status").filter(has_text="You declined")).to_be_visible()
+    ((route, old),) = held
+    with page.expect_response("**/requests/"):
+        route.fulfill(response=old)
+    page.wait_for_timeout(300)
+    expect(card).to_have_count(0)
