@@ -36,6 +36,7 @@ OWN = {
     "crypto_agent.readable_export": "until when a permit is good: sealed by the agent alone, authenticated",
     "crypto_agent.search_segments": "what the agent alone seals, authenticated",
     "crypto_agent.settings": "the operator's settings",
+    "crypto_agent.stored_segments": "times of segments: what the agent alone seals, authenticated",
     "crypto_agent.unsealing": "the kernel's answer, and the operator's own command",
     "crypto_agent.key_store": "keys that the agent made, decrypted and authenticated",
     "webmail.push.vapid": "the operator's key, and addresses that were held to their form when they came",
