@@ -10,15 +10,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 from demo.processes import inherited_environment
 from tests.environment import RUN
 from tests.services.packages import install_missing
+
+#: What it is, pytest's arguments, and what starts it.
+Suite = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 ROOT = Path(__file__).resolve().parent.parent
 WEBMAIL = "webmail.settings"
@@ -42,19 +47,21 @@ CHECKS = (
     ("migrations", NEW_MIGRATIONS, WEBMAIL),
     ("the agent's migrations", NEW_MIGRATIONS, AGENT),
 )
-#: Those of whole installations, which wait for others most of the time.
-OF_INSTALLATIONS = ("tests/browser", "tests/demo", "tests/faults", "tests/installations")
+BROWSER = "tests/browser"
+OF_INSTALLATIONS = ("tests/demo", "tests/faults", "tests/installations")
+OF_AGENT = "tests/crypto_agent"
+OF_PARTS = ("tests", *(f"--ignore={path}" for path in (BROWSER, *OF_INSTALLATIONS, OF_AGENT)))
 #: Where all want the processor, those that wait for others go first; the rest fills what they leave.
 PATIENT = ("nice", "-n", "10")
-#: The agent is a Django project of its own, so its tests are a run of their own.
-SUITES = (
+#: The suites of a row run one after the other, the rows side by side. The agent is a Django project of its
+#: own, so its tests are a run of their own.
+ROWS: tuple[tuple[Suite, ...], ...] = (
+    (("tests of parts", OF_PARTS, PATIENT),),
+    (("tests in a browser", (BROWSER,), ()),),
     (
-        "tests of parts",
-        ("tests", *(f"--ignore={path}" for path in (*OF_INSTALLATIONS, "tests/crypto_agent"))),
-        PATIENT,
+        ("the crypto agent's tests", (OF_AGENT, "--ds=tests.agent_settings"), PATIENT),
+        ("tests of whole installations", OF_INSTALLATIONS, ()),
     ),
-    ("tests of whole installations", OF_INSTALLATIONS, ()),
-    ("the crypto agent's tests", ("tests/crypto_agent", "--ds=tests.agent_settings"), PATIENT),
 )
 
 
@@ -65,6 +72,16 @@ class Count:
     passed: int = 0
     failed: int = 0
     left_out: int = 0
+
+    def add(self, report: "ElementTree.ElementTree[ElementTree.Element]") -> None:
+        """What a report of pytest, in JUnit's form, counts."""
+        for results in report.iter("testsuite"):
+            total, failed, errors, skipped = (
+                int(results.get(kind, 0)) for kind in ("tests", "failures", "errors", "skipped")
+            )
+            self.passed += total - failed - errors - skipped
+            self.failed += failed + errors
+            self.left_out += skipped
 
 
 def main() -> int:
@@ -124,73 +141,77 @@ def passes(name: str, command: tuple[str, ...], settings: str) -> bool:
     return check.returncode == 0
 
 
-@dataclass
-class RunningSuite:
-    """A run of pytest that goes on beside others; one that is not shown keeps what it says until its end."""
+class RunningRow:
+    """Runs of pytest, one after the other, beside other rows; one that is not shown keeps what its suites say
+    until it is asked for it."""
 
-    name: str
-    process: subprocess.Popen[bytes]
-    report: Path
-    output: Path | None
-
-    @classmethod
-    def start(
-        cls,
-        name: str,
-        arguments: tuple[str, ...],
-        started_by: tuple[str, ...],
-        directory: Path,
-        *,
-        shown: bool,
-    ) -> "RunningSuite":
+    def __init__(self, suites: Sequence[Suite], directory: Path, *, shown: bool) -> None:
+        self.suites = suites
+        self.failed: list[str] = []
+        self._directory = directory
+        self._shown = shown
+        self._stopped = False
+        self._process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True)
-        report, output = directory / "report.xml", None if shown else directory / "output"
-        with output.open("wb") if output else nullcontext() as written:
-            process = subprocess.Popen(
-                [
-                    *(*started_by, sys.executable, "-m", "pytest", *arguments),
-                    *("--durations=20", f"--junit-xml={report}"),
-                ],
-                cwd=ROOT,
-                env=inherited_environment(),
-                stdout=written,
-                stderr=subprocess.STDOUT if written else None,
-            )
-        return cls(name, process, report, output)
 
-    def finish(self, count: Count) -> bool:
-        """Waits for the end, shows what was not shown, and adds to the count."""
-        passed = self.process.wait() == 0
-        if self.output:
-            say(f"\n{self.name}\n{self.output.read_text(errors='replace')}")
-        if self.report.exists():
-            for results in ElementTree.parse(self.report).iter("testsuite"):  # noqa: S314
-                total, failed, errors, skipped = (
-                    int(results.get(kind, 0)) for kind in ("tests", "failures", "errors", "skipped")
-                )
-                count.passed += total - failed - errors - skipped
-                count.failed += failed + errors
-                count.left_out += skipped
-        return passed
+    def run(self) -> None:
+        for number, suite in enumerate(self.suites):
+            with nullcontext() if self._shown else self._file(number, "output").open("wb") as written:
+                if self._stopped:
+                    return
+                self._process = self._start(suite, self._file(number, "xml"), written)
+                if self._process.wait() != 0:
+                    self.failed.append(suite[0])
+
+    def tell(self, count: Count) -> None:
+        """Shows what was not shown, and adds to the count."""
+        for number, (name, *_) in enumerate(self.suites):
+            if not self._shown:
+                say(f"\n{name}\n{self._file(number, 'output').read_text(errors='replace')}")
+            if self._file(number, "xml").exists():
+                count.add(ElementTree.parse(self._file(number, "xml")))  # noqa: S314
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
+        self._stopped = True
+        if self._process:
+            self._process.terminate()
+            self._process.wait()
+
+    def _file(self, number: int, kind: str) -> Path:
+        return self._directory / f"{number}.{kind}"
+
+    @staticmethod
+    def _start(suite: Suite, report: Path, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+        _name, arguments, started_by = suite
+        command = [*started_by, sys.executable, "-m", "pytest", *arguments]
+        return subprocess.Popen(
+            [*command, "--durations=20", f"--junit-xml={report}"],
+            cwd=ROOT,
+            env=inherited_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+        )
 
 
 def run_suites(count: Count) -> list[str]:
-    """Runs all suites side by side, the first one shown as it goes; the names of those that failed."""
+    """Runs all rows side by side, the first one shown as it goes; the names of the suites that failed."""
     with tempfile.TemporaryDirectory() as directory:
-        running = [
-            RunningSuite.start(*suite, Path(directory) / str(number), shown=number == 0)
-            for number, suite in enumerate(SUITES)
+        rows = [
+            RunningRow(suites, Path(directory) / str(number), shown=number == 0)
+            for number, suites in enumerate(ROWS)
         ]
-        say(f"\n{SUITES[0][0]}; meanwhile {', '.join(name for name, *_ in SUITES[1:])}")
-        try:
-            return [suite.name for suite in running if not suite.finish(count)]
-        finally:
-            for suite in running:
-                suite.stop()
+        others = ", ".join(suite[0] for row in rows[1:] for suite in row.suites)
+        say(f"\n{ROWS[0][0][0]}; meanwhile {others}")
+        with ThreadPoolExecutor(len(rows)) as pool:
+            try:
+                for running in [pool.submit(row.run) for row in rows]:
+                    running.result()
+            finally:
+                for row in rows:
+                    row.stop()
+        for row in rows:
+            row.tell(count)
+        return [name for row in rows for name in row.failed]
 
 
 if __name__ == "__main__":

@@ -146,6 +146,9 @@ def keys_of_redis(url: str) -> Iterator[Place]:
     with redis.Redis.from_url(url) as client:
         for key in client.scan_iter():
             kind = client.type(key)
+            if kind == b"none":
+                # Its time was over since it was found.
+                continue
             value = readers[kind](client, key)
             yield (
                 f"Redis {key!r}",
