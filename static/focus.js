@@ -67,7 +67,11 @@
   document.addEventListener("htmx:oobAfterSwap", () => setTimeout(handOn, 100));
   // A button that could not be pressed while its request ran.
   document.addEventListener("htmx:afterRequest", () => { if (trail?.at.isConnected) handOn(); });
-  // Who goes elsewhere is left there.
+  // Who goes elsewhere is left there, also where that is nowhere, as when a dialog closes. What is taken away or disabled loses
+  // the focus as well, but cannot be gone back to a moment later.
+  document.addEventListener("focusout", ({ target }) => setTimeout(() => {
+    if (trail?.at === target && target.isConnected && !target.disabled && isLost()) trail = undefined;
+  }));
   document.addEventListener("pointerdown", () => { trail = undefined; });
   document.addEventListener("focusin", (event) => { if (trail && event.target !== trail.at) trail = undefined; });
 })();
