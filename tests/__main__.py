@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
@@ -72,6 +72,8 @@ class Count:
     passed: int = 0
     failed: int = 0
     left_out: int = 0
+    #: Failed beside everything else, and passed with nothing beside them.
+    unsteady: list[str] = field(default_factory=list)
 
     def add(self, report: "ElementTree.ElementTree[ElementTree.Element]") -> None:
         """What a report of pytest, in JUnit's form, counts."""
@@ -82,6 +84,17 @@ class Count:
             self.passed += total - failed - errors - skipped
             self.failed += failed + errors
             self.left_out += skipped
+
+    def add_second_run(self, report: "ElementTree.ElementTree[ElementTree.Element]") -> None:
+        """Takes what passed in a second run from what failed in the first."""
+        steady_now = [
+            f"{case.get('classname')}.{case.get('name')}"
+            for case in report.iter("testcase")
+            if not any(case.find(kind) is not None for kind in ("failure", "error", "skipped"))
+        ]
+        self.failed -= len(steady_now)
+        self.passed += len(steady_now)
+        self.unsteady += steady_now
 
 
 def main() -> int:
@@ -102,6 +115,8 @@ def main() -> int:
     say("")
     if failed:
         say(f"Failed: {', '.join(failed)}.")
+    for test in count.unsteady:
+        say(f"Passed only with nothing beside it: {test}")
     tests = f"{count.passed} tests passed, {count.failed} failed, {count.left_out} left out"
     say(f"{'' if only_checks else f'{tests}; '}{checks}; {time.monotonic() - started:.0f} s.")
     return 1 if failed else 0
@@ -147,7 +162,7 @@ class RunningRow:
 
     def __init__(self, suites: Sequence[Suite], directory: Path, *, shown: bool) -> None:
         self.suites = suites
-        self.failed: list[str] = []
+        self.failed: list[int] = []
         self._directory = directory
         self._shown = shown
         self._stopped = False
@@ -159,9 +174,32 @@ class RunningRow:
             with nullcontext() if self._shown else self._file(number, "output").open("wb") as written:
                 if self._stopped:
                     return
-                self._process = self._start(suite, self._file(number, "xml"), written)
+                self._process = self._start(suite, number, self._file(number, "xml"), written)
                 if self._process.wait() != 0:
-                    self.failed.append(suite[0])
+                    self.failed.append(number)
+
+    def run_failed_again(self, count: Count) -> list[str]:
+        """Runs once more, shown, what failed, with nothing beside it; the suites that fail again.
+
+        What waits for servers, workers and a browser may lack the processor while everything else runs. The
+        count tells such tests from those that passed at once.
+        """
+        failed = []
+        for number in self.failed:
+            name, arguments, _started_by = self.suites[number]
+            report = self._file(number, "again.xml")
+            say(f"\n{name}: what failed, once more")
+            again = self._start(
+                (name, (*arguments, "--last-failed", "--last-failed-no-failures=none"), ()),
+                number,
+                report,
+                None,
+            )
+            if again.wait() != 0:
+                failed.append(name)
+            if report.exists():
+                count.add_second_run(ElementTree.parse(report))  # noqa: S314
+        return failed
 
     def tell(self, count: Count) -> None:
         """Shows what was not shown, and adds to the count."""
@@ -180,12 +218,20 @@ class RunningRow:
     def _file(self, number: int, kind: str) -> Path:
         return self._directory / f"{number}.{kind}"
 
-    @staticmethod
-    def _start(suite: Suite, report: Path, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    def _start(
+        self, suite: Suite, number: int, report: Path, output: IO[bytes] | None
+    ) -> subprocess.Popen[bytes]:
         _name, arguments, started_by = suite
         command = [*started_by, sys.executable, "-m", "pytest", *arguments]
         return subprocess.Popen(
-            [*command, "--durations=20", f"--junit-xml={report}"],
+            [
+                *command,
+                "--durations=20",
+                f"--junit-xml={report}",
+                "-o",
+                # Runs beside each other would write each other's list of what failed.
+                f"cache_dir={self._file(number, 'cache')}",
+            ],
             cwd=ROOT,
             env=inherited_environment(),
             stdout=output,
@@ -194,7 +240,7 @@ class RunningRow:
 
 
 def run_suites(count: Count) -> list[str]:
-    """Runs all rows side by side, the first one shown as it goes; the names of the suites that failed."""
+    """Runs all rows side by side, the first one shown as it goes; the suites that failed twice."""
     with tempfile.TemporaryDirectory() as directory:
         rows = [
             RunningRow(suites, Path(directory) / str(number), shown=number == 0)
@@ -211,7 +257,7 @@ def run_suites(count: Count) -> list[str]:
                     row.stop()
         for row in rows:
             row.tell(count)
-        return [name for row in rows for name in row.failed]
+        return [name for row in rows for name in row.run_failed_again(count)]
 
 
 if __name__ == "__main__":

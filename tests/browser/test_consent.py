@@ -12,7 +12,7 @@ from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
 from tests.browser.test_every_page import too_wide
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, reload_until
 from tests.services.installations import RunningInstallation
 
 ARE_STRANGERS = (
@@ -88,11 +88,7 @@ def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: No
         "Their server has it", timeout=ARRIVAL
     )
     set_aside = page.get_by_role("link", name="Show 1 message")
-    for _look in range(30):
-        page.reload()
-        if set_aside.count():
-            break
-        page.wait_for_timeout(500)
+    reload_until(page, set_aside.count)
     set_aside.click()
     expect(page.locator("#aside")).to_contain_text("Which door is it?")
     page.goto("/")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, composer
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, composer, reload_until
 
 
 def message(page: Page, text: str) -> Locator:
@@ -33,11 +33,7 @@ def test_what_one_does_with_a_message_shows_at_the_other(visit: Visit, viewport:
     alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
     alice.start_conversation("bob.test", text=f"Walk to the weir {word}")
     bob.page.goto(urlsplit(alice.page.url).path)
-    for _attempt in range(ARRIVAL // 1000):
-        if message(bob.page, word).count():
-            break
-        bob.page.wait_for_timeout(1000)
-        bob.page.reload()
+    reload_until(bob.page, message(bob.page, word).count)
     bob.excuse("status of 404")
 
     # A reaction, by the menu, and taken back by its button.

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, bubble, composer, message
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, bubble, composer, message, reload_until
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
@@ -137,10 +137,6 @@ def begin_topic(page: Page, text: str) -> None:
 def arrive(visitor: Visitor, path: str, text: str) -> None:
     """The conversation, once the message is there."""
     visitor.page.goto(path)
-    for _attempt in range(ARRIVAL // 1000):
-        if bubble(visitor.page, text).count():
-            break
-        visitor.page.wait_for_timeout(1000)
-        visitor.page.reload()
+    reload_until(visitor.page, bubble(visitor.page, text).count)
     visitor.excuse("status of 404")
     expect(bubble(visitor.page, text)).to_be_visible()

@@ -8,7 +8,7 @@ from uuid import uuid4
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.visitors import ARRIVAL, composer, message
+from tests.browser.visitors import composer, message, reload_until
 
 
 def test_somebody_without_script_writes_and_reads(visit: Visit) -> None:
@@ -35,11 +35,8 @@ def test_somebody_without_script_writes_and_reads(visit: Visit) -> None:
     expect(page.locator("#convos .row").first).to_contain_text("and a second one")
 
     bob = visit("bob", script=False)
-    for _attempt in range(ARRIVAL // 1000):
-        bob.page.goto(path)
-        if "and a second one" in bob.page.content():
-            break
-        bob.page.wait_for_timeout(1000)
+    bob.page.goto(path)
+    reload_until(bob.page, message(bob.page, "and a second one").count)
     bob.excuse("status of 404")
     expect(message(bob.page, "and a second one").locator(".msg__meta")).to_contain_text(
         "Signed by alice.test"

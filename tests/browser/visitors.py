@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -95,6 +95,16 @@ class Visitor:
         field = composer(self.page)
         field.fill(text)
         field.press("Control+Enter")
+
+
+def reload_until(page: Page, shown: Callable[[], object]) -> None:
+    """Asks for the page again until it shows what was waited for; what it never shows, the caller's next
+    expectation tells better. For pages that do not follow by themselves."""
+    for _attempt in range(ARRIVAL // 500):
+        if shown():
+            return
+        page.wait_for_timeout(500)
+        page.reload()
 
 
 def composer(page: Page) -> Locator:
