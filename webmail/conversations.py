@@ -69,6 +69,8 @@ class ConversationRow:
     picture: str = ""
     #: Whether the last message waits until the account's owner has looked at somebody's keys.
     held: bool = False
+    #: Whether the last message is for its writer alone, and so only kept.
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,7 @@ def _row(
         name=name,
         picture=_picture(account, conversation),
         held=bool(state and state.held),
+        alone=bool(state and state.alone),
     )
 
 

@@ -166,7 +166,7 @@ def _changed(
     progress.prefetch(messages)
     related = related_to(messages)
     people = people_of([*conversation.participants, *(message.sender_did for message in messages)])
-    states = [_state(message, related, people) for message in messages]
+    states = [_state(message, conversation, related, people) for message in messages]
     return [
         state
         for state in states
@@ -174,7 +174,9 @@ def _changed(
     ]
 
 
-def _state(message: Message, related: Related, people: Mapping[str, Person]) -> MessageState:
+def _state(
+    message: Message, conversation: Conversation, related: Related, people: Mapping[str, Person]
+) -> MessageState:
     own = message.direction == Message.Direction.OUT
     return MessageState(
         id=message.message_id,
@@ -182,7 +184,7 @@ def _state(message: Message, related: Related, people: Mapping[str, Person]) -> 
         sender=people[message.sender_did],
         trust=message.trust,
         created_at=message.created_at,
-        state=threads.state_of(message, people),
+        state=threads.state_of(message, conversation, people),
         edited=message.pk in related.latest,
         saved=message.saved_at is not None,
         disappears=bool(message.expires_after or message.expires_at),

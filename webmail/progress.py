@@ -54,6 +54,8 @@ class Progress:
     held: bool = False
     #: Whether nobody's server has any of it, so that it may be thrown away.
     can_discard: bool = False
+    #: Whether nobody but its writer gets it: it has no way to go, it is only kept.
+    alone: bool = False
 
 
 def prefetch(messages: Iterable[Message]) -> None:
@@ -104,7 +106,8 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     if not steps:
         stored = message.state != Message.State.COMPOSED
         words = _("Kept in your archive") if stored else _("Sealing")
-        return Progress(3 if stored else 0, words, None, can_retry=False, mark="3" if stored else "0")
+        mark = "k" if stored else "0"
+        return Progress(3 if stored else 0, words, None, can_retry=False, mark=mark, alone=True)
     if held := _held(deliveries, people):
         return Progress(0, held, None, can_retry=False, mark="0h", held=True)
     blocked = _blocked(message)

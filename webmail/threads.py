@@ -240,7 +240,12 @@ def _entries(
     entries = [
         replace(
             _entry(
-                message, related.latest.get(message.pk), read.get(related.newest(message).pk), people, names
+                message,
+                conversation,
+                related.latest.get(message.pk),
+                read.get(related.newest(message).pk),
+                people,
+                names,
             ),
             quote=quote_of(message, related, read, people, near),
             reactions=reactions_of(message, related, read, people, account.did),
@@ -269,6 +274,7 @@ def _people_in(
 
 def _entry(
     message: Message,
+    conversation: Conversation,
     edit: Message | None,
     read: ReadMessage | None,
     people: Mapping[str, Person],
@@ -291,7 +297,7 @@ def _entry(
         created_at=message.created_at,
         placed_at=message.placed_at,
         trust=message.trust,
-        state=state_of(message, people),
+        state=state_of(message, conversation, people),
         first_unread=False,
         can_retry=message.trust == Message.Trust.UNCHECKED,
         event=groups.event_words(message, read, people) if message.changes_group else "",
@@ -302,9 +308,12 @@ def _entry(
     )
 
 
-def state_of(message: Message, people: Mapping[str, Person]) -> progress.Progress | None:
+def state_of(
+    message: Message, conversation: Conversation, people: Mapping[str, Person]
+) -> progress.Progress | None:
     """How far a sent message came, for the line under its bubble; None where there is no such line."""
-    known = progress.is_known(message) and not message.changes_group
+    note = message.direction == Message.Direction.OUT and conversation.participants == [message.sender_did]
+    known = (note or progress.is_known(message)) and not message.changes_group
     return progress.of_message(message, people) if known else None
 
 

@@ -182,11 +182,23 @@ def test_a_signer_whose_server_is_away_is_checked_later(
 
 def test_notes_to_oneself_need_no_delivery(alice: Account, write: Write) -> None:
     message = write(alice, [alice], "remember")
+    assert how_far(alice, message) == ("Sealing", "Sealing")
     sealing.seal_message(message.pk)
+    assert how_far(alice, message) == ("Kept in your archive", "Kept in your archive")
     assert texts(alice) == [["remember"]]
     assert Delivery.objects.count() == 0
     assert len(folder(alice, ARCHIVE)) == 1
     assert conversations.list_conversations(alice).rows[0].title == "Notes to self"
+
+
+def how_far(account: Account, note: Message) -> tuple[str, str]:
+    """What the list, and the thread, say of the way of a note to oneself. Neither shows drops."""
+    (row,) = conversations.list_conversations(account).rows
+    state = threads.entry(account, note.message_id).state
+    assert state is not None
+    assert row.alone
+    assert state.alone
+    return row.state_words, state.words
 
 
 @pytest.mark.parametrize(
