@@ -18,6 +18,7 @@ from demo.local_network import NetworkInfo
 from tests.accounts.conftest import begin, come_back
 from tests.services import sign_in as consent
 from tests.services.agent import AgentProcess
+from tests.services.smtp_sink import SmtpSink
 from tests.webmail.other_client import OtherClient
 from webmail import ingress, intake, outgoing, sealing
 from webmail.models import DeliveryCopy, Message
@@ -163,3 +164,11 @@ def phone(bob: Account) -> Iterator[OtherClient]:
     device.publish()
     yield device
     device.withdraw()
+
+
+@pytest.fixture
+def sink(settings: Settings) -> Iterator[SmtpSink]:
+    """The mail server through which all mail leaves."""
+    with SmtpSink() as running:
+        settings.SMTP_RELAY_URL = running.url
+        yield running

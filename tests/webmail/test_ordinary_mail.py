@@ -12,10 +12,10 @@ from pytest_django import Settings
 
 from accounts.models import Account
 from tests.webmail.installation import browser_of
+from tests.webmail.ordinary_mail import arrived
 from tests.webmail.test_ordinary_parsing import designed_mail
 from webmail import intake
 from webmail.mailbox import INBOX, open_mailbox
-from webmail.models import Arrival
 from webmail.ordinary import frame
 
 pytestmark = pytest.mark.django_db
@@ -27,14 +27,6 @@ FRAMES = "http://127.0.0.1:8000"
 def two_names(settings: Settings) -> None:
     settings.PUBLIC_URL, settings.PUBLIC_HOST = "http://testserver", "testserver"
     settings.FRAME_URL = FRAMES
-
-
-def arrived(account: Account, raw: bytes) -> Arrival:
-    """A mail that lies in the INBOX, and was pulled."""
-    with open_mailbox(account.did) as mailbox:
-        mailbox.append(INBOX, raw)
-    intake.pull(account)
-    return Arrival.objects.filter(account=account).latest("pk")
 
 
 def frame_in(page: str) -> str:
