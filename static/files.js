@@ -49,10 +49,12 @@
         const named = document.createElement("input");
         Object.assign(named, { type: "hidden", name: `name-${answer.id}`, value: answer.name });
         item.append(kept, named);
+        // A photo that became another type is called after that.
+        for (const name of item.querySelectorAll("bdi")) name.textContent = answer.name;
         delete item.dataset.busy;
         bar.hidden = true;
         $("small", item).textContent = [answer.size, words.kept, answer.note].filter(Boolean).join(", ");
-        say(`${answer.name}: ${words.kept}`);
+        say(`${answer.name}: ${[words.kept, answer.note].filter(Boolean).join(", ")}`);
         if (!$(".upload[data-busy]")) $("#files-wait").hidden = true;
       } else if (item.isConnected) {
         fail(item, answer.error || (xhr.status === 413 ? words.tooLarge : words.failed));

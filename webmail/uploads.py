@@ -20,7 +20,7 @@ from webmail.blobs import attaching
 from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.names import safe_name
 from webmail.blobs.spool import CHUNK_BYTES
-from webmail.images.preparing import Prepared, prepared
+from webmail.images.preparing import Keeps, Prepared, is_film, prepared
 from webmail.models import Blob
 
 #: Where files may come in.
@@ -38,6 +38,11 @@ class ChosenFile:
     id: int
     name: str
     size: int
+
+    @property
+    def note(self) -> str:
+        """What its sender is told of it; only its name is known by now."""
+        return kept_note("film" if is_film(self.name) else "")
 
 
 @dataclass
@@ -92,7 +97,8 @@ def attach_all(request: HttpRequest, account: Account) -> Files:
         try:
             if len(files.blobs) >= attaching.MAX_FILES:
                 raise attaching.too_many()
-            files.add(attach_upload(account, upload), name=upload.name or "")
+            blob, name = attach_upload(account, upload)
+            files.add(blob, name=name)
         except CannotAttach as error:
             files.problem = error
     if len(files.blobs) > attaching.MAX_FILES:
@@ -112,29 +118,40 @@ def files_of(account: Account, named: Iterable[tuple[int, str]]) -> list[ChosenF
     ]
 
 
-def attach_upload(account: Account, upload: UploadedFile[Any]) -> Blob:
-    """A file of a form. Raises CannotAttach."""
+def kept_note(keeps: Keeps) -> str:
+    """What the sender of a file is told of what it still says of where it was taken."""
+    if keeps == "film":
+        return _("a video may say where it was taken, and that stays in it")
+    return _("goes as it is, with any place in it") if keeps else ""
+
+
+def attach_upload(account: Account, upload: UploadedFile[Any]) -> tuple[Blob, str]:
+    """A file of a form, and what it is called now. Raises CannotAttach."""
     chunks = upload.chunks(CHUNK_BYTES)
-    blob, _file = attach_prepared(
+    blob, _file, name = attach_prepared(
         account, upload.name or "", upload.content_type or "", upload.size or 0, chunks
     )
-    return blob
+    return blob, name
 
 
 def attach_prepared(
     account: Account, name: str, media_type: str, size: int, chunks: Iterable[bytes]
-) -> tuple[Blob, Prepared]:
-    """A file that somebody chose, an image without what its camera wrote into it. Raises CannotAttach."""
+) -> tuple[Blob, Prepared, str]:
+    """A file that somebody chose, an image without what its camera wrote into it; and what it is called now.
+
+    Raises CannotAttach.
+    """
     if size > settings.BLOB_MAX_BYTES:
         raise attaching.too_large(name)
     with prepared(media_type, size, chunks) as file:
+        named = file.named(name)
         blob = attaching.attach(
             account,
-            name,
+            named,
             file.media_type,
             file.size,
             file.chunks,
             now=timezone.now(),
             pixels=file.pixels,
         )
-    return blob, file
+    return blob, file, named

@@ -14,6 +14,7 @@ from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, NARROWEST, composer, message
 from tests.services.installations import RunningInstallation
+from tests.webmail.pictures import photo
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +183,36 @@ def test_what_was_not_sent_keeps_its_files(visit: Visit, installation: RunningIn
     alice.excuse("ERR_INTERNET_DISCONNECTED", "htmx:")
 
 
+def test_what_a_photo_and_a_video_still_say_stands_beside_them(visit: Visit) -> None:
+    alice = visit("alice")
+    page = alice.page
+    alice.start_conversation("bob.test", text="two of the weir")
+    attach_field(page).set_input_files(
+        [
+            {"name": "IMG_0001.HEIC", "mimeType": "", "buffer": photo((800, 600), "HEIF", orientation=6)},
+            {"name": "IMG_0002.MOV", "mimeType": "", "buffer": b"\0\0\0\x14ftypqt  " + bytes(90_000)},
+        ]
+    )
+    is_there(page, 2)
+    expect(uploads(page).first).to_contain_text("IMG_0001.jpg")
+    expect(uploads(page).first).to_contain_text("place and camera data removed")
+    expect(uploads(page).last).to_contain_text("a video may say where it was taken, and that stays in it")
+    expect(page.locator("#files-said")).to_contain_text("a video may say where it was taken")
+    page.set_viewport_size(NARROWEST)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # The draft, opened again, says it as well.
+    with page.expect_response(re.compile("/draft/"), timeout=ARRIVAL):
+        composer(page).fill("both of them")
+    page.reload()
+    expect(uploads(page).last).to_contain_text("a video may say where it was taken")
+    assert violations(page) == []
+    composer(page).press("Control+Enter")
+    sent = message(page, "both of them")
+    expect(sent.locator("img")).to_be_visible(timeout=ARRIVAL)
+    size = sent.locator("img").evaluate("i => i.decode().then(() => [i.naturalWidth, i.naturalHeight])")
+    assert size == [600, 800]
+
+
 def test_a_file_that_is_gone_says_so_in_its_place(visit: Visit, installation: RunningInstallation) -> None:
     alice = visit("alice")
     page = alice.page
@@ -211,6 +242,8 @@ def test_files_need_no_script(visit: Visit) -> None:
     page.get_by_label("To", exact=True).fill("bob.test")
     page.keyboard.press("Enter")
     expect(page.locator("#chips .chip")).to_have_count(1)
+    # Nothing is said of a file before it goes, so this is said of all.
+    expect(page.locator("p.hint", has_text="A video may say where it was taken")).to_be_visible()
     attach_field(page).set_input_files(
         {"name": "first.pdf", "mimeType": "application/pdf", "buffer": b"%PDF" + bytes(200_000)}
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import time
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.template.loader import render_to_string
 from django.urls import reverse
 from PIL import Image
 from pytest_django import Settings
@@ -65,6 +67,83 @@ def test_an_image_stands_upright_without_its_metadata(form: str, orientation: in
     assert blue > red
 
 
+def test_a_photo_of_a_telephone_becomes_a_jpeg_without_place_and_camera() -> None:
+    data = photo((640, 480), "HEIF")
+    assert MARK in data
+    assert place_in(data)
+    # Not every browser knows what it is.
+    out, media_type, pixels = cleaned(data, "application/octet-stream")
+    assert (media_type, pixels) == ("image/jpeg", (640, 480))
+    assert MARK not in out
+    assert b"Exif" not in out
+    assert place_in(out) == {}
+    image = Image.open(io.BytesIO(out))
+    assert image.format == "JPEG"
+    assert not set(image.info) & {"exif", "xmp", "comment", "icc_profile", "photoshop"}
+    for at, colour in (((10, 10), (0x17, 0x40, 0x7A)), ((600, 400), (0xB3, 0x20, 0x2A))):
+        assert max(abs(a - b) for a, b in zip(image.getpixel(at), colour, strict=True)) < 12  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_photo_of_a_telephone_stands_upright_once(orientation: int) -> None:
+    out, _type, pixels = cleaned(photo(form="HEIF", orientation=orientation), "image/heic")
+    upright = (640, 480) if orientation == 3 else (480, 640)
+    image = Image.open(io.BytesIO(out)).convert("RGB")
+    assert (pixels, image.size) == (upright, upright)
+    corner = {3: (upright[0] - 9, upright[1] - 9), 6: (upright[0] - 9, 9), 8: (9, upright[1] - 9)}
+    red, _green, blue = image.getpixel(corner[orientation])  # type: ignore[misc]
+    assert blue > red
+
+
+def test_what_is_clear_in_a_photo_of_a_telephone_is_white() -> None:
+    out = io.BytesIO()
+    Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(out, "HEIF", quality=90)
+    data, media_type, _pixels = cleaned(out.getvalue(), "image/heic")
+    assert media_type == "image/jpeg"
+    assert min(Image.open(io.BytesIO(data)).getpixel((30, 30))) > 240  # type: ignore[arg-type]
+
+
+def test_only_what_its_owner_sends_is_decoded_as_a_photo_of_a_telephone() -> None:
+    data = photo((64, 64), "HEIF")
+    with Spool() as spool:
+        spool.write(data)
+        for mode in ("check", "square", "preview", "received"):
+            with pytest.raises(NotDecoded, match="not-an-image"):
+                decoding.decode(spool, mode)  # type: ignore[arg-type]
+    assert "image/heic" not in decoding.SHOWN_TYPES
+
+
+def test_a_hostile_photo_of_a_telephone_stops_nothing_but_itself() -> None:
+    good = photo((640, 480), "HEIF")
+    began = time.monotonic()
+    # It says that it is a gigapixel, is cut, or is noise behind its first box.
+    size = struct.pack(">II", 640, 480)
+    assert size in good
+    for bad in (
+        good.replace(size, struct.pack(">II", 30_000, 30_000)),
+        good[: len(good) // 2],
+        good[:40] + b"\xff" * 50_000,
+        good[:40] + bytes(50_000),
+    ):
+        with prepared("image/heic", len(bad), [bad]) as file:
+            assert b"".join(file.chunks) == bad
+            assert (file.media_type, file.keeps) == ("image/heic", "picture")
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [("IMG_0001.HEIC", "IMG_0001.jpg"), ("weir", "weir.jpg"), ("a.b.heif", "a.b.jpg"), ("", ".jpg")],
+)
+def test_a_photo_that_became_a_jpeg_is_called_so(called: str, name: str) -> None:
+    data = photo((64, 64), "HEIF")
+    with prepared("image/heic", len(data), [data]) as file:
+        assert file.named(called) == name
+    data = photo((64, 64), "PNG")
+    with prepared("image/png", len(data), [data]) as file:
+        assert file.named(called) == called
+
+
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
 def test_an_animation_goes_on_moving(form: str) -> None:
     data = animation(form)
@@ -96,23 +175,26 @@ def test_colours_stay_as_they_look_and_the_profile_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "media_type", "as_it_is"),
+    ("data", "media_type", "keeps"),
     [
-        (photo()[:3000], "image/jpeg", True),
-        (b"GIF89a" + b"x" * 100, "image/gif", True),
-        (b"<svg onload='alert(1)'/>", "image/svg+xml", False),
-        (b"ftypheic" * 10, "image/heic", True),
-        (b"moov" * 10, "video/mp4", True),
-        (b"%PDF", "application/pdf", False),
-        (b"", "image/png", True),
+        (photo()[:3000], "image/jpeg", "picture"),
+        (b"GIF89a" + b"x" * 100, "image/gif", "picture"),
+        (b"<svg onload='alert(1)'/>", "image/svg+xml", ""),
+        (b"ftypheic" * 10, "image/heic", "picture"),
+        (b"\0\0\0\x18ftypheic" + b"x" * 100, "", "picture"),
+        (b"moov" * 10, "video/mp4", "film"),
+        (b"\0\0\0\x18ftypmp42" + b"x" * 100, "", "film"),
+        (b"\0\0\0\x14ftypqt  " + b"x" * 100, "application/octet-stream", "film"),
+        (b"\x1aE\xdf\xa3", "video/webm", "film"),
+        (b"\0\0\0\x18ftypM4A " + b"x" * 100, "audio/mp4", ""),
+        (b"%PDF", "application/pdf", ""),
+        (b"", "image/png", "picture"),
     ],
 )
-def test_what_cannot_be_cleaned_goes_as_it_is_and_says_so(
-    data: bytes, media_type: str, as_it_is: bool
-) -> None:
+def test_what_cannot_be_cleaned_goes_as_it_is_and_says_so(data: bytes, media_type: str, keeps: str) -> None:
     with prepared(media_type, len(data), [data] if data else []) as file:
         assert (b"".join(file.chunks), file.media_type, file.pixels) == (data, media_type, None)
-        assert file.as_it_is == as_it_is
+        assert file.keeps == keeps
 
 
 def _decoded(data: bytes) -> str:
@@ -298,8 +380,8 @@ def test_the_sender_is_told_what_was_removed(settings: Settings, tmp_path: Path)
     settings.BLOB_DIR = tmp_path / "blobs"
     browser = browser_of(new_account("alice"))
 
-    def upload(data: bytes, media_type: str) -> dict[str, object]:
-        headers = {"X-File-Name": "a", "X-File-Type": media_type}
+    def upload(data: bytes, media_type: str, name: str = "a") -> dict[str, object]:
+        headers = {"X-File-Name": name, "X-File-Type": media_type}
         answer = browser.post(
             reverse("file-upload"), data, content_type="application/octet-stream", headers=headers
         )
@@ -308,4 +390,34 @@ def test_the_sender_is_told_what_was_removed(settings: Settings, tmp_path: Path)
 
     assert upload(photo(), "image/jpeg")["note"] == "place and camera data removed"
     assert upload(b"ftypheic", "image/heic")["note"] == "goes as it is, with any place in it"
+    film = upload(b"\0\0\0\x18ftypmp42" + b"x" * 100, "")
+    assert film["note"] == "a video may say where it was taken, and that stays in it"
     assert upload(b"%PDF", "application/pdf")["note"] == ""
+    told = upload(photo(form="HEIF"), "image/heic", "IMG_0001.HEIC")
+    assert (told["name"], told["note"]) == ("IMG_0001.jpg", "place and camera data removed")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("as_pages")
+def test_a_film_is_spoken_of_again_where_its_draft_is_shown_again(alice: Account) -> None:
+    film, paper = attach(alice, b"\0\0\0\x18ftypmp42", "video/mp4"), attach(alice, b"%PDF", "application/pdf")
+    shown = uploads.files_of(alice, [(film.pk, "The weir.MOV"), (paper.pk, "The weir.pdf")])
+    page = render_to_string("webmail/_files_kept.html", {"files": shown})
+    assert page.count("a video may say where it was taken") == 1
+    assert shown[0].note
+    assert not shown[1].note
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("as_pages")
+def test_a_photo_of_a_telephone_arrives_as_a_picture_that_is_shown(alice: Account, bob: Account) -> None:
+    data = photo((800, 600), "HEIF", orientation=6)
+    blob, _file, name = uploads.attach_prepared(alice, "IMG_0001.HEIC", "image/heic", len(data), [data])
+    assert name == "IMG_0001.jpg"
+    arrived = sent_to(bob, alice, blob)
+    (file,) = threads.entry(bob, arrived.message_id).files
+    assert (file.name, file.image, file.width, file.height) == ("IMG_0001.jpg", "here", 300, 400)
+    answer = browser_of(bob).get(reverse("message-image", args=[arrived.message_id, 0]))
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    seen = _streamed(answer)
+    assert (place_in(seen), MARK in seen) == ({}, False)

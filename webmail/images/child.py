@@ -39,6 +39,8 @@ TYPES = {
     "GIF": "image/gif",
     "WEBP": "image/webp",
 }
+#: What telephones take photos in and most browsers do not show: decoded to be written anew alone.
+PHOTOS = "HEIF"
 
 
 class NotShown(Exception):
@@ -60,27 +62,42 @@ def limit(cpu_seconds: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def opened(data: BinaryIO, most_pixels: int) -> Any:
-    """The image, its first frame decoded. Raises NotShown, or whatever a decoder raises."""
+def opened(data: BinaryIO, most_pixels: int, *, photos: bool = False) -> Any:
+    """The image, its first frame decoded; also one of PHOTOS with ``photos``.
+
+    Raises NotShown, or whatever a decoder raises.
+    """
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = most_pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
-    image = Image.open(data, formats=tuple(name for name in TYPES if name != "MPO"))
-    if image.format not in TYPES:
+    formats = tuple(name for name in TYPES if name != "MPO")
+    if photos:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+        formats = (*formats, PHOTOS)
+    image = Image.open(data, formats=formats)
+    if image.format not in (*TYPES, PHOTOS):
         raise NotShown("not-an-image")
+    _refuse_large(image, most_pixels)
+    image.load()
+    # HEIF says its size beside the picture, and another one may come out.
+    _refuse_large(image, most_pixels)
+    return image
+
+
+def _refuse_large(image: Any, most_pixels: int) -> None:
     frames = frames_of(image)
     if max(image.size) > LONGEST_SIDE or frames > MOST_FRAMES:
         raise NotShown("too-large")
     if image.width * image.height * frames > most_pixels:
         raise NotShown("too-large")
-    image.load()
-    return image
 
 
 def frames_of(image: Any) -> int:
-    """How many an animation has; the further pictures that some cameras put into a JPEG do not count."""
-    return 1 if image.format in ("JPEG", "MPO") else int(getattr(image, "n_frames", 1))
+    """How many an animation has; the further pictures that some cameras put beside a photo do not count."""
+    return 1 if image.format in ("JPEG", "MPO", PHOTOS) else int(getattr(image, "n_frames", 1))
 
 
 def seen(image: Any) -> tuple[int, int]:
@@ -90,15 +107,21 @@ def seen(image: Any) -> tuple[int, int]:
 
 
 def cleaned(image: Any) -> tuple[bytes, int, int]:
-    """The image anew, of its pixels alone: turned upright, in sRGB, without metadata, profile or comment."""
+    """The image anew, of its pixels alone: turned upright, in sRGB, without metadata, profile or comment.
+
+    One of PHOTOS becomes a JPEG, on white where it is clear.
+    """
     out = io.BytesIO()
     if frames_of(image) > 1:
         _save_animation(image, out)
         return out.getvalue(), image.width, image.height
     from PIL import ImageOps
 
-    form = "JPEG" if image.format == "MPO" else image.format
-    bare = _bare(_in_srgb(ImageOps.exif_transpose(image)))
+    form = "JPEG" if image.format in ("MPO", PHOTOS) else image.format
+    upright = ImageOps.exif_transpose(image)
+    if image.format == PHOTOS and "A" in upright.mode:
+        upright = _on_white(_in_srgb(upright).convert("RGBA"))
+    bare = _bare(_in_srgb(upright))
     if form == "JPEG":
         bare = bare if bare.mode in ("L", "RGB") else bare.convert("RGB")
         bare.save(out, "JPEG", quality=90)
@@ -131,16 +154,21 @@ def _upright(image: Any) -> Any:
 
 def _as_jpeg(small: Any, most_bytes: int) -> tuple[bytes, int, int]:
     """As good as fits. Raises NotShown where none does."""
-    from PIL import Image
-
-    flat = Image.new("RGB", small.size, "white")
-    flat.paste(small, mask=small.getchannel("A"))
+    flat = _on_white(small)
     for quality in (88, 75, 60, 40, 20):
         out = io.BytesIO()
         flat.save(out, "JPEG", quality=quality)
         if out.tell() <= most_bytes:
             return out.getvalue(), flat.width, flat.height
     raise NotShown("too-large")
+
+
+def _on_white(image: Any) -> Any:
+    from PIL import Image
+
+    flat = Image.new("RGB", image.size, "white")
+    flat.paste(image, mask=image.getchannel("A"))
+    return flat
 
 
 def _bare(image: Any) -> Any:
@@ -188,8 +216,8 @@ def main(mode: str) -> int:
     limit(RECEIVED_CPU_SECONDS if received else CPU_SECONDS)
     data = io.BytesIO(sys.stdin.buffer.read())
     try:
-        image = opened(data, MOST_RECEIVED_PIXELS if received else MOST_PIXELS)
-        kind = TYPES[image.format]
+        image = opened(data, MOST_RECEIVED_PIXELS if received else MOST_PIXELS, photos=mode == "clean")
+        kind = "image/jpeg" if image.format == PHOTOS else TYPES[image.format]
         if mode == "clean":
             content, width, height = cleaned(image)
         elif mode == "square":

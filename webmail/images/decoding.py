@@ -23,6 +23,8 @@ SECONDS = 30.0
 #: Children at once, of one process; and how long an image waits for its turn.
 AT_ONCE = 2
 PATIENCE_SECONDS = 20.0
+#: How a HEIF begins whose pictures are HEVC: the type of its first box, and the brands that say so.
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
@@ -51,6 +53,11 @@ def looks_like_image(beginning: bytes) -> bool:
     return beginning.startswith(_MAGIC) or (beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP")
 
 
+def looks_like_heif(beginning: bytes) -> bool:
+    """Whether the first bytes are those of a photo as telephones take it, which is shown only as a JPEG."""
+    return beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIF_BRANDS
+
+
 def decode(
     image: Spool,
     mode: Literal["check", "clean", "square", "preview", "received"],
@@ -58,7 +65,8 @@ def decode(
     seconds: float | None = None,
 ) -> Decoded:
     """Decodes an image. With "clean" it is written anew without its metadata, with "square", "preview" and
-    "received" small as well; "received" takes only images that are small already.
+    "received" small as well; "received" takes only images that are small already. "clean" alone takes a HEIF,
+    and makes it a JPEG.
 
     At most ``seconds`` for all of it, its turn included, if that is less than usual. Raises NotDecoded.
     """

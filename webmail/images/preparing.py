@@ -6,32 +6,50 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from mimetypes import guess_type
+from typing import Literal
 
 from webmail.blobs.names import safe_type
 from webmail.blobs.spool import CHUNK_BYTES, Spool
-from webmail.images.decoding import MOST_BYTES, NotDecoded, decode, looks_like_image
+from webmail.images.decoding import MOST_BYTES, NotDecoded, decode, looks_like_heif, looks_like_image
 
-#: What cameras write such things into, and what can't be cleaned here.
-_WITH_METADATA = ("image/", "video/")
+#: What cannot be cleaned here and has no metadata of a camera.
 _WITHOUT = frozenset({"image/svg+xml"})
+#: The types of boxes that films of telephones and cameras begin with (ISO base media, QuickTime).
+_FILM_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide"})
+#: What a file may still say of where it was taken: nothing, what a film says, or what a picture says.
+Keeps = Literal["", "film", "picture"]
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A file as it is to be encrypted. ``pixels``: width and height of an image that was cleaned.
 
-    ``as_it_is`` says that it may have metadata, which stays in it.
+    ``keeps`` says which metadata may still be in it; ``now_jpeg`` that it was a photo of another type.
     """
 
     media_type: str
     size: int
     chunks: Iterable[bytes]
     pixels: tuple[int, int] | None = None
-    as_it_is: bool = False
+    keeps: Keeps = ""
+    now_jpeg: bool = False
 
     @property
     def cleaned(self) -> bool:
         return self.pixels is not None
+
+    def named(self, name: str) -> str:
+        """The name that a file called ``name`` has as what it is now."""
+        if not self.now_jpeg:
+            return name
+        stem, dot, _ending = name.rpartition(".")
+        return f"{stem if dot else name}.jpg"
+
+
+def is_film(name: str) -> bool:
+    """Whether a file that nothing but the name is known of is called like a film."""
+    return (guess_type(name.lower())[0] or "").startswith("video/")
 
 
 @contextmanager
@@ -42,20 +60,28 @@ def prepared(media_type: str, size: int, chunks: Iterable[bytes]) -> Iterator[Pr
     """
     source = iter(chunks)
     beginning = next(source, b"")
-    if not looks_like_image(beginning) or size > MOST_BYTES:
-        kind = safe_type(media_type)
-        as_it_is = kind.startswith(_WITH_METADATA) and kind not in _WITHOUT
-        as_it_is = as_it_is or looks_like_image(beginning)
-        yield Prepared(media_type, size, chain((beginning,), source), as_it_is=as_it_is)
+    heif = looks_like_heif(beginning)
+    image = heif or looks_like_image(beginning)
+    if not image or size > MOST_BYTES:
+        keeps: Keeps = "picture" if image else _keeps(safe_type(media_type), beginning)
+        yield Prepared(media_type, size, chain((beginning,), source), keeps=keeps)
         return
     with Spool() as original:
         for chunk in chain((beginning,), source):
             original.write(chunk)
         try:
-            image = decode(original, "clean")
+            found = decode(original, "clean")
         except NotDecoded:
-            yield Prepared(media_type, size, original.chunks(), as_it_is=True)
+            yield Prepared(media_type, size, original.chunks(), keeps="picture")
             return
-        content = image.content
+        content = found.content
         parts = (content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES))
-        yield Prepared(image.media_type, len(content), parts, pixels=(image.width, image.height))
+        pixels = (found.width, found.height)
+        yield Prepared(found.media_type, len(content), parts, pixels=pixels, now_jpeg=heif)
+
+
+def _keeps(media_type: str, beginning: bytes) -> Keeps:
+    if media_type.startswith("image/"):
+        return "" if media_type in _WITHOUT else "picture"
+    film = media_type.startswith("video/") or beginning[4:8] in _FILM_BOXES
+    return "film" if film and not media_type.startswith("audio/") else ""

@@ -24,7 +24,7 @@ from webmail.blobs.names import OTHER_TYPE, safe_name
 from webmail.blobs.spool import CHUNK_BYTES
 from webmail.images import showing as images
 from webmail.images.preparing import Prepared
-from webmail.uploads import attach_prepared
+from webmail.uploads import attach_prepared, kept_note
 from webmail.views.requests import PageRequest
 
 #: A file is nothing to look at here: it is saved, and can do nothing even if somebody opens it.
@@ -47,7 +47,7 @@ def upload(request: PageRequest) -> HttpResponse:
         return JsonResponse({"error": _("This page is too old. Reload it and try again.")}, status=400)
     name = safe_name(unquote(request.headers.get("X-File-Name", "")))
     try:
-        blob, file = attach_prepared(
+        blob, file, name = attach_prepared(
             request.account,
             name,
             request.headers.get("X-File-Type", ""),
@@ -65,9 +65,7 @@ def _note(file: Prepared) -> str:
     """What the sender is told of what the file says of itself."""
     if file.cleaned:
         return _("place and camera data removed")
-    if file.as_it_is:
-        return _("goes as it is, with any place in it")
-    return ""
+    return kept_note(file.keeps)
 
 
 @require_POST
