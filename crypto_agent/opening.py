@@ -44,6 +44,7 @@ def resting_message(
     except (ValueError, OverflowError, OSError) as error:
         raise BadContent("createdAt is after the year 9999") from error
     conversation, message_hex = message.conversation_id.hex(), message.message_id.hex()
+    applied = content.apply_kinds
     resting = RestingContent(purpose, message.content_bytes, message.signed_data)
     return OpenedMessage(
         conversation_id=conversation,
@@ -57,16 +58,16 @@ def resting_message(
         in_reply_to=content.in_reply_to.hex() if content.in_reply_to is not None else None,
         ephemeral=content.ephemeral,
         render_kinds=list(content.render_kinds),
-        apply_kinds=list(content.apply_kinds),
+        apply_kinds=list(applied),
         degraded=content.degraded,
         tombstone=content.tombstone,
         expires=Expires(content.expires.relative, content.expires.time) if content.expires else None,
         sealed=seal_content(keys, conversation, message_hex, resting, random),
         topic_id=topic_of(content),
-        reactions=reactions_of(content),
-        receipt=receipt_of(content),
-        copies_wanted=copies_wanted(content),
-        group_update=group_update_of(content),
+        reactions=reactions_of(content) if applied else (),
+        receipt=receipt_of(content) if applied else None,
+        copies_wanted=copies_wanted(content) if applied else (),
+        group_update=group_update_of(content) if applied else None,
     )
 
 

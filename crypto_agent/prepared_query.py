@@ -7,29 +7,37 @@ cursor as long again.
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import QuerySet
 
-#: Stand for the arguments while the SQL is put together; no text that is asked for looks like them.
-_ARGUMENTS = tuple(f"\x00argument{number}" for number in range(4))
+#: Stand for the arguments while the SQL is put together; nothing that is asked for looks like them.
+_TEXTS = tuple(f"\x00argument{number}" for number in range(4))
+_NUMBERS = tuple(-(2**40) - number for number in range(4))
+#: What a query is asked for.
+Argument: TypeAlias = str | int
 
 
 class PreparedQuery:
     """The rows of ``query(text, …)`` as tuples of ``columns``, just as the database driver gives them.
 
-    ``query`` takes ``arguments`` texts, four at most.
+    ``query`` takes arguments of the types ``arguments``, four at most.
     """
 
     def __init__(
-        self, query: Callable[..., QuerySet[Any]], columns: Sequence[str], arguments: int = 1
+        self,
+        query: Callable[..., QuerySet[Any]],
+        columns: Sequence[str],
+        arguments: Sequence[type[Argument]] = (str,),
     ) -> None:
         self._query = query
         self._columns = columns
-        self._arguments = _ARGUMENTS[:arguments]
+        self._arguments = tuple(
+            (_NUMBERS if kind is int else _TEXTS)[place] for place, kind in enumerate(arguments)
+        )
 
-    def rows(self, *arguments: str) -> list[tuple[Any, ...]]:
+    def rows(self, *arguments: Argument) -> list[tuple[Any, ...]]:
         """The rows for ``arguments``; raises what a query of the same kind would."""
         sql, order = self._statement
         # Each look through ``connection`` would find this thread's connection again.

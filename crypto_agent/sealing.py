@@ -11,8 +11,8 @@ from crypto_agent.atsms.certificates import (
     parse_certificate,
 )
 from crypto_agent.atsms.content import composed_names
-from crypto_agent.atsms.errors import AtsmsError, BadContent
-from crypto_agent.atsms.ids import conversation_id, is_did, message_id
+from crypto_agent.atsms.errors import AtsmsError
+from crypto_agent.atsms.ids import between, message_id
 from crypto_agent.atsms.oneshot import Recipient, seal_for_device
 from crypto_agent.client_values import Copy, RefusedTarget, SealedContent, SealedMessage, Target
 from crypto_agent.content_at_rest import RestingContent, seal_content, unseal_content
@@ -80,23 +80,13 @@ def _own_content(keys: AccountKeys, message: SealedContent) -> tuple[RestingCont
     if resting.purpose is not Purpose.OUTGOING_CONTENT:
         raise CannotUnseal("it can't be unsealed here")
     salt, named_conversation, recipients = composed_names(resting.content)
-    conversation, participants = _between(keys.did, recipients)
+    conversation, participants = between(keys.did, recipients)
     derived = message_id(keys.did, conversation, resting.content, salt)
     if (conversation.hex(), derived.hex()) != (message.conversation_id, message.message_id):
         raise CannotUnseal("it can't be unsealed here")
     if conversation != named_conversation:
         raise CannotUnseal("it can't be unsealed here")
     return resting, participants
-
-
-# People write to each other more than once.
-@lru_cache(maxsize=512)
-def _between(sender: str, recipients: tuple[str, ...]) -> tuple[bytes, frozenset[str]]:
-    """The id of the conversation, and the DIDs in it; raises BadContent for a recipient that is no DID."""
-    if not all(is_did(did) for did in recipients):
-        raise BadContent("a recipient that is not a DID")
-    participants = frozenset((sender, *recipients))
-    return conversation_id(participants), participants
 
 
 def _signed(signer: Signer | None, resting: RestingContent) -> tuple[EndpointCertificate, bytes]:

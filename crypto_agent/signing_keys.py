@@ -56,6 +56,12 @@ class SigningKeys:
     def __contains__(self, did: str) -> bool:
         return did in self._keys
 
+    def account_of(self, did: str) -> int | None:
+        """The key of the account's row, where keys of it are kept."""
+        with self._lock:
+            kept = self._keys.get(did)
+            return kept[0][0][0] if kept is not None else None
+
     def find(self, did: str, rows: Rows) -> Ready | None:
         with self._lock:
             kept = self._keys.get(did)

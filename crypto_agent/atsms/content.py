@@ -33,6 +33,7 @@ ANOTHER_COPY = 1124
 RENDER = frozenset({TEXT, FILE, CALL_EVENT, PREVIEW, SMS})
 APPLY = frozenset({REACTION, RECEIPT, GROUP_UPDATE, ANOTHER_COPY})
 SIGNAL = frozenset({CALL, TYPING})
+_KNOWN = RENDER | APPLY | SIGNAL
 
 _INLINE, _EXTERNAL = 0, 1
 
@@ -95,11 +96,14 @@ class Content:
 
     @property
     def recipients(self) -> tuple[str, ...] | None:
-        """The DIDs that the sender addressed, or None where the sender named none."""
+        """The DIDs that the sender addressed, or None where the sender named none; of decoded content, that
+        they are DIDs was checked."""
         dids = self.extensions.get(RECIPIENTS)
-        if dids is None:
-            return None
-        return _recipients(dids)
+        return (
+            None
+            if dids is None
+            else tuple(text_of(did, "a recipient") for did in array_of(dids, "recipients"))
+        )
 
     @property
     def render_kinds(self) -> tuple[int, ...]:
@@ -119,8 +123,8 @@ class Content:
     @property
     def degraded(self) -> Degraded | None:
         """What to show where nothing was understood: the fallback text, or nothing at all."""
-        known = RENDER | APPLY | SIGNAL
-        if self.render_kinds or all(part.kind in known for part in self.body or ()):
+        kinds = {part.kind for part in self.body or ()}
+        if kinds <= _KNOWN or kinds & RENDER:
             return None
         return "fallback" if self.fallback else "hidden"
 
@@ -351,7 +355,7 @@ def _recipients(value: CborValue) -> tuple[str, ...]:
 
 
 def _extensions(value: CborValue) -> Mapping[int | str, CborValue]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, (dict, Mapping)):
         raise BadContent("extensions are not a map")
     extensions: dict[int | str, CborValue] = dict(value.items())
     if RECIPIENTS in extensions:

@@ -42,14 +42,14 @@ def check_facets(text: str, facets: CborValue) -> tuple[Facet, ...]:
 
     Raises BadContent for a range that is empty, past the end, or cuts a character in two.
     """
-    if not isinstance(facets, list | tuple):
+    if not isinstance(facets, (list, tuple)):
         raise BadContent("facets are not an array")
     octets = text.encode()
     return tuple(facet for value in facets if (facet := _facet(octets, value)) is not None)
 
 
 def _facet(octets: bytes, value: CborValue) -> Facet | None:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, (dict, Mapping)):
         raise BadContent("a facet is not a map")
     start, end = value.get("byteStart"), value.get("byteEnd")
     if type(start) is not int or type(end) is not int:

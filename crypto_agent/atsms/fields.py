@@ -36,16 +36,18 @@ def boolean_of(value: CborValue, name: str) -> bool:
 
 def array_of(value: CborValue, name: str) -> Sequence[CborValue]:
     """``value`` as an array of any length."""
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, (list, tuple)):
         raise BadContent(f"{name} is not an array")
     return value
 
 
 def text_map_of(value: CborValue, name: str) -> dict[str, CborValue]:
     """``value`` as a map whose keys are all text."""
-    if not isinstance(value, dict | Mapping):
+    if not isinstance(value, (dict, Mapping)):
         raise BadContent(f"{name} is not a map")
     fields: dict[str, CborValue] = {}
     for key, item in value.items():
-        fields[text_of(key, f"a key of {name}")] = item
+        if not isinstance(key, str):
+            raise BadContent(f"a key of {name} is not text")
+        fields[key] = item
     return fields

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 from crypto_agent.atsms.errors import BadContent
@@ -28,6 +29,16 @@ def conversation_id(dids: Iterable[str]) -> bytes:
     for did in sorted([did.encode() for did in set(dids)]):
         pieces += (_len16(did), did)
     return _ONE_SHOT_ID + sha256(b"".join(pieces)).digest()
+
+
+# People write to each other more than once.
+@lru_cache(maxsize=512)
+def between(sender: str, recipients: tuple[str, ...]) -> tuple[bytes, frozenset[str]]:
+    """The id of the conversation, and the DIDs in it; raises BadContent for a recipient that is no DID."""
+    if not all(is_did(did) for did in recipients):
+        raise BadContent("a recipient that is not a DID")
+    participants = frozenset((sender, *recipients))
+    return conversation_id(participants), participants
 
 
 def message_id(sender: str, conversation_id: bytes, content: bytes, salt: bytes) -> bytes:

@@ -18,7 +18,7 @@ from crypto_agent.atsms.errors import (
     Unsupported,
     WrongConversation,
 )
-from crypto_agent.atsms.ids import conversation_id, envelope_id, message_id
+from crypto_agent.atsms.ids import between, envelope_id, message_id
 from crypto_agent.atsms.prekeys import Prekey, key_to_seal_to
 
 #: Content of up to this many bytes always fits an envelope, whatever the names in the certificates.
@@ -149,7 +149,7 @@ def read_signed(signed: bytes) -> SignedMessage:
     if recipients is None:
         raise BadContent("a message that names no recipients")
     sender = verified.certificate.did
-    if conversation_id((sender, *recipients)) != content.conversation_id:
+    if between(sender, recipients)[0] != content.conversation_id:
         raise WrongConversation("the conversation id is not that of the sender and the recipients")
     return SignedMessage(
         content=content,
