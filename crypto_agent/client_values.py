@@ -101,6 +101,7 @@ class Composed:
     """A new message, not signed yet.
 
     ``inline`` says of each attachment whether the message carries it itself, so that nobody asks its URL.
+    ``draft`` is the draft that was to be sealed with it, as ``seal_draft`` gives it.
     """
 
     conversation_id: str
@@ -108,6 +109,7 @@ class Composed:
     created_at: datetime
     sealed: bytes = field(repr=False)
     inline: Sequence[bool] = ()
+    draft: bytes = field(default=b"", repr=False)
 
     @property
     def content(self) -> SealedContent:

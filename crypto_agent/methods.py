@@ -89,6 +89,9 @@ def renew_certificate(call: Call) -> Json:
 
 def compose(call: Call) -> Json:
     fields = call.fields
+    draft = fields.get("draft")
+    if draft is not None:
+        hex_value(draft["draftId"], "draft.draftId")
     composed = composing.compose(
         fields["did"],
         fields["recipients"],
@@ -96,13 +99,17 @@ def compose(call: Call) -> Json:
         client_json.time_value(fields["createdAt"]),
         call.random,
     )
-    return {
+    answer: Json = {
         "conversationId": composed.conversation_id,
         "messageId": composed.message_id,
         "createdAt": client_json.time_json(composed.created_at),
         "sealed": bytes_json(composed.sealed),
         "inline": list(composed.inline),
     }
+    if draft is not None:
+        sealed = drafts.seal_draft(fields["did"], draft["draftId"], draft["draft"], call.random)
+        answer["sealedDraft"] = bytes_json(sealed)
+    return answer
 
 
 def compose_receipt(call: Call) -> Json:

@@ -266,10 +266,18 @@ def store(
     return row
 
 
-def compose(account: Account, others: Sequence[str], message: NewMessage, now: datetime) -> Composed:
-    """What the agent makes of a message that says it was written at ``now``. Raises CannotSend."""
+def compose(
+    account: Account,
+    others: Sequence[str],
+    message: NewMessage,
+    now: datetime,
+    *,
+    draft: tuple[str, bytes] | None = None,
+) -> Composed:
+    """What the agent makes of a message that says it was written at ``now``, and of its ``draft`` (an id, and
+    what is to open under it). Raises CannotSend."""
     try:
-        return agent().compose(account.did, others, message, created_at=now)
+        return agent().compose(account.did, others, message, created_at=now, draft=draft)
     except AgentError as error:
         raise refusal_of(error) from error
 

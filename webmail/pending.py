@@ -221,12 +221,8 @@ def _store(
     pks = [pk for pk, _name in content.files]
     message, others = _message(account, recipients, content, pks, expires)
     _check_files(account, pks, release_at)
-    composed = outgoing.compose(account, others, message, written_at)
     kept_id = drafts.new_id()
-    try:
-        kept = agent().seal_draft(account.did, kept_id, content.encoded())
-    except AgentError as error:
-        raise outgoing.refusal_of(error) from error
+    composed = outgoing.compose(account, others, message, written_at, draft=(kept_id, content.encoded()))
     try:
         with transaction.atomic():
             conversation = outgoing.written_to(account, composed.conversation_id, others, now)
@@ -244,7 +240,7 @@ def _store(
                 inline=list(composed.inline),
                 files=pks,
                 draft_id=kept_id,
-                draft=kept,
+                draft=composed.draft,
                 token=token,
                 created_at=now,
             )

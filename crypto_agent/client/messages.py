@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from crypto_agent import client_json as js
+from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.client.batching import batches
 from crypto_agent.client.transport import Transport
 from crypto_agent.client_values import (
@@ -36,12 +37,14 @@ class MessageCalls(Transport):
         created_at: datetime,
         in_reply_to: str | None = None,
         attachments: Sequence[Attachment] = (),
+        draft: tuple[str, bytes] | None = None,
     ) -> Composed:
         """A new message with its ids, sealed at rest; every call makes another message.
 
-        A text stands for a message of that text; ``in_reply_to`` and ``attachments`` are for such a one.
-        Raises AgentRefused ``MessageTooLong`` if it does not fit an envelope, ``CannotUnseal`` for an
-        attachment or carried file that is not the account's own, ``NoSuchFile``.
+        ``draft``, an id and what is sealed under it as by ``seal_draft``, costs no call of its own. A text
+        stands for a message of that text; ``in_reply_to`` and ``attachments`` are for such a one. Raises
+        AgentRefused ``MessageTooLong`` if it does not fit an envelope, ``CannotUnseal`` for an attachment or
+        carried file that is not the account's own, ``NoSuchFile``.
         """
         if isinstance(message, str):
             message = NewMessage(message, attachments=attachments, in_reply_to=in_reply_to)
@@ -51,6 +54,9 @@ class MessageCalls(Transport):
             "createdAt": js.time_json(created_at),
             **new_message_json(message),
         }
+        if draft is not None:
+            draft_id, written = draft
+            arguments["draft"] = {"draftId": draft_id, "draft": bytes_json(written)}
         answer = self._procedure("compose", arguments)
         return Composed(
             conversation_id=answer["conversationId"],
@@ -58,6 +64,7 @@ class MessageCalls(Transport):
             created_at=js.time_value(answer["createdAt"]),
             sealed=js.bytes_value(answer["sealed"]),
             inline=answer["inline"],
+            draft=js.bytes_value(answer["sealedDraft"]) if draft is not None else b"",
         )
 
     def compose_receipt(

@@ -24,6 +24,23 @@ def test_drafts_come_back_in_their_order_and_only_where_they_belong(web: AgentCl
     assert web.open_drafts(BOB, [(one, first)]) == [None]
 
 
+@pytest.mark.usefixtures("devices")
+def test_a_draft_composed_beside_a_message_opens_as_any_other_and_is_in_no_message(
+    agent: Agent, web: AgentClient
+) -> None:
+    draft_id = secrets.token_hex(16)
+    recorded = "SELECT purpose FROM crypto_agent_auditentry ORDER BY sequence"
+    before = len(agent.execute(recorded))
+    composed = web.compose(ALICE, [BOB], "Hello", created_at=WRITTEN_AT, draft=(draft_id, DRAFT))
+    assert agent.execute(recorded)[before:] == [("compose",)]
+    assert web.open_drafts(ALICE, [(draft_id, composed.draft), ("00" * 16, composed.draft)]) == [DRAFT, None]
+    (read,) = web.read(ALICE, [composed.content])
+    assert read.text == "Hello"
+    assert web.compose(ALICE, [BOB], "Hello", created_at=WRITTEN_AT).draft == b""
+    item = SealedContent(composed.conversation_id, composed.message_id, composed.draft)
+    assert web.read(ALICE, [item])[0].error == "cannot-unseal"
+
+
 def test_a_draft_is_no_message_and_a_message_no_draft(
     web: AgentClient, worker: AgentClient, devices: dict[str, Device]
 ) -> None:

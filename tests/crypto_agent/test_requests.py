@@ -153,6 +153,8 @@ MALFORMED: list[tuple[str, Json, str]] = [
     ("composeReceipt", {"receipt": {"status": "opened", "ids": ["01" * 32]}}, "receipt.status: "),
     ("composeReceipt", {"receipt": {"status": "read", "ids": []}}, "receipt.ids: fewer than 1 items"),
     ("composeReceipt", {"receipt": {"status": "read", "ids": ["zz" * 32]}}, "receipt.ids: not lowercase hex"),
+    ("compose", {"draft": {"draftId": "xy" * 16, "draft": BYTES}}, "draft.draftId: not lowercase hex"),
+    ("compose", {"draft": {"draftId": "ab" * 16}}, "draft.draft: missing"),
     ("encryptFile", {"width": 10}, "width: not without height"),
     ("encryptFile", {"width": 0, "height": 1}, "width: out of range"),
     ("sealDraft", {"draftId": "xy" * 16}, "draftId: not lowercase hex"),

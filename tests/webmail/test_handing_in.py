@@ -1,0 +1,61 @@
+"""What pressing "Send" costs before it is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from crypto_agent.client import AgentClient
+from tests.services.agent import AgentProcess
+from tests.webmail.installation import browser_of, new_account, peer, received
+from webmail import pending
+from webmail.models import Conversation, PendingMessage
+
+pytestmark = pytest.mark.django_db
+
+TEXT = "The train leaves at twenty past eight."
+
+
+@pytest.fixture
+def with_bob(agent_process: AgentProcess, settings: Settings) -> Conversation:
+    settings.UNDO_SECONDS = 10
+    return received(new_account("alice"), peer("bob").did, "Hello").conversation
+
+
+@pytest.fixture
+def at_alices(with_bob: Conversation) -> Client:
+    return browser_of(with_bob.account)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The methods of the agent that are called, in their order."""
+    called: list[str] = []
+    call = AgentClient._call
+
+    def noted(self: AgentClient, verb: str, method: str, **request: Any) -> Any:
+        called.append(method)
+        return call(self, verb, method, **request)
+
+    monkeypatch.setattr(AgentClient, "_call", noted)
+    return called
+
+
+def hand_in(browser: Client, conversation: Conversation) -> None:
+    address = reverse("conversation-send", args=[conversation.conversation_id])
+    answer = browser.post(address, {"text": TEXT, "token": str(uuid4())}, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+
+
+def test_the_agent_is_called_once(with_bob: Conversation, at_alices: Client, calls: list[str]) -> None:
+    hand_in(at_alices, with_bob)
+    assert calls == ["compose"]
+    (waiting,) = pending.in_conversation(with_bob.account, with_bob)
+    assert waiting.content is not None
+    assert waiting.content.text == TEXT
+    assert PendingMessage.objects.count() == 1
