@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from accounts.models import Account
 from webmail.models import Contact
 
 
-def know(account: Account, seen: Mapping[str, datetime]) -> None:
+def know(account: Account, seen: Mapping[str, datetime], *, accepted: Collection[str] = ()) -> None:
     """Make the rows of people, by DID with when they were seen first, that there are none of yet.
 
-    Call within a transaction or alone; may run twice.
+    Those ``accepted`` of them the account wrote to, or it took what they wrote. Who is blocked stays so. Call
+    within a transaction or alone; may run twice.
     """
     others = seen.keys() - {account.did}
     if not others:
         return
-    known = set(Contact.objects.filter(account=account, did__in=others).values_list("did", flat=True))
+    found = Contact.objects.filter(account=account, did__in=others).order_by()
+    standings = dict(found.values_list("did", "standing"))
     Contact.objects.bulk_create(
-        [Contact(account=account, did=did, first_seen_at=seen[did]) for did in sorted(others - known)],
+        [
+            Contact(account=account, did=did, first_seen_at=seen[did])
+            for did in sorted(others - standings.keys())
+        ],
         ignore_conflicts=True,
     )
+    none = Contact.Standing.NONE
+    # Another process may have made a row meanwhile: the database decides on those that seem to be new.
+    undecided = [did for did in accepted if did in others and standings.get(did, none) == none]
+    if undecided:
+        Contact.objects.filter(account=account, did__in=undecided, standing=none).update(
+            standing=Contact.Standing.ACCEPTED
+        )
 
 
 def accept(account: Account, seen: Mapping[str, datetime]) -> None:
-    """The account wrote to these people, or took what they wrote; as ``know``. Who is blocked stays so."""
-    others = seen.keys() - {account.did}
-    if not others:
-        return
-    know(account, seen)
-    Contact.objects.filter(account=account, did__in=others, standing=Contact.Standing.NONE).update(
-        standing=Contact.Standing.ACCEPTED
-    )
+    """The account wrote to all of these people, or took what they wrote; as ``know``."""
+    know(account, seen, accepted=seen.keys())

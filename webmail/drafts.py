@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from accounts.agent import agent
 from accounts.models import Account
@@ -227,10 +228,12 @@ def joined(before: DraftContent, after: DraftContent) -> DraftContent:
 
 def sent(account: Account, conversation: Conversation, draft_id: str = "") -> None:
     """The draft of a conversation, and that of a new one, was sent. In the transaction of sending."""
-    removed = Draft.objects.filter(account=account, conversation=conversation).delete()[0]
+    sent_ones = Q(conversation=conversation)
     if draft_id:
-        removed += Draft.objects.filter(account=account, conversation=None, draft_id=draft_id).delete()[0]
-    if removed:
+        sent_ones |= Q(conversation=None, draft_id=draft_id)
+    rows = Draft.objects.filter(sent_ones, account=account)
+    # What deletes them reads all that is in them, even where there are none.
+    if rows.exists() and rows.delete()[0]:
         transaction.on_commit(lambda: _tell(account, conversation))
 
 

@@ -30,7 +30,7 @@ from webmail.people import people_of
 from webmail.placing import conversation_for, place
 from webmail.previews.card import Card
 from webmail.previews.sending import new_preview
-from webmail.typed_text import written
+from webmail.typed_text import mentions_in, written
 
 #: Leaves room for certificate, signature and padding in the largest envelope (protocol §4: some 63 KB).
 MAX_TEXT_BYTES = 48_000
@@ -85,7 +85,8 @@ def typed_message(
     needed: bool,
 ) -> NewMessage:
     """What was typed as a message, without its files. Raises CannotSend, as ``checked_text``."""
-    typed = written(checked_text(text, needed=needed), people_of(recipients).values())
+    checked = checked_text(text, needed=needed)
+    typed = written(checked, people_of(recipients).values() if mentions_in(checked) else ())
     return NewMessage(typed.text, typed.facets, in_reply_to=in_reply_to, topic_id=topic_id, expires=expires)
 
 

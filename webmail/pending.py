@@ -277,9 +277,12 @@ def _message(
 
 def _check_files(account: Account, pks: Sequence[int], release_at: datetime) -> None:
     """A file that is gone before anybody can fetch it is not sent."""
-    if Blob.objects.filter(
-        account=account, pk__in=pks, expires_at__lt=release_at + timedelta(days=1)
-    ).exists():
+    if (
+        pks
+        and Blob.objects.filter(
+            account=account, pk__in=pks, expires_at__lt=release_at + timedelta(days=1)
+        ).exists()
+    ):
         raise CannotSend(
             "file-expires",
             _("Files are kept for %(days)d days. Choose an earlier time.") % {"days": settings.BLOB_DAYS},

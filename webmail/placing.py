@@ -60,8 +60,7 @@ def conversations_for(account: Account, writings: Sequence[Writing]) -> list[Con
         found = _found(account, writings)
     written = [(writing, found[writing.conversation_id]) for writing in writings]
     own = [(writing, row) for writing, row in written if writing.is_own(account)]
-    contacts.know(account, _seen(account, written))
-    contacts.accept(account, _seen(account, own))
+    contacts.know(account, _seen(account, written), accepted=_seen(account, own).keys())
     _agree([row for _writing, row in own])
     return [conversation for _writing, conversation in written]
 

@@ -29,6 +29,11 @@ class Written:
     facets: Sequence[Facet]
 
 
+def mentions_in(typed: str) -> bool:
+    """Whether a text may mention somebody, so that it has to be known who is there."""
+    return "@" in typed
+
+
 def written(typed: str, people: Iterable[Person]) -> Written:
     """The text and facets of what was typed; ``people`` are those who may be mentioned."""
     by_handle = {person.handle.lower(): person for person in people}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
@@ -59,3 +62,19 @@ def test_the_agent_is_called_once(with_bob: Conversation, at_alices: Client, cal
     assert waiting.content is not None
     assert waiting.content.text == TEXT
     assert PendingMessage.objects.count() == 1
+
+
+def test_the_database_is_asked_for_nothing_that_the_message_does_not_need(
+    with_bob: Conversation, at_alices: Client
+) -> None:
+    """Without files, drafts and mentions; the people in the conversation are accepted already."""
+    hand_in(at_alices, with_bob)
+    with CaptureQueriesContext(connection) as asked:
+        hand_in(at_alices, with_bob)
+    tables = [re.search(r'(?:FROM|INTO|UPDATE) "(\w+)"', query["sql"]) for query in asked.captured_queries]
+    assert [found[1] for found in tables if found] == [
+        *("django_session", "accounts_oauthsession", "webmail_conversation"),
+        # Whether the page was handed in before.
+        *("webmail_message", "webmail_pendingmessage"),
+        *("webmail_conversation", "webmail_contact", "webmail_pendingmessage", "webmail_draft"),
+    ]

@@ -89,6 +89,8 @@ def detach(account: Account, blob_pk: int) -> None:
 
 def chosen(account: Account, blob_pks: Sequence[int]) -> list[Blob]:
     """The files for a message, in the order given. Raises CannotAttach if one is gone, or in a message."""
+    if not blob_pks:
+        return []
     found = {
         blob.pk: blob
         for blob in Blob.objects.filter(
