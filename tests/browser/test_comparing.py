@@ -86,6 +86,10 @@ def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_look
     expect(notice).to_contain_text("A message waits here until you have looked.")
     expect(alice.page.locator("#thread")).to_contain_text("Bob has a new device")
     assert violations(alice.page) == []
+    alice.page.locator("#thread-title a").click()
+    history = alice.page.get_by_role("region", name="What changed")
+    expect(history.locator("li").first).to_contain_text("new device")
+    alice.page.go_back()
 
     notice.get_by_role("link", name="Compare again").click()
     assert number_on(alice.page) != number
