@@ -6,7 +6,14 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from accounts.models import Account
+from accounts.prepared_rows import PreparedRows
 from webmail.models import Contact
+
+_STANDINGS = PreparedRows(
+    lambda account, *dids: (
+        Contact.objects.filter(account=account, did__in=dids).order_by().only("did", "standing")
+    )
+)
 
 
 def know(account: Account, seen: Mapping[str, datetime], *, accepted: Collection[str] = ()) -> None:
@@ -18,8 +25,7 @@ def know(account: Account, seen: Mapping[str, datetime], *, accepted: Collection
     others = seen.keys() - {account.did}
     if not others:
         return
-    found = Contact.objects.filter(account=account, did__in=others).order_by()
-    standings = dict(found.values_list("did", "standing"))
+    standings = {row.did: row.standing for row in _STANDINGS.rows(account.pk, *others)}
     Contact.objects.bulk_create(
         [
             Contact(account=account, did=did, first_seen_at=seen[did])

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.agent import agent
 from accounts.models import Account
+from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, AgentLocked, ReadMessage, SealedContent
 from webmail import conversation_pages, drafts, groups, progress
 from webmail.blocked import blocked_since, leaves_list
@@ -33,6 +34,12 @@ _LISTED = (
     ),
     *("named_by__message_id", "named_by__sealed", "pictured_by__message_id"),
     *("draft__conversation", "draft__draft_id", "draft__sealed"),
+)
+
+_BY_ID = PreparedRows(
+    lambda account, conversation_id: Conversation.objects.select_related("named_by", "pictured_by").filter(
+        account=account, conversation_id=conversation_id
+    )
 )
 
 
@@ -86,11 +93,10 @@ class ConversationList:
 
 def find(account: Account, conversation_id: str) -> Conversation:
     """The account's conversation with this id (hex). Raises NotFound."""
-    rows = Conversation.objects.select_related("named_by", "pictured_by")
-    try:
-        return rows.get(account=account, conversation_id=conversation_id)
-    except Conversation.DoesNotExist as error:
-        raise NotFound(conversation_id) from error
+    found = _BY_ID.one(account.pk, conversation_id)
+    if found is None:
+        raise NotFound(conversation_id)
+    return found
 
 
 def with_people(account: Account, dids: Sequence[str]) -> Conversation | None:

@@ -19,6 +19,7 @@ from django.db.models import Q
 
 from accounts.agent import agent
 from accounts.models import Account
+from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, AgentLocked
 from webmail import events
 from webmail.models import Blob, Conversation, Draft
@@ -31,6 +32,12 @@ MOST_NEW = 20
 MOST_BYTES = 256 * 1024
 #: Tries at a draft that other pages write at the same moment.
 _TRIES = 3
+
+_TO_SEND = PreparedRows(
+    lambda account, conversation, draft_id: Draft.objects.filter(
+        Q(conversation=conversation) | Q(conversation=None, draft_id=draft_id), account=account
+    ).only("pk")
+)
 
 
 class CannotKeep(Exception):
@@ -228,12 +235,9 @@ def joined(before: DraftContent, after: DraftContent) -> DraftContent:
 
 def sent(account: Account, conversation: Conversation, draft_id: str = "") -> None:
     """The draft of a conversation, and that of a new one, was sent. In the transaction of sending."""
-    sent_ones = Q(conversation=conversation)
-    if draft_id:
-        sent_ones |= Q(conversation=None, draft_id=draft_id)
-    rows = Draft.objects.filter(sent_ones, account=account)
-    # What deletes them reads all that is in them, even where there are none.
-    if rows.exists() and rows.delete()[0]:
+    keys = [row.pk for row in _TO_SEND.rows(account.pk, conversation.pk, draft_id)]
+    # What deletes rows reads all that is in them first, even where there are none.
+    if keys and Draft.objects.filter(pk__in=keys).delete()[0]:
         transaction.on_commit(lambda: _tell(account, conversation))
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.agent import agent
 from accounts.models import Account
+from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import (
     AgentError,
     AgentLimited,
@@ -35,6 +36,8 @@ from webmail.typed_text import mentions_in, written
 #: Leaves room for certificate, signature and padding in the largest envelope (protocol §4: some 63 KB).
 MAX_TEXT_BYTES = 48_000
 MAX_RECIPIENTS = 50
+
+_BY_TOKEN = PreparedRows(lambda account, token: Message.objects.filter(account=account, token=token))
 
 
 class CannotSend(Exception):
@@ -129,7 +132,7 @@ def send_message(
     """
     now = now or timezone.now()
     token = checked_token(token)
-    if sent := Message.objects.filter(account=account, token=token).first():
+    if sent := _BY_TOKEN.one(account.pk, token):
         return sent
     others = checked_recipients(account, recipients)
     attachments = [*message.attachments, *(attachment(blob) for blob in files)]
@@ -308,8 +311,8 @@ def refusal_of(error: AgentError) -> CannotSend:
 def sent_before(account: Account, token: str) -> Message | None:
     """What a page with this token has sent already."""
     try:
-        return Message.objects.get(account=account, token=checked_token(token))
-    except (CannotSend, Message.DoesNotExist):
+        return _BY_TOKEN.one(account.pk, checked_token(token))
+    except CannotSend:
         return None
 
 

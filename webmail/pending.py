@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from accounts.agent import agent
 from accounts.models import Account
+from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, Expires, NewMessage
 from webmail import disappearing, drafts, events, outgoing, queues
 from webmail.blobs.attaching import attachment, chosen, forget
@@ -35,6 +36,12 @@ LATEST = timedelta(days=365)
 MOST_SCHEDULED = 100
 
 Kind = PendingMessage.Kind
+
+_BY_TOKEN = PreparedRows(
+    lambda account, token: PendingMessage.objects.select_related("conversation").filter(
+        account=account, token=token
+    )
+)
 
 
 class NotPending(Exception):
@@ -107,10 +114,7 @@ def schedule(
 
 def by_token(account: Account, token: str) -> PendingMessage | None:
     """What a page with this token has handed in already."""
-    try:
-        return PendingMessage.objects.select_related("conversation").get(account=account, token=token)
-    except PendingMessage.DoesNotExist:
-        return None
+    return _BY_TOKEN.one(account.pk, token)
 
 
 def release(pending_pk: int, *, now: datetime) -> Message | None:

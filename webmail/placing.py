@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import Account
+from accounts.prepared_rows import PreparedRows
 from webmail import consent, contacts
 from webmail.blocked import blocked_since, leaves_list
 from webmail.conversations import others_in
 from webmail.models import Conversation, ConversationMember, Message
 
 Standing = Conversation.Standing
+
+_BY_IDS = PreparedRows(
+    lambda account, *ids: Conversation.objects.filter(account=account, conversation_id__in=ids)
+)
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,7 @@ def _count(conversation: Conversation, message: Message) -> None:
 
 def _found(account: Account, writings: Sequence[Writing]) -> dict[str, Conversation]:
     ids = {writing.conversation_id for writing in writings}
-    rows = Conversation.objects.filter(account=account, conversation_id__in=ids)
-    return {row.conversation_id: row for row in rows}
+    return {row.conversation_id: row for row in (_BY_IDS.rows(account.pk, *ids) if ids else ())}
 
 
 def _begin(account: Account, writings: Sequence[Writing], found: dict[str, Conversation]) -> None:

@@ -1,0 +1,72 @@
+"""Prepared queries give the rows that Django's own do, for whatever they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Account, OAuthSession
+from accounts.prepared_rows import MOST_ARGUMENTS, PreparedRows
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def with_handles(*handles: str) -> QuerySet[Account]:
+    return Account.objects.filter(handle__in=handles).exclude(pds_url="nowhere").order_by("handle")
+
+
+def account(name: str, **more: object) -> Account:
+    did = f"did:plc:{name:a<24}"
+    return Account.objects.create(did=did, handle=f"{name}.test", pds_url="http://localhost:1", **more)
+
+
+def columns(rows: Iterable[Account]) -> list[list[object]]:
+    return [[getattr(row, field.attname) for field in Account._meta.concrete_fields] for row in rows]
+
+
+def test_rows_are_those_of_the_query_itself_for_every_number_of_arguments() -> None:
+    account("alice", enrolled_at=NOON, passkey_required=True)
+    account("bob")
+    prepared = PreparedRows(with_handles)
+    names = ["alice.test", "bob.test", "carol.test", *(f"x{number}.test" for number in range(MOST_ARGUMENTS))]
+    for handles in (names[:1], names[1:3], names[:2], names, names[2:3], names):
+        assert columns(prepared.rows(*handles)) == columns(with_handles(*handles))
+    assert all(len(kinds) <= MOST_ARGUMENTS for kinds in prepared._kept)
+
+
+def test_what_belongs_to_a_row_comes_with_it_and_a_row_can_be_changed() -> None:
+    alice = account("alice", enrolled_at=NOON)
+    made = OAuthSession.objects.create(account=alice, issuer="http://x.test", access_expires_at=NOON)
+    prepared = PreparedRows(lambda pk: OAuthSession.objects.select_related("account").filter(pk=pk))
+    with CaptureQueriesContext(connection) as asked:
+        found = prepared.one(made.pk)
+        assert found == made
+        assert found.account.enrolled_at == NOON
+    assert len(asked) == 1
+    assert prepared.one(made.pk + 1) is None
+    found.account.handle = "alice2.test"
+    found.account.save()
+    again = prepared.one(made.pk)
+    assert again is not None
+    assert again.account.handle == "alice2.test"
+
+
+def test_columns_that_are_left_out_are_read_when_they_are_needed() -> None:
+    alice = account("alice")
+    prepared = PreparedRows(lambda handle: Account.objects.filter(handle=handle).only("did"))
+    found = prepared.one(alice.handle)
+    assert found is not None
+    assert found.get_deferred_fields() > {"pds_url", "handle"}
+    assert found.pds_url == alice.pds_url
+
+
+def test_an_argument_that_the_query_does_not_ask_for_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="no parameter"):
+        PreparedRows(lambda did, _other: Account.objects.filter(did=did)).rows("did:plc:x", "y")
