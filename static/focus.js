@@ -53,7 +53,8 @@
       const found = (trail.twin && $(trail.twin, place)) || firstIn(place) || (place.tabIndex === -1 && place.hasAttribute("tabindex") && place);
       if (found) return found;
     }
-    return $("#text") ?? firstIn($("main"));
+    const text = $("#text");
+    return text && isShown(text) ? text : firstIn($(".composer")) ?? firstIn($("main"));
   };
   const handOn = () => {
     if (!trail || !isLost()) return;

@@ -45,7 +45,8 @@ def test_each_step_says_which_it_is_and_what_it_does(
     sign_in(client, "alice")
     first = _words(client, "/welcome/")
     assert "Step 1 of 3" in first
-    assert "not your profile, not your DID document" in first
+    assert "anyone can look them up" in first
+    assert "Nothing else of yours is published or changed" in first
     assert client.post("/welcome/").headers["location"] == "/welcome/lock/"
     second = _words(client, "/welcome/lock/")
     assert "Step 2 of 3" in second

@@ -154,6 +154,7 @@ def test_mail_waits_while_locked_and_opens_at_unlock(at: At, own_installation: R
     alice.page.goto(conversation)
     other_tab = alice.another_tab()
     other_tab.goto("/")
+    composer(alice.page).fill("typed before it was locked")
     lock_now(other_tab)
     # The page that is open notices, and what it showed is gone from it.
     expect(alice.page.get_by_role("heading", name="This conversation is locked")).to_be_visible(
@@ -161,10 +162,19 @@ def test_mail_waits_while_locked_and_opens_at_unlock(at: At, own_installation: R
     )
     assert "before it is locked" not in alice.page.content()
     expect(other_tab.locator("#convos .row").first).to_contain_text("Sealed until you unlock")
-    composer(alice.page).fill("typed while locked")
+    # What was typed stays to be read. Nothing offers to send it, and the keys for that say why they do not.
+    send = alice.page.get_by_role("button", name="Send")
+    expect(alice.page.locator("#composer-lock")).to_contain_text("Unlock to write")
+    expect(send).to_have_count(0)
     composer(alice.page).press("Control+Enter")
     expect(alice.page.get_by_role("alert")).to_contain_text("Your keys are locked, so nothing was sent")
-    expect(composer(alice.page)).to_have_value("typed while locked")
+    expect(composer(alice.page)).to_have_value("typed before it was locked")
+    locked_tab = alice.another_tab()
+    locked_tab.goto(conversation)
+    expect(locked_tab.get_by_role("link", name="Unlock to write")).to_be_visible()
+    expect(composer(locked_tab)).to_have_count(0)
+    expect(locked_tab.get_by_role("button", name="Send")).to_have_count(0)
+    locked_tab.close()
 
     own_installation.start("worker")
     bob.write("while you were away")
@@ -177,6 +187,8 @@ def test_mail_waits_while_locked_and_opens_at_unlock(at: At, own_installation: R
     expect(other_tab.get_by_role("heading", name="Inbox")).to_be_visible()
     expect(bubble(alice.page, "while you were away")).to_have_count(1, timeout=ARRIVAL)
     expect(bubble(alice.page, "before it is locked")).to_have_count(1)
+    expect(composer(alice.page)).to_have_value("typed before it was locked")
+    expect(send).to_have_count(1)
     expect(bubble(bob.page, "written before locking")).to_have_count(1, timeout=ARRIVAL)
     assert own_installation.sql("SELECT state FROM webmail_arrival WHERE state = 'kept-aside'") == []
     log = own_installation.log_of("worker").read_text()

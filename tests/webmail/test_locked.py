@@ -77,11 +77,27 @@ class TestPages:
         html = answer.content.decode()
         assert "This conversation is locked" in html
         assert f'href="/unlock/?next={address}"' in html
-        assert "Your keys are locked, so nothing can be signed or sealed" in html
+        assert "Unlock to write" in html
         assert "wine" not in html
         assert answer.headers["Cache-Control"] == "no-store"
         message.refresh_from_db()
         assert message.unread
+
+    def test_the_page_of_unlocking_says_once_that_the_keys_are_locked(self, client: Client) -> None:
+        html = client.get("/unlock/").content.decode()
+        assert "Unlock your keys" in html
+        assert 'id="lock-state"' not in html
+        assert "Your keys are locked" not in html
+        assert 'id="lock-state"' in client.get("/").content.decode()
+
+    def test_a_new_conversation_leads_to_unlocking_and_back(self, client: Client) -> None:
+        html = client.get("/new/?to=bob.test").content.decode()
+        assert "Unlock to write" in html
+        assert "/unlock/?next=%2Fnew%2F%3Fto%3Dbob.test" in html
+        assert "data-send" not in html
+        # What was typed before the keys were locked stays.
+        fields = {"text": "typed while locked", "token": "0" * 32, "do": "send"}
+        assert "typed while locked" in client.post("/new/", fields).content.decode()
 
     def test_details_of_a_message_show_no_text(self, client: Client, message: Message) -> None:
         html = client.get(reverse("message", args=[message.message_id])).content.decode()
