@@ -27,9 +27,10 @@
   };
   document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
 
-  // News of a part of the page would take away what somebody is doing there: a menu that is open, a request on its
-  // way. They wait until then.
-  const BUSY = ".menu[open], .htmx-request";
+  // News of a part of the page would take away what somebody is doing there: a menu that is open, a question that is
+  // asked, a sentence that has just come of what was pressed, a request on its way. They wait until then.
+  const BUSY = ".menu[open], .ask, [data-said], .notice:focus-within, .htmx-request";
+  const TO_READ = 20000;
   const PLACE = "[hx-trigger*='caught-up']";
   const waiting = new Set();
   // How often something was done in each place; news that were asked for before the last time are too old.
@@ -54,6 +55,25 @@
     if (ready.some((place) => place.isConnected)) window.htmx?.trigger(document.body, "caught-up");
   };
   document.addEventListener("toggle", (event) => { if (event.target.matches(".menu")) goOn(); }, true);
+  const timed = new WeakSet();
+  const letRead = () => {
+    for (const said of document.querySelectorAll("[data-said]")) {
+      if (timed.has(said)) continue;
+      timed.add(said);
+      setTimeout(() => {
+        delete said.dataset.said;
+        if (said.matches(".toast")) said.remove();
+        goOn();
+      }, TO_READ);
+    }
+  };
+  document.addEventListener("htmx:afterSettle", letRead);
+  letRead();
+  // A toast without anything to press gives way to another toast alone.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = event.detail;
+    if (target.id === "toasts" && $("[data-said]", target) && !$(".toast", fragment)) event.detail.shouldSwap = false;
+  });
   // A key may press a button of the menu that has just come.
   document.addEventListener("htmx:afterRequest", () => { if (waiting.size) setTimeout(goOn, 100); });
   document.addEventListener("click", (event) => {

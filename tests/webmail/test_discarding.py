@@ -43,6 +43,10 @@ def test_what_nobody_got_can_be_thrown_away(alice: Account, at_alices: Client) -
     address = reverse("message-discard", args=[message.message_id])
     assert address in html_of(at_alices, page)
     assert browser_of(new_account("mallory")).post(address).status_code == 404
+    question = html_of(at_alices, address)
+    assert "Discard this message?" in question
+    assert "never mind" in question
+    assert Message.objects.filter(pk=message.pk, shown=True).exists()
     for _again in range(2):
         assert at_alices.post(address).headers["Location"] == page
     html = html_of(at_alices, page)

@@ -161,6 +161,9 @@ def test_a_draft_of_a_new_conversation_has_its_people(alice: Account, at_alices:
     assert TEXT in html
     assert f'name="to" value="{bob.did}"' in html
     assert f'name="draft" value="{ONE}"' in html
+    question = at_alices.get(reverse("draft-discard", args=[ONE])).content.decode()
+    assert "Discard this draft?" in question
+    assert f'href="{reverse("new-conversation")}?draft={ONE}">Keep it' in question
     answer = at_alices.post(reverse("draft-discard", args=[ONE]))
     assert answer.status_code == 302
     assert not Draft.objects.exists()

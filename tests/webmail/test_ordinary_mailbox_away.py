@@ -132,7 +132,7 @@ def test_what_was_written_while_the_mailbox_was_away_stands_on_the_mails_page_la
     for page in (away.content.decode(), browser.get(path).content.decode()):
         assert kept in page
         assert form_in(page)["text"] == WORDS
-        assert f'formaction="{path}answer/discard/"' in page
+        assert f'href="{path}answer/discard/"' in page
     fields = form_in(page)
     assert fields["to"] == "all"
     assert "autofocus" not in page
@@ -157,6 +157,9 @@ def test_what_was_kept_unsent_can_be_thrown_away_and_goes_in_the_end(
         unsent.drop_old(now + timedelta(days=31))
         assert WORDS not in browser.get(f"/mail/{arrival.pk}/").content.decode()
         write(browser, arrival.pk)
+        question = browser.get(f"/mail/{arrival.pk}/answer/discard/").content.decode()
+        assert "Discard this answer?" in question
+        assert WORDS in question
         for _ in range(2):
             answer = browser.post(f"/mail/{arrival.pk}/answer/discard/")
             assert answer["Location"] == f"/mail/{arrival.pk}/"

@@ -251,11 +251,37 @@ def test_discarded_it_is_gone_with_its_files(
 ) -> None:
     blob = attaching.attach(alice, "a.pdf", "a/b", 3, [b"abc"], now=timezone.now())
     row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
-    fields = {"from": "scheduled"}
-    answer = at_alices.post(reverse("pending-discard", args=[row.pk]), fields)
+    discard = reverse("pending-discard", args=[row.pk])
+    question = html_of(at_alices, f"{discard}?from=scheduled")
+    assert "Discard this message?" in question
+    assert TEXT in question
+    assert f'href="{reverse("scheduled")}">Keep it' in question
+    assert PendingMessage.objects.exists()
+    answer = at_alices.post(discard, {"from": "scheduled"})
     assert answer.headers["Location"] == reverse("scheduled")
     assert not PendingMessage.objects.exists()
     assert not Blob.objects.exists()
+
+
+def test_in_its_place_it_is_asked_whether_to_discard(at_alices: Client, with_bob: Conversation) -> None:
+    row = hand_in(at_alices, with_bob, at="tomorrow")
+    discard = reverse("pending-discard", args=[row.pk])
+    htmx = {"HX-Request": "true"}
+    part = at_alices.get(discard, headers=htmx).content.decode()
+    assert_nothing_inline(part)
+    assert "Discard this message?" in part
+    assert "Keep it" in part
+    fields = {"conversation": with_bob.conversation_id}
+    answer = at_alices.post(discard, fields, headers=htmx)
+    assert answer.headers["HX-Trigger"] == "news"
+    assert TEXT not in answer.content.decode()
+    # In another window, too late.
+    late = at_alices.get(discard, headers=htmx)
+    assert "It is on its way already." in late.content.decode()
+    assert late.headers["HX-Retarget"] == "#toasts"
+    again = at_alices.post(discard, fields, headers=htmx).content.decode()
+    assert "It is on its way already." in again
+    assert "Discard this message?" not in again
 
 
 def test_a_file_does_not_go_after_its_time(alice: Account, at_alices: Client, with_bob: Conversation) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import Account
 from accounts.sessions import signed_in
@@ -81,12 +83,22 @@ def overtaken(request: PageRequest) -> HttpResponse:
     return JsonResponse(_fields(request.account, content))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def discard(request: PageRequest, draft_id: str) -> HttpResponse:
-    """Throw away the draft of a new conversation."""
-    drafts.discard(request.account, None, draft_id)
-    return redirect("inbox")
+    """Throw away the draft of a new conversation, once that was asked."""
+    if request.method == "POST":
+        drafts.discard(request.account, None, draft_id)
+        return redirect("inbox")
+    found = drafts.of_new(request.account, draft_id)
+    if found is None:
+        return redirect("inbox")
+    context = {
+        "question": _("Discard this draft?"),
+        "text": found.content.text if found.content else "",
+        "keep": f"{reverse('new-conversation')}?{urlencode({'draft': draft_id})}",
+    }
+    return render(request, "webmail/discard.html", context)
 
 
 def draft_in_form(request: PageRequest, *, people: bool) -> DraftContent:

@@ -3,7 +3,6 @@
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
@@ -51,26 +50,6 @@ def retry(request: PageRequest, message_id: str) -> HttpResponse:
         entry = threads.entry(request.account, message_id)
         return render(request, "webmail/_state.html", {"entry": entry})
     return _back_to(sent)
-
-
-@require_POST
-@signed_in
-def discard(request: PageRequest, message_id: str) -> HttpResponse:
-    """Throw away what was delivered to nobody."""
-    try:
-        conversation = outgoing.discard(request.account, message_id, now=timezone.now())
-    except (Message.DoesNotExist, NotFound) as error:
-        raise Http404 from error
-    except outgoing.CannotSend as error:
-        if request.htmx:
-            found = threads.entry(request.account, message_id)
-            answer = render(request, "webmail/_state.html", {"entry": found, "problem": error.sentence})
-            answer["HX-Retarget"], answer["HX-Reswap"] = f"#s{message_id}", "outerHTML"
-            return answer
-        return redirect("message", message_id)
-    if request.htmx:
-        return HttpResponse("")
-    return redirect("conversation", conversation.conversation_id)
 
 
 @require_POST

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail import changing, consent, forgetting, forwarding, quotes, saving, threads
+from webmail import changing, consent, forgetting, forwarding, outgoing, quotes, saving, threads
 from webmail.conversations import NotFound, titled
 from webmail.models import Message
 from webmail.outgoing import CannotSend
@@ -125,6 +125,28 @@ def delete(request: PageRequest, message_id: str) -> HttpResponse:
     if request.htmx:
         return HttpResponse("")
     return redirect("conversation", message.conversation.conversation_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def discard(request: PageRequest, message_id: str) -> HttpResponse:
+    """Throw away what was delivered to nobody, once that was asked."""
+    if request.method != "POST":
+        return _asked(request, _message(request, message_id, own=True), what="discard")
+    try:
+        conversation = outgoing.discard(request.account, message_id, now=timezone.now())
+    except (Message.DoesNotExist, NotFound) as error:
+        raise Http404 from error
+    except CannotSend as error:
+        if request.htmx:
+            found = threads.entry(request.account, message_id)
+            answer = render(request, "webmail/_state.html", {"entry": found, "problem": error.sentence})
+            answer["HX-Retarget"], answer["HX-Reswap"] = f"#s{message_id}", "outerHTML"
+            return answer
+        return redirect("message", message_id)
+    if request.htmx:
+        return HttpResponse("")
+    return redirect("conversation", conversation.conversation_id)
 
 
 @require_POST

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import signed_in
 from webmail.conversations import NotFound
@@ -63,11 +63,17 @@ def answer(request: PageRequest, arrival_id: int) -> HttpResponse:
     return redirect(f"{reverse('ordinary-mail', args=[arrival_id])}#answers")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def discard(request: PageRequest, arrival_id: int) -> HttpResponse:
-    """Throw away what was kept because it could not be sent."""
-    unsent.let_go(request.account, arrival_id)
+    """Throw away what was kept because it could not be sent, once that was asked."""
+    written = unsent.kept(request.account, arrival_id)
+    if request.method != "POST" and written:
+        page = f"{reverse('ordinary-mail', args=[arrival_id])}#answer"
+        context = {"question": _("Discard this answer?"), "text": written.text, "keep": page}
+        return render(request, "webmail/discard.html", context)
+    if request.method == "POST":
+        unsent.let_go(request.account, arrival_id)
     return redirect("ordinary-mail", arrival_id)
 
 

@@ -14,7 +14,7 @@ from crypto_agent.client import AgentError, AgentLocked
 from webmail import pending, sending_times
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversations import row
-from webmail.models import PendingMessage
+from webmail.models import Conversation, PendingMessage
 from webmail.outgoing import CannotSend
 from webmail.pending import NotPending
 from webmail.views.conversation import conversation_of, topic_in, waiting_context
@@ -55,15 +55,53 @@ def undo(request: PageRequest, pending_pk: int) -> HttpResponse:
     return redirect("conversation", conversation.conversation_id)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def discard(request: PageRequest, pending_pk: int) -> HttpResponse:
-    """Throw away a message that was not sent."""
+    """Throw away a message that was not sent, once that was asked: in its place, without script on a page."""
+    if request.method != "POST":
+        return _ask_whether_to_discard(request, pending_pk)
+    problem = ""
     try:
-        conversation = pending.discard(request.account, pending_pk)
+        page = reverse("conversation", args=[pending.discard(request.account, pending_pk).conversation_id])
     except NotPending:
+        problem = _("It is on its way already.")
+    shown_in = request.POST.get("conversation", "")
+    if not (request.htmx and shown_in):
+        return _problem(request, problem) if problem else _done(request, page)
+    answer = _in_place(request, conversation_of(request, shown_in), problem=problem)
+    answer["HX-Trigger"] = "news"
+    return answer
+
+
+def _ask_whether_to_discard(request: PageRequest, pending_pk: int) -> HttpResponse:
+    found = PendingMessage.objects.filter(account=request.account, pk=pending_pk)
+    waiting = found.select_related("conversation").first()
+    if waiting is None:
         return _too_late(request)
-    return _done(request, reverse("conversation", args=[conversation.conversation_id]))
+    if request.htmx:
+        return _in_place(request, waiting.conversation, asking=pending_pk)
+    here = pending.in_conversation(request.account, waiting.conversation)
+    content = next((message.content for message in here if message.pk == pending_pk), None)
+    page = reverse("conversation", args=[waiting.conversation.conversation_id])
+    origin = "scheduled" if request.GET.get("from") == "scheduled" else ""
+    context = {
+        "question": _("Discard this message?"),
+        "text": content.text if content else "",
+        "keep": reverse("scheduled") if origin else f"{page}#p{pending_pk}",
+        "fields": {"from": origin},
+    }
+    return render(request, "webmail/discard.html", context)
+
+
+def _in_place(
+    request: PageRequest, conversation: Conversation, *, asking: int | None = None, problem: str = ""
+) -> HttpResponse:
+    """What waits in the conversation that the page shows, with a question about one of them."""
+    topic = topic_on_page(request)
+    context = {"row": row(request.account, conversation), "asking": asking, "topic_key": topic}
+    context |= {"problem": problem, **waiting_context(request.account, conversation, topic)}
+    return render(request, "webmail/_pending.html", context)
 
 
 @require_POST
@@ -130,6 +168,7 @@ def _too_late(request: PageRequest) -> HttpResponse:
 def _problem(request: PageRequest, sentence: str) -> HttpResponse:
     if request.htmx:
         answer = render(request, "webmail/_toast_problem.html", {"sentence": sentence})
+        answer["HX-Retarget"], answer["HX-Reswap"] = "#toasts", "innerHTML"
         answer["HX-Trigger"] = "news"
         return answer
     return render(request, "webmail/pending_problem.html", {"sentence": sentence}, status=409)
