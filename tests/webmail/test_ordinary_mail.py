@@ -17,6 +17,7 @@ from tests.webmail.test_ordinary_parsing import designed_mail
 from webmail import intake
 from webmail.mailbox import INBOX, open_mailbox
 from webmail.ordinary import frame
+from webmail.own_addresses import address_of
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,24 @@ def test_a_mail_is_listed_and_read_as_words_and_says_that_it_was_not_sealed(alic
     assert "17 November 2026, 16:44" in text
     assert "<iframe" not in text
     assert "frame-src" not in page["Content-Security-Policy"]
+
+
+def test_who_reads_a_mail_is_in_it_as_themselves(alice: Account) -> None:
+    own = address_of(alice.did)
+    mail = f"From: desk@parcels.example\r\nTo: {own}, Bo <bo@b.example>\r\nSubject: x\r\n\r\nx"
+    page = browser_of(alice).get(f"/mail/{arrived(alice, mail.encode()).pk}/").content.decode()
+    (to,) = re.findall(r"<dt>To</dt><dd>(.*?)</dd></div>", page)[:1]
+    shown, details = to.split("<details")
+    assert shown == f"You, <bdi>{alice.handle}</bdi>, <bdi>bo@b.example</bdi>"
+    assert f"{own}, Bo &lt;bo@b.example&gt;" in details
+    (sender,) = re.findall(r"<dt>From</dt><dd>(You.*?)</dd></div>", page)
+    assert own not in sender.split("<details")[0]
+    assert own in sender
+
+    # One that names others alone, as lists do, says what it says.
+    elsewhere = b"From: desk@parcels.example\r\nTo: Everybody <all@lists.example>\r\n\r\nx"
+    page = browser_of(alice).get(f"/mail/{arrived(alice, elsewhere).pk}/").content.decode()
+    assert "<dt>To</dt><dd><bdi>Everybody &lt;all@lists.example&gt;</bdi></dd>" in page
 
 
 def test_its_design_comes_from_another_name_once_and_loads_nothing(alice: Account) -> None:

@@ -60,7 +60,9 @@ class OrdinaryMail:
     answer_to: tuple[str, ...]
     #: Whether what it names for answers has letters that only SMTPUTF8 (RFC 6531) carries.
     answer_needs_utf8: bool
+    #: What To says, as it says it; and the addresses in it, empty where they are more than what is looked at.
     recipients: str
+    to: tuple[str, ...]
     #: The addresses in To and Cc; empty where they are more than what is looked at.
     others: tuple[str, ...]
     subject: str
@@ -86,6 +88,7 @@ def read_mail(raw: bytes) -> OrdinaryMail:
     complex_one = raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS
     message = BytesParser(policy=compat32).parsebytes(raw, headersonly=complex_one)
     sender_name, sender_address = _one_address(message, "From")
+    to = _addresses(message, "To")
     answer_field = "Reply-To" if _unfolded(message, "Reply-To").strip() else "From"
     answer_to = _addresses(message, answer_field)
     leaves = [] if complex_one else list(_leaves(message))
@@ -98,7 +101,8 @@ def read_mail(raw: bytes) -> OrdinaryMail:
         answer_to=answer_to,
         answer_needs_utf8=not answer_to and not _unfolded(message, answer_field).isascii(),
         recipients=_field(message, "To"),
-        others=(*_addresses(message, "To"), *_addresses(message, "Cc")),
+        to=to,
+        others=(*to, *_addresses(message, "Cc")),
         subject=_field(message, "Subject"),
         date=_date(message),
         message_ids=_ids(message, "Message-ID"),

@@ -17,6 +17,8 @@ from accounts.sessions import signed_in
 from webmail.conversations import NotFound
 from webmail.mailbox import MailboxError
 from webmail.ordinary import answering, answers, frame, html, reading, unsent
+from webmail.ordinary.parsing import OrdinaryMail
+from webmail.own_addresses import is_address_of
 from webmail.security import CONTENT_SECURITY_POLICY
 from webmail.views.requests import PageRequest
 
@@ -77,6 +79,7 @@ def mail_page(
         "arrival_id": arrival_id,
         "answerable": answering.answerable(request.account, shown.mail),
         "answers": answers.shown_answers(request.account, arrival_id),
+        "to_others": _others_in_to(request.account, shown.mail),
         "form": form or _kept_form(request.account, arrival_id) or _new_form(),
         "problem": problem,
     }
@@ -84,6 +87,12 @@ def mail_page(
     if designed:
         answer["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; frame-src {settings.FRAME_URL}"
     return answer
+
+
+def _others_in_to(account: Account, mail: OrdinaryMail) -> list[str] | None:
+    """Whom a mail that is to the account's own address is to besides; None for one that is not."""
+    others = [address for address in mail.to if not is_address_of(account.did, address)]
+    return others if len(others) < len(mail.to) else None
 
 
 def _page_without_mail(
