@@ -8,10 +8,11 @@ from datetime import date, timedelta
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.visitors import ARRIVAL, Visitor, bubble, composer, message
+from tests.browser.visitors import ARRIVAL, NARROWEST, Visitor, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
 
@@ -71,7 +72,8 @@ def test_a_draft_shows_in_every_browser_and_a_message_waits_for_its_time(visit: 
     composer(elsewhere.page).fill(f"rather not {word}")
     _send_later(elsewhere.page).get_by_role("button", name="Tomorrow morning").click()
     waiting = _waiting(elsewhere.page, f"rather not {word}")
-    waiting.get_by_role("button", name="Discard").click(timeout=ARRIVAL)
+    waiting.get_by_role("link", name="Discard").click(timeout=ARRIVAL)
+    waiting.get_by_role("button", name="Discard").click()
     expect(waiting).to_have_count(0, timeout=ARRIVAL)
     alice.page.goto("/scheduled/")
     expect(card).to_have_count(0)
@@ -114,6 +116,47 @@ def test_what_is_taken_back_is_in_the_field_again_and_never_arrives(
     expect(bubble(bob.page, f"This is in time {word}")).to_be_visible(timeout=ARRIVAL)
     expect(bubble(bob.page, f"This goes out {word}")).to_be_visible(timeout=ARRIVAL)
     expect(bubble(bob.page, f"This was too early {word}")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "The people who walk along the river every other Sunday",
+        "\u05de\u05d9 \u05e9\u05d4\u05d5\u05dc\u05da " * 5,
+    ],
+    ids=["long", "right to left"],
+)
+def test_a_long_name_is_cut_short_in_the_field_at_its_own_end(name: str, visit: Visit) -> None:
+    visit("bob")
+    visit("carol")
+    alice = visit("alice", viewport=NARROWEST)
+    page, name = alice.page, name.strip()
+    alice.start_conversation("bob.test", "carol.test", text="A walk on Sunday?")
+    conversation = page.url
+    page.goto(f"{conversation}people/")
+    page.get_by_label("Name of this group").fill(name)
+    page.get_by_role("button", name="Name it").click()
+    page.goto(conversation)
+    hint = page.locator(".composer__hint bdi", has_text=name)
+    expect(hint).to_be_visible(timeout=ARRIVAL)
+    expect(page.get_by_role("textbox", name=f"Message to {name}")).to_be_visible()
+    begins, ends, style, scrolls = hint.evaluate(
+        """hint => {
+          const name = hint.firstChild, letters = document.createRange();
+          const send = document.querySelector("[data-send]");
+          letters.setStart(name, 0);
+          letters.setEnd(name, 1);
+          const first = letters.getBoundingClientRect(), box = hint.getBoundingClientRect();
+          const shown = box.left <= first.left + 1 && first.right <= box.right + 1;
+          return [shown, box.right <= send.getBoundingClientRect().left, getComputedStyle(hint).textOverflow,
+            hint.scrollWidth > hint.clientWidth];
+        }"""
+    )
+    assert begins, "its first letter is to be seen"
+    assert ends, "it is not under the button"
+    assert (style, scrolls) == ("ellipsis", True)
+    composer(page).fill("Words")
+    expect(hint).to_be_hidden()
 
 
 def _send_later(page: Page) -> Locator:
