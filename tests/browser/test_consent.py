@@ -83,6 +83,10 @@ def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: No
     fits(page)
     page.get_by_role("button", name=re.compile("^Block")).click()
     expect(page.get_by_role("heading", name="You block them")).to_be_visible()
+    expect(
+        page.get_by_role("status").filter(has_text="You blocked Carol. They are not told.")
+    ).to_be_visible()
+    fits(page)
     carol.write("Which door is it?")
     expect(carol.page.locator("#thread .msg__meta").last).to_contain_text(
         "Their server has it", timeout=ARRIVAL
@@ -97,6 +101,7 @@ def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: No
     fits(page)
     page.get_by_role("button", name=re.compile("^Unblock")).click()
     expect(page.get_by_role("heading", name="You block nobody")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="You no longer block Carol.")).to_be_visible()
     page.goto("/")
     expect(page.locator("#list")).to_contain_text("Which door is it?")
 
@@ -137,3 +142,8 @@ def test_news_from_before_a_request_was_declined_do_not_bring_it_back(visit: Vis
         route.fulfill(response=old)
     page.wait_for_timeout(300)
     expect(card).to_have_count(0)
+    # Nor do newer ones take away at once what was said of it.
+    with page.expect_response("**/requests/"):
+        page.evaluate("htmx.trigger(document.body, 'caught-up')")
+    page.wait_for_timeout(300)
+    expect(page.get_by_role("status").filter(has_text="You declined")).to_be_visible()

@@ -170,7 +170,10 @@ def test_people_may_name_their_group(alice: Account, at_alices: Client, group: C
         alice.did
     }
     assert title(alice) == "Sunday walk"
-    assert 'value="Sunday walk"' in at_alices.get(address).content.decode()
+    named = at_alices.get(address).content.decode()
+    assert 'value="Sunday walk"' in named
+    assert "The group is called Sunday walk now, for everybody in it." in named
+    assert "The group is called" not in at_alices.get(address).content.decode()
     assert threads.thread(alice, group).entries[-1].event == "You named this group “Sunday walk”"
     too_long = at_alices.post(f"{address}name/", {"name": "x" * 101, "token": str(uuid4())})
     assert too_long.status_code == 422

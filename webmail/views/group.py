@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -9,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.profiles import clean_name
 from accounts.sessions import signed_in
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.conversations import row
@@ -43,6 +45,9 @@ def name(request: PageRequest, conversation_id: str) -> HttpResponse:
         name_group(request.account, conversation, typed, request.POST.get("token", ""))
     except CannotSend as error:
         return _page(request, conversation, problem=error.sentence, typed=typed, status=422)
+    given = clean_name(typed)
+    said = _("The group is called %(name)s now, for everybody in it.") % {"name": given}
+    messages.success(request, said if given else _("The group goes by the names of its people again."))
     return redirect("conversation-people", conversation_id)
 
 
@@ -60,6 +65,7 @@ def picture(request: PageRequest, conversation_id: str) -> HttpResponse:
         change_picture(request.account, conversation, chosen.chunks(), request.POST.get("token", ""))
     except CannotSend as error:
         return _page(request, conversation, picture_problem=error.sentence, status=422)
+    messages.success(request, _("The group has that picture now, for everybody in it."))
     return redirect("conversation-people", conversation_id)
 
 
@@ -95,6 +101,7 @@ def _page(
         "typed": shown.name if typed is None else typed,
         "problem": problem,
         "picture_problem": picture_problem,
+        "said": messages.get_messages(request),
         "token": str(uuid4()),
         "longest_name": LONGEST_NAME,
         "picture_types": ",".join(sorted(SHOWN_TYPES)),

@@ -4,9 +4,11 @@ import re
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import handles
@@ -31,10 +33,13 @@ def person(request: PageRequest, did: str) -> HttpResponse:
 def block(request: PageRequest, did: str) -> HttpResponse:
     """Block or unblock somebody."""
     found = _did(request, did)
+    name = {"name": people_of([found])[found].name}
     if request.POST.get("do") == "unblock":
         blocking.unblock(request.account, found)
+        messages.success(request, _("You no longer block %(name)s.") % name)
     else:
         blocking.block(request.account, found, timezone.now())
+        messages.success(request, _("You blocked %(name)s. They are not told.") % name)
     if request.POST.get("next") == "blocked":
         return redirect("blocked")
     return redirect("person", found)
@@ -44,7 +49,8 @@ def block(request: PageRequest, did: str) -> HttpResponse:
 @signed_in
 def blocked(request: PageRequest) -> HttpResponse:
     """Everybody whom the account blocks."""
-    return render(request, "webmail/blocked.html", {"blocked": blocking.blocked_people(request.account)})
+    context = {"blocked": blocking.blocked_people(request.account), "said": messages.get_messages(request)}
+    return render(request, "webmail/blocked.html", context)
 
 
 @require_POST
@@ -96,6 +102,7 @@ def _context(request: PageRequest, did: str) -> dict[str, Any]:
         "page": person_page.person_page(
             request.account, found, show_aside=request.GET.get("show") == "aside"
         ),
+        "said": messages.get_messages(request),
     }
 
 
