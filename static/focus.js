@@ -8,6 +8,9 @@
   const isLost = () => !document.activeElement || document.activeElement === document.body;
   const summaryAround = (element) => $("summary", element.closest("details.menu[open]") ?? document.createElement("div"));
 
+  // ---- A page that comes back with a field to mend goes on there.
+  if (isLost()) $("main [aria-invalid='true']")?.focus();
+
   // ---- Menus: before they close, the focus goes to what opens them.
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") summaryAround(document.activeElement)?.focus();

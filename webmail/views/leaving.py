@@ -160,13 +160,15 @@ def erase(request: PageRequest) -> HttpResponse:
     """Says what goes and what stays (GET), and erases (POST) once the handle was typed.
 
     Context: ``elsewhere`` whether the account was moved, ``host``, ``handle``, ``error`` a sentence or "",
-    ``not_told`` whether the person's server could not be told and they may go on without.
+    ``mistyped`` what was typed instead of the handle or "", ``not_told`` whether the person's server could
+    not be told and they may go on without.
     """
     account = request.account
     if request.method == "GET":
         return _erase_page(request)
-    if request.POST.get("handle", "").strip().lower().removeprefix("@") != account.handle.lower():
-        return _erase_page(request, error=_("Type your handle to confirm."))
+    typed = request.POST.get("handle", "").strip()
+    if typed.lower().removeprefix("@") != account.handle.lower():
+        return _erase_page(request, mistyped=typed or " ")
     try:
         account_erasure.erase(
             account,
@@ -225,7 +227,7 @@ def _import_page(
 
 
 def _erase_page(
-    request: PageRequest, *, error: str = "", not_told: bool = False, status: int = 200
+    request: PageRequest, *, error: str = "", mistyped: str = "", not_told: bool = False, status: int = 200
 ) -> HttpResponse:
     try:
         elsewhere = enrolment.receives_elsewhere(request.account)
@@ -236,6 +238,7 @@ def _erase_page(
         "handle": request.account.handle,
         "host": settings.PUBLIC_HOST,
         "error": error,
+        "mistyped": mistyped,
         "not_told": not_told,
     }
     return render(request, "webmail/account_erase.html", context, status=status)
