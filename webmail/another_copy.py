@@ -25,6 +25,7 @@ from webmail.conversations import NotFound
 from webmail.edits import newest_edits
 from webmail.models import Arrival, Conversation, Delivery, DeliveryCopy, Message
 from webmail.people import Person, people_of
+from webmail.refusals import Refusal
 
 #: Reasons that another copy may help against.
 ASKABLE = frozenset(
@@ -46,13 +47,8 @@ MOST_ASKED, MOST_GIVEN = 20, 20
 MOST_PEOPLE = 50
 
 
-class CannotAsk(Exception):
-    """Nobody was asked. `sentence` is for the person."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sentence = sentence
+class CannotAsk(Refusal):
+    """Nobody was asked."""
 
 
 def who_can_be_asked(account: Account) -> list[Person]:

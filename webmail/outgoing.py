@@ -31,6 +31,7 @@ from webmail.people import people_of
 from webmail.placing import conversation_for, place
 from webmail.previews.card import Card
 from webmail.previews.sending import new_preview
+from webmail.refusals import Refusal
 from webmail.typed_text import mentions_in, written
 
 #: Leaves room for certificate, signature and padding in the largest envelope (protocol §4: some 63 KB).
@@ -40,13 +41,8 @@ MAX_RECIPIENTS = 50
 _BY_TOKEN = PreparedRows(lambda account, token: Message.objects.filter(account=account, token=token))
 
 
-class CannotSend(Exception):
-    """A message was not taken. `code` is stable, `sentence` is for the person who wrote it."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sentence = sentence
+class CannotSend(Refusal):
+    """A message was not taken."""
 
 
 def send(

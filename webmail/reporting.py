@@ -20,6 +20,7 @@ from accounts.models import Account
 from webmail import requests
 from webmail.models import Message, Report
 from webmail.people import people_of
+from webmail.refusals import Refusal
 
 #: Messages to choose from: the newest of a person.
 MOST_MESSAGES = 30
@@ -29,13 +30,8 @@ MOST_A_DAY = 20
 KEPT = timedelta(days=90)
 
 
-class CannotReport(Exception):
-    """A report was not taken. `code`: "no-reason" or "too-many"; `sentence` is for who reports."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sentence = sentence
+class CannotReport(Refusal):
+    """A report was not taken. `code`: "no-reason" or "too-many"."""
 
 
 @dataclass(frozen=True)

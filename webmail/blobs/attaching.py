@@ -21,19 +21,15 @@ from crypto_agent.client import AgentError, AgentLimited, AgentLocked, Attachmen
 from webmail.blobs import store
 from webmail.blobs.names import safe_name, safe_type
 from webmail.models import Blob
+from webmail.refusals import Refusal
 
 MAX_FILES = 10
 #: What has to stay free on the disk.
 _FREE_BYTES = 256 * 1024 * 1024
 
 
-class CannotAttach(Exception):
-    """A file was not taken. `code` is stable, `sentence` is for the person who chose it."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sentence = sentence
+class CannotAttach(Refusal):
+    """A file was not taken."""
 
 
 def attach(

@@ -25,6 +25,7 @@ from webmail.images.child import PREVIEW_BYTES
 from webmail.images.decoding import SHOWN_TYPES, NotDecoded, decode
 from webmail.previews.card import Card
 from webmail.previews.page import charset_in, read_page
+from webmail.refusals import Refusal
 from webmail.text import host_of
 from webmail.turns import Turns
 
@@ -41,16 +42,11 @@ PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _turns = Turns(4, 2)
 
 
-class NoPreview(Exception):
-    """There is no preview. ``code``: "says-nothing", "busy" or "too-often"; ``sentence`` is for the writer.
+class NoPreview(Refusal):
+    """There is no preview. ``code``: "says-nothing", "busy" or "too-often".
 
     Why a page says nothing is not told: it would tell what this server can reach.
     """
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sentence = sentence
 
 
 @dataclass(frozen=True)
