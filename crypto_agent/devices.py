@@ -27,7 +27,6 @@ from crypto_agent.key_store import (
     new_account,
     signing_keys,
     wrap_device_key,
-    wrap_prekey_secret,
 )
 from crypto_agent.models import Account, AccountCustody, DeviceKey, PrekeySecret
 from crypto_agent.passkey_challenges import PasskeyPurpose
@@ -223,6 +222,35 @@ def _new_prekey(
         device_key,
     )
     is_locked = AccountCustody.objects.filter(account_id=device.account_id).exclude(lock_id="").exists()
+    keep_prekey(
+        device,
+        keys,
+        bundle,
+        secret.private_bytes_raw(),
+        signing_key.private_bytes_raw(),
+        random,
+        generation=generation,
+        created_at=created_at,
+        expires_at=expires_at,
+        destroy_after=expires_at + (KEPT_WHILE_LOCKED if is_locked else PREKEY_GRACE),
+    )
+
+
+def keep_prekey(
+    device: DeviceKey,
+    keys: AccountKeys,
+    bundle: Prekey,
+    secret: bytes,
+    signing_key: bytes,
+    random: Random,
+    *,
+    generation: int,
+    created_at: datetime,
+    expires_at: datetime,
+    destroy_after: datetime,
+) -> None:
+    """Stores a device's prekey: its public half as it is published, and both its raw private keys wrapped."""
+    secret_context = Context(Purpose.PREKEY_SECRET, keys.did, device=device.fingerprint)
     signing_context = Context(Purpose.PREKEY_SIGNING_KEY, keys.did, device=device.fingerprint)
     PrekeySecret.objects.create(
         device=device,
@@ -230,12 +258,12 @@ def _new_prekey(
         signed_prekey=bundle.signed_prekey,
         signing_pk=bundle.signing_pk,
         bundle_sig=bundle.bundle_sig,
-        wrapped_secret=wrap_prekey_secret(keys, secret, device.fingerprint, random),
-        wrapped_signing_key=keys.encrypt(signing_context, signing_key.private_bytes_raw(), random),
+        wrapped_secret=keys.encrypt(secret_context, secret, random),
+        wrapped_signing_key=keys.encrypt(signing_context, signing_key, random),
         key_version=keys.current_version,
         created_at=created_at,
         expires_at=expires_at,
-        destroy_after=expires_at + (KEPT_WHILE_LOCKED if is_locked else PREKEY_GRACE),
+        destroy_after=destroy_after,
     )
 
 

@@ -28,11 +28,11 @@ from crypto_agent.attesting import attestation_curves, keep_attestation_key
 from crypto_agent.client_json import time_json
 from crypto_agent.client_values import Device
 from crypto_agent.custody import AccountKeys, Random
-from crypto_agent.devices import list_devices
+from crypto_agent.devices import keep_prekey, list_devices
 from crypto_agent.errors import BadExport
 from crypto_agent.exporting import wrap_export_key
-from crypto_agent.key_store import new_account, wrap_device_key, wrap_prekey_secret
-from crypto_agent.models import Account, ArchiveKey, DeviceKey, PrekeySecret
+from crypto_agent.key_store import new_account, wrap_device_key
+from crypto_agent.models import Account, ArchiveKey, DeviceKey
 from crypto_agent.purposes import Context, Purpose
 
 
@@ -158,17 +158,14 @@ def _take_prekey(
     generation = _free_generation(taken.generation, known)
     if generation is None:
         return
-    signing_context = Context(Purpose.PREKEY_SIGNING_KEY, keys.did, device=device.fingerprint)
-    secret = X25519PrivateKey.from_private_bytes(taken.secret)
-    PrekeySecret.objects.create(
-        device=device,
+    keep_prekey(
+        device,
+        keys,
+        bundle,
+        taken.secret,
+        taken.signing_key,
+        random,
         generation=generation,
-        signed_prekey=bundle.signed_prekey,
-        signing_pk=bundle.signing_pk,
-        bundle_sig=bundle.bundle_sig,
-        wrapped_secret=wrap_prekey_secret(keys, secret, device.fingerprint, random),
-        wrapped_signing_key=keys.encrypt(signing_context, taken.signing_key, random),
-        key_version=keys.current_version,
         created_at=taken.created_at,
         expires_at=taken.expires_at,
         destroy_after=taken.destroy_after,

@@ -33,7 +33,6 @@ unwrapped_keys = UnwrappedKeys()
 signing_keys = SigningKeys()
 
 KEY_BYTES = 32
-_RAW = (serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
 
 
 _DATA_KEYS = PreparedQuery(
@@ -198,11 +197,6 @@ def _device_key(
     return key
 
 
-def wrap_prekey_secret(keys: AccountKeys, key: X25519PrivateKey, fingerprint: str, random: Random) -> bytes:
-    context = Context(Purpose.PREKEY_SECRET, keys.did, device=fingerprint)
-    return keys.encrypt(context, key.private_bytes(*_RAW), random)
-
-
 def archive_secret(keys: AccountKeys, archive_key: ArchiveKey) -> bytes:
     """The raw X25519 secret of an archive key."""
     context = Context(Purpose.ARCHIVE_KEY, keys.did, device=str(archive_key.generation))
@@ -248,7 +242,7 @@ def _new_archive_key(account: Account, keys: AccountKeys, now: datetime, random:
         account=account,
         generation=generation,
         public_key=key.public_key().public_bytes_raw(),
-        wrapped=keys.encrypt(context, key.private_bytes(*_RAW), random),
+        wrapped=keys.encrypt(context, key.private_bytes_raw(), random),
         key_version=keys.current_version,
         created_at=now,
     )
