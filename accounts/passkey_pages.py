@@ -1,6 +1,7 @@
 """The pages of one's passkeys: adding and removing one, and what a page's script asks for."""
 
 import logging
+from typing import get_args
 
 from django import forms
 from django.contrib import messages
@@ -20,16 +21,8 @@ from crypto_agent.client import AgentError, Passkey, PasskeyChallengePurpose
 logger = logging.getLogger(__name__)
 
 #: What a page may ask the passkey of a signed-in account for.
-PURPOSES: tuple[PasskeyChallengePurpose, ...] = (
-    "unlock",
-    "change-custody",
-    "create-device",
-    "create-grant",
-    "export",
-    "import",
-    "erase",
-    "remove-passkey",
-    "require-passkey",
+PURPOSES: tuple[PasskeyChallengePurpose, ...] = tuple(
+    purpose for purpose in get_args(PasskeyChallengePurpose) if purpose != "sign-in"
 )
 LONGEST_NAME = 64
 ONLY_CONFIRMS = _(

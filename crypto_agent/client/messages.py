@@ -58,14 +58,7 @@ class MessageCalls(Transport):
             draft_id, written = draft
             arguments["draft"] = {"draftId": draft_id, "draft": bytes_json(written)}
         answer = self._procedure("compose", arguments)
-        return Composed(
-            conversation_id=answer["conversationId"],
-            message_id=answer["messageId"],
-            created_at=js.time_value(answer["createdAt"]),
-            sealed=js.bytes_value(answer["sealed"]),
-            inline=answer["inline"],
-            draft=js.bytes_value(answer["sealedDraft"]) if draft is not None else b"",
-        )
+        return _composed(answer, js.bytes_value(answer["sealedDraft"]) if draft is not None else b"")
 
     def compose_receipt(
         self, did: str, recipients: Sequence[str], receipt: Receipt, *, created_at: datetime
@@ -77,14 +70,7 @@ class MessageCalls(Transport):
             "receipt": receipt_json(receipt),
             "createdAt": js.time_json(created_at),
         }
-        answer = self._procedure("composeReceipt", arguments)
-        return Composed(
-            conversation_id=answer["conversationId"],
-            message_id=answer["messageId"],
-            created_at=js.time_value(answer["createdAt"]),
-            sealed=js.bytes_value(answer["sealed"]),
-            inline=[],
-        )
+        return _composed(self._procedure("composeReceipt", arguments))
 
     def seal(self, did: str, message: SealedContent, targets: Sequence[Target]) -> SealedMessage:
         """Signs the composed message with the active device and seals a copy for every target.
@@ -145,3 +131,14 @@ class MessageCalls(Transport):
             answer = self._procedure("readArchive", arguments)
             messages += [js.archived_message_value(item) for item in answer["messages"]]
         return messages
+
+
+def _composed(answer: js.Json, draft: bytes = b"") -> Composed:
+    return Composed(
+        conversation_id=answer["conversationId"],
+        message_id=answer["messageId"],
+        created_at=js.time_value(answer["createdAt"]),
+        sealed=js.bytes_value(answer["sealed"]),
+        inline=answer.get("inline", ()),
+        draft=draft,
+    )
