@@ -34,6 +34,7 @@ BENCH = (
     "bench/web/filled_index.py",
     "bench/web/bare_pages.py",
     "bench/web/browsers.py",
+    "bench/web/new_account.py",
     "bench/first_sync/known_senders.py",
 )
 

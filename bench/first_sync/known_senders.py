@@ -17,26 +17,16 @@ django.setup()
 
 from django.utils import timezone  # noqa: E402
 
-from accounts.models import Account, Device, Peer, PeerCertificate  # noqa: E402
+from accounts.models import Peer, PeerCertificate  # noqa: E402
+from bench.web.new_account import new_account  # noqa: E402
 from tests.services.browser_sessions import cookies_of_new_browser  # noqa: E402
 
 
 def main(path: Path) -> None:
     now = timezone.now()
-    valid = {"not_before": now - timedelta(days=1), "not_after": now + timedelta(days=365)}
     with path.open("rb") as file:
         device, senders = cbor2.load(file), cbor2.load(file)
-    account = Account.objects.create(
-        did=device["did"], handle="alice.test", pds_url="http://localhost:1", enrolled_at=now
-    )
-    Device.objects.create(
-        account=account,
-        fingerprint=device["fingerprint"],
-        certificate_pem=device["certificate"],
-        serial="01",
-        published_at=now,
-        **valid,
-    )
+    account = new_account(device["did"], "alice.test", device)
     peers = Peer.objects.bulk_create(
         Peer(
             did=sender["did"],
@@ -54,7 +44,8 @@ def main(path: Path) -> None:
             certificate_pem=sender["certificate"],
             checked_at=now,
             last_seen_at=now,
-            **valid,
+            not_before=now - timedelta(days=1),
+            not_after=now + timedelta(days=365),
         )
         for peer, sender in zip(peers, senders, strict=True)
     )

@@ -12,23 +12,12 @@ import django
 
 django.setup()
 
-from django.utils import timezone  # noqa: E402
-
-from accounts.models import Account  # noqa: E402
+from bench.web.new_account import new_account  # noqa: E402
 from tests.services.browser_sessions import cookies_of_new_browser  # noqa: E402
 
 
 def main(count: int) -> None:
-    now = timezone.now()
-    accounts = [
-        Account.objects.create(
-            did=f"did:plc:{number:024d}",
-            handle=f"person{number}.test",
-            pds_url="http://localhost:1",
-            enrolled_at=now,
-        )
-        for number in range(count)
-    ]
+    accounts = [new_account(f"did:plc:{number:024d}", f"person{number}.test") for number in range(count)]
     print(json.dumps([[account.pk, cookies_of_new_browser(account)] for account in accounts]))  # noqa: T201
 
 

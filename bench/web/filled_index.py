@@ -8,7 +8,7 @@ Prints as JSON the cookies of the browser, and which conversation and message th
 import json
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -21,10 +21,10 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
-from django.utils import timezone  # noqa: E402
 
-from accounts.models import Account, Device, Peer  # noqa: E402
+from accounts.models import Account, Peer  # noqa: E402
 from bench.web.account import DID, HANDLE, Size  # noqa: E402
+from bench.web.new_account import new_account  # noqa: E402
 from tests.services.browser_sessions import cookies_of_new_browser  # noqa: E402
 from webmail.models import Conversation, ConversationMember, Delivery, Message  # noqa: E402
 
@@ -35,7 +35,7 @@ AT_ONCE = 500
 def main(path: Path, size: Size) -> None:
     with path.open("rb") as file:
         device = cbor2.load(file)
-        account = _account(device)
+        account = new_account(DID, HANDLE, device)
         browser = cookies_of_new_browser(account)
         by_conversation = groupby(_items(file), key=itemgetter(0))
         long_one = before = ""
@@ -69,21 +69,6 @@ def _items(file: Any) -> Iterator[list[Any]]:
             yield cbor2.load(file)
         except cbor2.CBORDecodeEOF:
             return
-
-
-def _account(device: dict[str, str]) -> Account:
-    now = timezone.now()
-    account = Account.objects.create(did=DID, handle=HANDLE, pds_url="http://localhost:1", enrolled_at=now)
-    Device.objects.create(
-        account=account,
-        fingerprint=device["fingerprint"],
-        certificate_pem=device["certificate"],
-        serial="01",
-        not_before=now,
-        not_after=now + timedelta(days=365),
-        published_at=now,
-    )
-    return account
 
 
 @transaction.atomic
