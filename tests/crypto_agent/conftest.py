@@ -1,9 +1,9 @@
 """Agents and the people whose keys they hold."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 from atproto import Client
 
@@ -12,6 +12,7 @@ from demo.local_network import NetworkInfo
 from tests.crypto_agent.app import App, MakeApp, device_of, session_of
 from tests.crypto_agent.people import ALICE, BOB, CAROL
 from tests.crypto_agent.running_agent import Agent, running_agent
+from tests.services.postgres import new_database
 from tests.services.programs import need
 
 
@@ -28,10 +29,7 @@ def agent_on_postgres(
 ) -> Iterator[Agent]:
     """An agent on PostgreSQL; tests share it and must not break it."""
     need("PostgreSQL")
-    server = request.getfixturevalue("postgres")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE custody")
-    url = server.removesuffix("/postgres") + "/custody"
+    url = new_database(request.getfixturevalue("postgres"), "custody")
     with running_agent(tmp_path_factory.mktemp("agent-on-postgres"), url) as agent:
         yield agent
 
@@ -52,16 +50,14 @@ def own_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
 
 @pytest.fixture
 def web(agent: Agent) -> Iterator[AgentClient]:
-    client = agent.client("web")
-    yield client
-    client.close()
+    with closing(agent.client("web")) as client:
+        yield client
 
 
 @pytest.fixture
 def worker(agent: Agent) -> Iterator[AgentClient]:
-    client = agent.client("worker")
-    yield client
-    client.close()
+    with closing(agent.client("worker")) as client:
+        yield client
 
 
 @pytest.fixture

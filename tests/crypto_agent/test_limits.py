@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
 
 from crypto_agent.client import AgentLimited, AgentUnavailable, SealedContent
@@ -14,6 +13,7 @@ from crypto_agent.hourly_limits import DEFAULTS, OTHER, HourlyLimits
 from tests.crypto_agent.app import MakeApp
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, write
 from tests.crypto_agent.running_agent import Agent, running_agent
+from tests.services.postgres import new_database
 from tests.services.programs import need
 
 LIMITS = "worker.open=1000,web.read=50,web.compose=10,web.search=5"
@@ -29,10 +29,7 @@ def limited_agent(
     url = ""
     if request.param == "postgres":
         need("PostgreSQL")
-        server = request.getfixturevalue("postgres")
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE limits")
-        url = server.removesuffix("/postgres") + "/limits"
+        url = new_database(request.getfixturevalue("postgres"), "limits")
     directory = tmp_path_factory.mktemp("limited-agent")
     with running_agent(directory, url, WAXWING_AGENT_HOURLY_LIMITS=LIMITS) as agent:
         yield agent

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from crypto_agent.operator_keys.key_file import read_key_file
 from tests.crypto_agent.people import ALICE, BOB, CAROL
 from tests.crypto_agent.running_agent import ROOT, Agent, running_agent
+from tests.services.postgres import new_database
 from tests.services.programs import need
 
 #: More than fifty runs get done before they are killed, on a fast machine too.
@@ -31,10 +31,7 @@ def agent_to_rotate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
     url = ""
     if request.param == "postgres":
         need("PostgreSQL")
-        server = request.getfixturevalue("postgres")
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE rotation")
-        url = server.removesuffix("/postgres") + "/rotation"
+        url = new_database(request.getfixturevalue("postgres"), "rotation")
     with running_agent(tmp_path, url) as agent:
         yield agent
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import smtplib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from uuid import uuid4
 
 import httpx
@@ -14,39 +13,23 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from crypto_agent.atsms import envelope
 from crypto_agent.atsms.certificates import mailbox_local_part
-from demo.local_network import LocalNetwork
 from tests.environment import RUN
-from tests.services.installations import RunningInstallation, running_installation, wait_until
+from tests.services.inhabited import Inhabited, inhabited_installation
+from tests.services.installations import RunningInstallation, wait_until
 from tests.services.windows import Window
 
 #: In no other text, and long enough to be found in any form.
 CANARY = f"the canary {uuid4().hex} sings"
 
 
-@dataclass
-class InUse:
-    """The installation, and the windows of the people who use it."""
-
-    network: LocalNetwork
-    running: RunningInstallation
-    people: dict[str, Window]
-
-
 @pytest.fixture(scope="session")
-def in_use() -> Iterator[InUse]:
+def in_use() -> Iterator[Inhabited]:
     """alice, bob and carol have written to each other in several conversations; bob has mail set aside."""
-    directory = RUN.directory / "in-use"
-    with (
-        LocalNetwork(directory / "network") as network,
-        running_installation(directory / "installation", network.info) as running,
-    ):
-        people = {name: Window(running.url, account) for name, account in network.info.accounts.items()}
-        for window in people.values():
-            window.sign_in()
-            window.enrol()
+    with inhabited_installation(RUN.directory / "in-use", "alice", "bob", "carol") as in_use:
+        people = in_use.people
         talk(people["alice"], people["bob"], people["carol"])
-        set_aside(running, people["bob"])
-        yield InUse(network, running, people)
+        set_aside(in_use.running, people["bob"])
+        yield in_use
 
 
 def talk(alice: Window, bob: Window, carol: Window) -> None:

@@ -16,7 +16,6 @@ import pytest
 
 from crypto_agent import recovery_codes
 from crypto_agent.client import PasskeyUse
-from demo.local_network import LocalNetwork
 from tests.crypto_agent.authenticator import Authenticator
 from tests.environment import RUN
 from tests.faults.secret_search import (
@@ -27,7 +26,8 @@ from tests.faults.secret_search import (
     found,
     keys_of_redis,
 )
-from tests.services.installations import RunningInstallation, running_installation, wait_until
+from tests.services.inhabited import inhabited_installation
+from tests.services.installations import RunningInstallation, wait_until
 from tests.services.windows import Window, words
 
 
@@ -58,15 +58,8 @@ def used() -> Iterator[Used]:
     with pytest.MonkeyPatch.context() as patch:
         # Whatever a process of the installation keeps for a while lies here.
         patch.setenv("TMPDIR", str(temporary))
-        with (
-            LocalNetwork(directory / "network") as network,
-            running_installation(directory / "installation", network.info) as running,
-        ):
-            people = {name: Window(running.url, network.info.accounts[name]) for name in ("alice", "bob")}
-            for window in people.values():
-                window.sign_in()
-                window.enrol()
-            used = Used(running, temporary)
+        with inhabited_installation(directory, "alice", "bob") as place:
+            people, used = place.people, Used(place.running, temporary)
             _write(used, people["alice"], people["bob"])
             _export_and_import(used, people["alice"])
             _lock_with_a_passphrase(used, people["alice"])

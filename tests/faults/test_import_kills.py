@@ -19,10 +19,10 @@ import psutil
 import pytest
 
 from crypto_agent.client import AgentClient, ArchiveItem, SealedContent
-from demo.local_network import LocalNetwork
 from tests.environment import RUN
 from tests.installations.test_moving import bring, export_of
-from tests.services.installations import RunningInstallation, running_installation, wait_until
+from tests.services.inhabited import inhabited_installation
+from tests.services.installations import RunningInstallation, wait_until
 from tests.services.windows import Window, words
 from webmail.mailbox.envelope_mail import mail_with_archive
 
@@ -51,15 +51,8 @@ class Uploaded:
 
 @pytest.fixture(scope="module")
 def uploaded() -> Iterator[Uploaded]:
-    directory = RUN.directory / "import-killed"
-    with (
-        LocalNetwork(directory / "network") as network,
-        running_installation(directory / "installation", network.info) as running,
-    ):
-        alice, bob = (Window(running.url, network.info.accounts[name]) for name in ("alice", "bob"))
-        for window in (alice, bob):
-            window.sign_in()
-            window.enrol()
+    with inhabited_installation(RUN.directory / "import-killed", "alice", "bob") as place:
+        running, alice, bob = place.running, *place.people.values()
         with_bob = alice.write([bob.did], "before")
         wait_until(lambda: "Their server has it" in alice.thread(with_bob)[0].state)
         unread = {bob.reply(with_bob, f"not read {number}") for number in range(3)}

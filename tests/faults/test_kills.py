@@ -20,11 +20,10 @@ import pytest
 import redis
 from kombu.exceptions import OperationalError
 
-from demo.local_network import LocalNetwork
 from tests.environment import RUN
+from tests.services.inhabited import inhabited_installation
 from tests.services.installations import (
     RunningInstallation,
-    running_installation,
     wait_until,
     wait_until_nothing_is_left,
 )
@@ -59,16 +58,8 @@ class Course:
 @pytest.fixture(scope="module")
 def installation() -> Iterator[tuple[RunningInstallation, Window, Window]]:
     """With Dovecot; alice and bob are signed in, and have a conversation."""
-    directory = RUN.directory / "killed"
-    with (
-        LocalNetwork(directory / "network") as network,
-        running_installation(directory / "installation", network.info, with_dovecot=True) as running,
-    ):
-        alice, bob = (Window(running.url, network.info.accounts[name]) for name in ("alice", "bob"))
-        for window in (alice, bob):
-            window.sign_in()
-            window.enrol()
-        yield running, alice, bob
+    with inhabited_installation(RUN.directory / "killed", "alice", "bob", with_dovecot=True) as place:
+        yield place.running, place.people["alice"], place.people["bob"]
 
 
 def test_nothing_is_lost_and_nothing_shown_twice(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.installation import agent_environment
-from tests.faults.conftest import CANARY, InUse
+from tests.faults.conftest import CANARY
 from tests.faults.secret_search import (
     Place,
     columns_of,
@@ -21,6 +21,7 @@ from tests.faults.secret_search import (
     keys_of_redis,
     memory_of,
 )
+from tests.services.inhabited import Inhabited
 from tests.services.installations import RunningInstallation
 
 #: The processes that must not be able to open anything.
@@ -31,7 +32,7 @@ KNOWN_TO_OTHERS = ("TOKEN_SECRET", "PUBLIC_URL", "PLC_URL", "NETWORK", "WEB_ORIG
 
 
 @pytest.fixture(scope="module")
-def keys(in_use: InUse) -> dict[str, bytes]:
+def keys(in_use: Inhabited) -> dict[str, bytes]:
     agent = in_use.running.installation.directory / "agent"
     return keys_of_agent(agent / "agent.sqlite3", agent / "operator-key")
 
@@ -71,11 +72,11 @@ def test_the_search_finds_a_key_in_any_form(keys: dict[str, bytes], before: byte
     assert found(keys, [("here", bytes(range(256)) * 10)]) == []
 
 
-def test_no_key_is_in_anything_that_is_kept(in_use: InUse, keys: dict[str, bytes]) -> None:
+def test_no_key_is_in_anything_that_is_kept(in_use: Inhabited, keys: dict[str, bytes]) -> None:
     assert found(keys, outside_the_agent(in_use.running)) == []
 
 
-def test_no_key_is_in_an_environment_or_a_setting(in_use: InUse, keys: dict[str, bytes]) -> None:
+def test_no_key_is_in_an_environment_or_a_setting(in_use: Inhabited, keys: dict[str, bytes]) -> None:
     running = in_use.running
     places = [place for name in WITHOUT_KEYS for place in environments_of(running.processes[name].pid)]
     settings = running.manage("diffsettings", "--all").encode()
@@ -93,7 +94,7 @@ def test_no_key_is_in_an_environment_or_a_setting(in_use: InUse, keys: dict[str,
         assert [value for value in own if value in content] == [], where
 
 
-def test_no_key_is_in_the_memory_of_web_and_worker(in_use: InUse, keys: dict[str, bytes]) -> None:
+def test_no_key_is_in_the_memory_of_web_and_worker(in_use: Inhabited, keys: dict[str, bytes]) -> None:
     running = in_use.running
     secret = {"web's own": running.installation.secrets.web_secret_key.encode()}
     for name in ("web", "worker", "deliveries", "lookups"):
@@ -106,7 +107,7 @@ def test_no_key_is_in_the_memory_of_web_and_worker(in_use: InUse, keys: dict[str
         assert found(keys, memory) == []
 
 
-def test_what_was_written_is_nowhere_in_plain(in_use: InUse) -> None:
+def test_what_was_written_is_nowhere_in_plain(in_use: Inhabited) -> None:
     running = in_use.running
     canary = {"the text": CANARY.encode()}
     agent = running.installation.directory / "agent"
@@ -117,7 +118,7 @@ def test_what_was_written_is_nowhere_in_plain(in_use: InUse) -> None:
     assert found(canary, files_below(agent)) == []
 
 
-def test_all_that_is_kept_was_looked_at(in_use: InUse) -> None:
+def test_all_that_is_kept_was_looked_at(in_use: Inhabited) -> None:
     running = in_use.running
     places = dict(outside_the_agent(running))
     directory = running.installation.directory

@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.environment import RUN
-from tests.faults.conftest import CANARY, InUse
+from tests.faults.conftest import CANARY
+from tests.services.inhabited import Inhabited
 from tests.services.installations import QUICK, RunningInstallation, wait_until
+from tests.services.postgres import new_database
 from tests.services.programs import find_postgres
 from tests.services.windows import Shown, Window
 
@@ -51,19 +52,19 @@ def trust_of(message: Shown) -> str:
 
 
 @pytest.fixture(scope="module")
-def before(in_use: InUse) -> dict[str, Seen]:
+def before(in_use: Inhabited) -> dict[str, Seen]:
     """What each person saw before the index was lost, conversations in the order of the list."""
     return {name: seen_by(window) for name, window in in_use.people.items()}
 
 
 @pytest.fixture(scope="module")
-def times_before(in_use: InUse) -> dict[str, set[datetime]]:
+def times_before(in_use: Inhabited) -> dict[str, set[datetime]]:
     return places_in_time(in_use.running)
 
 
 @pytest.fixture(scope="module")
 def restored(
-    in_use: InUse,
+    in_use: Inhabited,
     before: dict[str, Seen],
     times_before: dict[str, set[datetime]],
     request: pytest.FixtureRequest,
@@ -72,10 +73,7 @@ def restored(
     in_use.running.stop(*OF_THE_WEBMAIL)
     url = f"sqlite:///{RUN.directory / 'restored.sqlite3'}"
     if find_postgres():
-        server = request.getfixturevalue("postgres")
-        with psycopg.connect(server, autocommit=True) as postgres:
-            postgres.execute("CREATE DATABASE restored")
-        url = server.replace("/postgres", "/restored")
+        url = new_database(request.getfixturevalue("postgres"), "restored")
     settings = {**in_use.running.installation.settings, "WAXWING_DATABASE_URL": url}
     restored = RunningInstallation(replace(in_use.running.installation, settings=settings), None)
     restored.prepare()
@@ -114,7 +112,7 @@ def index_of(restored: RunningInstallation) -> list[list[tuple[Any, ...]]]:
 
 
 def test_everybody_sees_what_they_saw(
-    in_use: InUse, before: dict[str, Seen], restored: RunningInstallation
+    in_use: Inhabited, before: dict[str, Seen], restored: RunningInstallation
 ) -> None:
     assert sum(len(thread) for thread in before["alice"].values()) == 10
     assert CANARY in str(before["bob"])
@@ -131,7 +129,7 @@ def test_every_message_stands_where_it_stood(
 
 
 def test_what_was_set_aside_is_set_aside_with_its_reason(
-    in_use: InUse, restored: RunningInstallation
+    in_use: Inhabited, restored: RunningInstallation
 ) -> None:
     page = in_use.people["bob"].words("/kept-aside/")
     assert page.count("None of your keys opens it") == 1
@@ -139,7 +137,7 @@ def test_what_was_set_aside_is_set_aside_with_its_reason(
     assert "Nothing is kept aside" in in_use.people["alice"].words("/kept-aside/")
 
 
-def test_a_second_time_changes_nothing(in_use: InUse, restored: RunningInstallation) -> None:
+def test_a_second_time_changes_nothing(in_use: Inhabited, restored: RunningInstallation) -> None:
     before = index_of(restored)
     archives = [restored.mails(window.did, "Archive") for window in in_use.people.values()]
     restored.manage("rebuild_index")
@@ -147,7 +145,7 @@ def test_a_second_time_changes_nothing(in_use: InUse, restored: RunningInstallat
     assert [restored.mails(window.did, "Archive") for window in in_use.people.values()] == archives
 
 
-def test_conversations_go_on(in_use: InUse, restored: RunningInstallation) -> None:
+def test_conversations_go_on(in_use: Inhabited, restored: RunningInstallation) -> None:
     alice, bob = in_use.people["alice"], in_use.people["bob"]
     pair = alice.write([bob.did], "after the loss")
     wait_until(lambda: "after the loss" in bob.texts(pair))
@@ -155,7 +153,7 @@ def test_conversations_go_on(in_use: InUse, restored: RunningInstallation) -> No
 
 
 def test_mail_that_arrives_meanwhile_is_neither_lost_nor_doubled(
-    in_use: InUse, restored: RunningInstallation
+    in_use: Inhabited, restored: RunningInstallation
 ) -> None:
     """The index vanishes while everything runs and people write."""
     assert QUICK["WAXWING_PULL_SECONDS"] == "4"

@@ -13,7 +13,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from crypto_agent.atsms import envelope
-from tests.faults.conftest import InUse
+from tests.services.inhabited import Inhabited
 from tests.services.installations import wait_until
 from webmail.mailbox.envelope_mail import envelope_in_mail
 
@@ -21,7 +21,7 @@ KILLS = 10
 SEED = int(os.environ.get("KILLS_SEED", time.time_ns() % 2**32))
 
 
-def test_what_was_answered_is_stored_and_what_was_repeated_is_stored_once(in_use: InUse) -> None:
+def test_what_was_answered_is_stored_and_what_was_repeated_is_stored_once(in_use: Inhabited) -> None:
     print(f"KILLS_SEED={SEED}")  # noqa: T201
     chance = random.Random(SEED)
     running, carol = in_use.running, in_use.people["carol"]

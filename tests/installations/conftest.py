@@ -6,12 +6,12 @@ Alice's keeps mail in files and its index in SQLite; bob's has Dovecot and Postg
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import psycopg
 import pytest
 
 from demo.local_network import LocalNetwork
 from tests.environment import RUN
 from tests.services.installations import RunningInstallation, free_ports, running_installation
+from tests.services.postgres import new_database
 from tests.services.programs import find_postgres
 from tests.services.smtp_sink import SmtpSink
 from tests.services.windows import Window
@@ -40,9 +40,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         bobs_settings = {}
         if find_postgres():
             server = request.getfixturevalue("postgres")
-            with psycopg.connect(server, autocommit=True) as postgres:
-                postgres.execute(f"CREATE DATABASE bobs_{name}")
-            bobs_settings["WAXWING_DATABASE_URL"] = server.replace("/postgres", f"/bobs_{name}")
+            bobs_settings["WAXWING_DATABASE_URL"] = new_database(server, f"bobs_{name}")
         people = network.info.accounts
         bobs_ports = free_ports()
         # The mail server that carries on what alice's installation sends to mail domains.

@@ -19,9 +19,10 @@ from accounts.models import Account
 from crypto_agent.atsms import cms, oneshot
 from crypto_agent.atsms.content import encode_content, new_content, text_part
 from crypto_agent.atsms.prekeys import Prekey
-from demo.local_network import LocalNetwork, NetworkInfo
+from demo.local_network import NetworkInfo
 from tests.environment import RUN
-from tests.services.installations import RunningInstallation, running_installation, wait_until
+from tests.services.inhabited import Inhabited, inhabited_installation
+from tests.services.installations import wait_until
 from tests.services.slow_server import slow_server
 from tests.services.windows import Window
 from tests.webmail.other_client import OtherClient
@@ -33,23 +34,11 @@ HOSTS = 20
 SLOWER_BY_SECONDS = 15.0
 
 
-#: With its network, and windows of alice and bob.
-InUse = tuple[RunningInstallation, NetworkInfo, Window, Window]
-
-
 @pytest.fixture(scope="module")
-def installation() -> Iterator[InUse]:
-    """alice and bob are signed in, and have a conversation."""
-    directory = RUN.directory / "queues"
-    with (
-        LocalNetwork(directory / "network") as network,
-        running_installation(directory / "installation", network.info) as running,
-    ):
-        alice, bob = (Window(running.url, network.info.accounts[name]) for name in ("alice", "bob"))
-        for window in (alice, bob):
-            window.sign_in()
-            window.enrol()
-        yield running, network.info, alice, bob
+def installation() -> Iterator[Inhabited]:
+    """alice and bob are signed in."""
+    with inhabited_installation(RUN.directory / "queues", "alice", "bob") as installation:
+        yield installation
 
 
 def sealer_for(network: NetworkInfo, reader: str) -> Callable[[str, str], bytes]:
@@ -91,9 +80,10 @@ def seconds_to_arrive(sender: Window, reader: Window, conversation: str, text: s
 
 
 def test_strangers_with_slow_servers_do_not_delay_people_who_know_each_other(
-    installation: InUse,
+    installation: Inhabited,
 ) -> None:
-    running, network, alice, bob = installation
+    running, network = installation.running, installation.network.info
+    alice, bob = installation.people.values()
     conversation = alice.write([bob.did], "hello")
     wait_until(lambda: conversation in bob.rows())
     idle = min(seconds_to_arrive(alice, bob, conversation, f"idle {n}") for n in range(3))
@@ -118,9 +108,8 @@ def test_strangers_with_slow_servers_do_not_delay_people_who_know_each_other(
         assert len(server.asked) < MESSAGES / 4
 
 
-def test_the_workers_each_have_their_queues(installation: InUse) -> None:
-    running, *_ = installation
-    with Celery(broker=running.installation.redis_url) as app:
+def test_the_workers_each_have_their_queues(installation: Inhabited) -> None:
+    with Celery(broker=installation.running.installation.redis_url) as app:
         taken = app.control.inspect(timeout=5).active_queues() or {}
     assert {
         name.partition("@")[0]: {queue["name"] for queue in queues} for name, queues in taken.items()

@@ -9,10 +9,18 @@ from pathlib import Path
 from signal import SIGINT
 
 import psycopg
+from psycopg import sql
 
 from demo.processes import ProcessSpec, inherited_environment, start
 from tests.services.programs import find_postgres, need
 from tests.services.users import unprivileged_user
+
+
+def new_database(server: str, name: str) -> str:
+    """An empty database on the server with the URL `server`; its own URL."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return server.removesuffix("/postgres") + f"/{name}"
 
 
 @contextmanager
