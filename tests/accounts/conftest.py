@@ -87,7 +87,5 @@ def _empty_repositories(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """An HTTP server on the loopback address whose answers the test sets."""
-    running = Server()
-    yield running
-    running.server.shutdown()
-    running.server.server_close()
+    with Server() as running:
+        yield running

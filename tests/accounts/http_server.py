@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 
 class _QuietServer(ThreadingHTTPServer):
@@ -12,12 +13,15 @@ class _QuietServer(ThreadingHTTPServer):
         """Clients that hang up early are what these tests are about."""
 
 
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
 class Server:
     """A small HTTP server on 127.0.0.1 whose answer a test sets; counts the connections it gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Answer | None = None) -> None:
         self.requests = 0
-        self.answer: Callable[[BaseHTTPRequestHandler], None] = lambda handler: reply(handler, 200, b"ok")
+        self.answer: Answer = answer or (lambda handler: reply(handler, 200, b"ok"))
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,6 +38,13 @@ class Server:
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def reply(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: str) -> None:

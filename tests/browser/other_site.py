@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 from tests.accounts.http_server import Server, reply
@@ -16,10 +14,8 @@ on Mondays, and dogs are welcome everywhere but on the island.">
 <meta property="og:image" content="/weir.jpg">"""
 
 
-@contextmanager
-def other_site() -> Iterator[Server]:
+def other_site() -> Server:
     """A server with one page, its picture, and nothing else; it counts who asks."""
-    server = Server()
     picture = photo((1200, 630))
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -29,9 +25,4 @@ def other_site() -> Iterator[Server]:
             return reply(handler, 200, _PAGE.encode(), content_type="text/html")
         return reply(handler, 404, b"")
 
-    server.answer = answer
-    try:
-        yield server
-    finally:
-        server.server.shutdown()
-        server.server.server_close()
+    return Server(answer)

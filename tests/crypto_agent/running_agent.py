@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,21 +39,17 @@ class CheckedClient(AgentClient):
         self.answers: list[dict[str, Any]] = []
 
     def _call(self, verb: str, method: str, **request: Any) -> dict[str, Any]:
-        described = LEXICONS.methods[f"{NAMESPACE}.{method}"]
-        try:
-            answer = super()._call(verb, method, **request)
-        except AgentError as error:
-            if error.code not in described.errors | GENERAL_ERRORS:
-                raise AssertionError(f"{method} does not declare {error.code}") from error
-            raise
-        LEXICONS.output(described, answer)
-        self.answers.append(answer)
-        return answer
+        return self._checked(method, super()._call, verb, method, **request)
 
     def _carry(self, method: str, *arguments: Any) -> dict[str, Any]:
+        return self._checked(method, super()._carry, method, *arguments)
+
+    def _checked(
+        self, method: str, call: Callable[..., dict[str, Any]], *arguments: Any, **request: Any
+    ) -> dict[str, Any]:
         described = LEXICONS.methods[f"{NAMESPACE}.{method}"]
         try:
-            answer = super()._carry(method, *arguments)
+            answer = call(*arguments, **request)
         except AgentError as error:
             if error.code not in described.errors | GENERAL_ERRORS:
                 raise AssertionError(f"{method} does not declare {error.code}") from error

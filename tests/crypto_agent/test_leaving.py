@@ -42,16 +42,14 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
 
 @pytest.fixture
 def there(elsewhere: Agent) -> Iterator[CheckedClient]:
-    client = elsewhere.client("web")
-    yield client
-    client.close()
+    with closing(elsewhere.client("web")) as client:
+        yield client
 
 
 @pytest.fixture
 def there_working(elsewhere: Agent) -> Iterator[CheckedClient]:
-    client = elsewhere.client("worker")
-    yield client
-    client.close()
+    with closing(elsewhere.client("worker")) as client:
+        yield client
 
 
 _NAMES = iter("abcdefghijklmnopqrstuvwxyz")
@@ -66,6 +64,13 @@ def did() -> str:
 @pytest.fixture
 def device(web: AgentClient, did: str) -> Device:
     return web.create_device(did, "leaver.test", "mail.test")
+
+
+@pytest.fixture
+def old(web: AgentClient, worker: AgentClient, devices: dict[str, Device], device: Device) -> bytes:
+    """A message of Alice's that was opened, as it lies in the archive."""
+    _, sealed = write(web, worker, ALICE, [device], "an old message")
+    return archived(worker, device.did, receive(worker, device.did, sealed.copies[0].envelope))
 
 
 def archived(worker: AgentClient, did: str, message: OpenedMessage) -> bytes:
@@ -89,10 +94,9 @@ def test_everything_is_readable_where_the_account_came_to(
     there_working: AgentClient,
     devices: dict[str, Device],
     device: Device,
+    old: bytes,
 ) -> None:
     did = device.did
-    _, old = write(web, worker, ALICE, [device], "an old message")
-    in_archive = archived(worker, did, receive(worker, did, old.copies[0].envelope))
     _, waiting = write(web, worker, ALICE, [device], "not opened yet")
     renewed = web.rotate_prekey(did, device.fingerprint, force=True)
 
@@ -100,7 +104,7 @@ def test_everything_is_readable_where_the_account_came_to(
     taken = there.import_account(did, PASSPHRASE, export.keys)
 
     assert taken.devices == [renewed]
-    (read,) = there_working.read_archive(did, [in_archive])
+    (read,) = there_working.read_archive(did, [old])
     assert read.message is not None
     assert there.read(did, [read.message.content])[0].text == "an old message"
     message = receive(there_working, did, waiting.copies[0].envelope)
@@ -201,10 +205,9 @@ def test_keys_that_are_here_already_are_kept_and_the_old_device_only_opens(
     elsewhere: Agent,
     devices: dict[str, Device],
     device: Device,
+    old: bytes,
 ) -> None:
     did = device.did
-    _, old = write(web, worker, ALICE, [device], "an old message")
-    in_archive = archived(worker, did, receive(worker, did, old.copies[0].envelope))
     _, waiting = write(web, worker, ALICE, [device], "under way")
     mine = there.create_device(did, "leaver.test", "mail.test")
     _, new = write(web, worker, ALICE, [mine], "to the new device")
@@ -215,7 +218,7 @@ def test_keys_that_are_here_already_are_kept_and_the_old_device_only_opens(
     by_name = {each.fingerprint: each for each in taken.devices}
     assert by_name[mine.fingerprint] == mine
     assert by_name[device.fingerprint].revoked_at is not None
-    for stored, text in ((in_archive, "an old message"), (here_first, "to the new device")):
+    for stored, text in ((old, "an old message"), (here_first, "to the new device")):
         (read,) = there_working.read_archive(did, [stored])
         assert read.message is not None
         assert there.read(did, [read.message.content])[0].text == text
@@ -480,11 +483,10 @@ def test_a_locked_account_is_exported_by_who_unlocked_it_and_is_managed_where_it
     there: AgentClient,
     there_working: AgentClient,
     device: Device,
+    old: bytes,
 ) -> None:
     did = device.did
     web.create_device(ALICE, "alice.test", "mail.test")
-    _, old = write(web, worker, ALICE, [device], "an old message")
-    in_archive = archived(worker, did, receive(worker, did, old.copies[0].envelope))
     session = web.make_locked(did, Passphrase(PASSPHRASE), lifetime_s=600).session
     with pytest.raises(AgentLocked):
         web.export_account(did, PASSPHRASE)
@@ -492,7 +494,7 @@ def test_a_locked_account_is_exported_by_who_unlocked_it_and_is_managed_where_it
     web.unlocked(session.token).lock_now(did, everywhere=True)
     there.import_account(did, PASSPHRASE, export.keys)
     assert there.custody(did).mode == "managed"
-    (read,) = there_working.read_archive(did, [in_archive])
+    (read,) = there_working.read_archive(did, [old])
     assert read.message is not None
     # What is locked here stays so, also to its own export, and is erased without being unlocked.
     with pytest.raises(AgentLocked):

@@ -19,9 +19,10 @@ from tests.accounts.conftest import begin, come_back
 from tests.services import sign_in as consent
 from tests.services.agent import AgentProcess
 from tests.services.smtp_sink import SmtpSink
+from tests.webmail.installation import browser_of, peer, received
 from tests.webmail.other_client import OtherClient
 from webmail import ingress, intake, outgoing, sealing
-from webmail.models import DeliveryCopy, Message
+from webmail.models import Conversation, DeliveryCopy, Message
 
 
 @dataclass
@@ -102,6 +103,18 @@ def bob(people: dict[str, Account]) -> Account:
 @pytest.fixture
 def carol(people: dict[str, Account]) -> Account:
     return people["carol"]
+
+
+@pytest.fixture
+def at_alices(alice: Account) -> Client:
+    """A browser in which the test's alice is signed in."""
+    return browser_of(alice)
+
+
+@pytest.fixture
+def with_bob(alice: Account) -> Conversation:
+    """Alice's conversation with a Bob of another installation, who wrote "Hello"."""
+    return received(alice, peer("bob", display_name="Bob").did, "Hello").conversation
 
 
 #: write(sender, [recipients], text) gives a stored message; seal(message) its envelopes by recipient.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 from tests.accounts.http_server import Server, reply
@@ -15,10 +13,8 @@ PAGE = b"""<!doctype html><head><meta property="og:title" content="The <weir>">
 HTML = {"content_type": "text/html; charset=utf-8"}
 
 
-@contextmanager
-def linked_site() -> Iterator[Server]:
+def linked_site() -> Server:
     """A server that gives out the page wherever it is asked for, and a picture for what ends in ``.jpg``."""
-    server = Server()
     picture = photo((1200, 630), noisy=True)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -26,9 +22,4 @@ def linked_site() -> Iterator[Server]:
             return reply(handler, 200, picture, content_type="image/jpeg")
         return reply(handler, 200, PAGE, **HTML)
 
-    server.answer = answer
-    try:
-        yield server
-    finally:
-        server.server.shutdown()
-        server.server.server_close()
+    return Server(answer)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import ModuleType
 from uuid import uuid4
@@ -21,7 +18,7 @@ from accounts.models import Account
 from crypto_agent.atsms.content import ExternalPart
 from crypto_agent.atsms.external import external_file
 from crypto_agent.client import AgentClient
-from tests.accounts.http_server import Server
+from tests.accounts.http_server import Answer, reply
 from tests.webmail.conftest import hand_over, seal
 from tests.webmail.other_client import OtherClient
 from webmail import outgoing
@@ -32,7 +29,6 @@ from webmail.models import Blob, Message
 LARGE = 100_000
 KEY, NONCE, DATA = bytes(range(16)), bytes(range(12)), os.urandom(LARGE)
 ENCRYPTED = AESGCM(KEY).encrypt(NONCE, DATA, None)
-Handler = Callable[[BaseHTTPRequestHandler], None]
 
 
 def pages_ask_as_web(
@@ -105,24 +101,5 @@ def from_phone(alice: Account, phone: OtherClient, *parts: object) -> Message:
     return Message.objects.filter(account=alice).latest("pk")
 
 
-@contextmanager
-def serving(handler: Handler) -> Iterator[Server]:
-    server = Server()
-    server.answer = handler
-    try:
-        yield server
-    finally:
-        server.server.shutdown()
-        server.server.server_close()
-
-
-def giving(body: bytes, status: int = 200, **headers: str) -> Handler:
-    def handle(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(status)
-        request.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.end_headers()
-        request.wfile.write(body)
-
-    return handle
+def giving(body: bytes, status: int = 200, **headers: str) -> Answer:
+    return lambda request: reply(request, status, body, **headers)

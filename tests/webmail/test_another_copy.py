@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -22,15 +21,6 @@ from webmail import another_copy, blocking, changing, forgetting, outgoing
 from webmail.models import Arrival, Delivery, DeliveryCopy, GraphEntry, Message
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def phone(bob: Account) -> Iterator[OtherClient]:
-    """Another device of bob's, which he loses."""
-    phone = OtherClient.of(bob)
-    phone.publish()
-    yield phone
-    phone.withdraw()
 
 
 @pytest.fixture

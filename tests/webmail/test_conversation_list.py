@@ -33,11 +33,6 @@ def alice(db: None, agent_process: AgentProcess) -> Account:
     return new_account("alice", display_name="Alice")
 
 
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
 def with_somebody(
     account: Account, name: str, *, at: datetime = NOON, display_name: str = ""
 ) -> Conversation:

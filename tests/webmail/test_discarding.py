@@ -23,11 +23,6 @@ def alice(db: None, agent_process: AgentProcess) -> Account:
     return new_account("alice")
 
 
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
 def failed(alice: Account, *states: Delivery.State) -> Message:
     dids = [peer(f"bob{number}").did for number in range(len(states))]
     message = outgoing.send(alice, dids, "never mind", str(uuid4()))

@@ -35,16 +35,6 @@ def alice(db: None, agent_process: AgentProcess, settings: Settings, tmp_path: P
     return new_account("alice")
 
 
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
-@pytest.fixture
-def with_bob(alice: Account) -> Conversation:
-    return received(alice, peer("bob", display_name="Bob").did, "Hello").conversation
-
-
 def keep(browser: Client, conversation: Conversation, text: str, **more: object) -> dict[str, object]:
     fields = {"text": text, "writer": ONE, "revision": "0", **more}
     answer = browser.post(reverse("draft-keep", args=[conversation.conversation_id]), fields)

@@ -14,19 +14,18 @@ from pytest_django import Settings
 
 from accounts.models import Account
 from crypto_agent.atsms.content import InlinePart, text_part
+from tests.accounts.http_server import Answer, Server
 from tests.webmail.other_client import OtherClient
 from tests.webmail.sent_files import (
     DATA,
     ENCRYPTED,
     LARGE,
-    Handler,
     from_phone,
     giving,
     pages_ask_as_web,
     part_at,
     refused,
     saved,
-    serving,
 )
 from webmail import threads
 from webmail.blobs import fetching
@@ -40,7 +39,7 @@ def folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_file_of_another_client_is_fetched_from_its_server(alice: Account, phone: OtherClient) -> None:
-    with serving(giving(ENCRYPTED)) as server:
+    with Server(giving(ENCRYPTED)) as server:
         message = from_phone(alice, phone, part_at(server.url + "/file"), text_part("look"))
         assert saved(alice, message) == DATA
         assert refused(alice, message, 1) == "no-such-file"
@@ -63,7 +62,7 @@ def endless(request: BaseHTTPRequestHandler) -> None:
         pass
 
 
-HOSTILE: dict[str, tuple[Handler, str]] = {
+HOSTILE: dict[str, tuple[Answer, str]] = {
     "gone": (giving(b"", 404), "gone"),
     "refusing": (giving(b"", 403), "server-refuses"),
     "failing": (giving(b"", 500), "server-refuses"),
@@ -82,7 +81,7 @@ HOSTILE: dict[str, tuple[Handler, str]] = {
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_what_is_not_the_file_is_not_given_out(alice: Account, phone: OtherClient, kind: str) -> None:
     handler, code = HOSTILE[kind]
-    with serving(handler) as server:
+    with Server(handler) as server:
         assert refused(alice, from_phone(alice, phone, part_at(server.url + "/file"))) == code
 
 
@@ -103,7 +102,7 @@ def test_a_message_that_describes_another_file_gives_out_nothing(
     alice: Account, phone: OtherClient, change: dict[str, object], code: str
 ) -> None:
     handler = giving(b"", 404) if "url_expires" in change else giving(ENCRYPTED)
-    with serving(handler) as server:
+    with Server(handler) as server:
         message = from_phone(alice, phone, part_at(server.url + "/file", **change))
         assert refused(alice, message) == ("expired" if "url_expires" in change else code)
 
@@ -162,7 +161,7 @@ def test_a_server_that_trickles_is_given_up(
                 return
 
     monkeypatch.setattr(fetching, "SECONDS", 1.0)
-    with serving(trickling) as server:
+    with Server(trickling) as server:
         try:
             assert refused(alice, from_phone(alice, phone, part_at(server.url + "/file"))) == "server-silent"
         finally:

@@ -29,11 +29,6 @@ def alice(db: None, agent_process: AgentProcess) -> Account:
 
 
 @pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
-@pytest.fixture
 def group(alice: Account) -> Conversation:
     return received(alice, peer("bob").did, "hello", others=(peer("carol").did,)).conversation
 

@@ -15,7 +15,7 @@ from accounts.agent import agent
 from accounts.models import Account, PeerCertificate
 from crypto_agent.client import NewGroupUpdate, NewMessage
 from tests.services.agent import AgentProcess
-from tests.webmail.installation import browser_of, new_account, peer, received
+from tests.webmail.installation import new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
 from webmail import conversations, groups, threads
 from webmail.going_on import go_on_from, goes_on_words
@@ -34,11 +34,6 @@ NOW = timezone.now()
 @pytest.fixture
 def alice(db: None, agent_process: AgentProcess) -> Account:
     return new_account("alice", display_name="Alice")
-
-
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
 
 
 @pytest.fixture

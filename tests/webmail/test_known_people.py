@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import Account, Peer
 from accounts.people import Person
 from tests.services.agent import AgentProcess
-from tests.webmail.installation import browser_of, new_account, peer, received
+from tests.webmail.installation import new_account, peer, received
 from webmail import contacts, known_people, people
 from webmail.models import Conversation
 
@@ -31,11 +31,6 @@ def bob(alice: Account) -> Peer:
     found = peer("bob", display_name="Bob")
     contacts.accept(alice, {found.did: timezone.now()})
     return found
-
-
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
 
 
 def html(browser: Client, address: str) -> str:

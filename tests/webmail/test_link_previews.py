@@ -19,7 +19,7 @@ from pytest_django import Settings
 from accounts.models import Account
 from tests.accounts.http_server import Server
 from tests.services.agent import AgentProcess
-from tests.webmail.installation import browser_of, new_account, peer, received
+from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.linked_site import linked_site
 from tests.webmail.pictures import bomb, photo
 from tests.webmail.test_pages import assert_nothing_inline, html_of
@@ -43,16 +43,6 @@ def alice(db: None, agent_process: AgentProcess, settings: Settings) -> Account:
     cache.clear()
     settings.UNDO_SECONDS = 0
     return new_account("alice", display_name="Alice")
-
-
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
-@pytest.fixture
-def with_bob(alice: Account) -> Conversation:
-    return received(alice, peer("bob", display_name="Bob").did, "Hello").conversation
 
 
 def field_in(html: str) -> str:

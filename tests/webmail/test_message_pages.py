@@ -28,11 +28,6 @@ def alice(db: None, agent_process: AgentProcess) -> Account:
 
 
 @pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
-@pytest.fixture
 def bobs(alice: Account) -> Message:
     return received(alice, peer("bob", display_name="Bob").did, f"from Bob {HOSTILE}")
 

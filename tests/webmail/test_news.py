@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from tests.services.agent import AgentProcess
-from tests.webmail.installation import browser_of, new_account, peer, received
+from tests.webmail.installation import new_account, peer, received
 from webmail.models import Delivery, Message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -21,11 +21,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
 @pytest.fixture
 def alice(db: None, agent_process: AgentProcess) -> Account:
     return new_account("alice")
-
-
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
 
 
 class OpenPage:

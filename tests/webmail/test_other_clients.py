@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -19,15 +18,6 @@ from webmail.models import Conversation, DeliveryCopy, Message
 from webmail.threads import Entry
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def phone(bob: Account) -> Iterator[OtherClient]:
-    """Bob's phone, beside the device that his agent holds."""
-    phone = OtherClient.of(bob)
-    phone.publish()
-    yield phone
-    phone.withdraw()
 
 
 def entries(account: Account) -> list[Entry]:

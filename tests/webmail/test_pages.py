@@ -81,11 +81,6 @@ def alice(db: None, agent_process: AgentProcess) -> Account:
     return new_account("alice", display_name="Alice")
 
 
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
 def html_of(client: Client, address: str, **headers: str) -> str:
     response = client.get(address, headers=headers or None)
     assert response.status_code == 200, response.status_code

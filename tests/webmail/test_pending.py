@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from accounts.models import Account
 from tests.services.agent import AgentProcess
-from tests.webmail.installation import browser_of, new_account, peer, received
+from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import outgoing, pending, sending_times, tasks, threads
 from webmail.blobs import attaching, sweeping
@@ -34,16 +34,6 @@ def alice(db: None, agent_process: AgentProcess, settings: Settings, tmp_path: P
     settings.BLOB_DIR = tmp_path / "blobs"
     settings.UNDO_SECONDS = 10
     return new_account("alice")
-
-
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
-@pytest.fixture
-def with_bob(alice: Account) -> Conversation:
-    return received(alice, peer("bob", display_name="Bob").did, "Hello").conversation
 
 
 def hand_in(browser: Client, conversation: Conversation, text: str = TEXT, **more: object) -> PendingMessage:

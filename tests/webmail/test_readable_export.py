@@ -21,12 +21,13 @@ from pytest_django import Settings
 from accounts.models import Account
 from crypto_agent.atsms.content import InlinePart
 from crypto_agent.client import AgentClient, AgentLimited, AgentLocked, AgentRefused, Expires, Passphrase
+from tests.accounts.http_server import Server
 from tests.services.agent import AgentProcess
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import new_account, peer, received
 from tests.webmail.other_client import OtherClient
 from tests.webmail.readable_archives import SCHEMA, conversations, mails, opened, taken, text_of
-from tests.webmail.sent_files import attach, from_phone, giving, pages_ask_as_web, part_at, send, serving
+from tests.webmail.sent_files import attach, from_phone, giving, pages_ask_as_web, part_at, send
 from tests.webmail.test_limits import used_up
 from tests.webmail.test_locked import WORDS, lock_account
 from webmail import changing, group_page
@@ -127,7 +128,7 @@ def test_files_come_along_and_what_cannot_be_fetched_is_named(
     large, small = os.urandom(LARGE), b"a small one"
     names = ("übersicht.pdf", 'a"b\\c.txt')
     sent = send(alice, [bob], [attach(alice, large, names[0]), attach(alice, small, names[1])], "look")
-    with serving(giving(b"", 404)) as server:
+    with Server(giving(b"", 404)) as server:
         from_phone(alice, phone, part_at(server.url + "/gone"))
         (found,) = mails(taken(alice, as_pages, "mbox"), tmp_path).values()
         (conversation,) = conversations(taken(alice, as_pages, "json"))
@@ -156,7 +157,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for_again_and_again(
         asked.append(request.path)
         request.connection.close()
 
-    with serving(hang_up) as server:
+    with Server(hang_up) as server:
         from_phone(alice, phone, *(part_at(f"{server.url}/{number}") for number in range(6)))
         (conversation,) = conversations(taken(alice, as_pages, "json"))
     (message,) = conversation["messages"]
@@ -182,7 +183,7 @@ def test_servers_that_only_take_time_are_left_out_in_the_end(
         asked.append(request.path)
         giving(b"not what was sealed")(request)
 
-    with serving(wrong) as one, serving(wrong) as other:
+    with Server(wrong) as one, Server(wrong) as other:
         places = (f"{server.url}/{number}" for number in range(3) for server in (one, other))
         from_phone(alice, phone, *map(part_at, places))
         (message,) = conversations(taken_slowly(alice, as_pages, "json", 1000))[0]["messages"]
@@ -201,7 +202,7 @@ def test_servers_that_each_take_a_while_are_left_out_when_it_is_too_much_togethe
         giving(b"not what was sealed")(request)
 
     with ExitStack() as running:
-        servers = [running.enter_context(serving(wrong)) for _ in range(9)]
+        servers = [running.enter_context(Server(wrong)) for _ in range(9)]
         from_phone(alice, phone, *(part_at(f"{server.url}/file") for server in servers))
         (conversation,) = conversations(taken_slowly(alice, as_pages, "json", 250))
         asked_for_json = asked[:]

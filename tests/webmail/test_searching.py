@@ -27,11 +27,6 @@ def alice(db: None, agent_process: AgentProcess) -> Account:
     return new_account("alice", display_name="Alice")
 
 
-@pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
 @contextmanager
 def _in_a_worker() -> Iterator[None]:
     with override_settings(AGENT_CALLER="worker"):

@@ -32,11 +32,6 @@ def alice(db: None, agent_process: AgentProcess, settings: Settings) -> Account:
 
 
 @pytest.fixture
-def at_alices(alice: Account) -> Client:
-    return browser_of(alice)
-
-
-@pytest.fixture
 def first(alice: Account) -> Message:
     return received(alice, peer("bob", display_name="Bob").did, f"{NAME}\nThe sea?")
 

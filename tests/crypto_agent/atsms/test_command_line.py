@@ -246,6 +246,9 @@ def test_a_bad_devices_file_is_one_sentence(devices: bytes, tmp_path: Path) -> N
     assert finished.stderr.count(b"\n") == 1
 
 
+FROM_ALICE = ["seal", "--devices", str(ONE_SHOT_FILE), "--from", ALICES, "--text", "x"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -253,33 +256,9 @@ def test_a_bad_devices_file_is_one_sentence(devices: bytes, tmp_path: Path) -> N
         ["open"],
         ["unseal"],
         ["open", "--devices", "/nonexistent/devices.json"],
-        ["seal", "--devices", str(ONE_SHOT_FILE), "--from", ALICES, "--text", "x"],
-        [
-            "seal",
-            "--devices",
-            str(ONE_SHOT_FILE),
-            "--from",
-            ALICES,
-            "--to",
-            BOBS,
-            "--text",
-            "x",
-            "--created-at",
-            "now",
-        ],
-        [
-            "seal",
-            "--devices",
-            str(ONE_SHOT_FILE),
-            "--from",
-            ALICES,
-            "--to",
-            BOBS,
-            "--text",
-            "x",
-            "--created-at",
-            "2026-11-20",
-        ],
+        FROM_ALICE,
+        [*FROM_ALICE, "--to", BOBS, "--created-at", "now"],
+        [*FROM_ALICE, "--to", BOBS, "--created-at", "2026-11-20"],
     ],
 )
 def test_a_command_that_cannot_start_exits_with_2(arguments: list[str]) -> None:
