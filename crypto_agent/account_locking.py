@@ -13,8 +13,8 @@ from typing import Any
 from django.db import transaction
 
 from crypto_agent import devices, guesses, key_store, lock_secrets, step_up, write_ahead_log
-from crypto_agent.client_values import Locked, UnlockSession
 from crypto_agent.custody import KEY_BYTES, Random
+from crypto_agent.custody_values import Locked, UnlockSession
 from crypto_agent.data_key_rotation import Lock, add_version
 from crypto_agent.errors import (
     AlreadyLocked,

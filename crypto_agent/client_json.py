@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from crypto_agent.atsms import json_bytes
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.client_values import (
-    Alarm,
     ArchivedMessage,
     ArchiveItem,
     Attachment,
@@ -24,7 +23,6 @@ from crypto_agent.client_values import (
     SealedContent,
     SearchFilters,
     Target,
-    UseGroup,
 )
 from crypto_agent.message_json import (
     expires_json,
@@ -413,62 +411,6 @@ def grant_value(json: Json) -> Grant:
         last_used_at=time_value(json["lastUsedAt"]) if "lastUsedAt" in json else None,
         revoked_at=time_value(json["revokedAt"]) if "revokedAt" in json else None,
         attestation_keys=tuple(json["attestationKeys"]),
-    )
-
-
-def alarm_json(alarm: Alarm) -> Json:
-    return without_none(
-        {
-            "entry": alarm.entry,
-            "did": alarm.did,
-            "at": time_json(alarm.at),
-            "hourBeganAt": time_json(alarm.hour_began_at),
-            "things": alarm.things,
-        }
-    )
-
-
-def alarm_value(json: Json) -> Alarm:
-    return Alarm(
-        entry=json["entry"],
-        did=json.get("did"),
-        at=time_value(json["at"]),
-        hour_began_at=time_value(json["hourBeganAt"]),
-        things=json["things"],
-    )
-
-
-def use_group_json(group: UseGroup) -> Json:
-    return without_none(
-        {
-            "day": group.day.isoformat(),
-            "caller": group.caller,
-            "appName": group.app_name,
-            "purpose": group.purpose,
-            "outcome": group.outcome,
-            "calls": group.calls,
-            "things": group.things,
-            "firstAt": time_json(group.first_at),
-            "lastAt": time_json(group.last_at),
-            "oldest": group.oldest,
-            "newest": group.newest,
-        }
-    )
-
-
-def use_group_value(json: Json) -> UseGroup:
-    return UseGroup(
-        day=date.fromisoformat(json["day"]),
-        caller=json["caller"],
-        app_name=json.get("appName"),
-        purpose=json["purpose"],
-        outcome=json["outcome"],
-        calls=json["calls"],
-        things=json["things"],
-        first_at=time_value(json["firstAt"]),
-        last_at=time_value(json["lastAt"]),
-        oldest=json["oldest"],
-        newest=json["newest"],
     )
 
 

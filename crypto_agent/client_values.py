@@ -4,9 +4,9 @@ Bytes are ``bytes``, ids and fingerprints lowercase hex ``str``, times aware ``d
 The reprs name ids only: neither text, nor envelopes, nor sealed content can reach a log through them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from crypto_agent.atsms.prekeys import Prekey
@@ -16,8 +16,6 @@ Direction = Literal["in", "out"]
 CopyForm = Literal["sealed", "cms"]
 #: What to show where no part was understood: the fallback text, or nothing. None where one was.
 Degraded = Literal["fallback", "hidden"] | None
-#: Which uses of keys to list.
-Shown = Literal["all", "refused", "apps"]
 
 
 @dataclass(frozen=True)
@@ -28,18 +26,6 @@ class AgentStatus:
     version: str
     #: Alarms on bulk opening within the last day.
     alarms: int
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """``things`` messages were opened and read in one hour; ``did`` is None for all accounts together."""
-
-    #: The number of its entry in the audit log.
-    entry: int
-    did: str | None
-    at: datetime
-    hour_began_at: datetime
-    things: int
 
 
 @dataclass(frozen=True)
@@ -335,153 +321,3 @@ class AccountImport:
     #: Only the agent can use it, and only to open.
     import_key: bytes = field(repr=False)
     devices: list[Device]
-
-
-@dataclass(frozen=True)
-class UseGroup:
-    """What one caller did for one purpose on one day with one outcome, by the audit log."""
-
-    day: date
-    #: "web", "worker", "grant …", "unknown app", or another name in the audit log.
-    caller: str
-    #: What the user calls the app of a grant.
-    app_name: str | None
-    purpose: str
-    #: "ok", or the name of an error.
-    outcome: str
-    calls: int
-    things: int
-    first_at: datetime
-    last_at: datetime
-    #: The numbers of the first and the last of its entries.
-    oldest: int
-    newest: int
-
-
-@dataclass(frozen=True)
-class UseGroups:
-    """One page of them, newest day first; ``cursor`` asks for the next one, None at the end."""
-
-    groups: list[UseGroup]
-    cursor: str | None
-
-
-@dataclass(frozen=True)
-class KeyUses:
-    """A page of uses, and the alarms on bulk opening of the last month, newest first."""
-
-    page: UseGroups
-    alarms: list[Alarm]
-
-
-@dataclass(frozen=True)
-class Use:
-    """One entry of the audit log: its number, its time, and how many things were asked for."""
-
-    sequence: int
-    at: datetime
-    count: int
-
-
-@dataclass(frozen=True)
-class Uses:
-    """Entries of a group, newest first; ``next_newest`` is where the next page begins, None at the end."""
-
-    uses: list[Use]
-    next_newest: int | None
-
-
-@dataclass(frozen=True)
-class Passphrase:
-    """A passphrase that locks an account."""
-
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class RecoveryCode:
-    """A recovery code as somebody typed it: spaces, dashes and case do not matter."""
-
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class PasskeyUse:
-    """What a passkey answered in the browser: the AuthenticationResponseJSON, without the PRF's results.
-
-    ``prf`` are the 32 bytes of the PRF's first result, where the passkey stands before the lock.
-    """
-
-    credential: Mapping[str, Any] = field(repr=False)
-    prf: bytes | None = field(default=None, repr=False)
-
-
-Secret = Passphrase | RecoveryCode | PasskeyUse
-#: What a challenge for a passkey can be for.
-PasskeyChallengePurpose = Literal[
-    "sign-in",
-    "unlock",
-    "change-custody",
-    "create-device",
-    "create-grant",
-    "export",
-    "import",
-    "erase",
-    "remove-passkey",
-    "require-passkey",
-]
-
-
-@dataclass(frozen=True)
-class LockSecret:
-    """One way to open a lock, other than the recovery code."""
-
-    secret_id: str
-    kind: Literal["passphrase", "passkey"]
-    passkey_id: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class Passkey:
-    """A passkey of the user; with ``prf`` it can open a lock."""
-
-    passkey_id: str
-    name: str
-    prf: bool
-    created_at: datetime
-    last_used_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Custody:
-    """How an account's keys are guarded. ``unlocked`` and its end are those of the caller's own session.
-
-    ``wait_until``: until then no passphrase is looked at. ``recovery_code_at``: when the code was made.
-    """
-
-    mode: Literal["managed", "locked"]
-    unlocked: bool
-    unlocked_until: datetime | None
-    secrets: list[LockSecret]
-    passkeys: list[Passkey]
-    passkey_required: bool
-    recovery_code_at: datetime | None
-    wait_until: datetime | None
-    passkeys_available: bool
-
-
-@dataclass(frozen=True)
-class UnlockSession:
-    """What an unlocked account is used with, to be kept in the browser's session alone."""
-
-    token: str = field(repr=False)
-    expires_at: datetime
-
-
-@dataclass(frozen=True)
-class Locked:
-    """An account just locked: its recovery code, to be shown this once, and a session that is unlocked."""
-
-    recovery_code: str = field(repr=False)
-    session: UnlockSession

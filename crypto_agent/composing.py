@@ -1,6 +1,5 @@
 """A new message from its description: its content, its ids, sealed at rest and not signed yet."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -32,6 +31,7 @@ from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.errors import InvalidRequest, MessageTooLong
 from crypto_agent.files import carried_file, label_of
 from crypto_agent.files_at_rest import FileDescription, unseal_file
+from crypto_agent.hex_fields import hex_value
 from crypto_agent.key_store import account_keys
 from crypto_agent.links import link_facets
 from crypto_agent.message_values import Facet
@@ -43,8 +43,6 @@ MAX_CONTENT_BYTES = 62_000
 
 #: What programs show that do not know this kind.
 _ANOTHER_COPY = "A message of yours could not be opened here. Send it once more."
-
-_HEX = re.compile(r"(?:[0-9a-f]{2})+")
 
 
 def compose(
@@ -146,9 +144,9 @@ def _check_one_thing(message: NewMessage) -> None:
 def _references(message: NewMessage) -> tuple[bytes | None, bytes | None, bytes | None, Expiry | None]:
     expires = message.expires
     return (
-        _bytes(message.in_reply_to, "inReplyTo"),
-        _bytes(message.replaces, "replaces"),
-        _bytes(message.topic_id, "topicId"),
+        _optional_id(message.in_reply_to, "inReplyTo"),
+        _optional_id(message.replaces, "replaces"),
+        _optional_id(message.topic_id, "topicId"),
         Expiry(expires.relative, expires.time) if expires else None,
     )
 
@@ -157,10 +155,10 @@ def _other_parts(keys: AccountKeys, message: NewMessage, text: str) -> list[Part
     if message.reaction is not None:
         return [reaction_part(message.reaction)]
     if message.receipt is not None:
-        ids = [_bytes(one, "receipt.ids") or b"" for one in message.receipt.ids]
+        ids = [hex_value(one, "receipt.ids") for one in message.receipt.ids]
         return [receipt_part(message.receipt.status, ids)]
     if message.copies_wanted:
-        return [another_copy_part([_bytes(one, "copiesWanted") or b"" for one in message.copies_wanted])]
+        return [another_copy_part([hex_value(one, "copiesWanted") for one in message.copies_wanted])]
     if message.group_update is not None:
         update = message.group_update
         return [group_update_part(update.title, update.description, _picture(keys, update.avatar))]
@@ -214,9 +212,5 @@ def _external(file: FileDescription, attachment: Attachment) -> ExternalPart:
     )
 
 
-def _bytes(text: str | None, path: str) -> bytes | None:
-    if text is None:
-        return None
-    if _HEX.fullmatch(text) is None:
-        raise InvalidRequest(f"{path}: not lowercase hex")
-    return bytes.fromhex(text)
+def _optional_id(text: str | None, path: str) -> bytes | None:
+    return None if text is None else hex_value(text, path)

@@ -2,7 +2,7 @@
 
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.client_json import Json, optional_time, time_json, time_value, without_none
-from crypto_agent.client_values import (
+from crypto_agent.custody_values import (
     Custody,
     LockSecret,
     Passkey,

@@ -16,7 +16,7 @@ from crypto_agent import (
 )
 from crypto_agent.account_locking import Change
 from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json
-from crypto_agent.client_values import PasskeyUse, Passphrase, RecoveryCode, Secret
+from crypto_agent.custody_values import PasskeyUse, Passphrase, RecoveryCode, Secret
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.lock_secrets import NewSecret, OpenedLock
 from crypto_agent.passkey_challenges import PasskeyPurpose

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from crypto_agent import passkeys
-from crypto_agent.client_values import Custody, LockSecret, Passkey
+from crypto_agent.custody_values import Custody, LockSecret, Passkey
 from crypto_agent.models import AccountCustody
 from crypto_agent.models import LockSecret as LockSecretRow
 from crypto_agent.models import Passkey as PasskeyRow

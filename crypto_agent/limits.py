@@ -13,9 +13,9 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from crypto_agent import audit
-from crypto_agent.client_values import Alarm as AlarmValue
 from crypto_agent.errors import LimitReached
 from crypto_agent.models import Alarm, UseCount
+from crypto_agent.use_values import Alarm as AlarmValue
 from crypto_agent.write_turns import writing
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from crypto_agent import guesses, passkeys, recovery_codes
-from crypto_agent.client_values import PasskeyUse, Passphrase, RecoveryCode, Secret
 from crypto_agent.custody import KEY_BYTES, Random
+from crypto_agent.custody_values import PasskeyUse, Passphrase, RecoveryCode, Secret
 from crypto_agent.errors import (
     AccountNotLocked,
     NoSuchAccount,

@@ -1,7 +1,7 @@
 """The XRPC methods: from the checked fields of a call to its answer, one short function each."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from django.conf import settings
 
@@ -12,35 +12,32 @@ from crypto_agent import (
     composing,
     devices,
     drafts,
-    erasing,
-    exporting,
     files,
     grants,
-    importing,
     limits,
     message_json,
     new_message_json,
     opening,
-    readable_export,
     reading,
     sealing,
     searching,
     step_up,
+    use_json,
     uses,
 )
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
-from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json
-from crypto_agent.client_values import ArchiveItem, SealedContent, Target
+from crypto_agent.client_values import ArchiveItem, Target
 from crypto_agent.custody_methods import CUSTODY_METHODS
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.framed import FramedAnswer
+from crypto_agent.hex_fields import hex_value
+from crypto_agent.leaving_methods import LEAVING_METHODS
 from crypto_agent.new_message import NewMessage
 from crypto_agent.passkey_challenges import PasskeyPurpose
 from crypto_agent.public_identity import service_reference
 
 _CURSOR = re.compile(r"[0-9]{1,18}")
-_HEX = re.compile(r"([0-9a-f]{2})+")
 
 
 def create_device(call: Call) -> Json:
@@ -148,7 +145,9 @@ def encrypt_file(call: Call) -> FramedAnswer:
 def decrypt_file(call: Call) -> FramedAnswer:
     fields = call.fields
     assert call.body is not None
-    return files.decrypt_file(fields["did"], _sealed_content(fields["message"]), fields["part"], call.body)
+    return files.decrypt_file(
+        fields["did"], client_json.sealed_content_value(fields["message"]), fields["part"], call.body
+    )
 
 
 def seal_draft(call: Call) -> Json:
@@ -172,7 +171,7 @@ def open_drafts(call: Call) -> Json:
 def seal(call: Call) -> Json:
     sealed = sealing.seal(
         call.fields["did"],
-        _sealed_content(call.fields["message"]),
+        client_json.sealed_content_value(call.fields["message"]),
         [target_value(target) for target in call.fields["targets"]],
         call.now,
         call.random,
@@ -190,7 +189,9 @@ def open_envelopes(call: Call) -> Json:
 
 
 def read(call: Call) -> Json:
-    messages = reading.read(call.fields["did"], [_sealed_content(item) for item in call.fields["items"]])
+    messages = reading.read(
+        call.fields["did"], [client_json.sealed_content_value(item) for item in call.fields["items"]]
+    )
     return {"messages": [client_json.read_message_json(message) for message in messages]}
 
 
@@ -271,81 +272,7 @@ def check_attestations(call: Call) -> Json:
 
 
 def list_alarms(_call: Call) -> Json:
-    return {"alarms": [client_json.alarm_json(alarm) for alarm in limits.newest_alarms()]}
-
-
-def export_account(call: Call) -> Json:
-    step_up.check(call.fields["did"], PasskeyPurpose.EXPORT, call.fields.get("assertion"), call.now)
-    export = exporting.export_account(call.fields["did"], call.fields["passphrase"], call.now, call.random)
-    return {"keys": bytes_json(export.keys), "exportKey": bytes_json(export.export_key)}
-
-
-def begin_readable_export(call: Call) -> Json:
-    step_up.check(call.fields["did"], PasskeyPurpose.EXPORT, call.fields.get("assertion"), call.now)
-    return {"permit": bytes_json(readable_export.begin(call.fields["did"], call.now, call.random))}
-
-
-def read_for_export(call: Call) -> Json:
-    items = [_sealed_content(item) for item in call.fields["items"]]
-    messages = readable_export.read(call.fields["did"], call.fields["permit"], items, call.now)
-    return {"messages": [client_json.read_message_json(message) for message in messages]}
-
-
-def decrypt_file_for_export(call: Call) -> FramedAnswer:
-    fields = call.fields
-    assert call.body is not None
-    message = _sealed_content(fields["message"])
-    return readable_export.decrypt_file(
-        fields["did"], fields["permit"], message, fields["part"], call.body, call.now
-    )
-
-
-def seal_export_part(call: Call) -> Json:
-    fields = call.fields
-    part = exporting.seal_state(
-        fields["did"], fields["exportKey"], fields["name"], fields["state"], call.random
-    )
-    return {"part": bytes_json(part)}
-
-
-def open_export_part(call: Call) -> Json:
-    fields = call.fields
-    state = exporting.open_state(fields["did"], fields["importKey"], fields["name"], fields["part"])
-    return {"state": bytes_json(state)}
-
-
-def seal_unsent(call: Call) -> Json:
-    items = [_sealed_content(item) for item in call.fields["items"]]
-    parts = exporting.seal_unsent(call.fields["did"], call.fields["exportKey"], items, call.random)
-    return {"parts": [bytes_json(part) for part in parts]}
-
-
-def open_unsent(call: Call) -> Json:
-    fields = call.fields
-    messages = exporting.open_unsent(fields["did"], fields["importKey"], fields["parts"], call.random)
-    return {"messages": [client_json.sealed_content_json(message) for message in messages]}
-
-
-def import_account(call: Call) -> Callable[[], Json]:
-    fields = call.fields
-    did = fields["did"]
-    # What is taken in signs, opens and archives from then on, as a new device would.
-    step_up.check(did, PasskeyPurpose.IMPORT, fields.get("assertion"), call.now)
-    secrets = importing.open_export(did, fields["keys"], fields["passphrase"])
-
-    def finish() -> Json:
-        taken = importing.import_account(did, secrets, fields["revoked"], call.now, call.random)
-        return {
-            "importKey": bytes_json(taken.import_key),
-            "devices": [client_json.device_json(device) for device in taken.devices],
-        }
-
-    return finish
-
-
-def erase_account(call: Call) -> Json:
-    step_up.check(call.fields["did"], PasskeyPurpose.ERASE, call.fields.get("assertion"), call.now)
-    return {"erased": erasing.erase_account(call.fields["did"])}
+    return {"alarms": [use_json.alarm_json(alarm) for alarm in limits.newest_alarms()]}
 
 
 def list_uses(call: Call) -> Json:
@@ -362,8 +289,8 @@ def list_uses(call: Call) -> Json:
     )
     alarms = limits.newest_alarms(fields["did"], since=call.now - limits.MONTH)
     return {
-        "groups": [client_json.use_group_json(group) for group in page.groups],
-        "alarms": [client_json.alarm_json(alarm) for alarm in alarms],
+        "groups": [use_json.use_group_json(group) for group in page.groups],
+        "alarms": [use_json.alarm_json(alarm) for alarm in alarms],
         **({} if page.cursor is None else {"cursor": page.cursor}),
     }
 
@@ -414,41 +341,21 @@ METHODS: Mapping[str, Answering | InTwoSteps] = {
     "revokeGrant": Answering(revoke_grant, writes=True),
     "checkAttestations": Answering(check_attestations),
     "listAlarms": Answering(list_alarms),
-    "exportAccount": Answering(export_account, outcome="keys exported"),
-    "beginReadableExport": Answering(begin_readable_export, outcome="plain text exported"),
-    "readForExport": Answering(read_for_export, counted="items"),
-    "decryptFileForExport": Answering(decrypt_file_for_export),
-    "sealExportPart": Answering(seal_export_part),
-    "openExportPart": Answering(open_export_part),
-    "sealUnsent": Answering(seal_unsent, counted="items"),
-    "openUnsent": Answering(open_unsent, counted="parts"),
-    "importAccount": InTwoSteps(import_account, outcome="keys imported"),
-    "eraseAccount": Answering(erase_account, writes=True, outcome="data key destroyed"),
     "listUses": Answering(list_uses),
     "listUseEntries": Answering(list_use_entries),
     **CUSTODY_METHODS,
+    **LEAVING_METHODS,
 }
 
 
-def _sealed_content(fields: Fields) -> SealedContent:
-    return SealedContent(fields["conversationId"], fields["messageId"], fields["sealed"])
-
-
 def target_value(fields: Fields) -> Target:
+    """A device to seal for, of the fields of a call."""
     prekey = fields.get("prekey")
     return Target(
         did=fields["did"],
         fingerprint=fields["fingerprint"],
         certificate_pem=fields["certificatePem"],
-        prekey=Prekey(
-            signed_prekey=prekey["signedPrekey"],
-            signing_pk=prekey["signingPk"],
-            created_at=prekey["createdAt"],
-            expires_at=prekey["expiresAt"],
-            bundle_sig=prekey["bundleSig"],
-        )
-        if prekey is not None
-        else None,
+        prekey=client_json.prekey_value(prekey) if prekey is not None else None,
     )
 
 
@@ -466,9 +373,3 @@ def _archive_item(fields: Fields, path: str) -> ArchiveItem:
         envelope_id=fields.get("envelopeId"),
         delivered_to=fields["deliveredTo"],
     )
-
-
-def hex_value(text: str, path: str) -> bytes:
-    if _HEX.fullmatch(text) is None:
-        raise InvalidRequest(f"{path}: not lowercase hex")
-    return bytes.fromhex(text)

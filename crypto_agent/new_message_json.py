@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from crypto_agent.client_json import attachment_json, sealed_content_json, time_value
-from crypto_agent.client_values import Attachment, SealedContent
+from crypto_agent.client_json import attachment_json, sealed_content_json, sealed_content_value, time_value
+from crypto_agent.client_values import Attachment
 from crypto_agent.message_json import (
     expires_json,
     expires_value,
@@ -92,6 +92,4 @@ def _carried_json(carried: CarriedFile) -> Json:
 
 
 def _carried(fields: Fields) -> CarriedFile:
-    message = fields["message"]
-    content = SealedContent(message["conversationId"], message["messageId"], message["sealed"])
-    return CarriedFile(content, fields["part"])
+    return CarriedFile(sealed_content_value(fields["message"]), fields["part"])

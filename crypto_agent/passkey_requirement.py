@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from crypto_agent import lock_secrets, passkeys
-from crypto_agent.client_values import PasskeyUse, RecoveryCode
 from crypto_agent.custody import Random
+from crypto_agent.custody_values import PasskeyUse, RecoveryCode
 from crypto_agent.errors import NoSuchAccount
 from crypto_agent.models import Account, LockSecret
 from crypto_agent.passkey_challenges import PasskeyPurpose

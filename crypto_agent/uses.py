@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.db.models import Q, QuerySet
 
-from crypto_agent.client_values import Use, UseGroup, UseGroups, Uses
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.grants import GrantedPurpose
 from crypto_agent.limits import ALARM_CALLER
 from crypto_agent.models import AuditEntry, Grant
+from crypto_agent.use_values import Use, UseGroup, UseGroups, Uses
 
 #: Entries that are read for one page of groups. A page ends with a day, where that many hold one.
 READ_AT_ONCE = 5000

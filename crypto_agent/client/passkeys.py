@@ -3,7 +3,7 @@
 from crypto_agent import client_json as js
 from crypto_agent import custody_json
 from crypto_agent.client.transport import Transport, asserted
-from crypto_agent.client_values import Passkey, PasskeyChallengePurpose, PasskeyUse, RecoveryCode
+from crypto_agent.custody_values import Passkey, PasskeyChallengePurpose, PasskeyUse, RecoveryCode
 
 
 class PasskeyCalls(Transport):

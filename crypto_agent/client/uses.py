@@ -2,7 +2,8 @@
 
 from crypto_agent import client_json as js
 from crypto_agent.client.transport import Transport
-from crypto_agent.client_values import Alarm, KeyUses, Shown, Use, UseGroups, Uses
+from crypto_agent.use_json import alarm_value, use_group_value
+from crypto_agent.use_values import Alarm, KeyUses, Shown, Use, UseGroups, Uses
 
 
 class UseCalls(Transport):
@@ -22,8 +23,8 @@ class UseCalls(Transport):
         if cursor is not None:
             parameters["cursor"] = cursor
         answer = self._query("listUses", parameters)
-        page = UseGroups([js.use_group_value(group) for group in answer["groups"]], answer.get("cursor"))
-        return KeyUses(page, [js.alarm_value(alarm) for alarm in answer["alarms"]])
+        page = UseGroups([use_group_value(group) for group in answer["groups"]], answer.get("cursor"))
+        return KeyUses(page, [alarm_value(alarm) for alarm in answer["alarms"]])
 
     def list_use_entries(
         self, did: str, *, caller: str, purpose: str, outcome: str, oldest: int, newest: int, limit: int = 100
@@ -44,4 +45,4 @@ class UseCalls(Transport):
 
     def list_alarms(self) -> list[Alarm]:
         """The newest alarms on bulk opening, of all accounts, newest first."""
-        return [js.alarm_value(alarm) for alarm in self._query("listAlarms", {})["alarms"]]
+        return [alarm_value(alarm) for alarm in self._query("listAlarms", {})["alarms"]]
