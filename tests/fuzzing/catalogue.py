@@ -61,6 +61,7 @@ CATALOGUE = dict(
             "crypto_agent.methods",
             "crypto_agent.client_json",
             "crypto_agent.composing",
+            "crypto_agent.hex_fields",
             settings=AGENT,
         ),
         _entry("service-token", "agent", "crypto_agent.tokens", settings=AGENT),

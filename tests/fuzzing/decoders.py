@@ -37,6 +37,7 @@ OWN = {
     "crypto_agent.search_segments": "what the agent alone seals, authenticated",
     "crypto_agent.settings": "the operator's settings",
     "crypto_agent.stored_segments": "times of segments: what the agent alone seals, authenticated",
+    "crypto_agent.use_json": "answers of this installation's own agent",
     "crypto_agent.unsealing": "the kernel's answer, and the operator's own command",
     "crypto_agent.key_store": "keys that the agent made, decrypted and authenticated",
     "webmail.push.vapid": "the operator's key, and addresses that were held to their form when they came",
