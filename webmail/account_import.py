@@ -13,37 +13,26 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.conf import settings
-from django.db import DataError, transaction
+from django.db import DataError
 from django.utils import timezone
 
 from accounts import enrolment
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentClient, AgentRefused, SealedContent
-from webmail import events, export_file, exported_settings, message_state, rebuild, receipts, topics
+from crypto_agent.client import AgentClient, AgentRefused
+from webmail import events, export_file, exported_settings, imported_parts, message_state
 from webmail.conversations import recount
 from webmail.export_file import ExportFileError, Part
-from webmail.exported_values import addresses_in, participants_in, topic_in
-from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, open_mailbox
-from webmail.mailbox.copies import keep_one_of_each
-from webmail.mailbox.envelope_mail import (
-    archive_in_mail,
-    archive_message_id,
-    envelope_in_mail,
-    envelope_message_id,
-    mail_with_archive,
-    mail_with_envelope,
-)
+from webmail.exported_values import addresses_in
 from webmail.message_state import State
-from webmail.models import AccountImport, Arrival, Conversation, Message
-from webmail.placing import conversation_for, place
+from webmail.models import AccountImport, Conversation, Message
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +191,8 @@ def _go_on(row: AccountImport, file: BinaryIO, until: float) -> bool:
     for state_parts, batch in _batches(file, row.done):
         known = {part.name: known.get(part.name) or _states(row, file, part) for part in state_parts}
         states = {name: state for opened in known.values() for name, state in opened.items()}
-        _take_in_batch(row, [export_file.content(file, part) for part in batch], batch[0].folder, states)
+        contents = [export_file.content(file, part) for part in batch]
+        row.unreadable += imported_parts.take_in(row, batch[0].folder, contents, states)
         row.done += len(batch)
         row.updated_at = timezone.now()
         row.save(update_fields=["done", "unreadable", "updated_at"])
@@ -252,120 +242,6 @@ def _take_settings(row: AccountImport, file: BinaryIO, take: Callable[[Account, 
             data = export_file.content(file, part)
             opened = agent().open_export_part(row.account.did, bytes(row.import_key), part.name, data)
             take(row.account, opened)
-
-
-def _take_in_batch(
-    row: AccountImport, contents: Sequence[bytes], folder: str, states: Mapping[str, State]
-) -> None:
-    if folder == export_file.PENDING:
-        _take_pending(row, contents)
-    elif folder == export_file.UNSENT:
-        _take_unsent(row, contents, states)
-    else:
-        _take_archived(row, contents, states)
-
-
-def _take_archived(row: AccountImport, mails: Sequence[bytes], states: Mapping[str, State]) -> None:
-    account = row.account
-    blobs = [blob for mail in mails if (blob := archive_in_mail(mail)) is not None]
-    read = [
-        (blob, archived, archived.message)
-        for blob, archived in zip(blobs, agent().read_archive(account.did, blobs), strict=True)
-        if archived.message is not None
-    ]
-    row.unreadable += len(mails) - len(read)
-    with open_mailbox(account.did) as mailbox:
-        copies = {
-            archive_message_id(message.message_id): mail_with_archive(blob, message.message_id)
-            for blob, _archived, message in read
-        }
-        keep_one_of_each(mailbox, ARCHIVE, copies)
-    now = timezone.now()
-    with transaction.atomic():
-        of_each = [states.get(message.message_id, {}) for _blob, _archived, message in read]
-        rows = rebuild.store_archived(
-            account,
-            [
-                (archived, "unread" if state.get("unread") is True else "read")
-                for (_blob, archived, _message), state in zip(read, of_each, strict=True)
-            ],
-        )
-        for (stored, created), state in zip(rows, of_each, strict=True):
-            if created:
-                message_state.restore_deliveries(stored, state, now)
-                Message.objects.filter(pk=stored.pk).update(saved_at=message_state.saved_at(state))
-        place([stored for stored, created in rows if created])
-        receipts.apply(
-            [
-                receipts.Said(stored, message.receipt)
-                for (stored, _created), (_blob, _archived, message) in zip(rows, read, strict=True)
-                if message.receipt is not None
-            ]
-        )
-
-
-def _take_pending(row: AccountImport, mails: Sequence[bytes]) -> None:
-    """Envelopes go where they would have arrived, unless they did before."""
-    account = row.account
-    found = [envelope for mail in mails if (envelope := envelope_in_mail(mail)) is not None]
-    row.unreadable += len(mails) - len(found)
-    known = set(
-        Arrival.objects.filter(
-            account=account, envelope_id__in=[envelope.envelope_id for envelope in found]
-        ).values_list("envelope_id", flat=True)
-    )
-    with open_mailbox(account.did) as mailbox:
-        new = {
-            envelope_message_id(envelope.envelope_id): mail_with_envelope(envelope.data)
-            for envelope in found
-            if envelope.envelope_id not in known
-        }
-        set_aside = mailbox.find_all(QUARANTINE, new)
-        keep_one_of_each(mailbox, INBOX, {name: mail for name, mail in new.items() if name not in set_aside})
-
-
-def _take_unsent(row: AccountImport, sealed: Sequence[bytes], states: Mapping[str, State]) -> None:
-    """Messages that were not in the archive are sealed and sent from here; others know them by their id."""
-    account = row.account
-    contents = agent().open_unsent(account.did, bytes(row.import_key), sealed)
-    now = timezone.now()
-    with transaction.atomic():
-        for content in contents:
-            _store_unsent(account, content, states[content.message_id], now)
-
-
-def _store_unsent(account: Account, content: SealedContent, state: State, now: datetime) -> None:
-    placed_at = message_state.time_value(state["placedAt"])
-    participants = participants_in(state["participants"])
-    # What goes out by itself accepts nobody, and takes no place.
-    writer = account.did if state.get("shown") is not False else None
-    conversation = conversation_for(
-        account, content.conversation_id, participants, placed_at, written_by=writer
-    )
-    message, created = Message.objects.get_or_create(
-        account=account,
-        message_id=content.message_id,
-        defaults={
-            "conversation": conversation,
-            "direction": Message.Direction.OUT,
-            "state": Message.State.COMPOSED,
-            "sender_did": account.did,
-            "trust": Message.Trust.OWN,
-            "created_at": message_state.time_value(state["createdAt"]),
-            "placed_at": placed_at,
-            "in_reply_to": str(state["inReplyTo"])[:64],
-            "replaces": str(state.get("replaces", ""))[:64],
-            "topic": topic_in(state.get("topic") or "") or None,
-            "shown": state.get("shown") is not False,
-            "changes_group": Message.GroupChange(state.get("changesGroup", "")),
-            "sealed": content.sealed,
-        },
-    )
-    if created:
-        message_state.restore_deliveries(message, state, now)
-        place([message])
-        if message.shown:
-            topics.begin([message])
 
 
 def _finish(row: AccountImport) -> None:

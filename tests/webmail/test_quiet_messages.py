@@ -10,7 +10,7 @@ from accounts.models import Account
 from crypto_agent.client import NewGroupUpdate, NewMessage, Receipt, SealedContent
 from tests.webmail.conftest import Write, hand_over, seal
 from webmail import conversations, message_state, outgoing, rebuild, threads
-from webmail.account_import import _store_unsent
+from webmail.imported_parts import _store_unsent
 from webmail.models import Conversation, Message
 
 pytestmark = pytest.mark.django_db
