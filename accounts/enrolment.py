@@ -167,7 +167,7 @@ def renew_prekeys(account: Account) -> None:
         renewed = agent().rotate_prekey(account.did, device.fingerprint)
         if renewed.prekey is None:
             continue
-        expiry = records.prekey_expiry(_prekey(renewed.prekey))
+        expiry = records.prekey_expiry(renewed.prekey)
         if device.prekey_expires_at != expiry:
             _publish_prekey(PdsClient(account), device, renewed.prekey)
             peers.forget(account.did)
@@ -311,11 +311,11 @@ def _publish_certificate(pds: PdsClient, device: Device) -> None:
     device.save(update_fields=["published_at"])
 
 
-def _publish_prekey(pds: PdsClient, device: Device, prekey: client.Prekey) -> None:
-    record = records.prekey_record(_prekey(prekey), device.certificate_pem, now=timezone.now())
+def _publish_prekey(pds: PdsClient, device: Device, prekey: Prekey) -> None:
+    record = records.prekey_record(prekey, device.certificate_pem, now=timezone.now())
     _put_confirmed(pds, records.PREKEYS, device.fingerprint, record)
     device.prekey_published_at = timezone.now()
-    device.prekey_expires_at = records.prekey_expiry(_prekey(prekey))
+    device.prekey_expires_at = records.prekey_expiry(prekey)
     device.save(update_fields=["prekey_published_at", "prekey_expires_at"])
 
 
@@ -379,9 +379,3 @@ def _put_confirmed(
 def _own_endpoints(account: Account) -> list[str]:
     mail_domain = settings.MAIL_DOMAIN if settings.SMTP_PUBLIC_URL else None
     return records.own_endpoints(account.did, settings.PUBLIC_URL, mail_domain)
-
-
-def _prekey(prekey: client.Prekey) -> Prekey:
-    return Prekey(
-        prekey.signed_prekey, prekey.signing_pk, prekey.created_at, prekey.expires_at, prekey.bundle_sig
-    )

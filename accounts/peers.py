@@ -20,8 +20,7 @@ from accounts.repositories import Record, RepositoryError
 from crypto_agent.atsms import certificates
 from crypto_agent.atsms.certificates import EndpointCertificate
 from crypto_agent.atsms.errors import AtsmsError
-from crypto_agent.atsms.prekeys import Prekey as PrekeyRecord
-from crypto_agent.client import Prekey
+from crypto_agent.atsms.prekeys import Prekey
 
 MAX_AGE = timedelta(hours=24)
 #: More devices than this are not read.
@@ -280,22 +279,10 @@ def is_usable(row: PeerCertificate, now: datetime) -> bool:
 
 
 def _device(peer: Peer, row: PeerCertificate, now: datetime) -> PeerDevice:
-    prekey = PrekeyRecord.from_record(row.prekey) if row.prekey else None
+    prekey = Prekey.from_record(row.prekey) if row.prekey else None
     if prekey is not None and records.prekey_expiry(prekey) <= now:
         prekey = None
-    return PeerDevice(peer.did, row.fingerprint, row.certificate_pem, _client_prekey(prekey))
-
-
-def _client_prekey(prekey: PrekeyRecord | None) -> Prekey | None:
-    if prekey is None:
-        return None
-    return Prekey(
-        signed_prekey=prekey.signed_prekey,
-        signing_pk=prekey.signing_pk,
-        created_at=prekey.created_at,
-        expires_at=prekey.expires_at,
-        bundle_sig=prekey.bundle_sig,
-    )
+    return PeerDevice(peer.did, row.fingerprint, row.certificate_pem, prekey)
 
 
 def _peer_error(error: IdentityError | RepositoryError) -> PeerError:
