@@ -1,6 +1,6 @@
 """A new message from its description: its content, its ids, sealed at rest and not signed yet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from crypto_agent.atsms.content import (
@@ -66,6 +66,7 @@ def compose(
     text = message.text.replace("\r\n", "\n").replace("\r", "\n")
     in_reply_to, replaces, topic_id, expires = _references(message)
     labels = [*(file.name or file.media_type for file, _ in files), *(label_of(part) for part in carried)]
+    fallback = _fallback(message, text, labels)
 
     def content_with(inline: Sequence[bool]) -> tuple[Content, bytes]:
         parts = [_file_part(*file, inline=here) for file, here in zip(files, inline, strict=True)]
@@ -79,22 +80,12 @@ def compose(
             replaces=replaces,
             topic_id=topic_id,
             expires=expires,
-            fallback=_ANOTHER_COPY
-            if message.copies_wanted
-            else message.fallback or ("" if text.strip() else ", ".join(labels)),
+            fallback=fallback,
         )
         return content, encode_content(content)
 
     try:
-        inline = [False] * len(files)
-        content, encoded = content_with(inline)
-        for index, (file, _) in enumerate(files):
-            if file.data is None:
-                continue
-            tried = [*inline[:index], True, *inline[index + 1 :]]
-            with_this, its_bytes = content_with(tried)
-            if len(its_bytes) <= MAX_CONTENT_BYTES:
-                inline, content, encoded = tried, with_this, its_bytes
+        inline, content, encoded = _fitting([file for file, _ in files], content_with)
     except AtsmsError as error:
         raise InvalidRequest(f"text: {error.code}") from error
     if len(encoded) > MAX_CONTENT_BYTES:
@@ -139,6 +130,32 @@ def _check_one_thing(message: NewMessage) -> None:
         raise InvalidRequest(f"{alone[0]}: has no fallback")
     if message.facets and "\r" in message.text:
         raise InvalidRequest("facets: beside a text with carriage returns")
+
+
+def _fitting(
+    files: Sequence[FileDescription], content_with: Callable[[Sequence[bool]], tuple[Content, bytes]]
+) -> tuple[list[bool], Content, bytes]:
+    """The content with as many of the files as there is room for, those that come first before others.
+
+    ``content_with`` makes it with those that are true; which ones these are comes first.
+    """
+    inline = [False] * len(files)
+    content, encoded = content_with(inline)
+    for index, file in enumerate(files):
+        if file.data is None:
+            continue
+        tried = [*inline[:index], True, *inline[index + 1 :]]
+        with_this, its_bytes = content_with(tried)
+        if len(its_bytes) <= MAX_CONTENT_BYTES:
+            inline, content, encoded = tried, with_this, its_bytes
+    return inline, content, encoded
+
+
+def _fallback(message: NewMessage, text: str, labels: Sequence[str]) -> str:
+    """What programs show that know none of the message's parts."""
+    if message.copies_wanted:
+        return _ANOTHER_COPY
+    return message.fallback or ("" if text.strip() else ", ".join(labels))
 
 
 def _references(message: NewMessage) -> tuple[bytes | None, bytes | None, bytes | None, Expiry | None]:
