@@ -69,8 +69,8 @@ def seal_message(
         )
     except AgentLocked:
         # Nothing has failed: whoever unlocks the account finds it due.
-        ready_to_seal = [delivery.pk for delivery in queued if devices[delivery.pk]]
-        Delivery.objects.filter(pk__in=ready_to_seal, state=Delivery.State.QUEUED).update(next_attempt_at=now)
+        could_be = [delivery.pk for delivery in queued if devices[delivery.pk]]
+        Delivery.objects.filter(pk__in=could_be, state=Delivery.State.QUEUED).update(next_attempt_at=now)
         raise
     except AgentRefused as error:
         if error.code != NO_ACTIVE_DEVICE:
@@ -79,25 +79,8 @@ def seal_message(
             _fail(delivery, "no-own-device", now)
         _tell(message)
         return []
-    with transaction.atomic():
-        still_queued = set(
-            message.deliveries.select_for_update()
-            .filter(state=Delivery.State.QUEUED)
-            .values_list("pk", flat=True)
-        )
-        ready = [
-            delivery.pk
-            for delivery in queued
-            if delivery.pk in still_queued and devices[delivery.pk] and _store(delivery, sealed, now)
-        ]
-        if own:
-            ready += _store_own(message, sealed, now)
-        signer = message.account.devices.active(now).first()
-        Message.objects.filter(pk=message.pk).update(
-            sealed=sealed.sealed,
-            state=Message.State.SEALED,
-            sender_fingerprint=signer.fingerprint if signer else "",
-        )
+    sealed_for = [delivery for delivery in queued if devices[delivery.pk]]
+    ready = _store_all(message, sealed_for, sealed, now, with_own=bool(own))
     hand_over(ready)
     if message.way_shows:
         _tell(message)
@@ -200,6 +183,32 @@ def _own_other_devices(message: Message) -> list[PeerDevice]:
 
 def _target(device: PeerDevice) -> Target:
     return Target(device.did, device.fingerprint, device.certificate_pem, device.prekey)
+
+
+@transaction.atomic
+def _store_all(
+    message: Message, sealed_for: Sequence[Delivery], sealed: SealedMessage, now: datetime, *, with_own: bool
+) -> list[int]:
+    """Keep the signed message and its envelopes; the keys of the deliveries that may now go out.
+
+    What stopped waiting meanwhile gets none. `with_own`: the sender's other devices do.
+    """
+    queued = message.deliveries.select_for_update().filter(state=Delivery.State.QUEUED)
+    still_queued = set(queued.values_list("pk", flat=True))
+    ready = [
+        delivery.pk
+        for delivery in sealed_for
+        if delivery.pk in still_queued and _store(delivery, sealed, now)
+    ]
+    if with_own:
+        ready += _store_own(message, sealed, now)
+    signer = message.account.devices.active(now).first()
+    Message.objects.filter(pk=message.pk).update(
+        sealed=sealed.sealed,
+        state=Message.State.SEALED,
+        sender_fingerprint=signer.fingerprint if signer else "",
+    )
+    return ready
 
 
 def _store(delivery: Delivery, sealed: SealedMessage, now: datetime) -> bool:
