@@ -23,6 +23,7 @@ from accounts.proof_form import (
     LONGEST_PASSPHRASE,
     PASSKEY,
     PASSPHRASE,
+    SHORTEST_PASSPHRASE,
     ProofForm,
     ways_to_open,
 )
@@ -30,8 +31,6 @@ from accounts.sessions import account_of, signed_in
 from crypto_agent.client import AgentError, Custody, Passphrase
 
 logger = logging.getLogger(__name__)
-
-SHORTEST_PASSPHRASE = 12
 
 
 class NewPassphrase(forms.Form):
@@ -94,7 +93,8 @@ def custody(request: HttpRequest) -> HttpResponse:
     """Says who can open the keys, and what can be changed about it.
 
     Template context: ``custody`` (crypto_agent.client.Custody) or None where the agent does not answer,
-    ``passphrase`` and ``passkey_secrets`` of its secrets, ``host``, ``notice`` and ``error`` sentences or "".
+    ``passphrase`` its secret of that kind or None, ``lock_passkeys`` the ids of the passkeys that open the
+    lock, ``host``, ``notice`` and ``error`` sentences or "".
     """
     account = _account(request)
     found, error = None, ""

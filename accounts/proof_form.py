@@ -11,6 +11,8 @@ from crypto_agent.client import Custody, Passphrase, RecoveryCode, Secret
 PASSPHRASE, PASSKEY, CODE = "passphrase", "passkey", "code"
 #: The agent takes no longer one (bytes of UTF-8).
 LONGEST_PASSPHRASE = 1024
+#: Of a new one, in characters.
+SHORTEST_PASSPHRASE = 12
 LONGEST_CODE = 200
 
 

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import enrolment, failures, step_up
 from accounts.agent import agent
 from accounts.models import Account
+from accounts.proof_form import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE
 from accounts.repositories import RepositoryError
 from accounts.sessions import sign_out_browser, signed_in
 from crypto_agent.client import AgentError
@@ -32,9 +33,6 @@ from webmail.views.downloads import NoTurn, no_turn, turn_of
 from webmail.views.requests import PageRequest
 
 log = logging.getLogger(__name__)
-
-SHORTEST_PASSPHRASE = 12
-LONGEST_PASSPHRASE = 1024
 
 
 class ExportForm(forms.Form):
@@ -88,7 +86,7 @@ def leaving(request: PageRequest) -> HttpResponse:
 def export(request: PageRequest) -> HttpResponseBase:
     """Asks for a passphrase (GET), and gives the file (POST), made while it is downloaded.
 
-    Context: ``form``, ``host``, ``error`` a sentence or "".
+    Context: ``form``, ``error`` a sentence or "".
     """
     form = ExportForm(request.POST or None)
     if request.method == "GET" or not form.is_valid():
@@ -215,7 +213,7 @@ def _begin(
 
 
 def _export_page(request: PageRequest, form: ExportForm, *, error: str = "") -> HttpResponse:
-    context = {"form": form, "host": settings.PUBLIC_HOST, "error": error}
+    context = {"form": form, "error": error}
     return render(request, "webmail/account_export.html", context, status=503 if error else 200)
 
 
