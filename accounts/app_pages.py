@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts import failures, step_up
 from accounts.agent import agent
 from accounts.models import Account
+from accounts.notices import notice_of
 from accounts.sessions import account_of, signed_in
 from crypto_agent.client import AgentError, Grant, Grants
 
@@ -77,7 +78,7 @@ def apps(request: HttpRequest) -> HttpResponse:
         "service": found.service,
         "known": not error,
         "pds": account.pds_url,
-        "notice": " ".join(str(message) for message in messages.get_messages(request)),
+        "notice": notice_of(request),
         "error": error,
     }
     return render(request, "accounts/apps.html", context, status=503 if error else 200)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import failures, sessions, step_up, unlocking
 from accounts.agent import agent
 from accounts.models import Account
+from accounts.notices import notice_of
 from accounts.passkey_fields import NoPasskey, passkey_use_in
 from accounts.proof_form import (
     CODE,
@@ -108,7 +109,7 @@ def custody(request: HttpRequest) -> HttpResponse:
         "passphrase": next((secret for secret in secrets if secret.kind == PASSPHRASE), None),
         "lock_passkeys": [secret.passkey_id for secret in secrets if secret.kind == PASSKEY],
         "host": settings.PUBLIC_HOST,
-        "notice": " ".join(str(message) for message in messages.get_messages(request)),
+        "notice": notice_of(request),
         "error": error,
     }
     return render(request, "accounts/custody.html", context, status=503 if error else 200)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import avatars, certificate_fields, enrolment, failures, handles, own_entries
 from accounts.models import Account, Device
+from accounts.notices import notice_of
 from accounts.peers import PeerError
 from accounts.repositories import RepositoryError
 from accounts.sessions import account_of, signed_in
@@ -45,7 +46,7 @@ def devices(request: HttpRequest) -> HttpResponse:
         "host": settings.PUBLIC_HOST,
         "troubles": own_entries.troubles(account),
         "others": own_entries.other_devices(account),
-        "notice": " ".join(str(message) for message in messages.get_messages(request)),
+        "notice": notice_of(request),
         "error": error,
     }
     return render(request, "accounts/devices.html", context)

@@ -8,7 +8,6 @@ import logging
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -20,6 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts import enrolment, failures, own_entries, step_up, unlocking
 from accounts.custody_pages import LockForm, can_lock_by_passkey, lock_keys
 from accounts.models import Account
+from accounts.notices import notice_of
 from accounts.peers import PeerError
 from accounts.sessions import account_of, signed_in
 from crypto_agent.client import AgentError, AgentLocked, Custody
@@ -108,7 +108,7 @@ def _lock_page(
         "custody": found,
         "can_use_passkey": found is not None and can_lock_by_passkey(found),
         "host": settings.PUBLIC_HOST,
-        "notice": " ".join(str(message) for message in messages.get_messages(request)),
+        "notice": notice_of(request),
         "error": error,
     }
     status = 503 if error else 422 if form.errors else 200
