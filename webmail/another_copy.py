@@ -119,16 +119,8 @@ def give(request: Message, envelope_ids: Sequence[str], *, now: datetime) -> int
     # They may have moved, or have another device by now.
     peers.forget(request.sender_did)
     DeliveryCopy.objects.filter(delivery__in=found).delete()
-    Delivery.objects.filter(pk__in=[delivery.pk for delivery in found]).update(
-        state=Delivery.State.QUEUED,
-        attempts=0,
-        next_attempt_at=now,
-        created_at=now,
-        failure_code="",
-        failure_reply="",
-        finished_at=None,
-        asked_again_at=now,
-    )
+    rows = Delivery.objects.filter(pk__in=[delivery.pk for delivery in found])
+    rows.begin_again(now, asked_again_at=now)
     for message_pk in {delivery.message_id for delivery in found}:
         transaction.on_commit(partial(queues.give, queues.SEAL, message_pk))
     return len(found)

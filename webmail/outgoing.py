@@ -323,16 +323,7 @@ def retry(account: Account, message_id: str, *, now: datetime | None = None) -> 
         raise CannotSend("file-gone", _("A file of this message is gone. Send it again in a new message."))
     with transaction.atomic():
         message = Message.objects.select_for_update().get(account=account, message_id=message_id)
-        failed = message.deliveries.filter(state=Delivery.State.FAILED)
-        if failed.update(
-            state=Delivery.State.QUEUED,
-            attempts=0,
-            next_attempt_at=now,
-            created_at=now,
-            failure_code="",
-            failure_reply="",
-            finished_at=None,
-        ):
+        if message.deliveries.filter(state=Delivery.State.FAILED).begin_again(now):
             transaction.on_commit(lambda: queues.give(queues.SEAL, message.pk))
             transaction.on_commit(lambda: _tell(message))
     return message

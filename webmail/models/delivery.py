@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.utils import timezone
 
 from webmail.models.message import Message
+
+
+class DeliveryRows(models.QuerySet["Delivery"]):
+    """Deliveries, and what is done with several at once."""
+
+    def begin_again(self, now: datetime, **also: datetime) -> int:
+        """Have them sealed and carried as if nothing had been tried; how many they are."""
+        return self.update(
+            state=Delivery.State.QUEUED,
+            attempts=0,
+            next_attempt_at=now,
+            created_at=now,
+            failure_code="",
+            failure_reply="",
+            finished_at=None,
+            **also,
+        )
 
 
 class Delivery(models.Model):
@@ -38,6 +57,8 @@ class Delivery(models.Model):
     #: When the recipient last asked for another copy, and was given one.
     asked_again_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects = DeliveryRows.as_manager()
 
     class Meta:
         ordering = ["id"]
