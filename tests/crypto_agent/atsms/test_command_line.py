@@ -42,6 +42,16 @@ def seal(*arguments: str) -> tuple[int, list[dict[str, Any]], bytes]:
     return finished.returncode, [json.loads(line) for line in finished.stdout.splitlines()], finished.stdout
 
 
+def devices_without(field: str, directory: Path) -> Path:
+    """A file of the same devices that lack a field."""
+    entries = [dict(entry) for entry in vectors("oneshot-reference.json")["devices"]]
+    for entry in entries:
+        entry.pop(field)
+    path = directory / "devices.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
 def line_of(case: dict[str, Any], field: str = "envelopeB64") -> bytes:
     line = {"name": case["name"], "openWith": case["openWith"], "envelopeB64": case[field]}
     return json.dumps(line).encode()
@@ -166,11 +176,7 @@ def test_what_is_sealed_opens() -> None:
 
 
 def test_a_device_without_a_prekey_is_sealed_to_as_bare_cms(tmp_path: Path) -> None:
-    devices = tmp_path / "devices.json"
-    entries = [dict(entry) for entry in vectors("oneshot-reference.json")["devices"]]
-    for entry in entries:
-        entry.pop("prekeyRecord")
-    devices.write_text(json.dumps(entries))
+    devices = devices_without("prekeyRecord", tmp_path)
     finished = run("seal", "--devices", devices, "--from", ALICES, "--to", BOBS, "--text", "x")
     assert finished.returncode == 0
     copy = json.loads(finished.stdout)
@@ -199,11 +205,7 @@ def test_what_cannot_be_sealed_gets_its_code(sender: str, text: str, code: str) 
 
 
 def test_sealing_without_the_private_key_gets_its_code(tmp_path: Path) -> None:
-    devices = tmp_path / "devices.json"
-    entries = [dict(entry) for entry in vectors("oneshot-reference.json")["devices"]]
-    for entry in entries:
-        entry.pop("privateKeyPem")
-    devices.write_text(json.dumps(entries))
+    devices = devices_without("privateKeyPem", tmp_path)
     finished = run("seal", "--devices", devices, "--from", ALICES, "--to", BOBS, "--text", "x")
     assert finished.returncode == 1
     assert json.loads(finished.stdout)["error"] == "no-private-key"
