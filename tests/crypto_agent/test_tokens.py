@@ -17,7 +17,7 @@ from crypto_agent.app_methods import APP_METHODS
 from crypto_agent.client import NAMESPACE, AgentClient, AgentRefused
 from crypto_agent.errors import InvalidToken
 from crypto_agent.tokens import PERMITTED, verify_token
-from tests.crypto_agent.calls import CALLS
+from tests.crypto_agent.calls import CALLS, DONE_FOR_NOTHING
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT
 from tests.crypto_agent.running_agent import LEXICONS, Agent
 
@@ -147,20 +147,6 @@ def test_of_many_at_once_one_gets_an_answer(either_agent: Agent) -> None:
         answers = list(pool.map(lambda _: _ask(either_agent, token), range(16)))
     assert sorted(answer.status_code for answer in answers) == [200] + [401] * 15
     assert either_agent.command("verify_audit").returncode == 0
-
-
-#: What methods answer about things that are not there, once the caller was let through.
-DONE_FOR_NOTHING = {
-    "BadExport",
-    "CannotUnseal",
-    "NoExportBegun",
-    "NoSuchAccount",
-    "NoSuchDevice",
-    "NoSuchGrant",
-    "NoSuchPasskey",
-    "NotAttested",
-    "WrongPasskey",
-}
 
 
 @pytest.mark.usefixtures("devices")
