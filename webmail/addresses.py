@@ -33,6 +33,7 @@ from webmail.views import (
     search,
     theme,
     topics,
+    undo_send,
 )
 
 
@@ -66,6 +67,7 @@ urlpatterns = [
     path("c/<hex:conversation_id>/unseen/", conversation.unseen, name="conversation-unseen"),
     path("c/<hex:conversation_id>/receipts/", receipts.for_one, name="conversation-receipts"),
     path("receipts/", receipts.for_all, name="receipts"),
+    path("undo-send/", undo_send.choice, name="undo-send"),
     path("c/<hex:conversation_id>/topics/", topics.topic_list, name="topics"),
     path("c/<hex:conversation_id>/t/<key:topic>/", topics.topic, name="topic"),
     path("c/<hex:conversation_id>/send/", conversation.send_to, name="conversation-send"),

@@ -18,6 +18,7 @@ from webmail import (
     conversation_settings,
     draft_export,
     receipt_choices,
+    undo_choices,
     verification_state,
 )
 from webmail.message_state import State
@@ -36,6 +37,8 @@ def settings_of(account: Account) -> Iterator[State]:
         yield {"kind": "receipts", **each}
     for each in preview_choices.settings_json(account):
         yield {"kind": "link-previews", **each}
+    for each in undo_choices.settings_json(account):
+        yield {"kind": "undo-send", **each}
 
 
 def take_settings(account: Account, data: bytes) -> None:
@@ -52,6 +55,7 @@ def take_settings(account: Account, data: bytes) -> None:
         conversation_settings.take_settings(account, by_kind["conversation"])
         receipt_choices.take_settings(account, by_kind["receipts"])
         preview_choices.take_settings(account, by_kind["link-previews"])
+        undo_choices.take_settings(account, by_kind["undo-send"])
 
 
 def take_first(account: Account, data: bytes) -> None:

@@ -19,7 +19,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, Expires, NewMessage
-from webmail import disappearing, drafts, events, outgoing, queues
+from webmail import disappearing, drafts, events, outgoing, queues, undo_choices
 from webmail.blobs.attaching import attachment, chosen, forget
 from webmail.conversations import others_in
 from webmail.drafts import DraftContent
@@ -63,9 +63,9 @@ class Waiting:
         return self.kind == Kind.HELD
 
 
-def undo_time() -> timedelta:
+def undo_time(account: Account) -> timedelta:
     """For how long a message may be taken back; nothing where that is off."""
-    return timedelta(seconds=settings.UNDO_SECONDS)
+    return timedelta(seconds=undo_choices.seconds_of(account))
 
 
 def hold(
@@ -74,15 +74,17 @@ def hold(
     content: DraftContent,
     token: str,
     *,
+    held_for: timedelta,
     expires: Expires | None = None,
     draft_id: str = "",
     now: datetime,
 ) -> PendingMessage:
     """Takes a message that goes out when it can't be taken back any more.
 
-    ``draft_id`` is as in ``outgoing.send``. Raises CannotSend or CannotAttach; nothing is stored then.
+    ``held_for`` is what undo_time said, ``draft_id`` as in ``outgoing.send``. Raises CannotSend or
+    CannotAttach; nothing is stored then.
     """
-    release_at = now + undo_time() + MARGIN
+    release_at = now + held_for + MARGIN
     return _store(account, recipients, content, token, Kind.HELD, release_at, now, expires, draft_id, now)
 
 

@@ -73,6 +73,7 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         **device_pages(),
         "saved-none": go("/saved/"),
         "saved": lambda page: _saved(page, seeded.with_bob),
+        "undo-send": go("/undo-send/"),
         "receipts": go("/receipts/"),
         "receipts-of-one": go(f"{seeded.with_bob}receipts/"),
         "kept-aside": go("/kept-aside/"),

@@ -76,5 +76,7 @@ def test_the_database_is_asked_for_nothing_that_the_message_does_not_need(
         *("django_session", "accounts_oauthsession", "webmail_conversation"),
         # Whether the page was handed in before.
         *("webmail_message", "webmail_pendingmessage"),
+        # For how long it is held.
+        "webmail_undochoice",
         *("webmail_conversation", "webmail_contact", "webmail_pendingmessage", "webmail_draft"),
     ]

@@ -171,7 +171,14 @@ def test_what_was_handed_in_again_after_it_went_goes_once(
     sent = pending.release(first.pk, now=later)
     assert sent is not None
     (other,) = (did for did in with_bob.participants if did != alice.did)
-    again = pending.hold(alice, [other], DraftContent(TEXT), sent.token or "", now=timezone.now())
+    again = pending.hold(
+        alice,
+        [other],
+        DraftContent(TEXT),
+        sent.token or "",
+        held_for=pending.undo_time(alice),
+        now=timezone.now(),
+    )
     assert pending.release(again.pk, now=later) == sent
     assert sent_by(alice) == [sent]
     assert not PendingMessage.objects.exists()

@@ -25,6 +25,7 @@ from webmail.models.preview_choice import PreviewChoice
 from webmail.models.push_subscription import PushSubscription
 from webmail.models.receipt import Acknowledgement, Receipt, ReceiptChoice
 from webmail.models.report import Report
+from webmail.models.undo_choice import UndoChoice
 from webmail.models.verification import Verification
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Receipt",
     "ReceiptChoice",
     "Report",
+    "UndoChoice",
     "UnsentAnswer",
     "Verification",
     "WhoMayWrite",

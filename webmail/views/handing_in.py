@@ -52,8 +52,17 @@ def hand_in(
         return pending.schedule(
             account, recipients, content, token, send_at, expires=expires, draft_id=draft_id, now=now
         )
-    if pending.undo_time() and not at_once:
-        return pending.hold(account, recipients, content, token, expires=expires, draft_id=draft_id, now=now)
+    if not at_once and (held_for := pending.undo_time(account)):
+        return pending.hold(
+            account,
+            recipients,
+            content,
+            token,
+            held_for=held_for,
+            expires=expires,
+            draft_id=draft_id,
+            now=now,
+        )
     return send(
         account,
         recipients,
