@@ -97,6 +97,19 @@ def test_an_answer_arrives_whole_and_can_be_answered(account: Account, bob: Acco
     assert str(back["References"]).split() == ["<one@b.example>", filing.message_id_of(row.name)]
 
 
+def test_an_address_beyond_ascii_reaches_the_relay_as_it_is(account: Account, postfix: Postfix) -> None:
+    """Postfix takes it, and knows nobody of that name."""
+    answer(account, written(account, "jürgen@mail.test"))
+    recipient = OutgoingMailRecipient.objects.get()
+    deadline = time.monotonic() + 20
+    while recipient.state != "failed" and time.monotonic() < deadline:
+        time.sleep(0.1)
+        recipient.refresh_from_db()
+    assert recipient.state == "failed"
+    assert recipient.failure_code in ("address-unknown", "no-utf8"), recipient.failure_reply
+    assert "jürgen" in recipient.address
+
+
 def test_the_copy_is_where_mail_programs_look_for_it(
     account: Account, bob: Account, settings: Settings
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from tests.services.smtp_sink import SmtpSink
-from webmail.carriers import Accepted, Deferred, Uncertain, smtp, smtp_connection
+from webmail.carriers import Accepted, Deferred, Refused, Uncertain, smtp, smtp_connection
 from webmail.carriers.smtp import deliver_mail
 from webmail.carriers.smtp_connection import Server
 
@@ -46,6 +46,37 @@ def test_a_mail_arrives_as_it_was_given(first: SmtpSink, second: SmtpSink) -> No
     (mail,) = first.mails
     assert mail.raw == MAIL
     assert second.mails == []
+
+
+def test_a_mail_beyond_ascii_goes_only_where_that_is_taken(
+    first: SmtpSink, second: SmtpSink, servers: None
+) -> None:
+    wide = MAIL.replace(b"Subject: x", "To: jürgen@b.example\r\nSubject: x".encode())
+    outcome = deliver_mail(wide, "jürgen@b.example", bounce_token="m1.1")
+    assert isinstance(outcome, Accepted), outcome
+    (mail,) = first.mails
+    assert (mail.raw, mail.recipients) == (wide, ["jürgen@b.example"])
+    assert mail.sender.isascii()
+    for address in (
+        "jürgen@bücher.example",
+        "jür gen@b.example",
+        "jür\u202egen@b.example",
+        "ü" * 33 + "@b.example",
+    ):
+        refused = deliver_mail(wide, address, bounce_token="m1.1")
+        assert isinstance(refused, Refused), address
+        assert refused.code == "bad-address"
+    assert (len(first.mails), second.mails) == (1, [])
+
+
+def test_a_server_that_offers_no_utf8_gets_no_such_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SmtpSink(takes_utf8=False) as older:
+        monkeypatch.setattr(smtp, "servers_of", lambda *_: [Server("127.0.0.1", older.port, guarded=False)])
+        outcome = deliver_mail(MAIL, "jürgen@b.example", bounce_token="m1.1")
+        assert isinstance(outcome, Refused)
+        assert outcome.code == "no-utf8"
+        assert isinstance(deliver_mail(MAIL, TO, bounce_token="m1.1"), Accepted)
+        assert [mail.recipients for mail in older.mails] == [[TO]]
 
 
 def test_a_server_may_take_longer_to_take_a_mail_than_to_answer_anything_else(

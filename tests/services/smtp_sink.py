@@ -32,6 +32,8 @@ class SmtpSink:
     #: Seconds until that answer, and whether the connection ends in its place.
     answers_after_s: float = 0.0
     hangs_up: bool = False
+    #: Whether it offers SMTPUTF8.
+    takes_utf8: bool = True
     #: Domains whose mail is to be tried again later: nobody would bring it on from here.
     closed_to: frozenset[str] = frozenset()
 
@@ -58,7 +60,9 @@ class SmtpSink:
         return self.answer
 
     def __enter__(self) -> Self:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=self.takes_utf8
+        )
         self._controller.start()
         return self
 

@@ -113,7 +113,10 @@ def test_what_is_shown_beside_other_things_can_neither_turn_nor_flood_them() -> 
         "a@b..c",
         "a@",
         "@b.example",
-        "ä@b.example",
+        "ä b@b.example",
+        "ä\r\nRCPT TO:<c@d>@b.example",
+        "ä@b..example",
+        "a@bü\u200bcher.\u202eexample",
     ],
 )
 def test_an_answer_goes_only_to_what_is_an_address(address: str) -> None:

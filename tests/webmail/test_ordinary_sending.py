@@ -120,7 +120,7 @@ def test_what_cannot_be_sent_stays_in_the_form(
 @pytest.mark.parametrize(
     ("sender", "sentence"),
     [
-        ("ä@b.example", "letters beyond those of English"),
+        ("ä\u202e@b.example", "letters beyond those of English"),
         ("MAILER-DAEMON@b.example", "nobody reads what is sent to its address"),
         ("a@b.example, c@d.example, nonsense", "no address that an answer"),
     ],
@@ -133,6 +133,57 @@ def test_what_has_no_answer_says_so(alice: Account, sink: SmtpSink, sender: str,
     assert "<textarea" not in page
     assert write(browser_of(alice), arrival.pk).status_code == 422
     assert not OutgoingMail.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("sender", "goes_to"),
+    [
+        ("Jürgen <jürgen@bücher.example>", "jürgen@xn--bcher-kva.example"),
+        ("Desk <desk@bücher.example>", "desk@xn--bcher-kva.example"),
+    ],
+)
+def test_an_address_beyond_ascii_is_answered(
+    alice: Account, sink: SmtpSink, sender: str, goes_to: str
+) -> None:
+    arrival = arrived(alice, mail_to(alice, sender=sender))
+    browser = browser_of(alice)
+    assert goes_to in browser.get(f"/mail/{arrival.pk}/").content.decode()
+    assert write(browser, arrival.pk).status_code == 302
+    work()
+    (mail,) = sink.mails
+    assert mail.recipients == [goes_to]
+    assert f"To: {goes_to}\r\n".encode() in mail.raw
+    assert mail.message["To"] == goes_to
+    assert in_folder(alice, SENT) == [mail.raw]
+    page = browser.get(f"/mail/{arrival.pk}/").content.decode()
+    assert "Handed over" in page
+    assert WORDS in page
+
+
+def test_where_the_next_server_takes_no_such_address_the_page_says_so(
+    alice: Account, sink: SmtpSink, settings: Settings
+) -> None:
+    with SmtpSink(takes_utf8=False) as older:
+        settings.SMTP_RELAY_URL = older.url
+        jurgen = arrived(alice, mail_to(alice, sender="jürgen@b.example"))
+        desk = arrived(alice, mail_to(alice, sender="desk@bücher.example"))
+        browser = browser_of(alice)
+        for arrival in (jurgen, desk):
+            assert write(browser, arrival.pk).status_code == 302
+        work()
+        # A domain has a name of ASCII, which any server takes.
+        assert [mail.recipients for mail in older.mails] == [["desk@xn--bcher-kva.example"]]
+    assert sink.mails == []
+    recipient = OutgoingMailRecipient.objects.get(mail__arrival=jurgen)
+    assert (recipient.state, recipient.failure_code) == ("failed", "no-utf8")
+    page = browser.get(f"/mail/{jurgen.pk}/").content.decode()
+    assert "letters beyond those of English, which the next mail server does not take." in page
+    # Its writer may try again, when that server is another.
+    assert "Retry" in page
+    settings.SMTP_RELAY_URL = sink.url
+    answering.retry(alice, OutgoingMail.objects.get(arrival=jurgen).pk, now=timezone.now())
+    work()
+    assert [mail.recipients for mail in sink.mails] == [["jürgen@b.example"]]
 
 
 def test_only_so_many_addresses_in_an_hour(alice: Account, bob: Account, settings: Settings) -> None:

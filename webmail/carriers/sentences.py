@@ -70,6 +70,10 @@ SENTENCES = {
     "bad-address": Sentence(
         _("the address that they published can't be used."), _("Ask them to publish a new one.")
     ),
+    "no-utf8": Sentence(
+        _("the address has letters beyond those of English, which the next mail server does not take."),
+        _("Ask them for another address."),
+    ),
     "unsupported-route": Sentence(
         _("they can be reached only in a way that this server does not speak."),
         _("Ask them to publish another one."),

@@ -23,7 +23,7 @@ from webmail.mailbox.envelope_mail import (
 )
 
 from .bounces import bounce_local_part
-from .local_parts import LOCAL_PART
+from .local_parts import LOCAL_PART, is_beyond_ascii
 from .mail_servers import MailServersError, mail_servers
 from .outcomes import Accepted, Deferred, Outcome, Refused, Uncertain, outcome_of_smtp, printable
 from .smtp_connection import Connection, Patience, ReplyLost, Server, connect
@@ -75,13 +75,15 @@ def deliver(route: SmtpDestination, envelopes: Sequence[bytes], *, bounce_token:
 def deliver_mail(mail: bytes, address: str, *, bounce_token: str) -> Outcome | Uncertain:
     """Send a whole mail to one address: through the relay, or to the mail servers of the address's domain.
 
-    `mail` has CRLF line ends and no octet above 127. The envelope's sender is an opaque address for
-    `bounce_token`, never the empty one. Takes at most LONGEST_MAIL_SECONDS, FINAL_REPLY_SECONDS of them for
-    the reply to the mail. Where that is lost it is Uncertain, and no other server gets the mail: nobody could
-    know there that it is the same one. Raises nothing for what the network does.
+    `mail` has CRLF line ends. With letters beyond ASCII before the @, or octets above 127, it goes only to a
+    server that offers SMTPUTF8 (RFC 6531); another gets nothing ("no-utf8"). The envelope's sender is an
+    opaque address for `bounce_token`, never the empty one. Takes at most LONGEST_MAIL_SECONDS,
+    FINAL_REPLY_SECONDS of them for the reply to the mail. Where that is lost it is Uncertain, and no other
+    server gets the mail: nobody could know there that it is the same one. Raises nothing for what the network
+    does.
     """
     try:
-        recipient = checked_address(address)
+        recipient = checked_address(address, beyond_ascii=True)
     except SmtpAddressError as error:
         return Refused("bad-address", str(error))
     patience = Patience(time.monotonic() + BEFORE_DOT_SECONDS, FINAL_REPLY_SECONDS)
@@ -126,10 +128,14 @@ def _hand_over(
     return answers
 
 
-def checked_address(address: str) -> str:
-    """The address, if it can stand in an SMTP command as it is; raises SmtpAddressError."""
+def checked_address(address: str, *, beyond_ascii: bool = False) -> str:
+    """The address, if it can stand in an SMTP command as it is; raises SmtpAddressError.
+
+    With ``beyond_ascii`` also one that only SMTPUTF8 carries. Its domain is in ASCII all the same (IDNA).
+    """
     local, _, domain = address.rpartition("@")
-    if not _LOCAL_PART.fullmatch(local) or not _HOST.fullmatch(domain) or ".." in domain:
+    good = _LOCAL_PART.fullmatch(local) or (beyond_ascii and is_beyond_ascii(local))
+    if not good or not _HOST.fullmatch(domain) or ".." in domain:
         raise SmtpAddressError("the mail address can't be used")
     return address
 
@@ -223,6 +229,10 @@ def _send(
 ) -> Outcome:
     """One mail transaction. Raises OSError when the connection is of no more use."""
     options = [f"size={len(mail)}"] if connection.has_extn("size") else []
+    if not (recipient.isascii() and mail.isascii()):
+        if not connection.has_extn("smtputf8"):
+            return Refused("no-utf8", "the server does not offer SMTPUTF8")
+        options += ["smtputf8", "body=8bitmime"]
     steps: list[Callable[[], tuple[int, bytes]]] = [
         lambda: connection.mail(sender, options),
         lambda: connection.rcpt(recipient),

@@ -61,9 +61,9 @@ MEANINGS = {
     "6.4": "altered",
     "6.5": "not-understood",
     "6.6": "not-understood",
-    "6.7": "bad-address",
+    "6.7": "no-utf8",
     "6.8": "not-understood",
-    "6.9": "not-understood",
+    "6.9": "no-utf8",
     "6.10": "not-understood",
     # Security and policy
     "7.0": "not-accepted",

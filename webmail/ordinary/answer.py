@@ -52,7 +52,7 @@ def addressees(
     Where there is nobody, the code of the reason: "utf8", "no-address", "own-address", "takes-reports".
     """
     if not mail.answer_to:
-        return "utf8" if mail.answer_needs_utf8 else "no-address"
+        return "utf8" if mail.answer_beyond_ascii else "no-address"
     to = _without_repetition(mail.answer_to, ())
     if all(is_own(address) for address in to):
         return "own-address"
@@ -60,6 +60,9 @@ def addressees(
         return "takes-reports"
     if not all(may_reach(address) for address in to) or len(to) > MAX_RECIPIENTS:
         return "no-address"
+    if not all(address.isascii() for address in (*to, *mail.others)):
+        # Everybody's servers would have to take letters beyond ASCII, since all addresses are in the mail.
+        return Addressees(to, ())
     others = [
         address
         for address in _without_repetition(mail.others, to)
@@ -105,8 +108,9 @@ def answer_mail(
     message_id: str,
     now: datetime,
 ) -> bytes:
-    """The whole mail, in seven bits with CRLF. `text` is plain; `message_id` has its angle brackets.
+    """The whole mail with CRLF, in seven bits but for addresses beyond ASCII (RFC 6532).
 
+    `text` is plain; `message_id` has its angle brackets.
     Raises ValueError for what could end a field of the header; nothing that came through read_mail does.
     """
     fields = [
@@ -122,7 +126,7 @@ def answer_mail(
         fields.append(("In-Reply-To", _ids("In-Reply-To", named)))
     if references := references_of(mail):
         fields.append(("References", _ids("References", references)))
-    answer = EmailMessage(policy=_POLICY)
+    answer = EmailMessage(policy=_POLICY if all(map(str.isascii, (*to, *cc))) else _POLICY.clone(utf8=True))
     for name, value in fields:
         # As it is: Python would decode once more what looks encoded.
         answer.set_raw(name, value)

@@ -11,14 +11,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.errors import HeaderParseError
+from email.errors import HeaderParseError, NonASCIILocalPartDefect
 from email.headerregistry import Address
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32, default
 
+import idna
+
 from accounts.one_line import one_line
-from webmail.carriers.local_parts import LOCAL_PART
+from webmail.carriers.local_parts import LOCAL_PART, is_beyond_ascii
 from webmail.images.decoding import SHOWN_TYPES
 from webmail.ordinary.message_ids import message_ids_in
 
@@ -30,6 +32,7 @@ MAX_ELEMENTS = 8000
 #: Letters of a field of the header that are shown, of a list of addresses that is read, and of a text.
 MAX_FIELD = 500
 MAX_ADDRESSES = 4000
+MAX_DOMAIN = 253
 MAX_TEXT = 400_000
 #: Letters of a field of Message-IDs that are looked at, and the last ones of them that are kept.
 MAX_IDS_FIELD, MAX_IDS = 4000, 20
@@ -58,8 +61,8 @@ class OrdinaryMail:
     sender_address: str
     #: Where an answer goes (RFC 5322 §3.6.2); empty where the mail names nothing that mail can be sent to.
     answer_to: tuple[str, ...]
-    #: Whether what it names for answers has letters that only SMTPUTF8 (RFC 6531) carries.
-    answer_needs_utf8: bool
+    #: Whether what it names for answers has letters beyond ASCII, and is nothing that mail can be sent to.
+    answer_beyond_ascii: bool
     #: What To says, as it says it; and the addresses in it, empty where they are more than what is looked at.
     recipients: str
     to: tuple[str, ...]
@@ -99,7 +102,7 @@ def read_mail(raw: bytes) -> OrdinaryMail:
         sender_name=sender_name,
         sender_address=sender_address,
         answer_to=answer_to,
-        answer_needs_utf8=not answer_to and not _unfolded(message, answer_field).isascii(),
+        answer_beyond_ascii=not answer_to and not _unfolded(message, answer_field).isascii(),
         recipients=_field(message, "To"),
         to=to,
         others=(*to, *_addresses(message, "Cc")),
@@ -230,14 +233,30 @@ def _one_address(message: Message, name: str) -> tuple[str, str]:
 
 def _addresses(message: Message, name: str) -> tuple[str, ...]:
     """The addresses of a field that mail can be sent to. None if one of them is none."""
-    found = [one.addr_spec for one in _parsed(message, name) or ()]
+    found = [_with_ascii_domain(one.addr_spec) for one in _parsed(message, name) or ()]
     return tuple(found) if all(map(is_address, found)) else ()
 
 
 def is_address(text: str) -> bool:
-    """Whether mail can be sent there. What looks encoded would be another address to whoever decodes it,
-    which RFC 2047 §5 allows nobody."""
-    return _ADDRESS.fullmatch(text) is not None and ".." not in text and "=?" not in text
+    """Whether mail can be sent there, if only by SMTPUTF8 where it has letters beyond ASCII before the @.
+
+    What looks encoded would be another address to whoever decodes it, which RFC 2047 §5 allows nobody.
+    """
+    local, at, domain = text.rpartition("@")
+    plain = f"a{at}{domain}" if is_beyond_ascii(local) else text
+    return _ADDRESS.fullmatch(plain) is not None and ".." not in text and "=?" not in text
+
+
+def _with_ascii_domain(address: str) -> str:
+    """The address as mail servers are asked for it: a domain of other letters by its name in DNS (IDNA 2008,
+    as browsers read it). One that has none stays as it is."""
+    local, at, domain = address.rpartition("@")
+    if domain.isascii() or len(domain) > MAX_DOMAIN:
+        return address
+    try:
+        return f"{local}{at}{idna.encode(domain, uts46=True, std3_rules=True).decode('ascii')}"
+    except (idna.IDNAError, UnicodeError):
+        return address
 
 
 def _parsed(message: Message, name: str) -> tuple[Address, ...] | None:
@@ -252,7 +271,7 @@ def _parsed(message: Message, name: str) -> tuple[Address, ...] | None:
     except Exception:
         # It fails in many ways on what is no address list.
         return None
-    return None if found.defects else addresses
+    return addresses if all(isinstance(each, NonASCIILocalPartDefect) for each in found.defects) else None
 
 
 def _unfolded(message: Message, name: str) -> str:
