@@ -7,6 +7,7 @@ behind it is started only when a test asks for its fixture.
 import base64
 import os
 import secrets
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,9 @@ def _begin() -> TestRun:
     for name in [name for name in os.environ if name.startswith("WAXWING_")]:
         del os.environ[name]
     os.environ.update(run.environment())
+    # Hundreds of processes start in a run; each would compile all of the sources for itself.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # Playwright's event loop runs in the thread of the tests.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     return run
