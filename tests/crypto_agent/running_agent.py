@@ -18,7 +18,9 @@ import httpx
 import psycopg
 
 from crypto_agent.client import NAMESPACE, AgentClient, AgentError
+from crypto_agent.custody import KEY_BYTES
 from crypto_agent.lexicons import Lexicons
+from crypto_agent.operator_keys.key_file import write_key_file
 from demo.ports import free_port
 from demo.processes import ProcessSpec, RunningProcess, inherited_environment, start
 from tests.environment import RUN
@@ -147,8 +149,10 @@ def running_agent(
         **variables,
     }
     _make_tables(environment)
-    if unsealed:
+    if unsealed and "WAXWING_AGENT_OPERATOR_KEY" in variables:
         _command(environment, "make_operator_key").check_returncode()
+    elif unsealed:
+        write_key_file(directory / "operator.key", {1: os.urandom(KEY_BYTES)})
     spec = ProcessSpec(
         name="agent",
         command=(
