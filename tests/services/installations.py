@@ -18,6 +18,7 @@ from demo.local_network import NetworkInfo
 from demo.ports import free_port
 from demo.processes import ProcessSpec, RunningProcess, start, stop_all
 from tests.services.dovecot import DovecotServer, dovecot_server
+from tests.services.preparations import Preparation
 from webmail.mailbox import Mailbox
 from webmail.mailbox.imap import ImapMailbox
 from webmail.mailbox.maildir import MaildirMailbox
@@ -69,12 +70,17 @@ class RunningInstallation:
         return self.installation.directory / "logs" / f"{name}.log"
 
     def prepare(self) -> None:
-        """Makes the databases' tables."""
-        commands = [start(spec, self.log_of(spec.name)) for spec in parts.preparations(self.installation)]
-        for command in commands:
+        """Makes the databases' tables, and the static files."""
+        begun = [
+            (prepared, start(prepared.spec, self.log_of(prepared.spec.name)))
+            for prepared in map(Preparation, parts.preparations(self.installation))
+            if not prepared.is_copied()
+        ]
+        for prepared, command in begun:
             command.wait(120)
             if command.popen.returncode != 0:
                 raise command.failure("did not succeed")
+            prepared.keep()
 
     def start(self, *names: str) -> None:
         """Starts the named processes, or all, and waits until they are ready."""

@@ -1,0 +1,56 @@
+"""What the commands before an installation's first start leave behind, made once and copied after that."""
+
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from demo.processes import ProcessSpec
+
+#: Which setting says where each command makes the tables. The third makes the static files, which lie in one
+#: place for all installations of this clone.
+_DATABASES = {"database": "WAXWING_DATABASE_URL", "agent-database": "WAXWING_AGENT_DATABASE_URL"}
+
+
+class Preparation:
+    """A command, which has nothing more to do where it was run for another installation of this process.
+
+    New databases in SQLite are all alike. What is there already, or in PostgreSQL, is left to the command.
+    """
+
+    def __init__(self, spec: ProcessSpec) -> None:
+        self.spec = spec
+        url = spec.environment[_DATABASES[spec.name]] if spec.name in _DATABASES else ""
+        self._new_file: Path | None = None
+        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+            self._new_file = Path(url.removeprefix("sqlite:///"))
+
+    def is_copied(self) -> bool:
+        """Whether it was done already; the new database is a copy then."""
+        if not self._kept.exists():
+            return False
+        if self.spec.name not in _DATABASES:
+            return True
+        if self._new_file is None:
+            return False
+        shutil.copyfile(self._kept, self._new_file)
+        self._new_file.chmod(0o600)
+        return True
+
+    def keep(self) -> None:
+        """After the command: its result, for the next installations."""
+        if self.spec.name not in _DATABASES:
+            self._kept.touch()
+        elif self._new_file is not None:
+            unfinished = self._kept.with_suffix(".unfinished")
+            shutil.copyfile(self._new_file, unfinished)
+            unfinished.rename(self._kept)
+
+    @property
+    def _kept(self) -> Path:
+        return Path(_results().name) / self.spec.name
+
+
+@cache
+def _results() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="waxwing-prepared-")
