@@ -12,6 +12,8 @@ from crypto_agent.operator_keys.passphrase import change_passphrase
 
 class Command(BaseCommand):
     help = "Change the operator's passphrase; the key itself stays. The old passphrase comes first."
+    # They would load the whole service, of which a command uses little.
+    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

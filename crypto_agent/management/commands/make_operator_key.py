@@ -18,6 +18,8 @@ from crypto_agent.operator_keys.sources import NoSource, OperatorKeySource
 
 class Command(BaseCommand):
     help = "Make a new operator key; never replaces one. With --next, make its next version."
+    # They would load the whole service, of which a command uses little.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", nargs="?", help="a file; by default what the settings name")

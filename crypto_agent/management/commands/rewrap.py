@@ -12,6 +12,8 @@ from crypto_agent.operator_keys import rotation
 
 class Command(BaseCommand):
     help = "Wrap all data keys by the newest version of the operator's key. May be stopped and run again."
+    # They would load the whole service, of which a command uses little.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--batch", type=int, default=100, help="data keys in one transaction (100)")

@@ -21,6 +21,8 @@ class Command(BaseCommand):
         "Make a new version of data keys, and encrypt the accounts' private keys under it. Each account is a "
         "transaction of its own: it may be stopped and run again. Locked accounts are told as late."
     )
+    # They would load the whole service, of which a command uses little.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("did", nargs="*", help="accounts; without any, all whose data key is old")

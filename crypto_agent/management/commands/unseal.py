@@ -17,6 +17,8 @@ REFUSALS = {
 
 class Command(BaseCommand):
     help = "Give the operator's passphrase to the running agent (at the terminal, or on the standard input)."
+    # They would load the whole service, of which a command uses little.
+    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
