@@ -22,10 +22,11 @@ _GRAVE = ("serious", "critical")
 def violations(page: Page) -> list[str]:
     """The serious and critical ones: rule, what is wrong, and the elements, with what was found of the first;
     one line each."""
-    page.evaluate(f"{_script()}\n;void 0")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(f"{_script()}\n;void 0")
     # Preloading reads style sheets again by putting them into the page, which the policy refuses.
     options = "{ resultTypes: ['violations'], preload: false }"
-    found = page.evaluate(f"axe.run(document, {options})")["violations"]
+    found = page.evaluate(f"axe.run(document, {options}).then(({{violations}}) => violations)")
     return [
         f"{one['id']}: {one['help']}: {'; '.join(node['html'][:160] for node in one['nodes'][:4])}"
         f" ({one['nodes'][0]['failureSummary']})"
