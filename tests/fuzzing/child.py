@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -163,16 +164,22 @@ def fuzz_loaded(entry: Entry, target: Target, options: argparse.Namespace) -> No
 def load(entry: Entry) -> Target:
     """The target, in its Django project where it needs one, with tables in the database."""
     if entry.settings:
-        os.environ["DJANGO_SETTINGS_MODULE"] = entry.settings
-        import django
-        from django.core.management import call_command
-
-        django.setup()
-        logging.disable()
-        call_command("migrate", verbosity=0)
+        _set_up(entry.settings)
     found = getattr(importlib.import_module(entry.module), entry.attribute)
     assert isinstance(found, Target)
     return found
+
+
+@cache
+def _set_up(project: str) -> None:
+    """Once for all targets of a process."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = project
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    logging.disable()
+    call_command("migrate", verbosity=0)
 
 
 def modules_entered(bounded: Bounded, seeds: Iterable[bytes]) -> set[str]:
