@@ -114,6 +114,20 @@ class TestContract:
         assert stored.size == len(raw)
         assert stored.truncated
 
+    def test_all_of_a_large_mail_is_read_in_pieces(self, did: str) -> None:
+        large = mail(1, b"x" * 70 + b"\r\n") + (b"y" * 70 + b"\r\n") * 20_000
+        exact = mail(2).ljust(2 * FETCH_BYTES - 2, b"z") + b"\r\n"
+        with open_mailbox(did) as mailbox:
+            for raw in (large, exact, mail(3)):
+                put = mailbox.append(INBOX, raw)
+                pieces = list(mailbox.whole(INBOX, put.uid))
+                assert b"".join(pieces) == raw
+                assert max(map(len, pieces)) <= FETCH_BYTES
+                assert mailbox.fetch(INBOX, [put.uid])[put.uid].flags == frozenset()
+            assert list(mailbox.whole(INBOX, put.uid + 7)) == []
+            with pytest.raises(MailboxError):
+                list(mailbox.whole(INBOX, 0))
+
     def test_find_by_message_id(self, did: str) -> None:
         with open_mailbox(did) as mailbox:
             put = [mailbox.append(INBOX, mail(n)).uid for n in (1, 2, 12, 2)]

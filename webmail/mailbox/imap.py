@@ -129,6 +129,19 @@ class ImapMailbox:
                 stored |= {uid: _stored(uid, item) for uid, item in answer.items() if uid in batch}
         return stored
 
+    def whole(self, folder: str, uid: int) -> Iterator[bytes]:
+        (wanted,) = check_uids([uid])
+        with self._speaking() as client:
+            self._select(client, folder)
+            start, size = 0, 1
+            while start < size:
+                piece = f"BODY.PEEK[]<{start}.{FETCH_BYTES}>"
+                item = client.fetch([wanted], [piece, "RFC822.SIZE"]).get(wanted)
+                if item is None or not (octets := item[f"BODY[]<{start}>".encode()]):
+                    return
+                yield octets
+                start, size = start + len(octets), int(item[b"RFC822.SIZE"])
+
     def expunge(self, folder: str, uids: Sequence[int]) -> None:
         wanted = check_uids(uids)
         with self._speaking() as client:

@@ -1,7 +1,7 @@
 """What a mailbox is to the rest of the webmail: the port that the IMAP and Maildir adapters implement."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -90,6 +90,13 @@ class Mailbox(Protocol):
 
     def fetch(self, folder: str, uids: Sequence[int]) -> dict[int, Stored]:
         """The messages with these UIDs; those that are not there are left out."""
+        ...
+
+    def whole(self, folder: str, uid: int) -> Iterator[bytes]:
+        """All octets of a message, however large, in pieces of at most FETCH_BYTES; none if it is not there.
+
+        Take them before the mailbox is asked for anything else.
+        """
         ...
 
     def expunge(self, folder: str, uids: Sequence[int]) -> None:

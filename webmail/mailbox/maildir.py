@@ -130,6 +130,17 @@ class MaildirMailbox:
                         stored[uid] = _stored(place, entry)
         return stored
 
+    def whole(self, folder: str, uid: int) -> Iterator[bytes]:
+        (wanted,) = check_uids([uid])
+        with self._files(folder) as place:
+            entry = _entries(place).get(wanted)
+            if entry is None:
+                return
+            # Another process may remove it between the listing and the reading.
+            with contextlib.suppress(FileNotFoundError), open(place / "cur" / entry.name, "rb") as file:
+                while octets := file.read(FETCH_BYTES):
+                    yield octets
+
     def expunge(self, folder: str, uids: Sequence[int]) -> None:
         wanted = check_uids(uids)
         with self._files(folder) as place, _locked(place):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,6 +61,18 @@ def answered(account: Account, arrival_ids: Iterable[int]) -> set[int]:
     """Those of the mails that have an answer."""
     rows = OutgoingMail.objects.filter(account=account, arrival_id__in=list(arrival_ids))
     return set(rows.values_list("arrival_id", flat=True))
+
+
+def written(account: Account, arrival_id: int) -> Iterator[bytes]:
+    """All answers to a mail as they were sent, the oldest first, but those whose copy is gone.
+
+    Raises MailboxError.
+    """
+    for row in OutgoingMail.objects.filter(account=account, arrival_id=arrival_id).order_by("pk"):
+        try:
+            yield in_transit.unsealed(row.sealed)
+        except in_transit.Unreadable:
+            yield from filing.copies(account, [row.name]).values()
 
 
 def shown_answers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,6 +73,27 @@ def attached(account: Account, arrival_id: int, number: int) -> tuple[Attached, 
     if found is None:
         raise NotFound(str(number))
     return found
+
+
+def keys(account: Account) -> list[int]:
+    """Of all of them, the oldest first."""
+    return list(_rows(account).order_by("pk").values_list("pk", flat=True))
+
+
+def whole(account: Account, arrival_id: int) -> Iterator[bytes]:
+    """One of them as it came, in pieces, however large. Raises NotFound, MailboxError."""
+    row = _rows(account).filter(pk=arrival_id).first()
+    if row is None:
+        raise NotFound(str(arrival_id))
+    with open_mailbox(account.did) as mailbox:
+        if mailbox.uidvalidity(row.folder) != row.uid_validity:
+            raise NotFound(str(arrival_id))
+        there = False
+        for octets in mailbox.whole(row.folder, row.uid):
+            there = True
+            yield octets
+    if not there:
+        raise NotFound(str(arrival_id))
 
 
 def _rows(account: Account) -> QuerySet[Arrival]:

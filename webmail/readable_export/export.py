@@ -25,8 +25,9 @@ from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.fetching import MessageFile, plaintext_of
 from webmail.blobs.spool import Spool, SpoolFull
 from webmail.models import Conversation
+from webmail.ordinary import reading
 from webmail.people import people_of
-from webmail.readable_export import json_form, mbox, words
+from webmail.readable_export import json_form, mbox, ordinary_mail, words
 from webmail.readable_export.names import file_name, place_name
 from webmail.readable_export.reading import (
     Reader,
@@ -45,6 +46,8 @@ Made = TypeVar("Made")
 
 README = "README.txt"
 INDEX = "export.json"
+ORDINARY = "ordinary-mail.mbox"
+ORDINARY_LEFT = "ordinary-mail-missing.txt"
 #: How long one waits while other files are fetched.
 PATIENCE_S = 60.0
 #: After so many silent answers a server is not asked for another file.
@@ -102,7 +105,17 @@ class ReadableExport:
             person = people_of([self.account.did])[self.account.did]
             index = json_form.index_json(person, self.host, self.made_at, listed)
             yield from archive.entry(INDEX, [_encoded(index, indent=1) + b"\n"])
+        yield from self._ordinary(archive)
         yield archive.end()
+
+    def _ordinary(self, archive: ZipStream) -> Iterator[bytes]:
+        """Ordinary mail, in the one format that it has, and a text that says what of it is missing."""
+        if not reading.count(self.account):
+            return
+        left = ordinary_mail.Left()
+        yield from archive.entry(ORDINARY, ordinary_mail.mails(self.account, left))
+        if left:
+            yield from archive.entry(ORDINARY_LEFT, [self._in_words(words.ordinary_left, left).encode()])
 
     def _mails(self, reader: Reader, row: Conversation, conversation: WrittenConversation) -> Iterator[bytes]:
         for message, sealed in self._messages(reader, row):

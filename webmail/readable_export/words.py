@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from webmail import reasons
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.people import Person
 from webmail.readable_export.mbox import notes
+from webmail.readable_export.ordinary_mail import Left
 from webmail.readable_export.values import WrittenMessage
 
 
@@ -34,12 +36,41 @@ def readme(person: Person, host: str, made_at: datetime, form: str) -> str:
         )
         lines.append(_("The format is described in docs/readable-export.md of Waxwing."))
     lines += [
+        _("ordinary-mail.mbox has the mail that nobody sealed, as it came, and the answers to it."),
         "",
         _(
-            "Not in it: messages that disappear, ordinary mail that was not sealed, what you were still "
-            "writing, and conversations that you declined or that a block leaves out."
+            "Not in it: messages that disappear, what you were still writing, and conversations that you "
+            "declined or that a block leaves out."
         ),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def ordinary_left(left: Left) -> str:
+    """What of the ordinary mail did not come along, and why."""
+    lines = []
+    if left.away:
+        lines.append(
+            _("The mailbox could not be reached, so not all ordinary mail is here. Export again later.")
+        )
+    if left.gone:
+        lines.append(
+            ngettext(
+                "%(count)d mail is no longer in the mailbox: another program has moved or removed it.",
+                "%(count)d mails are no longer in the mailbox: another program has moved or removed them.",
+                left.gone,
+            )
+            % {"count": left.gone}
+        )
+    if left.busy:
+        lines.append(
+            ngettext(
+                "%(count)d mail is missing because this server had no room for it. Export again later.",
+                "%(count)d mails are missing because this server had no room for them. Export again later.",
+                left.busy,
+            )
+            % {"count": left.busy}
+        )
     return "\n".join(lines) + "\n"
 
 
