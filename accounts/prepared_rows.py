@@ -57,6 +57,8 @@ class _Statement:
     columns: slice
     names: Sequence[str]
     related: Sequence[Any]
+    #: What the rows are annotated with, and its position.
+    annotations: Sequence[tuple[str, int]]
 
     def rows(self, arguments: Sequence[str | int]) -> list[Any]:
         parameters = list(self.parameters)
@@ -76,6 +78,8 @@ class _Statement:
         made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, row[self.columns])
         for each in self.related:
             each.populate(row, made)
+        for name, position in self.annotations:
+            setattr(made, name, row[position])
         return made
 
 
@@ -99,6 +103,7 @@ def _put_together(query: Callable[..., QuerySet[Any]], arguments: Sequence[str |
         names=[column[0].target.attname for column in select[fields[0] : fields[-1] + 1]],
         # The stubs know it as it is in a later Django.
         related=get_related_populators(described, select, DEFAULT_DB_ALIAS),  # type: ignore[call-arg]
+        annotations=list(compiler.annotation_col_map.items()),
     )
 
 

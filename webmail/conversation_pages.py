@@ -58,6 +58,11 @@ def page(
 
     One query, beside what `rows` prefetch.
     """
+    return cut(list(ordered(rows, filter, after)[: limit + 1]), filter, limit)
+
+
+def ordered(rows: QuerySet[Row], filter: Filter, after: Cursor | None = None) -> QuerySet[Row]:
+    """Those of the account's `rows` that a list has behind a place, in its order."""
     if filter == "all":
         rows = rows.filter(archived_at=None).order_by("-pinned", "-last_activity", "-pk")
         if after is not None and after.pinned:
@@ -71,7 +76,11 @@ def page(
             Q(archived_at__isnull=False) if filter == "archived" else Q(archived_at=None, unread_count__gt=0)
         )
         rows = _past(rows.filter(chosen).order_by("-last_activity", "-pk"), after)
-    found = list(rows[: limit + 1])
+    return rows
+
+
+def cut(found: Sequence[Row], filter: Filter, limit: int) -> tuple[Sequence[Row], Cursor | None]:
+    """At most `limit` rows of some that may be one more, and where the next page begins, if there is one."""
     if len(found) <= limit:
         return found, None
     last = found[limit - 1]

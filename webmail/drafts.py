@@ -33,6 +33,9 @@ MOST_BYTES = 256 * 1024
 #: Tries at a draft that other pages write at the same moment.
 _TRIES = 3
 
+_OF_CONVERSATION = PreparedRows(
+    lambda account, conversation: Draft.objects.filter(account=account, conversation=conversation)
+)
 _TO_SEND = PreparedRows(
     lambda account, conversation, draft_id: Draft.objects.filter(
         Q(conversation=conversation) | Q(conversation=None, draft_id=draft_id), account=account
@@ -116,7 +119,7 @@ def new_id() -> str:
 
 def of_conversation(account: Account, conversation: Conversation) -> OpenDraft | None:
     """What is being written in a conversation. Raises AgentLocked."""
-    return _opened_one(account, Draft.objects.filter(account=account, conversation=conversation).first())
+    return _opened_one(account, _OF_CONVERSATION.one(account.pk, conversation.pk))
 
 
 def of_new(account: Account, draft_id: str) -> OpenDraft | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from accounts.prepared_rows import PreparedRows
 from webmail import progress
 from webmail.conversations import NotFound
 from webmail.models import Conversation, Message
@@ -27,6 +28,12 @@ _NOT_SHOWN = (
     "erased_at",
     "next_check_at",
     "check_attempts",
+)
+
+
+#: The newest page, and the message before it.
+_NEWEST_PAGE = PreparedRows(
+    lambda conversation: _newest_first(_placed(conversation).defer(*_NOT_SHOWN))[: PAGE + 1]
 )
 
 
@@ -72,6 +79,9 @@ def window(conversation: Conversation, at: At = NEWEST, *, limit: int = PAGE) ->
 
 
 def _window(conversation: Conversation, at: At, limit: int) -> Window:
+    if (at, limit) == (NEWEST, PAGE):
+        newest, older = _backwards(_NEWEST_PAGE.rows(conversation.pk), limit)
+        return Window(newest, older, newer=False)
     rows = shown(conversation, at.topic).defer(*_NOT_SHOWN)
     if at.around:
         place = _place(conversation, at.around)
@@ -94,11 +104,13 @@ def shown(conversation: Conversation, topic: str = "") -> QuerySet[Message]:
 
     One query more for a topic.
     """
+    rows = _placed(conversation.pk)
+    return rows.filter(messages_of(conversation.pk, topic)) if topic else rows
+
+
+def _placed(conversation: int) -> QuerySet[Message]:
     placed = Q(shown=True) | ~Q(changes_group="") & Q(aside=Message.Aside.NO)
-    rows = Message.objects.filter(placed, conversation=conversation, replaces="", forgotten_at=None)
-    if topic:
-        rows = rows.filter(messages_of(conversation.pk, topic))
-    return rows
+    return Message.objects.filter(placed, conversation=conversation, replaces="", forgotten_at=None)
 
 
 def previous_of(conversation: Conversation, place: Message, topic: str = "") -> Message | None:
@@ -142,8 +154,16 @@ def _before(rows: QuerySet[Message], place: Message | None, limit: int) -> tuple
         rows = rows.filter(placed_at__lte=place.placed_at).exclude(
             pk__gte=place.pk, placed_at=place.placed_at
         )
-    found = list(rows.order_by("-placed_at", "-pk")[: limit + 1])
-    return found[:limit][::-1], len(found) > limit
+    return _backwards(list(_newest_first(rows)[: limit + 1]), limit)
+
+
+def _newest_first(rows: QuerySet[Message]) -> QuerySet[Message]:
+    return rows.order_by("-placed_at", "-pk")
+
+
+def _backwards(found: Sequence[Message], limit: int) -> tuple[list[Message], bool]:
+    """The oldest first, of rows with the newest first; and whether there is one more."""
+    return list(found[:limit])[::-1], len(found) > limit
 
 
 def _after(rows: QuerySet[Message], place: Message, limit: int) -> tuple[list[Message], bool]:
