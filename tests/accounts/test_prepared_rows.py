@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account, OAuthSession
@@ -65,6 +65,24 @@ def test_columns_that_are_left_out_are_read_when_they_are_needed() -> None:
     assert found is not None
     assert found.get_deferred_fields() > {"pds_url", "handle"}
     assert found.pds_url == alice.pds_url
+
+
+def test_what_rows_are_annotated_with_comes_along() -> None:
+    alice = account("alice")
+    session = OAuthSession.objects.create(account=alice, issuer="http://x.test", access_expires_at=NOON)
+    prepared = PreparedRows(
+        lambda pk: (
+            OAuthSession.objects.annotate(
+                of_alice=Exists(Account.objects.filter(pk=OuterRef("account"), handle="alice.test"))
+            )
+            .select_related("account")
+            .filter(pk=pk)
+        )
+    )
+    found = prepared.one(session.pk)
+    assert found is not None
+    assert vars(found)["of_alice"] is True
+    assert found.account == alice
 
 
 def test_an_argument_that_the_query_does_not_ask_for_is_a_mistake() -> None:
