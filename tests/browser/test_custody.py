@@ -12,7 +12,7 @@ from demo.local_network import LocalNetwork, NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.custody_walk import WORDS, walk_through_custody
 from tests.browser.first_visit import ask_own_server, give_password, make_first_visit
-from tests.browser.test_every_page import too_wide
+from tests.browser.test_every_page import lasting, too_wide
 from tests.browser.virtual_authenticator import authenticator_of
 from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, Visitor, bubble, composer, visitor_at
 from tests.environment import RUN
@@ -407,8 +407,8 @@ def test_every_page_of_it_fits_and_breaks_no_rule_of_accessibility(at: At) -> No
             # Colours that fade into each other would be looked at half way.
             page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
             page.evaluate(UNTIL_STILL)
-            problems += too_wide(page)
-            problems += [] if viewport == NARROWEST else violations(page)
+            problems += lasting(too_wide, page)
+            problems += [] if viewport == NARROWEST else lasting(violations, page)
         page.set_viewport_size(WIDE)  # type: ignore[arg-type]
         page.emulate_media(color_scheme="light")
         if problems:

@@ -94,6 +94,7 @@ def moved(world: World) -> Moved:
     wait_until(lambda: "an answer" in alice.texts(with_bob))
     with_carol = alice.write([carol.did], "to carol")
     wait_until(lambda: "Their server has it" in alice.thread(with_carol)[0].state)
+    wait_until(lambda: with_carol in carol.rows())
     carol.reply(with_carol, "not read yet")
     wait_until(lambda: alice.rows()[with_carol].endswith("unread: 1"))
     compare_with(alice, carol)
