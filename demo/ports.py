@@ -1,11 +1,18 @@
 """Ports on this machine's loopback address."""
 
+import fcntl
+import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 
 #: Ports for passing use: below those that the system gives to outgoing connections.
 PASSING = range(20_000, 32_000)
+#: Those that this process was given.
+_given: set[int] = set()
 
 
 class PortInUse(Exception):
@@ -21,15 +28,29 @@ class PortInUse(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address on which nothing listens at this moment."""
+    """A TCP port of the loopback address on which nothing listens, and that nobody else was given.
+
+    Whoever is given one takes a while to listen on it: until this process ends, it is given to no other.
+    """
     while True:
         port = secrets.choice(PASSING)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
+                fcntl.lockf(_register(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
+
+
+@cache
+def _register() -> int:
+    """A file of this user whose bytes stand for ports; a process locks those that it was given."""
+    path = Path(tempfile.gettempdir()) / f"waxwing-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def check_free(port: int, purpose: str, variable: str) -> None:

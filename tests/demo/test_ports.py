@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo import ports
 from demo.ports import BadPort, PortInUse, check_free, chosen_port, free_port
 from demo.processes import inherited_environment
 
@@ -71,3 +72,18 @@ def test_pass_on_nothing_of_our_own_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("WAXWING_SECRET_KEY", "one of ours")
     assert "WAXWING_SECRET_KEY" in os.environ
     assert "WAXWING_SECRET_KEY" not in inherited_environment()
+
+
+def test_a_passing_port_is_given_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = free_port()
+    with pytest.raises(subprocess.TimeoutExpired):
+        _given_elsewhere(mine)
+    other = mine - 1 if mine - 1 in ports.PASSING else mine + 1
+    monkeypatch.setattr(ports, "PASSING", [mine, other])
+    assert free_port() == other
+
+
+def _given_elsewhere(port: int) -> None:
+    """Another process asks for a port of which there is this one alone."""
+    asked = f"from demo import ports; ports.PASSING = [{port}]; ports.free_port()"
+    subprocess.run([sys.executable, "-c", asked], cwd=ROOT, timeout=3, check=True)
