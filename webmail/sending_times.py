@@ -16,19 +16,25 @@ MONDAY = 0
 
 def choices(now: datetime) -> list[tuple[str, str, datetime]]:
     """Names, words and moments of the times that are offered, in the zone that is active."""
+    tomorrow, monday = _named(now)
+    return [tomorrow] if monday[2] == tomorrow[2] else [tomorrow, monday]
+
+
+def _named(now: datetime) -> list[tuple[str, str, datetime]]:
+    """The same of all times that have a name: what a page offered on Saturday is still meant on Sunday."""
     today = timezone.localdate(now)
     monday = today + timedelta(days=(MONDAY - today.weekday() - 1) % 7 + 1)
-    tomorrow = today + timedelta(days=1)
-    offered = [("tomorrow", _("Tomorrow morning"), tomorrow)]
-    if monday != tomorrow:
-        offered.append(("monday", _("Monday morning"), monday))
+    named = [
+        ("tomorrow", _("Tomorrow morning"), today + timedelta(days=1)),
+        ("monday", _("Monday morning"), monday),
+    ]
     zone = timezone.get_current_timezone()
-    return [(name, words, datetime.combine(day, MORNING, zone)) for name, words, day in offered]
+    return [(name, words, datetime.combine(day, MORNING, zone)) for name, words, day in named]
 
 
 def chosen_time(name: str, typed: str, now: datetime) -> datetime:
-    """The moment of a name from ``choices``, or of what a field for a time holds. Raises CannotSend."""
-    for offered, _words, moment in choices(now):
+    """The moment of a name that a page offered, or of what a field for a time holds. Raises CannotSend."""
+    for offered, _words, moment in _named(now):
         if name == offered:
             return moment
     try:

@@ -330,6 +330,8 @@ def test_the_times_that_are_offered_are_in_the_zone_of_the_person() -> None:
         assert [(name, moment.isoformat()) for name, _words, moment in sending_times.choices(now)] == [
             ("tomorrow", "2026-11-30T08:00:00-05:00")
         ]
+        # Offered on Saturday, pressed on Sunday.
+        assert sending_times.chosen_time("monday", "", now).isoformat() == "2026-11-30T08:00:00-05:00"
         saturday = datetime(2026, 11, 28, 17, 0, tzinfo=ZoneInfo("UTC"))
         assert [name for name, _words, _moment in sending_times.choices(saturday)] == ["tomorrow", "monday"]
         typed = sending_times.chosen_time("chosen", "2026-12-24T18:30", now)
