@@ -99,11 +99,7 @@ class Content:
         """The DIDs that the sender addressed, or None where the sender named none; of decoded content, that
         they are DIDs was checked."""
         dids = self.extensions.get(RECIPIENTS)
-        return (
-            None
-            if dids is None
-            else tuple(text_of(did, "a recipient") for did in array_of(dids, "recipients"))
-        )
+        return None if dids is None else _addressed(dids)
 
     @property
     def render_kinds(self) -> tuple[int, ...]:
@@ -347,11 +343,13 @@ def _field_text(part: Part, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _recipients(value: CborValue) -> tuple[str, ...]:
-    dids = [text_of(did, "a recipient") for did in array_of(value, "recipients")]
-    if not all(is_did(did) for did in dids):
+def _addressed(value: CborValue) -> tuple[str, ...]:
+    return tuple(text_of(did, "a recipient") for did in array_of(value, "recipients"))
+
+
+def _check_recipients(value: CborValue) -> None:
+    if not all(is_did(did) for did in _addressed(value)):
         raise BadContent("a recipient that is not a DID")
-    return tuple(dids)
 
 
 def _extensions(value: CborValue) -> Mapping[int | str, CborValue]:
@@ -359,7 +357,7 @@ def _extensions(value: CborValue) -> Mapping[int | str, CborValue]:
         raise BadContent("extensions are not a map")
     extensions: dict[int | str, CborValue] = dict(value.items())
     if RECIPIENTS in extensions:
-        _recipients(extensions[RECIPIENTS])
+        _check_recipients(extensions[RECIPIENTS])
     return extensions
 
 
