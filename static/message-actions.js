@@ -11,10 +11,10 @@
     if (event.target.querySelector(".edit, .ask")) event.target.scrollIntoView({ block: "nearest" });
     if (document.activeElement === document.body) event.target.querySelector("[autofocus], .menu > summary")?.focus();
   });
-  // Replying leads away from the menu.
+  // Replying leads away from the menu, and so does what is known of the message.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const menu = event.detail.elt.closest(".msg .menu");
-    if (menu && event.detail.target.id === "composer-reply") menu.open = false;
+    if (menu && ["composer-reply", "side"].includes(event.detail.target.id)) menu.open = false;
   });
 
   const copied = document.querySelector("#copied");

@@ -75,6 +75,17 @@ def test_what_one_does_with_a_message_shows_at_the_other(visit: Visit, viewport:
     expect(bob.page.locator(".bubble--gone").last).to_contain_text("took back a message")
 
 
+def test_what_is_known_of_a_message_takes_the_place_of_its_menu(visit: Visit) -> None:
+    word = uuid4().hex[:8]
+    visit("bob")
+    page = (alice := visit("alice")).page
+    alice.start_conversation("bob.test", text=f"Who has this one? {word}")
+    opened = menu(page, word)
+    opened.get_by_role("link", name="About this message").press("Enter")
+    expect(page.locator("#side h1")).to_be_focused()
+    expect(opened.locator(".menu__list")).to_be_hidden()
+
+
 def test_a_message_mentions_somebody_is_saved_passed_on_and_disappears(visit: Visit) -> None:
     word = uuid4().hex[:8]
     visit("carol")

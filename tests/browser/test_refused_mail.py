@@ -1,0 +1,133 @@
+"""A message that a mail server refuses, at once or by a report that comes back, and its sender's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.local_network import NetworkInfo
+from tests.browser.conftest import Visit
+from tests.browser.test_every_page import SCREENS, problems_of
+from tests.browser.visitors import ARRIVAL, bubble, message
+from tests.services.installations import RunningInstallation
+from tests.services.postfix import postfix_server
+from tests.services.repository import Repository
+from tests.services.smtp_sink import SmtpSink
+
+#: Nobody has this mailbox.
+MOVED_OUT = "mailto:moved-out@localhost"
+REFUSED = "Message refused by local policy 1.17"
+UNKNOWN = "their server does not know this person."
+
+
+@pytest.fixture(scope="module")
+def carried_by_postfix(installation: RunningInstallation) -> Iterator[None]:
+    """A mail server takes what leaves, and brings what comes back, as in production."""
+    port = installation.installation.ports.ingress
+    with postfix_server(ingress_port=port, mail_domains=["localhost"]) as postfix:
+        relay = {"WAXWING_SMTP_RELAY_URL": f"smtp://127.0.0.1:{postfix.relay_port}"}
+        with (
+            installation.set_otherwise("ingress", {"WAXWING_INGRESS_URL": f"lmtp://127.0.0.1:{port}"}),
+            installation.set_otherwise("deliveries", relay),
+        ):
+            yield
+
+
+@contextmanager
+def reached_only_at(
+    installation: RunningInstallation, network: NetworkInfo, *addresses: str
+) -> Iterator[Repository]:
+    """Where bob's own record says that he is, for a while."""
+    bobs = Repository(network.pds_url, network.accounts["bob"])
+    before = bobs.inbox()
+    bobs.put_inbox([*addresses])
+    installation.a_day_passes()
+    try:
+        yield bobs
+    finally:
+        bobs.put_inbox(before)
+        installation.a_day_passes()
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_server_that_refuses_is_quoted_behind_the_details(
+    screen: dict[str, int],
+    visit: Visit,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+    smtp_sink: SmtpSink,
+) -> None:
+    text = f"Shall I bring the oars? {uuid4().hex[:8]}"
+    bob, alice = visit("bob", viewport=screen), visit("alice", viewport=screen)
+    page, about = alice.page, alice.page.locator("#side")
+    with (
+        SmtpSink(answer=f"554 5.7.0 {REFUSED}") as refusing,
+        reached_only_at(installation, local_network) as bobs,
+    ):
+        bobs.name_mail_server(f"smtp://localhost:{refusing.port}", smtp_sink)
+        installation.a_day_passes()
+        try:
+            alice.start_conversation("bob.test", text=text)
+            sent = message(page, text)
+            expect(sent.locator(".msg__meta")).to_contain_text(
+                "Not delivered to Bob: their server refused the message.", timeout=ARRIVAL
+            )
+            expect(page.locator("#thread")).not_to_contain_text(REFUSED)
+        finally:
+            bobs.name_mail_server(None, smtp_sink)
+    conversation = page.url
+    sent.get_by_role("link", name="Details").click()
+    expect(about).to_contain_text(
+        "Not delivered: their server refused the message."
+        " Its own words are under Raw details; its operator can say why."
+    )
+    expect(about.get_by_text(REFUSED)).to_be_hidden()
+    about.get_by_text("Raw details").last.click()
+    expect(about.get_by_text(f"554 5.7.0 {REFUSED}")).to_be_visible()
+    assert problems_of(page, screen) == []
+
+    about.get_by_role("button", name="Retry").click()
+    expect(sent.locator(".msg__meta")).to_contain_text("Their server has it", timeout=ARRIVAL)
+    bob.open_conversation(conversation)
+    expect(bubble(bob.page, text)).to_have_count(1)
+
+
+@pytest.mark.usefixtures("carried_by_postfix")
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_mail_that_came_back_says_why_and_is_sent_again(
+    screen: dict[str, int], visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+) -> None:
+    text = f"Is the boat still at the jetty? {uuid4().hex[:8]}"
+    bob, alice = visit("bob", viewport=screen), visit("alice", viewport=screen)
+    page = alice.page
+    with reached_only_at(installation, local_network, MOVED_OUT):
+        alice.start_conversation("bob.test", text=text)
+        sent = message(page, text)
+        # Her mail server had taken it; the page that is open hears of the report by itself.
+        expect(sent.locator(".msg__meta")).to_contain_text(
+            f"Not delivered to Bob: {UNKNOWN}", timeout=ARRIVAL
+        )
+        assert problems_of(page, screen) == []
+        conversation = page.url
+        page.goto("/")
+        expect(page.locator("#convos .row", has_text=text)).to_contain_text("Not delivered")
+        page.goto(conversation)
+
+        sent.get_by_role("link", name="Details").click()
+        about = page.locator("#side")
+        expect(about).to_contain_text(f"Not delivered: {UNKNOWN} Ask them whether they have moved.")
+        expect(about).to_contain_text("By mail to localhost.")
+        words = about.get_by_text("there is no such mailbox here")
+        expect(words).to_be_hidden()
+        about.get_by_text("Raw details").click()
+        expect(words).to_be_visible()
+        assert problems_of(page, screen) == []
+    page.goto(conversation)
+    sent.get_by_role("button", name="Retry").click()
+    expect(sent.locator(".msg__meta")).to_contain_text("Their server has it", timeout=ARRIVAL)
+    bob.open_conversation(conversation)
+    expect(bubble(bob.page, text)).to_have_count(1)
