@@ -59,8 +59,12 @@ def count(account: Account) -> int:
 
 
 def to_look_into(account: Account) -> QuerySet[Arrival]:
-    """The mails kept aside that somebody should look into."""
-    return _rows(account).exclude(reason__in=NORMAL)
+    """The mails kept aside that somebody should look into.
+
+    Not those of which another copy was asked for: that one says nothing of this, so nobody can tell here when
+    it has come.
+    """
+    return _rows(account).filter(asked_at=None).exclude(reason__in=NORMAL)
 
 
 def retry(account: Account, arrival_id: int) -> KeptAside:

@@ -54,8 +54,8 @@ _DELIVERY = {
 
 _KEPT_ASIDE: dict[str, str | Promise] = {
     "cannot-open": gettext_lazy(
-        "None of your keys opens it. It may have been sealed to a key that was destroyed a week after it was "
-        "replaced."
+        "None of your keys opens it. It may have been sealed to a key that is destroyed by now: each is, a "
+        "week after it was replaced, or at once when you revoke its device."
     ),
     "for-another-device": gettext_lazy(
         "Most likely it is the copy for another of your devices: yours are all reached at the same address."

@@ -17,7 +17,7 @@ from crypto_agent.client import NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
-from webmail import another_copy, blocking, changing, forgetting, outgoing
+from webmail import another_copy, blocking, changing, forgetting, kept_aside, outgoing
 from webmail.models import Arrival, Delivery, DeliveryCopy, GraphEntry, Message
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +69,16 @@ def test_whoever_sent_it_seals_it_anew_for_the_devices_of_now(
     assert [copy.fingerprint for copy in delivery.copies.all()] == [bob.devices.get().fingerprint]
     hand_over(bob, again)
     assert Message.objects.filter(account=bob, message_id=delivery.message.message_id, shown=True).exists()
+
+
+def test_what_was_asked_for_is_nothing_to_look_into_any_more(
+    alice: Account, bob: Account, lost: Arrival
+) -> None:
+    Arrival.objects.filter(pk=lost.pk).update(reason="cannot-open")
+    assert kept_aside.count(bob) == 1
+    another_copy.ask(bob, lost.pk, alice.did, now=timezone.now())
+    assert kept_aside.count(bob) == 0
+    assert [item.id for item in kept_aside.kept_aside(bob)] == [lost.pk]
 
 
 @pytest.mark.usefixtures("phone")

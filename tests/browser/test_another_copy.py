@@ -1,0 +1,88 @@
+"""A message that cannot be opened any more: its page explains it, another copy is asked for, and shows."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.local_network import NetworkInfo
+from tests.browser.conftest import Visit
+from tests.browser.test_every_page import SCREENS, problems_of
+from tests.browser.visitors import ARRIVAL, message
+from tests.services.installations import RunningInstallation, query
+
+#: As on the day on which they are destroyed: what was sealed to them opens nowhere from then on.
+DESTROY_PREKEYS = (
+    "DELETE FROM crypto_agent_prekeysecret WHERE device_id IN (SELECT device.id"
+    " FROM crypto_agent_devicekey device JOIN crypto_agent_account account ON account.id = device.account_id"
+    " WHERE account.did = ?)"
+)
+#: What the workers do with those of everybody, by the clock.
+RENEW_PREKEYS = (
+    "from accounts import enrolment; from accounts.models import Account;"
+    "enrolment.renew_prekeys(Account.objects.get(did='{did}'))"
+)
+#: On how many lines the words of a button stand.
+LINES = """(button) => {
+  const words = document.createRange();
+  words.selectNodeContents(button);
+  return words.getClientRects().length;
+}"""
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_what_cannot_be_opened_is_asked_for_once_more(
+    screen: dict[str, int], visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+) -> None:
+    word = uuid4().hex[:8]
+    answer, lost = f"How is the water? {word}", f"Warm until the evening {word}"
+    bob, alice = visit("bob", viewport=screen), visit("alice", viewport=screen)
+    alice.start_conversation("bob.test", text=f"Hello from the lake {word}")
+    conversation = alice.page.url
+    page = bob.page
+    bob.open_conversation(conversation)
+    bob.write(answer)
+    # Her receipt is a message too.
+    expect(message(page, answer).locator(".msg__meta")).to_contain_text(
+        "Opened on their device", timeout=ARRIVAL
+    )
+
+    # It was on its way for too long.
+    did = local_network.accounts["bob"].did
+    query(
+        f"sqlite:///{installation.installation.directory / 'agent' / 'agent.sqlite3'}", DESTROY_PREKEYS, did
+    )
+    page.goto("/")
+    alice.write(lost)
+    expect(message(alice.page, lost).locator(".msg__meta")).to_contain_text(
+        "Their server has it", timeout=ARRIVAL
+    )
+    installation.manage("shell", "--command", RENEW_PREKEYS.format(did=did))
+
+    line = page.get_by_role("link", name="message kept aside")
+    expect(line).to_be_visible(timeout=ARRIVAL)
+    line.click()
+    expect(page.get_by_role("heading", name="Could not be opened or checked")).to_be_visible()
+    card = page.get_by_role("article").first
+    expect(card).to_contain_text("None of your keys opens it.")
+    card.get_by_text("Ask for another copy").click()
+    expect(card).to_contain_text("Nothing outside says who sent it.")
+    expect(card).to_contain_text("They learn that you could not open it.")
+    card.get_by_label("Whom to ask").select_option(label="Alice (alice.test)")
+    assert problems_of(page, screen) == []
+    ask = card.get_by_role("button", name="Ask", exact=True)
+    assert ask.evaluate(LINES) == 1
+    ask.click()
+    expect(card.get_by_role("status")).to_contain_text("You asked Alice for another copy")
+    assert problems_of(page, screen) == []
+
+    # Alice's server gives it by itself, and shows nothing of the request.
+    bob.open_conversation(conversation)
+    received = message(page, lost)
+    expect(received).to_have_count(1, timeout=ARRIVAL)
+    expect(received.locator(".msg__meta")).to_contain_text("Signed by alice.test")
+    expect(alice.page.locator("#thread")).not_to_contain_text("could not be opened")
+    page.goto("/")
+    expect(page.locator("#list")).not_to_contain_text("kept aside")
