@@ -87,42 +87,10 @@
     if (xhr.status === 503 && xhr.getResponseHeader("HX-Reswap")) event.detail.shouldSwap = true;
   });
 
-  // ---- The thread: start at the first unread message or at the end, and stay at the end when there.
-  const scroller = () => $("#thread")?.closest(".pane__scroll");
-  const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight; };
-  const isAtEnd = (box) => box && box.scrollHeight - box.scrollTop - box.clientHeight < 120;
-  const firstUnread = $("#unread");
-  if (location.hash.startsWith("#m")) { /* the browser goes there */ }
-  else if (firstUnread) scroller().scrollTop = firstUnread.offsetTop - scroller().clientHeight / 3;
-  else toEnd(scroller());
-
-  // What shrinks the pane (a banner, a keyboard, a growing composer) does not push the end out of sight.
-  if (scroller()) {
-    let atEnd = isAtEnd(scroller());
-    scroller().addEventListener("scroll", () => { atEnd = isAtEnd(scroller()); }, { passive: true });
-    new ResizeObserver(() => { if (atEnd) toEnd(scroller()); }).observe(scroller());
-  }
-
-  let follow = false;
-  let heightBefore = 0;
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.requestConfig.elt.id === "news") follow ||= isAtEnd(scroller());
-    heightBefore = scroller()?.scrollHeight ?? 0;
-  });
+  // Back to the field, unless somebody writes elsewhere by now.
   document.addEventListener("htmx:afterSettle", (event) => {
-    const box = scroller();
-    const { elt } = event.detail.requestConfig;
-    if (elt.id === "news" && follow) {
-      toEnd(box);
-      follow = false;
-    }
-    // Browsers that do not keep the place themselves when something is put above it.
-    if (elt.matches("[data-older]") && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;
-    // Back to the field, unless somebody writes elsewhere by now.
     if (event.target.id === "chips" && document.activeElement === document.body) $("#who")?.focus();
-    if (event.target.id === "side") $("#side h1")?.focus();
   });
-
   document.addEventListener("person-added", (event) => {
     if ($("#who").value === event.detail.typed) $("#who").value = "";
   });
@@ -138,97 +106,6 @@
     field.form.requestSubmit();
   });
 
-  // ---- The composer: cleared at once, filled again if the message was not taken.
-  const grow = (field) => {
-    if (CSS.supports("field-sizing", "content")) return;
-    field.style.height = "auto";
-    field.style.height = `${field.scrollHeight}px`;
-  };
-  document.addEventListener("input", (event) => {
-    if (event.target.matches(".composer textarea")) grow(event.target);
-  });
-  document.addEventListener("taken-over", (event) => { if (event.target.matches(".composer textarea")) grow(event.target); });
-  // What was written waits here until its turn: htmx sends one after the other. A text that goes out
-  // again unchanged keeps its token, by which the server knows that it is the same message.
-  const outbox = [];
-  const chosenFor = new Map();
-  let notSent = {};
-  const newToken = () => {
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    bytes[6] = (bytes[6] & 15) | 64;
-    bytes[8] = (bytes[8] & 63) | 128;
-    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  };
-  const composer = $(".composer");
-  if (composer) composer.noValidate = true;
-  // Nothing goes without a file that was chosen for it.
-  document.addEventListener("submit", (event) => {
-    if (!event.submitter?.matches("[data-send]") || !$(".upload[data-busy]", event.target)) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    $("#files-wait").hidden = false;
-  }, true);
-  document.addEventListener("submit", (event) => {
-    if (!event.target.matches(".composer") || !window.htmx) return;
-    const field = $("textarea", event.target);
-    const text = field.value;
-    const items = [...$("#files", event.target).children];
-    const file = items.flatMap((item) => [...item.querySelectorAll("[name=file]:not([type=checkbox]:not(:checked))")]).map((input) => input.value);
-    if (!text.trim() && !file.length) {
-      event.preventDefault();
-      return event.stopPropagation();
-    }
-    const again = text === notSent.text && file.join() === notSent.file;
-    const token = again ? notSent.token : newToken();
-    const preview = window.takePreview?.(token) ?? "";
-    outbox.push({ text, file, token, preview, ...(window.takeReply?.(token) ?? { in_reply_to: "" }) });
-    chosenFor.set(token, { items, file: file.join() });
-    for (const item of items) item.remove();
-    field.value = "";
-    grow(field);
-    // Afterwards: htmx forgets which button it was when the focus leaves it.
-    const menu = event.submitter?.closest("details.menu");
-    if (menu) setTimeout(() => {
-      if (menu.contains(document.activeElement)) $("summary", menu).focus();
-      menu.open = false;
-    });
-  }, true);
-  document.addEventListener("htmx:configRequest", (event) => {
-    if (!event.detail.elt.matches(".composer")) return;
-    Object.assign(event.detail.parameters, outbox.shift());
-    delete event.detail.parameters.files;
-    // The time is for this message alone.
-    event.detail.elt.elements.when.value = "";
-    follow = true;
-  });
-  document.addEventListener("htmx:afterRequest", (event) => {
-    const { elt, requestConfig, successful, xhr } = event.detail;
-    if (!elt.matches(".composer")) return;
-    $("#not-sent").hidden = successful || xhr.status === 422 || xhr.status === 401;
-    $("#signed-out").hidden = xhr.status !== 401;
-    window.settleReply?.(requestConfig.parameters.token, successful);
-    window.settlePreview?.(requestConfig.parameters.token, successful);
-    if (successful) {
-      chosenFor.delete(requestConfig.parameters.token);
-      // A page in the middle of a conversation does not show what is written at its end.
-      const newest = $("#newer [data-newest]");
-      if (newest && !outbox.length) location.assign(newest.href);
-      return;
-    }
-    elt.elements.when.value = requestConfig.parameters.when ?? "";
-    follow = false;
-    const { text, token } = requestConfig.parameters;
-    const { items, file } = chosenFor.get(token);
-    notSent = { text, token, file };
-    $("#files").prepend(...items);
-    const field = $("textarea", elt);
-    field.value = [text, field.value].filter(Boolean).join("\n");
-    grow(field);
-  });
-
-  // Where a topic that began goes on, unless something is still to be sent from here.
-  document.addEventListener("topic-begun", (event) => { if (!outbox.length) location.assign(event.detail.address); });
-
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(); });
 
   if ("serviceWorker" in navigator && document.body.dataset.events) {
@@ -241,20 +118,28 @@
   const address = document.body.dataset.events;
   if (!address || !window.EventSource) return;
   const banner = $("#offline");
-  let stream, timer, wait = 2000, asked = false;
+  let stream, names, timer, wait = 2000, asked = false;
   const tell = (name, detail) => window.htmx?.trigger(document.body, name, detail);
   const lost = () => { timer ??= setTimeout(() => { banner.hidden = false; }, 4000); };
   const found = () => { clearTimeout(timer); timer = undefined; wait = 2000; banner.hidden = true; };
 
+  // What the pane shows has events of its own, by its names; those of what it showed before say nothing here.
+  const heard = [["#news", "news"], ["#draft-state", "draft"]];
+  const listen = () => {
+    for (const [place, name] of heard) {
+      const event = $(place)?.dataset.event;
+      if (!event || names.has(event)) continue;
+      names.add(event);
+      stream.addEventListener(event, () => { if ($(place)?.dataset.event === event) tell(name); });
+    }
+  };
   const open = () => {
     stream?.close();
     stream = new EventSource(address);
     stream.addEventListener("ready", () => { found(); asked = true; tell("caught-up"); });
     for (const name of ["conversations", "settings", "kept-aside", "answers", "custody"]) stream.addEventListener(name, () => tell(name));
-    const conversation = $("#news")?.dataset.event;
-    if (conversation) stream.addEventListener(conversation, () => tell("news"));
-    const draft = $("#draft-state")?.dataset.event;
-    if (draft) stream.addEventListener(draft, () => tell("draft"));
+    names = new Set();
+    listen();
     stream.addEventListener("error", () => {
       lost();
       // Without a stream the page still says, once, that somebody looks at it.
@@ -267,6 +152,7 @@
     });
   };
   open();
+  window.eachPane(listen);
   addEventListener("offline", () => { banner.hidden = false; });
   addEventListener("online", open);
   addEventListener("pagehide", () => stream?.close());

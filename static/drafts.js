@@ -1,5 +1,5 @@
 // What is being written is kept as it is typed, and on leaving the page; other pages of the account show it too.
-(() => {
+window.eachPane((signal) => {
   "use strict";
   const $ = (selector, within = document) => within.querySelector(selector);
   const state = $("#draft-state");
@@ -64,7 +64,7 @@
       answer = await fetch(address, { method: "POST", body, headers, keepalive, signal: mine.signal });
       said = await answer.json().catch(() => undefined);
     } catch { /* offline, or cut off by sending */ }
-    if (mine.signal.aborted) return;
+    if (mine.signal.aborted || signal.aborted) return;
     running = undefined;
     if (!answer?.ok || !said) return unkept(answer, said);
     kept = now;
@@ -99,7 +99,7 @@
   const look = async (wanted = false) => {
     if (!news || sending || running) return;
     const found = await ask(`${news}?writer=${writer}&revision=${revision}`);
-    if (!found || sending || running) return;
+    if (!found || sending || running || signal.aborted) return;
     if (!wanted && written() !== kept) { $("#draft-changed").hidden = false; return; }
     take(found);
     revision = found.revision;
@@ -107,13 +107,13 @@
     line("changed", "");
   };
 
-  document.body.addEventListener("draft", () => look());
-  document.body.addEventListener("caught-up", () => look());
+  document.body.addEventListener("draft", () => look(), { signal });
+  document.body.addEventListener("caught-up", () => look(), { signal });
   $("#draft-changed button").addEventListener("click", () => look(true));
   $("#draft-overtook button").addEventListener("click", async () => {
     line("overtook", "");
     const found = await ask(`${state.dataset.overtaken}&draft=${form.elements.draft?.value ?? ""}`);
-    if (!found) return;
+    if (!found || signal.aborted) return;
     take(found);
     later(0);
   });
@@ -122,10 +122,12 @@
   form.addEventListener("input", () => later());
   // Files that are there or gone, people that were chosen, a reply that was begun.
   new MutationObserver(() => later()).observe($("#files", form), { childList: true, subtree: true });
-  document.addEventListener("htmx:afterSettle", (event) => { if (["chips", "composer-preview"].includes(event.target.id)) later(); });
+  document.addEventListener("htmx:afterSettle", (event) => { if (["chips", "composer-preview"].includes(event.target.id)) later(); }, { signal });
   form.addEventListener("change", () => later());
-  document.addEventListener("visibilitychange", () => { if (document.hidden) keep(true); else if (!$("#signed-out").hidden) keep(); });
-  addEventListener("pagehide", () => keep(true));
+  document.addEventListener("visibilitychange", () => { if (document.hidden) keep(true); else if (!$("#signed-out").hidden) keep(); }, { signal });
+  addEventListener("pagehide", () => keep(true), { signal });
+  document.addEventListener("pane-leaving", () => keep(true), { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
 
   // ---- Sending takes the draft away: nothing that was on its way may bring it back.
   const pause = () => {
@@ -135,8 +137,8 @@
   };
   document.addEventListener("submit", (event) => {
     if (event.target === form && !event.defaultPrevented && !form.matches(".composer")) pause();
-  });
-  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.elt === form && !event.defaultPrevented) pause(); });
+  }, { signal });
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.elt === form && !event.defaultPrevented) pause(); }, { signal });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.elt !== form) return;
     sending -= 1;
@@ -149,6 +151,6 @@
     } else kept = undefined;
     cut = false;
     if (kept === undefined) later(0);
-  });
-  addEventListener("pageshow", (event) => { if (event.persisted) sending = 0; });
-})();
+  }, { signal });
+  addEventListener("pageshow", (event) => { if (event.persisted) sending = 0; }, { signal });
+});

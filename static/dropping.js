@@ -1,5 +1,5 @@
 // Files from elsewhere than the file dialogue: dragged onto the page's pane, pasted, or from a telephone's camera.
-(() => {
+window.eachPane((signal) => {
   "use strict";
   const $ = (selector, within = document) => within.querySelector(selector);
   const list = $("#files");
@@ -23,7 +23,7 @@
     choose(event.dataTransfer.files);
   });
   // A file that misses the pane does not take the page away, and with it what was written.
-  for (const name of ["dragover", "drop"]) addEventListener(name, (event) => { if (hasFiles(event)) event.preventDefault(); });
+  for (const name of ["dragover", "drop"]) addEventListener(name, (event) => { if (hasFiles(event)) event.preventDefault(); }, { signal });
 
   // A text with a picture beside it, as word processors copy it, is pasted as text.
   form.addEventListener("paste", (event) => {
@@ -42,4 +42,4 @@
     field.addEventListener("change", () => choose(field.files));
     field.click();
   });
-})();
+});

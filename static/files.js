@@ -1,5 +1,5 @@
 // Files: uploaded as soon as they are chosen, and fetched with progress. Forms and links work without it.
-(() => {
+window.eachPane((signal) => {
   "use strict";
   const $ = (selector, within = document) => within.querySelector(selector);
   const words = $("#upload-words")?.dataset;
@@ -86,7 +86,7 @@
     if (!field.matches("[data-upload]")) return;
     for (const file of field.files) add(file, field.dataset);
     field.value = "";
-  });
+  }, { signal });
 
   list.addEventListener("files-chosen", (event) => {
     for (const file of event.detail) add(file, $("[data-upload]").dataset);
@@ -151,5 +151,5 @@
     xhr.open("GET", link.href);
     xhr.setRequestHeader("Accept", "application/json");
     xhr.send();
-  });
-})();
+  }, { signal });
+});

@@ -1,5 +1,5 @@
 // People of the conversation to choose from while somebody types @ and the beginning of a name.
-(() => {
+window.eachPane(() => {
   "use strict";
   const field = document.querySelector("#text");
   const list = document.querySelector("#mentions");
@@ -34,4 +34,4 @@
       choose(buttons.find((button) => !button.hidden));
     }
   });
-})();
+});

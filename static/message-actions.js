@@ -17,12 +17,12 @@
     if (menu && ["composer-reply", "side"].includes(event.detail.target.id)) menu.open = false;
   });
 
-  const copied = document.querySelector("#copied");
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const said = await navigator.clipboard.writeText(button.closest(".msg").querySelector(".text").textContent).then(() => "yes", () => "no");
     button.closest("details").open = false;
+    const copied = document.querySelector("#copied");
     copied.textContent = copied.dataset[said];
   });
 })();

@@ -16,7 +16,9 @@
   document.addEventListener("error", (event) => {
     if (event.target.matches?.(".picture__image")) event.target.closest(".picture").hidden = true;
   }, true);
-  for (const image of document.querySelectorAll(".picture__image")) {
-    if (image.complete && !image.naturalWidth && image.loading !== "lazy") image.closest(".picture").hidden = true;
-  }
+  window.eachPane(() => {
+    for (const image of document.querySelectorAll(".picture__image")) {
+      if (image.complete && !image.naturalWidth && image.loading !== "lazy") image.closest(".picture").hidden = true;
+    }
+  });
 })();

@@ -1,5 +1,5 @@
 // Previews of links: one is asked for as soon as a link is complete, by this server. Without script a button does it.
-(() => {
+window.eachPane((signal) => {
   "use strict";
   const place = document.querySelector("#composer-preview");
   const form = place?.closest("form");
@@ -68,7 +68,8 @@
     if (event.target !== place) return;
     shown();
     if (document.activeElement === document.body) text.focus();
-  });
+  }, { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
   shown();
 
   // Another page of the account has another preview, or none.
@@ -97,4 +98,4 @@
     place.replaceChildren(...nodes);
     offer();
   };
-})();
+});

@@ -5,7 +5,8 @@
   const field = () => place()?.querySelector("[name=in_reply_to]");
   // Not on the page of a topic, where everything that is written belongs to it.
   const topic = () => place()?.querySelector("[name=topic]");
-  let shown = field()?.value ?? "";
+  let shown;
+  window.eachPane(() => { shown = field()?.value ?? ""; });
 
   const said = () => {
     shown = field().value;

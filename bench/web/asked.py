@@ -35,7 +35,9 @@ def pages(told: Mapping[str, Any]) -> dict[str, Asked]:
     search = Asked("/search/", 300, None, form=lambda: {"q": next(queries)}, headers=htmx)
     return {
         "web/list": Asked("/", 100, 2),
-        "web/open": Asked(conversation, 100, 2),
+        # From the list, in the place of what the pane shows, and by its address.
+        "web/open": Asked(conversation, 100, 2, headers=htmx | {"HX-Target": "pane"}),
+        "web/open/page": Asked(conversation, 100, 2),
         "web/scroll": Asked(f"{conversation}older/?before={told['before']}", 80, 2, headers=htmx),
         "web/send": Asked(
             f"{conversation}send/",

@@ -62,6 +62,8 @@ def conversation(request: PageRequest, conversation_id: str) -> HttpResponse:
         return not_open(request, found)
     if "on" in request.GET:
         return redirect(_address_on(found, request.GET["on"]))
+    if request.htmx.target == "pane":
+        return _pane(request, found)
     return conversation_page(request, found)
 
 
@@ -255,21 +257,44 @@ def conversation_page(
     """The whole page of a conversation, or of one topic of it. That it was asked for says nothing about who
     looks at it: `whats_new` and `seen` note that."""
     listed = list_context(request)
-    thread = _thread(request, open_one, at, topic=topic, known=listed["list"].people)
-    context = listed | {
+    context = listed | _pane_context(request, open_one, at=at, topic=topic, known=listed["list"].people)
+    context["composer"] |= composer or {}
+    return render(request, "webmail/conversation.html", context | more, status=status)
+
+
+def _pane(request: PageRequest, open_one: Conversation) -> HttpResponse:
+    """A conversation for the pane of an open page, which has its address from then on; nothing where the page
+    around it would be another one as well, as with locked keys."""
+    if request.account.locked_here:
+        return HttpResponse(status=204)
+    answer = render(request, "webmail/conversation_pane.html", _pane_context(request, open_one))
+    answer["HX-Push-Url"] = page_address(open_one)
+    return answer
+
+
+def _pane_context(
+    request: PageRequest,
+    open_one: Conversation,
+    *,
+    at: At | None = None,
+    topic: str = "",
+    known: Mapping[str, Person] | None = None,
+) -> dict[str, Any]:
+    """What webmail/_pane.html shows."""
+    thread = _thread(request, open_one, at, topic=topic, known=known)
+    return {
         "topic": topic_of(request.account, open_one, topic) if topic else None,
         "row": thread.conversation,
         "thread": thread,
         "strangers": _strangers(request.account, open_one),
         "likenesses": _likenesses(request.account, open_one),
         "disappears": open_one.expires_after,
-        "composer": composer_of(request.account, open_one) | (composer or {}),
+        "composer": composer_of(request.account, open_one),
         "previews": preview_choices.offered(request.account),
         "times": sending_times.choices(timezone.now()),
         **waiting_context(request.account, open_one, topic),
         "keys": thread.keys,
     }
-    return render(request, "webmail/conversation.html", context | more, status=status)
 
 
 def new_composer(*, text: str = "", error: str = "", files: Sequence[ChosenFile] = ()) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+// The thread: it starts at the first unread message or at the end, and stays at the end when there.
+(() => {
+  "use strict";
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const scroller = () => $("#thread")?.closest(".pane__scroll");
+  const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight; };
+  const isAtEnd = (box) => box && box.scrollHeight - box.scrollTop - box.clientHeight < 120;
+
+  // Whether what comes next is scrolled to: the end was in sight, or somebody wrote.
+  let follow = false;
+  let heightBefore = 0;
+  window.followThread = (wanted) => { follow = wanted; };
+
+  window.eachPane((signal) => {
+    const box = scroller();
+    follow = false;
+    if (!box) return;
+    const unread = $("#unread");
+    if (location.hash.startsWith("#m")) { /* the browser goes there */ }
+    else if (unread) box.scrollTop = unread.offsetTop - box.clientHeight / 3;
+    else toEnd(box);
+    // What shrinks the pane (a banner, a keyboard, a growing composer) does not push the end out of sight.
+    let atEnd = isAtEnd(box);
+    box.addEventListener("scroll", () => { atEnd = isAtEnd(box); }, { passive: true });
+    const size = new ResizeObserver(() => { if (atEnd) toEnd(box); });
+    size.observe(box);
+    signal.addEventListener("abort", () => size.disconnect());
+  });
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.requestConfig.elt.id === "news") follow ||= isAtEnd(scroller());
+    heightBefore = scroller()?.scrollHeight ?? 0;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const box = scroller();
+    const { elt } = event.detail.requestConfig;
+    if (elt.id === "news" && follow) {
+      toEnd(box);
+      follow = false;
+    }
+    // Browsers that do not keep the place themselves when something is put above it.
+    if (elt.matches("[data-older]") && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;
+    if (event.target.id === "side") $("#side h1")?.focus();
+  });
+})();
