@@ -31,7 +31,8 @@
     mark();
     // Nothing is begun any more in what is about to go.
     pane.inert = true;
-    window.htmx.ajax("GET", row.getAttribute("href"), { source: "#opener", target: "#pane", swap: "outerHTML" });
+    // What fails is told by the events below.
+    window.htmx.ajax("GET", row.getAttribute("href"), { source: "#opener", target: "#pane", swap: "outerHTML" }).catch(() => {});
   });
 
   const isOfPane = (event) => event.detail.elt?.id === "opener" || event.detail.requestConfig?.elt.id === "opener";

@@ -123,4 +123,4 @@ def _expect_open(page: Page, conversation: str, name: str) -> None:
     expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
     expect(page.locator('#convos [aria-current="page"]')).to_have_count(1)
     expect(_row(page, conversation)).to_have_attribute("aria-current", "page")
-    expect(page.locator('.skip[href="#text"]')).to_have_count(1)
+    expect(page.locator('#pane .skip[href="#text"]')).to_have_count(1)
