@@ -1,12 +1,13 @@
-"""Queries that Django puts into SQL once, for rows that nearly every request asks for.
+"""Queries that Django puts into SQL once, for what nearly every request asks for.
 
 Putting one together takes Django some ten times as long as the database takes to answer it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -14,45 +15,76 @@ from django.db.models import Model, QuerySet
 from django.db.models.query import get_related_populators
 
 Row = TypeVar("Row", bound=Model)
-#: A query is kept for so many arguments; a longer one is put together each time.
+Value = str | int | datetime
+#: A value that a column is compared with, or several of one kind of which it has to be one.
+Argument = Value | Sequence[str] | Sequence[int]
+#: A query is kept for so many arguments, and for several values up to the last of these numbers, to each of
+#: which fewer are filled up with the first one again. One with more is put together each time.
 MOST_ARGUMENTS = 8
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+_Kinds = tuple[tuple[type, int], ...]
 
 
-class PreparedRows(Generic[Row]):
+class _Prepared:
+    #: Whether rows of a model are made of what is found.
+    _of_model = True
+
+    def __init__(self, query: Callable[..., QuerySet[Any, Any]]) -> None:
+        self._query = query
+        self._kept: dict[_Kinds, _Statement] = {}
+
+    def _found(self, arguments: Sequence[Argument]) -> list[Any]:
+        given = [_values(argument) for argument in arguments]
+        if not all(given):
+            return []
+        kinds = tuple(
+            (type(values[0]), 0 if isinstance(argument, Value) else len(values))
+            for argument, values in zip(arguments, given, strict=True)
+        )
+        statement = self._kept.get(kinds)
+        if statement is None:
+            statement = _put_together(self._query, kinds, of_model=self._of_model)
+            if len(arguments) <= MOST_ARGUMENTS and all(size <= SIZES[-1] for _kind, size in kinds):
+                self._kept[kinds] = statement
+        return statement.found([value for values in given for value in values])
+
+
+class PreparedRows(_Prepared, Generic[Row]):
     """The rows of ``query(argument, …)``, made as Django makes them.
 
-    The arguments are texts and whole numbers that columns are compared with, and nothing else may follow from
-    what they are: the query is put together for others of their kind and number.
+    The arguments are what columns are compared with, and nothing else may follow from what they are: the
+    query is put together for others of their kind and number. Where one is a sequence without anything in
+    it, nothing is found, and nothing asked.
     """
 
     def __init__(self, query: Callable[..., QuerySet[Row]]) -> None:
-        self._query = query
-        self._kept: dict[tuple[type, ...], _Statement] = {}
+        super().__init__(query)
 
-    def rows(self, *arguments: str | int) -> list[Row]:
+    def rows(self, *arguments: Argument) -> list[Row]:
         """The rows for ``arguments``; raises what a query of the same kind would."""
-        kinds = tuple(map(type, arguments))
-        statement = self._kept.get(kinds)
-        if statement is None:
-            statement = _put_together(self._query, arguments)
-            if len(arguments) <= MOST_ARGUMENTS:
-                self._kept[kinds] = statement
-        return statement.rows(arguments)
+        return self._found(arguments)
 
-    def one(self, *arguments: str | int) -> Row | None:
+    def one(self, *arguments: Argument) -> Row | None:
         """The first row, if there is any."""
         rows = self.rows(*arguments)
         return rows[0] if rows else None
 
 
+class PreparedValues(_Prepared):
+    """The same of a query of ``values_list``: tuples in place of rows."""
+
+    _of_model = False
+
+    def rows(self, *arguments: Argument) -> list[tuple[Any, ...]]:
+        """What is found for ``arguments``; raises what a query of the same kind would."""
+        return self._found(arguments)
+
+
 @dataclass(frozen=True)
-class _Statement:
-    sql: str
-    #: What is asked for beside the arguments, and where in it which argument stands.
-    parameters: Sequence[Any]
-    places: Sequence[tuple[int, int]]
-    #: The columns that have to be converted: position, functions, and what they are told of the column.
-    converters: Sequence[tuple[int, Sequence[Any], Any]]
+class _Model:
+    """How rows of a model are made of what the database gives."""
+
     model: type[Model]
     columns: slice
     names: Sequence[str]
@@ -60,21 +92,7 @@ class _Statement:
     #: What the rows are annotated with, and its position.
     annotations: Sequence[tuple[str, int]]
 
-    def rows(self, arguments: Sequence[str | int]) -> list[Any]:
-        parameters = list(self.parameters)
-        for place, argument in self.places:
-            parameters[place] = arguments[argument]
-        connection = connections[DEFAULT_DB_ALIAS]
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, parameters)
-            found = cursor.fetchall()
-        return [self._row(values, connection) for values in found]
-
-    def _row(self, values: Sequence[Any], connection: Any) -> Model:
-        row = list(values)
-        for position, functions, expression in self.converters:
-            for function in functions:
-                row[position] = function(row[position], expression, connection)
+    def made(self, row: Sequence[Any]) -> Model:
         made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, row[self.columns])
         for each in self.related:
             each.populate(row, made)
@@ -83,21 +101,75 @@ class _Statement:
         return made
 
 
-def _put_together(query: Callable[..., QuerySet[Any]], arguments: Sequence[str | int]) -> _Statement:
-    stand_ins = [_stand_in(number, argument) for number, argument in enumerate(arguments)]
-    compiler = query(*stand_ins).query.get_compiler(DEFAULT_DB_ALIAS)
+@dataclass(frozen=True)
+class _Statement:
+    sql: str
+    #: What is asked for beside the arguments' values, and where in it which of these stands.
+    parameters: Sequence[Any]
+    places: Sequence[tuple[int, int]]
+    #: The columns that have to be converted: position, functions, and what they are told of the column.
+    converters: Sequence[tuple[int, Sequence[Any], Any]]
+    #: None where values are asked for.
+    model: _Model | None
+
+    def found(self, values: Sequence[Value]) -> list[Any]:
+        connection = connections[DEFAULT_DB_ALIAS]
+        parameters = list(self.parameters)
+        for place, number in self.places:
+            parameters[place] = _as_parameter(values[number], connection)
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, parameters)
+            found = cursor.fetchall()
+        rows = [self._converted(row, connection) for row in found] if self.converters else found
+        return rows if self.model is None else [self.model.made(row) for row in rows]
+
+    def _converted(self, values: Sequence[Any], connection: Any) -> Sequence[Any]:
+        row = list(values)
+        for position, functions, expression in self.converters:
+            for function in functions:
+                row[position] = function(row[position], expression, connection)
+        return row if self.model else tuple(row)
+
+
+def _values(argument: Argument) -> Sequence[Value]:
+    if isinstance(argument, Value):
+        return (argument,)
+    size = next((size for size in SIZES if size >= len(argument)), 0)
+    return [*argument, *[argument[0]] * (size - len(argument))] if argument else ()
+
+
+def _put_together(query: Callable[..., QuerySet[Any, Any]], kinds: _Kinds, *, of_model: bool) -> _Statement:
+    connection = connections[DEFAULT_DB_ALIAS]
+    stand_ins: list[Value] = []
+    arguments: list[Argument] = []
+    for kind, size in kinds:
+        several = [_stand_in(len(stand_ins) + number, kind) for number in range(size or 1)]
+        stand_ins += several
+        arguments.append(several if size else several[0])  # type: ignore[arg-type]
+    compiler = query(*arguments).query.get_compiler(DEFAULT_DB_ALIAS)
     sql, parameters = compiler.as_sql()
-    places = [(place, stand_ins.index(value)) for place, value in enumerate(parameters) if value in stand_ins]
-    if {argument for _place, argument in places} != set(range(len(arguments))):
+    sought = {_as_parameter(value, connection): number for number, value in enumerate(stand_ins)}
+    places = [
+        (place, sought[value])
+        for place, value in enumerate(parameters)
+        if isinstance(value, Hashable) and value in sought
+    ]
+    if {number for _place, number in places} != set(range(len(stand_ins))):
         raise ValueError("an argument is no parameter of the query")
-    select, described = compiler.select, compiler.klass_info
-    fields = described["select_fields"]
-    converters = compiler.get_converters([column[0] for column in select])
+    converters = compiler.get_converters([column[0] for column in compiler.select])
     return _Statement(
         sql=sql,
         parameters=parameters,
         places=places,
         converters=[(position, *converter) for position, converter in converters.items()],
+        model=_model(compiler) if of_model else None,
+    )
+
+
+def _model(compiler: Any) -> _Model:
+    select, described = compiler.select, compiler.klass_info
+    fields = described["select_fields"]
+    return _Model(
         model=described["model"],
         columns=slice(fields[0], fields[-1] + 1),
         names=[column[0].target.attname for column in select[fields[0] : fields[-1] + 1]],
@@ -107,6 +179,14 @@ def _put_together(query: Callable[..., QuerySet[Any]], arguments: Sequence[str |
     )
 
 
-def _stand_in(number: int, argument: str | int) -> str | int:
+def _as_parameter(value: Value, connection: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+
+
+def _stand_in(number: int, kind: type) -> Value:
     """What no query compares a column with by itself."""
-    return f"\x00argument{number}" if isinstance(argument, str) else -(2**62) - number
+    if issubclass(kind, str):
+        return f"\x00argument{number}"
+    if issubclass(kind, datetime):
+        return datetime(1, 1, 2, tzinfo=UTC) + timedelta(microseconds=number)
+    return -(2**62) - number

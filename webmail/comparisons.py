@@ -16,12 +16,17 @@ from django.utils import timezone
 
 from accounts import own_entries, peers
 from accounts.models import Account, PeerCertificate
+from accounts.prepared_rows import PreparedRows
 from webmail import held_messages, safety_numbers
 from webmail.models import Message, Verification
 from webmail.safety_numbers import PersonKeys
 
 #: What a page that compares shows was read at the person's own server this lately.
 FRESH_FOR = timedelta(seconds=30)
+
+_BY_DID = PreparedRows(
+    lambda account, dids: Verification.objects.filter(account=account, did__in=dids).order_by("at", "pk")
+)
 
 Outcome, How = Verification.Outcome, Verification.How
 
@@ -153,8 +158,7 @@ def state_of(account: Account, did: str) -> KeyState:
 
 def newest_of(account: Account, dids: Iterable[str]) -> dict[str, Verification]:
     """What the owner last said of each, where they said anything."""
-    rows = Verification.objects.filter(account=account, did__in=set(dids)).order_by("at", "pk")
-    return {row.did: row for row in rows}
+    return {row.did: row for row in _BY_DID.rows(account.pk, list(set(dids)))}
 
 
 def is_held(newest: Verification | None, fingerprints: Collection[str]) -> bool:

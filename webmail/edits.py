@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from accounts.prepared_rows import PreparedRows
 from webmail.models import Message
+
+# That nothing is said with no id lets SQLite take the index of versions, instead of whole conversations.
+_EDITS = PreparedRows(
+    lambda conversations, replaced: (
+        Message.objects.exclude(replaces="")
+        .filter(
+            conversation__in=conversations,
+            replaces__in=replaced,
+            trust__in=Message.VOUCHED_FOR,
+            aside=Message.Aside.NO,
+        )
+        .order_by()
+    )
+)
 
 
 def newest_edits(messages: Sequence[Message]) -> dict[int, Message]:
@@ -15,16 +30,9 @@ def newest_edits(messages: Sequence[Message]) -> dict[int, Message]:
     originals = {
         (message.conversation_id, message.message_id, message.sender_did): message.pk for message in messages
     }
-    # That nothing is said with no id lets SQLite take the index of versions, instead of whole conversations.
-    rows = (
-        Message.objects.exclude(replaces="")
-        .filter(
-            conversation__in={message.conversation_id for message in messages},
-            replaces__in=[message.message_id for message in messages],
-            trust__in=Message.VOUCHED_FOR,
-            aside=Message.Aside.NO,
-        )
-        .order_by()
+    rows = _EDITS.rows(
+        list({message.conversation_id for message in messages}),
+        list({message.message_id for message in messages}),
     )
     found = {}
     for edit in sorted(rows, key=lambda row: (row.created_at, row.pk)):

@@ -58,7 +58,7 @@ def count(account: Account) -> int:
     return to_look_into(account).count()
 
 
-def to_look_into(account: Account) -> QuerySet[Arrival]:
+def to_look_into(account: Account | int) -> QuerySet[Arrival]:
     """The mails kept aside that somebody should look into.
 
     Not those of which another copy was asked for: that one says nothing of this, so nobody can tell here when
@@ -92,7 +92,7 @@ def kept(arrival: Arrival) -> KeptAside:
     return _kept(arrival, people_of([arrival.asked_did] if arrival.asked_did else []))
 
 
-def _rows(account: Account) -> QuerySet[Arrival]:
+def _rows(account: Account | int) -> QuerySet[Arrival]:
     being_tried = Q(state=Arrival.State.WAITING) & ~Q(reason="")
     return Arrival.objects.filter(Q(state=Arrival.State.KEPT_ASIDE) | being_tried, account=account)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, PeerEvent
+from accounts.prepared_rows import PreparedRows
 from webmail.models import Conversation, Message
 from webmail.people import Person, people_of
 from webmail.thread_window import Window, shown
@@ -18,6 +19,16 @@ Kind = PeerEvent.Kind
 #: person's page.
 MOST_NOTES = 5
 MOST_EVENTS = 200
+
+_NEWEST = PreparedRows(
+    lambda dids, since: (
+        PeerEvent.objects.filter(
+            peer__did__in=dids, kind__in=(*PeerEvent.NEW_KEYS, Kind.HANDLE), at__gt=since
+        )
+        .select_related("peer")
+        .order_by("-at", "-pk")[:MOST_EVENTS]
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +46,7 @@ class KeyNote:
 def events_in(account: Account, conversation: Conversation) -> list[PeerEvent]:
     """The devices and handles that turned up while a conversation went on, in their order."""
     others = [did for did in conversation.participants if did != account.did]
-    rows = PeerEvent.objects.filter(peer__did__in=others, kind__in=(*PeerEvent.NEW_KEYS, Kind.HANDLE))
-    rows = rows.filter(at__gt=conversation.created_at).select_related("peer")
-    return _without_lapses(list(rows.order_by("-at", "-pk")[:MOST_EVENTS])[::-1])
+    return _without_lapses(_NEWEST.rows(others, conversation.created_at)[::-1])
 
 
 def _without_lapses(events: Sequence[PeerEvent]) -> list[PeerEvent]:

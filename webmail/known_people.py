@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, Peer
+from accounts.prepared_rows import PreparedValues
 from webmail import contacts
 from webmail.likeness import Known, Likeness, likeness
 from webmail.models import Contact
@@ -25,15 +26,9 @@ def likenesses(account: Account, dids: Iterable[str]) -> dict[str, Likeness]:
     wanted = set(dids) - {account.did}
     if not wanted:
         return {}
-    accepted = Contact.objects.filter(account=account, standing=Contact.Standing.ACCEPTED)
-    newest = accepted.order_by("-first_seen_at").values("did")[:MOST]
-    rows = Peer.objects.annotate(accepted=Exists(accepted.filter(did=OuterRef("did"))))
-    rows = rows.filter(Q(did__in=wanted) | Q(did__in=newest)).order_by("did")
     everybody = [
         (Known(did, "" if handle == INVALID_HANDLE else handle, display_name), is_accepted)
-        for did, handle, display_name, is_accepted in rows.values_list(
-            "did", "handle", "display_name", "accepted"
-        )
+        for did, handle, display_name, is_accepted in _EVERYBODY.rows(account.pk, list(wanted))
     ]
     known = [someone for someone, is_accepted in everybody if is_accepted]
     known.append(Known(account.did, account.handle, account.display_name))
@@ -41,6 +36,17 @@ def likenesses(account: Account, dids: Iterable[str]) -> dict[str, Likeness]:
         someone.did: likeness(someone, known) for someone, _is_accepted in everybody if someone.did in wanted
     }
     return {did: like for did, like in found.items() if like is not None}
+
+
+def _everybody(account: int, wanted: Sequence[str]) -> QuerySet[Peer, tuple[str, str, str, bool]]:
+    accepted = Contact.objects.filter(account=account, standing=Contact.Standing.ACCEPTED)
+    newest = accepted.order_by("-first_seen_at").values("did")[:MOST]
+    rows = Peer.objects.annotate(accepted=Exists(accepted.filter(did=OuterRef("did"))))
+    rows = rows.filter(Q(did__in=wanted) | Q(did__in=newest)).order_by("did")
+    return rows.values_list("did", "handle", "display_name", "accepted")
+
+
+_EVERYBODY = PreparedValues(_everybody)
 
 
 def not_put_away(account: Account, found: dict[str, Likeness]) -> dict[str, Likeness]:

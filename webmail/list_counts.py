@@ -8,6 +8,7 @@ from django.db.models import Count, IntegerField, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from accounts.models import Account
+from accounts.prepared_rows import PreparedValues
 from webmail import kept_aside, requests
 
 
@@ -21,9 +22,16 @@ class ListCounts:
 
 def list_counts(account: Account) -> ListCounts:
     """What waits for this account besides its messages."""
+    return ListCounts(*_COUNTS.rows(account.pk)[0])
+
+
+def _counts(account: int) -> QuerySet[Account, tuple[int, int]]:
     kept = _count(kept_aside.to_look_into(account))
     waiting = _count(requests.waiting(account))
-    return ListCounts(*Account.objects.filter(pk=account.pk).values_list(kept, waiting).get())
+    return Account.objects.filter(pk=account).values_list(kept, waiting)
+
+
+_COUNTS = PreparedValues(_counts)
 
 
 def _count(rows: QuerySet) -> Coalesce:  # type: ignore[type-arg]

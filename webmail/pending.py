@@ -6,13 +6,13 @@ locked decides: releasing and taking back can't both happen. The database is the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.agent import agent
@@ -193,13 +193,25 @@ def change_time(
 
 def in_conversation(account: Account, conversation: Conversation, topic: str = "") -> list[Waiting]:
     """What waits in a conversation, or in one topic of it, the earliest first. Raises AgentLocked."""
+    if not topic:
+        return _shown(account, _IN_CONVERSATION.rows(account.pk, conversation.pk))
+    return _shown(
+        account, _in_conversation(account.pk, conversation.pk).filter(Q(topic=topic) | Q(message_id=topic))
+    )
+
+
+def _in_conversation(account: int, conversation: int) -> QuerySet[PendingMessage]:
     rows = PendingMessage.objects.filter(account=account, conversation=conversation)
-    return _shown(account, rows.filter(Q(topic=topic) | Q(message_id=topic)) if topic else rows)
+    return rows.select_related("conversation")
+
+
+_IN_CONVERSATION = PreparedRows(_in_conversation)
 
 
 def scheduled(account: Account) -> list[Waiting]:
     """Everything that waits for its time, the earliest first. Raises AgentLocked."""
-    return _shown(account, PendingMessage.objects.filter(account=account, kind=Kind.SCHEDULED))
+    rows = PendingMessage.objects.filter(account=account, kind=Kind.SCHEDULED)
+    return _shown(account, rows.select_related("conversation"))
 
 
 def due(now: datetime, *, limit: int = 500) -> list[tuple[int, float]]:
@@ -351,8 +363,8 @@ def _locked(rows: object) -> PendingMessage | None:
     return found
 
 
-def _shown(account: Account, rows: object) -> list[Waiting]:
-    found = list(rows.select_related("conversation"))  # type: ignore[attr-defined]
+def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
+    found = list(rows)
     contents = drafts.opened_all(account, [(row.draft_id, bytes(row.draft)) for row in found])
     return [
         Waiting(row.pk, row.kind, row.release_at, row.conversation, content)

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 
 from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, Peer
+from accounts.prepared_rows import PreparedValues
 
 TONES = 6
+
+# As plain values: a page shows a hundred people, and making rows of them costs more than finding them.
+_PEERS = PreparedValues(
+    lambda dids: Peer.objects.filter(did__in=dids).values_list("did", "handle", "display_name", "avatar")
+)
+_ACCOUNTS = PreparedValues(
+    lambda dids: Account.objects.filter(did__in=dids).values_list("did", "handle", "display_name")
+)
 
 
 @dataclass(frozen=True)
@@ -35,14 +44,11 @@ def tone_of(did: str) -> int:
 
 def people_of(dids: Iterable[str]) -> dict[str, Person]:
     """The people with these DIDs, in two queries; every DID asked for is in the answer."""
-    wanted = set(dids)
+    wanted = list(set(dids))
     known: dict[str, Person] = {}
-    # As plain values: a page shows a hundred people, and making rows of them costs more than finding them.
-    peers = Peer.objects.filter(did__in=wanted).values_list("did", "handle", "display_name", "avatar")
-    for did, handle, display_name, picture in peers:
+    for did, handle, display_name, picture in _PEERS.rows(wanted):
         known[did] = person(did, handle, display_name, bool(picture))
-    accounts = Account.objects.filter(did__in=wanted).values_list("did", "handle", "display_name")
-    for did, handle, display_name in accounts:
+    for did, handle, display_name in _ACCOUNTS.rows(wanted):
         known[did] = person(did, handle, display_name, did in known and known[did].has_avatar)
     return {did: known.get(did) or person(did, "", "", False) for did in wanted}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Prefetch, prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.prepared_rows import PreparedRows
 from webmail import reasons
 from webmail.blocked import blocked_among
 from webmail.held_messages import KEYS_CHANGED, WAITED_WITH_OTHERS
@@ -25,19 +25,15 @@ STEP_OF = {
 }
 #: A device of theirs has said that it opened it.
 OPENED = 4
-#: What has to be prefetched of messages whose progress is to be shown: as plain lists, which spares a query
-#: set for each message.
-NEEDED = (
-    Prefetch(
-        "deliveries",
-        Delivery.objects.only("message", "recipient_did", "state", "failure_code"),
-        to_attr="known_deliveries",
-    ),
-    Prefetch(
-        "receipts",
-        Receipt.objects.only("message", "recipient_did", "opened_at", "read_at"),
-        to_attr="known_receipts",
-    ),
+_DELIVERIES = PreparedRows(
+    lambda messages: Delivery.objects.filter(message__in=messages).only(
+        "message", "recipient_did", "state", "failure_code"
+    )
+)
+_RECEIPTS = PreparedRows(
+    lambda messages: Receipt.objects.filter(message__in=messages).only(
+        "message", "recipient_did", "opened_at", "read_at"
+    )
 )
 
 
@@ -62,7 +58,14 @@ def prefetch(messages: Iterable[Message]) -> None:
     """Finds what is known of the ways of an account's messages, in two queries where there are any of its own
     (received ones have none), and a third where somebody opened one."""
     own = [message for message in messages if message.direction == Message.Direction.OUT]
-    prefetch_related_objects(own, *NEEDED)
+    by_message = {message.pk: vars(message) for message in own}
+    # As plain lists, which spares a query set for each message.
+    for known in by_message.values():
+        known |= {"known_deliveries": [], "known_receipts": []}
+    for delivery in _DELIVERIES.rows(list(by_message)):
+        by_message[delivery.message_id]["known_deliveries"].append(delivery)
+    for receipt in _RECEIPTS.rows(list(by_message)):
+        by_message[receipt.message_id]["known_receipts"].append(receipt)
     opened = [message for message in own if _receipts(message)]
     if opened:
         blocked = blocked_among(opened[0].account_id, set().union(*map(_recipients, opened)))
@@ -77,7 +80,7 @@ def is_known(message: Message) -> bool:
 
 
 def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
-    """The state of a sent message of which NEEDED is prefetched. The slowest recipient decides.
+    """The state of a sent message that was given to prefetch(). The slowest recipient decides.
 
     Deliveries to the sender's own other devices do not count. Whoever opened it has it, whatever a server on
     the way says. How many opened or read it, and of how many, is said without those whom the account blocks.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
+from accounts.prepared_rows import PreparedRows
 from webmail.edits import newest_edits
 from webmail.models import Message
 
@@ -78,26 +79,36 @@ def version_of(message: Message, related: Related) -> str:
 
 def _reactions(messages: Sequence[Message]) -> dict[int, list[Message]]:
     keys = {(message.conversation_id, message.message_id): message.pk for message in messages}
+    conversations = list({message.conversation_id for message in messages})
+    answered = list({message.message_id for message in messages})
+    found: dict[int, list[Message]] = {}
+    for row in sorted(_newest_of_each(conversations, answered), key=lambda row: (row.created_at, row.pk)):
+        found.setdefault(keys[(row.conversation_id, row.in_reply_to)], []).append(row)
+    return found
+
+
+def _reactions_to(conversations: Sequence[int], answered: Sequence[str]) -> QuerySet[Message]:
     # As in edits.py, for the index of answers.
-    rows = Message.objects.exclude(in_reply_to="").filter(
-        conversation__in={message.conversation_id for message in messages},
-        in_reply_to__in=[message.message_id for message in messages],
+    return Message.objects.exclude(in_reply_to="").filter(
+        conversation__in=conversations,
+        in_reply_to__in=answered,
         shown=False,
         replaces="",
         forgotten_at=None,
         aside=Message.Aside.NO,
         trust__in=Message.VOUCHED_FOR,
     )
-    found: dict[int, list[Message]] = {}
-    for row in sorted(_newest_of_each(rows), key=lambda row: (row.created_at, row.pk)):
-        found.setdefault(keys[(row.conversation_id, row.in_reply_to)], []).append(row)
-    return found
 
 
-def _newest_of_each(rows: QuerySet[Message]) -> list[Message]:
-    """Of reactions the newest ones of each person to each message."""
+_FEW = PreparedRows(
+    lambda conversations, answered: _reactions_to(conversations, answered).order_by()[: FEW + 1]
+)
+
+
+def _newest_of_each(conversations: Sequence[int], answered: Sequence[str]) -> list[Message]:
+    """Of reactions to these messages the newest ones of each person to each."""
     # Most pages have so few that choosing here costs less than asking the database to choose.
-    few = list(rows.order_by()[: FEW + 1])
+    few = _FEW.rows(conversations, answered)
     if len(few) <= FEW:
         of_one: Counter[tuple[int, str, str]] = Counter()
         chosen = []
@@ -112,7 +123,7 @@ def _newest_of_each(rows: QuerySet[Message]) -> list[Message]:
         partition_by=[F("conversation"), F("in_reply_to"), F("sender_did")],
         order_by=[F("created_at").desc(), F("pk").desc()],
     )
-    placed = rows.annotate(place=place).filter(place__lte=MOST_OF_ONE)
+    placed = _reactions_to(conversations, answered).annotate(place=place).filter(place__lte=MOST_OF_ONE)
     return list(placed.order_by("place", "-created_at", "-pk")[:MOST_REACTIONS])
 
 

@@ -85,7 +85,7 @@ def count(account: Account) -> int:
     return waiting(account).count()
 
 
-def waiting(account: Account) -> QuerySet[Conversation]:
+def waiting(account: Account | int) -> QuerySet[Conversation]:
     """The conversations that wait for an answer."""
     return _rows(account, Standing.REQUEST)
 
@@ -150,7 +150,7 @@ def learn_ages(account: Account, *, now: datetime) -> None:
         contact.save(update_fields=["made_at", "made_asked_at"])
 
 
-def _rows(account: Account, standing: Conversation.Standing) -> QuerySet[Conversation]:
+def _rows(account: Account | int, standing: Conversation.Standing) -> QuerySet[Conversation]:
     return Conversation.objects.filter(
         account=account, standing=standing, blocked=False, last_message__isnull=False
     )

@@ -35,6 +35,18 @@ _NOT_SHOWN = (
 _NEWEST_PAGE = PreparedRows(
     lambda conversation: _newest_first(_placed(conversation).defer(*_NOT_SHOWN))[: PAGE + 1]
 )
+#: The page before a message.
+_PAGE_BEFORE = PreparedRows(
+    lambda conversation, placed_at, pk: _newest_first(
+        _earlier(_placed(conversation).defer(*_NOT_SHOWN), placed_at, pk)
+    )[: PAGE + 1]
+)
+# By the account as well, whose index finds a message by its id.
+_BY_ID = PreparedRows(
+    lambda account, conversation, message_id: Message.objects.filter(
+        account=account, conversation=conversation, message_id=message_id
+    ).defer(*_NOT_SHOWN)
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,12 @@ def _window(conversation: Conversation, at: At, limit: int) -> Window:
         after, newer = _after(rows, place, limit)
         return Window(after, True, newer, previous=place, unread_before=_unread_until(rows, place))
     if at.before:
-        before, older = _before(rows, _place(conversation, at.before), limit)
+        place = _place(conversation, at.before)
+        if (at.topic, limit) == ("", PAGE):
+            found = _PAGE_BEFORE.rows(conversation.pk, place.placed_at, place.pk)
+            before, older = _backwards(found, limit)
+        else:
+            before, older = _before(rows, place, limit)
         return Window(before, older, newer=True)
     newest, older = _before(rows, None, limit)
     return Window(newest, older, newer=False)
@@ -127,14 +144,11 @@ def first_since(conversation: Conversation, moment: datetime) -> str | None:
 
 def _place(conversation: Conversation, message_id: str) -> Message:
     """The message of the thread that this one is, stands in the place of, or belongs to. Raises NotFound."""
-    # By the account as well, whose index finds a message by its id.
+    found = _BY_ID.one(conversation.account_id, conversation.pk, message_id)
+    if found is None:
+        raise NotFound(message_id)
     rows = Message.objects.filter(account=conversation.account_id, conversation=conversation)
     rows = rows.defer(*_NOT_SHOWN)
-    try:
-        found: Message | None = rows.get(message_id=message_id)
-    except Message.DoesNotExist as error:
-        raise NotFound(message_id) from error
-    assert found is not None
     if found.replaces:
         found = rows.filter(message_id=found.replaces, sender_did=found.sender_did).first()
     elif not found.shown and not found.changes_group:
@@ -151,10 +165,12 @@ def _unread_until(rows: QuerySet[Message], place: Message) -> bool:
 
 def _before(rows: QuerySet[Message], place: Message | None, limit: int) -> tuple[list[Message], bool]:
     if place is not None:
-        rows = rows.filter(placed_at__lte=place.placed_at).exclude(
-            pk__gte=place.pk, placed_at=place.placed_at
-        )
+        rows = _earlier(rows, place.placed_at, place.pk)
     return _backwards(list(_newest_first(rows)[: limit + 1]), limit)
+
+
+def _earlier(rows: QuerySet[Message], placed_at: datetime, pk: int) -> QuerySet[Message]:
+    return rows.filter(placed_at__lte=placed_at).exclude(pk__gte=pk, placed_at=placed_at)
 
 
 def _newest_first(rows: QuerySet[Message]) -> QuerySet[Message]:

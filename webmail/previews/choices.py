@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from accounts.models import Account
+from accounts.prepared_rows import PreparedValues
 from webmail.message_state import State
 from webmail.models import PreviewChoice
+
+_OFFERED = PreparedValues(
+    lambda account: PreviewChoice.objects.filter(account=account).values_list("offered")
+)
 
 
 def offered(account: Account) -> bool:
     """Whether previews of links are offered while somebody writes."""
-    found = PreviewChoice.objects.filter(account=account).values_list("offered", flat=True).first()
-    return found is not False
+    return (False,) not in _OFFERED.rows(account.pk)
 
 
 def choose(account: Account, offered: bool) -> None:
