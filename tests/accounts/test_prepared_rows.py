@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account, OAuthSession
-from accounts.prepared_rows import MOST_ARGUMENTS, PreparedRows
+from accounts.prepared_rows import MOST_ARGUMENTS, SIZES, PreparedRows, PreparedValues
 
 pytestmark = pytest.mark.django_db
 
@@ -88,3 +88,47 @@ def test_what_rows_are_annotated_with_comes_along() -> None:
 def test_an_argument_that_the_query_does_not_ask_for_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="no parameter"):
         PreparedRows(lambda did, _other: Account.objects.filter(did=did)).rows("did:plc:x", "y")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, SIZES[-1], SIZES[-1] + 1])
+def test_one_of_several_values_is_looked_for_however_many_there_are(count: int) -> None:
+    accounts = [account(f"a{number}", enrolled_at=NOON) for number in range(4)]
+    account("other")
+    prepared = PreparedRows(
+        lambda server, keys, handles: Account.objects.filter(
+            pds_url=server, pk__in=keys, handle__in=handles
+        ).order_by("handle")
+    )
+    keys = [*(each.pk for each in accounts), *(10_000 + number for number in range(SIZES[-1]))][:count]
+    handles = [each.handle for each in accounts][:count]
+    found = prepared.rows("http://localhost:1", keys, handles)
+    assert [each.handle for each in found] == handles[:4]
+    assert prepared.rows("http://localhost:1", keys, ["carol.test"]) == []
+    assert all(size <= SIZES[-1] for kinds in prepared._kept for _kind, size in kinds)
+
+
+def test_times_are_compared_as_exactly_as_by_django() -> None:
+    alice = account("alice", enrolled_at=NOON)
+    prepared = PreparedRows(
+        lambda at, pk: Account.objects.filter(enrolled_at__lte=at).exclude(pk__lt=pk, enrolled_at=at)
+    )
+    assert prepared.rows(NOON, alice.pk) == [alice]
+    assert prepared.rows(NOON, alice.pk + 1) == []
+    assert prepared.rows(NOON + timedelta(microseconds=1), alice.pk + 1) == [alice]
+    assert prepared.rows(NOON - timedelta(microseconds=1), alice.pk) == []
+
+
+def test_values_are_those_of_the_query_itself() -> None:
+    alice = account("alice", enrolled_at=NOON)
+    account("bob")
+
+    def values(handles: object) -> QuerySet[Account, tuple[object, ...]]:
+        known = Exists(Account.objects.filter(pk=OuterRef("pk"), handle="alice.test"))
+        rows = Account.objects.filter(handle__in=handles).order_by("handle")
+        return rows.values_list("handle", "enrolled_at", known, "pk")
+
+    prepared = PreparedValues(values)
+    asked = ["alice.test", "bob.test", "carol.test"]
+    assert prepared.rows(asked) == list(values(asked))
+    assert prepared.rows(asked)[0] == ("alice.test", NOON, True, alice.pk)
+    assert prepared.rows([]) == []

@@ -60,11 +60,9 @@ def bring(sender: Account, recipient: Account, messages: list[Message]) -> None:
 
 
 def words(account: Account, message: Message) -> tuple[int, str]:
-    row = Message.objects.prefetch_related(*progress.NEEDED).get(
-        account=account, message_id=message.message_id
-    )
+    row = Message.objects.get(account=account, message_id=message.message_id)
     Delivery.objects.filter(message=row).update(state=Delivery.State.ACCEPTED)
-    row = Message.objects.prefetch_related(*progress.NEEDED).get(pk=row.pk)
+    progress.prefetch([row])
     state = progress.of_message(row, people_of(row.conversation.participants))
     return state.steps, state.words
 
@@ -362,7 +360,8 @@ def test_a_state_never_goes_back(alice: Account, bob: Account, agreed: Message) 
     assert words(alice, agreed) == first
     # Nor does a late report of a server undo it.
     Delivery.objects.filter(message=agreed).update(state=Delivery.State.FAILED, failure_code="gone")
-    row = Message.objects.prefetch_related(*progress.NEEDED).get(pk=agreed.pk)
+    row = Message.objects.get(pk=agreed.pk)
+    progress.prefetch([row])
     assert progress.of_message(row, people_of([bob.did])).failure is None
 
 
