@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.db.models import Q
 from django.utils import timezone
@@ -26,11 +26,10 @@ from webmail.quotes import Quote, quote_of
 from webmail.reactions import Reaction, reactions_of
 from webmail.related import related_to, version_of
 from webmail.text import Segment, host_of, is_emoji_only, segments_of, web_address
+from webmail.thread_places import Place, place_alone, places_of
 from webmail.thread_window import NEWEST, PAGE, At, Window, previous_of, shown, window
 from webmail.topic_list import Topic, names_by_message
 
-#: Messages of one person closer than this are one run.
-RUN_SECONDS = 300
 #: Parts that hold text (protocol §5).
 TEXT_KIND, SMS_KIND = 1, 10
 
@@ -195,12 +194,8 @@ def entries_of(
     rows = shown(conversation, topic).filter(account=account, message_id__in=message_ids)
     messages = list(rows.order_by("placed_at", "pk"))
     progress.prefetch(messages)
-    before = {message.pk: previous_of(conversation, message, topic) for message in messages}
-    entries = _entries(account, conversation, messages)
-    return [
-        replace(_with_runs([each], [message], before[message.pk], True)[0], day=None, first_unread=False)
-        for each, message in zip(entries, messages, strict=True)
-    ]
+    places = [place_alone(message, previous_of(conversation, message, topic)) for message in messages]
+    return _entries(account, conversation, messages, places=places)
 
 
 def _find(account: Account, message_id: str) -> Message:
@@ -222,7 +217,11 @@ def _entries(
     found: Window | None = None,
     people: Mapping[str, Person] | None = None,
     keys: ConversationKeys | None = None,
+    places: Sequence[Place] | None = None,
 ) -> list[Entry]:
+    """``places`` are found for messages that follow each other."""
+    if places is None:
+        places = places_of(messages, found.previous if found else None, bool(found and found.unread_before))
     keys = keys or keys_in(account, conversation)
     notes = notes_before(conversation, keys.events, messages, found) if found else {}
     related = related_to(messages)
@@ -237,16 +236,17 @@ def _entries(
     near = frozenset(message.pk for message in messages)
     firsts = {key: read.get(related.newest(first).pk) for key, first in related.firsts.items()}
     topics = names_by_message(messages, firsts, conversation)
-    entries = [
-        replace(
-            _entry(
-                message,
-                conversation,
-                related.latest.get(message.pk),
-                read.get(related.newest(message).pk),
-                people,
-                names,
-            ),
+    locked = reasons.of_kept_aside("locked") if account.locked_here else None
+    return [
+        _entry(
+            message,
+            conversation,
+            place,
+            related.latest.get(message.pk),
+            read.get(related.newest(message).pk),
+            people,
+            names,
+            locked,
             quote=quote_of(message, related, read, people, near),
             reactions=reactions_of(message, related, read, people, account.did),
             version=version_of(message, related),
@@ -254,13 +254,8 @@ def _entries(
             key_notes=notes.get(message.pk, ()),
             topic=topics.get(message.pk),
         )
-        for message in messages
+        for message, place in zip(messages, places, strict=True)
     ]
-    if account.locked_here:
-        entries = [replace(entry, shut=reasons.of_kept_aside("locked")) for entry in entries]
-    return _with_runs(
-        entries, messages, found.previous if found else None, bool(found and found.unread_before)
-    )
 
 
 def _people_in(
@@ -275,11 +270,15 @@ def _people_in(
 def _entry(
     message: Message,
     conversation: Conversation,
+    place: Place,
     edit: Message | None,
     read: ReadMessage | None,
     people: Mapping[str, Person],
     names: Mapping[str, str],
+    locked: str | None,
+    **more: Any,
 ) -> Entry:
+    """``more`` is what else is known of it, as Entry has it."""
     own = message.direction == Message.Direction.OUT
     shut = _why_shut(message, read)
     text = "" if read is None or shut else written_text(read)
@@ -293,18 +292,22 @@ def _entry(
         degraded=bool(read and read.degraded),
         tombstone=bool(read and read.tombstone),
         edited=edit is not None and not (read and read.tombstone),
-        shut=shut,
+        shut=locked or shut,
         created_at=message.created_at,
         placed_at=message.placed_at,
         trust=message.trust,
         state=state_of(message, conversation, people),
-        first_unread=False,
+        first_of_run=place.first_of_run,
+        last_of_run=place.last_of_run,
+        day=place.day,
+        first_unread=place.first_unread,
         can_retry=message.trust == Message.Trust.UNCHECKED,
         event=groups.event_words(message, read, people) if message.changes_group else "",
         expires_after=message.expires_after,
         expires_at=message.expires_at,
         saved=message.saved_at is not None,
         preview=None if read is None or shut else _preview(read),
+        **more,
     )
 
 
@@ -367,39 +370,3 @@ def written_text(read: ReadMessage) -> str:
     if FILE_KIND in kinds and not kinds & {TEXT_KIND, SMS_KIND}:
         return ""
     return read.text or read.fallback or ""
-
-
-def _with_runs(
-    entries: Sequence[Entry], messages: Sequence[Message], previous: Message | None, unread_before: bool
-) -> list[Entry]:
-    """Mark where a day begins, where a run of one person begins and ends, and the first unread one.
-
-    `previous` is the message that the page shows before these already.
-    """
-    marked = []
-    before = (previous.sender_did, previous.placed_at) if previous else None
-    unread_seen = unread_before
-    for position, (entry, message) in enumerate(zip(entries, messages, strict=True)):
-        here = (entry.sender.did, entry.placed_at)
-        following = messages[position + 1] if position + 1 < len(messages) else None
-        today = timezone.localdate(entry.placed_at)
-        new_day = before is None or timezone.localdate(before[1]) != today
-        first_unread = message.unread and not unread_seen
-        unread_seen = unread_seen or message.unread
-        marked.append(
-            replace(
-                entry,
-                first_of_run=before is None or new_day or not _same_run(before, here),
-                last_of_run=following is None
-                or not _same_run(here, (following.sender_did, following.placed_at)),
-                day=today if new_day else None,
-                first_unread=first_unread,
-            )
-        )
-        before = here
-    return marked
-
-
-def _same_run(one: tuple[str, datetime], next_one: tuple[str, datetime]) -> bool:
-    """Whether messages, by sender and time, follow each other as one run."""
-    return one[0] == next_one[0] and (next_one[1] - one[1]).total_seconds() < RUN_SECONDS
