@@ -1,7 +1,9 @@
 """Debian's Chromium, driven by Playwright."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -17,6 +19,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+LAUNCHER = Path(__file__).with_suffix(".sh")
 
 
 @contextmanager
@@ -25,7 +28,10 @@ def chromium() -> Iterator[Browser]:
     need("Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=str(find_program("chromium")), args=FLAGS, headless=True
+            executable_path=str(LAUNCHER),
+            args=FLAGS,
+            headless=True,
+            env={**os.environ, "CHROMIUM": str(find_program("chromium"))},
         )
         try:
             yield browser
