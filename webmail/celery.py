@@ -5,6 +5,8 @@ import os
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
+# Celery would have Django's checks made, which load all pages, and pass over what they say.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("webmail")
 app.config_from_object("django.conf:settings", namespace="CELERY")
