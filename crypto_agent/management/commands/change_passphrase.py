@@ -3,17 +3,16 @@
 import os
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from crypto_agent.errors import WrongPassphrase
+from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import ask, ask_new
 from crypto_agent.operator_keys.passphrase import change_passphrase
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Change the operator's passphrase; the key itself stays. The old passphrase comes first."
-    # They would load the whole service, of which a command uses little.
-    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

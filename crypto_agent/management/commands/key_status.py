@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from crypto_agent.errors import Sealed
+from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import unsealed_source
 from crypto_agent.operator_keys import rotation
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Show the versions of the operator's key, and how many data keys each one wraps."
-    # They would load the whole service, of which a command uses little.
-    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         present: frozenset[int] = frozenset()

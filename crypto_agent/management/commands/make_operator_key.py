@@ -4,22 +4,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from crypto_agent.custody import KEY_BYTES
 from crypto_agent.errors import Sealed, WrongPassphrase
 from crypto_agent.key_store import operator_key_source
+from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import ask, ask_new
 from crypto_agent.models import PassphraseKey
 from crypto_agent.operator_keys import key_file, passphrase
 from crypto_agent.operator_keys.sources import NoSource, OperatorKeySource
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Make a new operator key; never replaces one. With --next, make its next version."
-    # They would load the whole service, of which a command uses little.
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", nargs="?", help="a file; by default what the settings name")

@@ -2,19 +2,18 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from crypto_agent.errors import Sealed
+from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import unsealed_source
 from crypto_agent.models import PassphraseKey
 from crypto_agent.operator_keys import rotation
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Retire a version of the operator's key: refused while data keys are wrapped by it."
-    # They would load the whole service, of which a command uses little.
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("version", type=int)

@@ -3,17 +3,16 @@
 import os
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from crypto_agent.errors import AgentProblem
+from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import unsealed_source
 from crypto_agent.operator_keys import rotation
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Wrap all data keys by the newest version of the operator's key. May be stopped and run again."
-    # They would load the whole service, of which a command uses little.
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--batch", type=int, default=100, help="data keys in one transaction (100)")

@@ -4,7 +4,7 @@ import os
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -12,17 +12,16 @@ from django.utils import timezone
 from crypto_agent import audit
 from crypto_agent.data_key_rotation import rotate_data_key
 from crypto_agent.errors import AccountLocked, AgentProblem
+from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import unsealed_source
 from crypto_agent.models import Account
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Make a new version of data keys, and encrypt the accounts' private keys under it. Each account is a "
         "transaction of its own: it may be stopped and run again. Locked accounts are told as late."
     )
-    # They would load the whole service, of which a command uses little.
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("did", nargs="*", help="accounts; without any, all whose data key is old")

@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import ask
 from crypto_agent.unsealing import NobodyListens, give
 
@@ -15,10 +16,8 @@ REFUSALS = {
 }
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Give the operator's passphrase to the running agent (at the terminal, or on the standard input)."
-    # They would load the whole service, of which a command uses little.
-    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from crypto_agent import audit
+from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.models import AuditEntry
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Verify the audit log's chain of hashes; exit status 1 names the first broken link."
-    # They would load the whole service, of which a command uses little.
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
