@@ -19,7 +19,7 @@ from webmail.comparisons import ChangedMeanwhile, How, Outcome
 from webmail.people import people_of
 from webmail.safety_numbers import CodeError
 from webmail.views.new_conversation import limited
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 #: Pixels of one square of the code.
 CODE_SCALE = 5

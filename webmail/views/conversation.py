@@ -43,7 +43,7 @@ from webmail.uploads import ChosenFile, Files, attach_all, files_of
 from webmail.views import previews
 from webmail.views.handing_in import hand_in, handed_in_before, place_of
 from webmail.views.inbox import list_context
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.requests_page import not_open
 from webmail.views.signed_out import page_that_stays
 

@@ -10,7 +10,7 @@ from accounts.sessions import signed_in
 from webmail.conversation_settings import CHANGES, change
 from webmail.conversations import row
 from webmail.views.conversation import conversation_of
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @require_POST

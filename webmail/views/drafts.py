@@ -24,7 +24,7 @@ from webmail.previews.card import decoded
 from webmail.topic_list import topic_of
 from webmail.uploads import files_of
 from webmail.views.conversation import conversation_of, topic_in
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
 
 _WRITER = re.compile(r"[0-9a-f]{1,36}")

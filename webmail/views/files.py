@@ -25,7 +25,7 @@ from webmail.blobs.spool import CHUNK_BYTES
 from webmail.images import showing as images
 from webmail.images.preparing import Prepared
 from webmail.uploads import attach_prepared, kept_note
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 #: A file is nothing to look at here: it is saved, and can do nothing even if somebody opens it.
 _ONLY_TO_SAVE = {

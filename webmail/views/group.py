@@ -22,7 +22,7 @@ from webmail.models import Conversation
 from webmail.outgoing import CannotSend
 from webmail.shown_message import may_be_kept
 from webmail.views.conversation import conversation_of
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.sealed_pictures import no_picture, sealed_picture
 
 

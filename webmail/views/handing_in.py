@@ -13,7 +13,7 @@ from webmail.models import Message, PendingMessage
 from webmail.outgoing import send, sent_before
 from webmail.previews.card import decoded
 from webmail.uploads import Files
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 def handed_in_before(request: PageRequest) -> Message | PendingMessage | None:

@@ -15,7 +15,7 @@ from webmail.conversation_pages import FILTERS, Filter, cursor_in
 from webmail.conversations import list_conversations
 from webmail.list_counts import list_counts
 from webmail.people import people_of
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @dataclass(frozen=True)

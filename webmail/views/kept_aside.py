@@ -12,7 +12,7 @@ from webmail import another_copy, kept_aside
 from webmail.another_copy import CannotAsk
 from webmail.conversations import NotFound
 from webmail.outgoing import CannotSend
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @require_safe

@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.sessions import signed_in
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @require_safe

@@ -30,7 +30,7 @@ from webmail.export_file import ExportFileError
 from webmail.mailbox import MailboxError
 from webmail.models import AccountImport
 from webmail.views.downloads import NoTurn, no_turn, turn_of
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from webmail.conversations import NotFound
 from webmail.message_info import message_info
 from webmail.models import Message
 from webmail.views.conversation import conversation_of, conversation_page, new_composer
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.topics import topic_on_page
 
 

@@ -16,7 +16,7 @@ from webmail.outgoing import CannotSend
 from webmail.thread_window import At
 from webmail.topic_list import topic_of
 from webmail.views.conversation import conversation_page
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.topics import topic_on_page
 
 

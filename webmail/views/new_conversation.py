@@ -33,7 +33,7 @@ from webmail.views import previews
 from webmail.views.conversation import new_composer, with_draft
 from webmail.views.handing_in import hand_in, handed_in_before
 from webmail.views.inbox import list_context
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
 
 #: How long a page may wait for what the servers of those who are chosen say.

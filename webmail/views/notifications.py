@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.sessions import signed_in
 from webmail.push import subscriptions, vapid
 from webmail.push.notices import notice_for
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @require_safe

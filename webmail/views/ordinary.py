@@ -20,7 +20,7 @@ from webmail.ordinary import answering, answers, frame, html, reading, unsent
 from webmail.ordinary.parsing import OrdinaryMail
 from webmail.own_addresses import is_address_of
 from webmail.security import CONTENT_SECURITY_POLICY
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @require_safe

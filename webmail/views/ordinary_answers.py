@@ -18,7 +18,7 @@ from webmail.models import Arrival
 from webmail.ordinary import answering, answers, unsent
 from webmail.outgoing import CannotSend
 from webmail.views import ordinary
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
 
 _KEYS = re.compile(r"[0-9]{1,18}(,[0-9]{1,18}){0,20}", re.ASCII)

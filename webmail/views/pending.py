@@ -19,7 +19,7 @@ from webmail.outgoing import CannotSend
 from webmail.pending import NotPending
 from webmail.views.conversation import conversation_of, topic_in, waiting_context
 from webmail.views.inbox import list_context
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.topics import topic_on_page
 
 

@@ -16,7 +16,7 @@ from accounts.sessions import signed_in
 from webmail import blocking, known_people, person_page, reporting
 from webmail.models import Report
 from webmail.people import people_of
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 _HEX = re.compile("[0-9a-f]{2,128}", re.ASCII)
 

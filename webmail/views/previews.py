@@ -16,7 +16,7 @@ from webmail.previews.card import Card, decoded, first_link, links_in
 from webmail.previews.fetching import NoPreview, make_card
 from webmail.previews.received import picture_of
 from webmail.shown_message import may_be_kept, shown_message
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 from webmail.views.sealed_pictures import no_picture, sealed_picture
 from webmail.views.signed_out import page_that_stays
 

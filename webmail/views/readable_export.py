@@ -22,7 +22,7 @@ from accounts.sessions import signed_in
 from crypto_agent.client import AgentError
 from webmail.readable_export import export
 from webmail.views.downloads import NoTurn, no_turn, turn_of
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from webmail.conversations import row
 from webmail.previews import choices as preview_choices
 from webmail.receipt_choices import DELIVERED, READ
 from webmail.views.conversation import conversation_of
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

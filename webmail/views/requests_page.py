@@ -11,7 +11,7 @@ from accounts.sessions import signed_in
 from webmail import blocking, consent, requests
 from webmail.conversations import NotFound
 from webmail.models import Conversation, WhoMayWrite
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @require_safe

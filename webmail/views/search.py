@@ -9,7 +9,7 @@ from webmail.conversation_pages import cursor_in
 from webmail.conversations import list_conversations
 from webmail.searching import search
 from webmail.views.inbox import list_context
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 #: Conversations with somebody of the name that was typed, at a time.
 MOST_CONVERSATIONS = 10

@@ -15,7 +15,7 @@ from webmail.topic_list import topics_in
 from webmail.topics import answers_in
 from webmail.views.conversation import conversation_of, conversation_page
 from webmail.views.inbox import list_context
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 #: Matched as it is: an address that can't be taken apart is that of no page here.
 _PAGE_OF_TOPIC = re.compile(r"https?://[^/?#]+/c/[0-9a-f]{2,128}/t/([0-9a-f]{64})/(?:[?#].*)?", re.ASCII)

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.sessions import signed_in
 from webmail import undo_choices
-from webmail.views.requests import PageRequest
+from webmail.views.page_request import PageRequest
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
