@@ -10,8 +10,9 @@ from atproto import Client
 from crypto_agent.client import AgentClient, Device, Grant
 from demo.local_network import NetworkInfo
 from tests.crypto_agent.app import App, MakeApp, device_of, session_of
-from tests.crypto_agent.people import ALICE, BOB, CAROL
-from tests.crypto_agent.running_agent import Agent, running_agent
+from tests.crypto_agent.leaving import archived, new_did
+from tests.crypto_agent.people import ALICE, BOB, CAROL, receive, write
+from tests.crypto_agent.running_agent import Agent, CheckedClient, running_agent
 from tests.services.postgres import new_database
 from tests.services.programs import need
 
@@ -41,6 +42,13 @@ def either_agent(request: pytest.FixtureRequest) -> Agent:
     return found
 
 
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """Another installation's agent, with a database and an operator's key of its own."""
+    with running_agent(tmp_path_factory.mktemp("elsewhere")) as agent:
+        yield agent
+
+
 @pytest.fixture
 def own_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     """An agent on SQLite for one test, that may break it."""
@@ -61,12 +69,37 @@ def worker(agent: Agent) -> Iterator[AgentClient]:
 
 
 @pytest.fixture
+def there(elsewhere: Agent) -> Iterator[CheckedClient]:
+    with closing(elsewhere.client("web")) as client:
+        yield client
+
+
+@pytest.fixture
+def there_working(elsewhere: Agent) -> Iterator[CheckedClient]:
+    with closing(elsewhere.client("worker")) as client:
+        yield client
+
+
+@pytest.fixture
 def devices(web: AgentClient) -> dict[str, Device]:
     """The active devices of alice, bob and carol by DID."""
     return {
         did: web.create_device(did, handle, "mail.test")
         for did, handle in ((ALICE, "alice.test"), (BOB, "bob.test"), (CAROL, "carol.test"))
     }
+
+
+@pytest.fixture
+def leaver(web: AgentClient) -> Device:
+    """The device of somebody who goes elsewhere."""
+    return web.create_device(new_did(), "leaver.test", "mail.test")
+
+
+@pytest.fixture
+def old(web: AgentClient, worker: AgentClient, devices: dict[str, Device], leaver: Device) -> bytes:
+    """A message of Alice's that the leaver opened, as it lies in the archive."""
+    _, sealed = write(web, worker, ALICE, [leaver], "an old message")
+    return archived(worker, leaver.did, receive(worker, leaver.did, sealed.copies[0].envelope))
 
 
 @pytest.fixture(scope="session")
