@@ -1,0 +1,56 @@
+"""Another theme, which comes at once, and what the pointer colours, which fades."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitors import ARRIVAL, message
+
+#: Milliseconds after which nothing fades any more.
+SETTLED = 500
+COLOURS = """() => [...document.querySelectorAll("body *")].map((one) => {
+  const { backgroundColor, color } = getComputedStyle(one);
+  return `${one.tagName}.${one.className} ${color} on ${backgroundColor}`;
+})"""
+HEAR_OF_FADING = """() => {
+  window.faded = [];
+  addEventListener("transitionrun", ({ target }) => {
+    window.faded.push(...target.getAnimations().map((each) => each.effect.getTiming().duration));
+  });
+}"""
+
+
+def test_no_surface_keeps_the_colour_of_the_theme_before(visit: Visit) -> None:
+    visit("bob")
+    alice = visit("alice")
+    page = alice.page
+    alice.start_conversation("bob.test", text="Is it dark where you are?")
+    expect(message(page, "Is it dark").locator(".msg__meta").last).to_contain_text(
+        "Their server has it", timeout=ARRIVAL
+    )
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(SETTLED)
+    before = page.evaluate(COLOURS)
+    at_once = page.evaluate(
+        f"() => {{ document.documentElement.dataset.theme = 'dark'; return ({COLOURS})(); }}"
+    )
+    page.wait_for_timeout(SETTLED)
+    assert at_once == page.evaluate(COLOURS)
+    assert at_once != before
+
+
+@pytest.mark.parametrize(("still", "milliseconds"), [(False, 120), (True, 1)], ids=["moving", "still"])
+def test_what_the_pointer_colours_fades(visit: Visit, still: bool, milliseconds: int) -> None:
+    page = visit("alice", still=still).page
+    new = page.get_by_role("link", name="New", exact=True).first
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(SETTLED)
+    page.evaluate(HEAR_OF_FADING)
+    at_rest = new.evaluate("element => getComputedStyle(element).backgroundColor")
+    new.hover()
+    expect(new).not_to_have_css("background-color", at_rest)
+    page.mouse.move(0, 0)
+    expect(new).to_have_css("background-color", at_rest)
+    assert page.evaluate("Math.max(...window.faded)") == milliseconds
