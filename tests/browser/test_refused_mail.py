@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
 from tests.browser.test_every_page import SCREENS, problems_of
-from tests.browser.visitors import ARRIVAL, bubble, message
+from tests.browser.visitors import ARRIVAL, PHONE, bubble, message
 from tests.services.installations import RunningInstallation
 from tests.services.postfix import postfix_server
 from tests.services.repository import Repository
@@ -22,6 +22,8 @@ from tests.services.smtp_sink import SmtpSink
 MOVED_OUT = "mailto:moved-out@localhost"
 REFUSED = "Message refused by local policy 1.17"
 UNKNOWN = "their server does not know this person."
+#: How high what is pressed has to be at least, in CSS pixels.
+FINGER, POINTER = 44, 24
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,8 @@ def test_a_server_that_refuses_is_quoted_behind_the_details(
     smtp_sink: SmtpSink,
 ) -> None:
     text = f"Shall I bring the oars? {uuid4().hex[:8]}"
-    bob, alice = visit("bob", viewport=screen), visit("alice", viewport=screen)
+    on_phone = screen == PHONE
+    bob, alice = visit("bob", viewport=screen), visit("alice", viewport=screen, touch=on_phone)
     page, about = alice.page, alice.page.locator("#side")
     with (
         SmtpSink(answer=f"554 5.7.0 {REFUSED}") as refusing,
@@ -77,6 +80,10 @@ def test_a_server_that_refuses_is_quoted_behind_the_details(
                 "Not delivered to Bob: their server refused the message.", timeout=ARRIVAL
             )
             expect(page.locator("#thread")).not_to_contain_text(REFUSED)
+            for what in sent.locator(".msg__meta :is(a, button)").all():
+                box = what.bounding_box()
+                assert box
+                assert box["height"] >= (FINGER if on_phone else POINTER)
         finally:
             bobs.name_mail_server(None, smtp_sink)
     conversation = page.url

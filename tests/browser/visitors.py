@@ -132,10 +132,11 @@ def visitor_at(
     dark: bool = False,
     still: bool = False,
     script: bool = True,
+    touch: bool = False,
 ) -> Iterator[Visitor]:
     """A new browser context; `storage_state` makes it one in which somebody is signed in.
 
-    `still` is somebody who asks for reduced motion.
+    `still` is somebody who asks for reduced motion, `touch` one whose screen is touched.
     """
     context = browser.new_context(
         base_url=url,
@@ -143,6 +144,7 @@ def visitor_at(
         color_scheme="dark" if dark else "light",
         reduced_motion="reduce" if still else "no-preference",
         java_script_enabled=script,
+        has_touch=touch,
         storage_state=storage_state,
     )
     context.set_default_timeout(ARRIVAL)
