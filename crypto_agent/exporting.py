@@ -19,6 +19,7 @@ from crypto_agent.account_file import (
     PrekeySecrets,
 )
 from crypto_agent.atsms import cbor
+from crypto_agent.atsms.content import decode_content
 from crypto_agent.atsms.errors import AtsmsError
 from crypto_agent.client_values import SealedContent
 from crypto_agent.content_at_rest import RestingContent, seal_content
@@ -113,6 +114,8 @@ def _opened_unsent(keys: AccountKeys, key: bytes, part: bytes, random: Random) -
         match cbor.decode(opened):
             case [bytes(conversation), bytes(message), bytes(content)]:
                 ids = conversation.hex(), message.hex()
+                # What rests here was read strictly before, and is not again.
+                decode_content(content)
                 resting = RestingContent(Purpose.OUTGOING_CONTENT, content, None)
                 sealed = SealedContent(*ids, seal_content(keys, *ids, resting, random))
                 # The ids are derived again from the content: nothing else may be signed here.

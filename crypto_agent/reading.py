@@ -5,7 +5,7 @@ from typing import Any
 
 from crypto_agent.atsms import content as atsms_content
 from crypto_agent.atsms.cbor import CborValue
-from crypto_agent.atsms.content import Content, InlinePart, Part, decode_content
+from crypto_agent.atsms.content import Content, InlinePart, Part, decode_own_content
 from crypto_agent.atsms.errors import AtsmsError
 from crypto_agent.atsms.facets import check_facets
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
@@ -30,7 +30,7 @@ def read(did: str, items: Sequence[SealedContent]) -> list[ReadMessage]:
 
 def _read(keys: AccountKeys, item: SealedContent) -> ReadMessage:
     try:
-        content = decode_content(unseal_content(keys, item).content)
+        content = decode_own_content(unseal_content(keys, item).content)
     except CannotUnseal:
         return ReadMessage(item.message_id, error="cannot-unseal")
     except AtsmsError as error:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from crypto_agent import stored_segments
 from crypto_agent.atsms import content as atsms_content
-from crypto_agent.atsms.content import Content, ExternalPart, InlinePart, decode_content
+from crypto_agent.atsms.content import Content, ExternalPart, InlinePart, decode_own_content
 from crypto_agent.atsms.errors import AtsmsError
 from crypto_agent.client_values import Found, IndexItem, SearchFilters, SearchResults
 from crypto_agent.content_at_rest import unseal_content
@@ -53,7 +53,7 @@ def index_messages(did: str, items: Sequence[IndexItem], now: datetime, random: 
     entries, unreadable = [], []
     for item in items:
         try:
-            entry = _entry(item, decode_content(unseal_content(keys, item.content).content))
+            entry = _entry(item, decode_own_content(unseal_content(keys, item.content).content))
         except (CannotUnseal, AtsmsError):
             unreadable.append(item.content.message_id)
             continue

@@ -232,7 +232,19 @@ def decode_content(data: bytes) -> Content:
     Raises NotCanonical or TooLarge for its CBOR, Unsupported for another version, BadContent for a
     field of the wrong type, length or range. Kinds that are not known are kept.
     """
-    fields = cbor.decode(data)
+    return _content_of(cbor.decode(data))
+
+
+def decode_own_content(own: bytes) -> Content:
+    """The message in content that ``decode_content`` read before, and that was authenticated since: that its
+    CBOR is the one encoding of its fields is not checked again.
+
+    Raises NotCanonical, Unsupported or BadContent for what can't have been such content.
+    """
+    return _content_of(cbor.decode_own(own))
+
+
+def _content_of(fields: CborValue) -> Content:
     if not isinstance(fields, list) or not fields:
         raise BadContent("content is not an array")
     if fields[0] != VERSION or isinstance(fields[0], bool):

@@ -11,11 +11,12 @@ from crypto_agent.atsms.content import (
     InlinePart,
     composed_names,
     decode_content,
+    decode_own_content,
     encode_content,
     new_content,
     text_part,
 )
-from crypto_agent.atsms.errors import BadContent, Unsupported
+from crypto_agent.atsms.errors import AtsmsError, BadContent, Unsupported
 from crypto_agent.atsms.facets import Facet, check_facets
 from crypto_agent.part_values import topic_of
 from tests.crypto_agent.atsms.reference import CASES
@@ -239,6 +240,22 @@ def test_content_of_another_version(version: CborValue) -> None:
 def test_content_that_could_not_be_read_is_not_written() -> None:
     with pytest.raises(BadContent):
         encode_content(message(InlinePart(1, {})))
+
+
+def test_content_that_was_read_before_gives_the_same_again() -> None:
+    for part in (
+        text_part("Hi \U0001f30a"),
+        InlinePart(2, {"emoji": "x"}),
+        InlinePart(99, {"a": [b"", {"b": 1}]}),
+    ):
+        encoded = encode_content(message(part))
+        assert decode_own_content(encoded) == decode_content(encoded)
+
+
+@pytest.mark.parametrize("encoded", ["", "80", "00", "8c02" + "f6" * 11, "8c03" + "f6" * 11, "8c02"])
+def test_what_was_never_read_is_not_taken_for_content(encoded: str) -> None:
+    with pytest.raises(AtsmsError):
+        decode_own_content(bytes.fromhex(encoded))
 
 
 def test_names_of_composed_content_are_those_that_reading_all_of_it_gives() -> None:
