@@ -55,8 +55,12 @@
     document.addEventListener(name, (event) => { if (isOfPane(event)) location.assign(event.detail.requestConfig.path); });
   }
 
+  // The list comes again with as many rows as it had.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.elt.id === "list") event.detail.parameters.shown = document.querySelectorAll("#convos .row").length;
+  });
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.target.id === "list") mark();
+    if (event.target.id === "list" || event.detail.requestConfig?.elt.closest?.("#more-rows")) mark();
     if (event.target.id !== "pane") return;
     $("#main").dataset.view = "main";
     for (const begin of begins) begin(here.signal);

@@ -43,8 +43,8 @@ _BY_ID = PreparedRows(
 )
 
 
-#: Rows of a page of the list.
-PAGE = 50
+#: Rows of a page of the list: more than a screen holds, since the next ones come by themselves.
+PAGE = 30
 
 
 def _all_listed(account: int) -> QuerySet[Conversation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -195,6 +196,29 @@ def test_every_row_and_every_open_conversation_has_a_menu_that_works_without_scr
     assert changed.headers["HX-Trigger"] == "conversations, settings"
     fetched = at_alices.get(menu, headers={"HX-Request": "true"}).content.decode()
     assert re.findall(r'value="(\w+)"', fetched) == ["pin", "unmute", "unarchive"]
+
+
+def test_an_open_page_gets_more_rows_and_later_as_many_as_it_shows(alice: Account, at_alices: Client) -> None:
+    for number in range(2 * conversations.PAGE + 1):
+        with_somebody(alice, f"n{number}", at=NOON + timedelta(minutes=number))
+
+    def rows_in(**fields: str) -> list[str]:
+        answer = at_alices.get(reverse("conversation-list"), fields, headers={"HX-Request": "true"})
+        return re.findall('id="row-([0-9a-f]+)"', answer.content.decode())
+
+    first = rows_in()
+    assert len(first) == conversations.PAGE
+    page = at_alices.get(reverse("inbox")).content.decode()
+    found = re.search('hx-get="([^"]+more=1)"', page)
+    assert found is not None
+    more = at_alices.get(html.unescape(found[1]), headers={"HX-Request": "true"}).content.decode()
+    next_ones = re.findall('id="row-([0-9a-f]+)"', more)
+    assert len(next_ones) == conversations.PAGE
+    assert '<ul class="convos"' not in more
+    assert rows_in(shown=str(2 * conversations.PAGE)) == [*first, *next_ones]
+    assert len(rows_in(shown="999999")) == 2 * conversations.PAGE + 1
+    for nonsense in ("", "-1", "1e3", "\x00", "9" * 40):
+        assert rows_in(shown=nonsense) == first
 
 
 def test_every_tab_that_is_empty_says_so(at_alices: Client) -> None:

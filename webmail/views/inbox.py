@@ -1,5 +1,6 @@
 """The list of conversations."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,10 +13,13 @@ from accounts.models import Account
 from accounts.sessions import signed_in
 from webmail import drafts
 from webmail.conversation_pages import FILTERS, Filter, cursor_in
-from webmail.conversations import list_conversations
+from webmail.conversations import PAGE, list_conversations
 from webmail.list_counts import list_counts
 from webmail.people import people_of
 from webmail.views.page_request import PageRequest
+
+#: Rows that an open page has anew when something changed, however many it shows: each is opened for it again.
+MOST_AT_ONCE = 120
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,25 @@ def inbox(request: PageRequest) -> HttpResponse:
 @require_safe
 @signed_in
 def rows(request: PageRequest) -> HttpResponse:
-    """The list alone, for pages that are open."""
-    context = list_context(request) | {"open_id": request.GET.get("open", "")}
-    return render(request, "webmail/_rows.html", context)
+    """The list alone, for pages that are open, with as many rows as are `shown` there; with `more` its next
+    rows."""
+    context = list_context(request, _limit(request.GET.get("shown", "")))
+    context["open_id"] = request.GET.get("open", "")
+    return render(
+        request, "webmail/_more_rows.html" if "more" in request.GET else "webmail/_rows.html", context
+    )
 
 
-def list_context(request: PageRequest) -> dict[str, Any]:
+def _limit(shown: str) -> int:
+    number = int(shown) if re.fullmatch("[0-9]{1,6}", shown, re.ASCII) else PAGE
+    return min(max(number, PAGE), MOST_AT_ONCE)
+
+
+def list_context(request: PageRequest, limit: int = PAGE) -> dict[str, Any]:
     """What webmail/_list.html shows."""
     chosen: Filter = next((each for each in FILTERS if each == request.GET.get("filter")), "all")
     after = cursor_in(request.GET.get("older_than", ""))
-    found = list_conversations(request.account, filter=chosen, after=after)
+    found = list_conversations(request.account, filter=chosen, after=after, limit=limit)
     return {
         "list": found,
         "filter": chosen,

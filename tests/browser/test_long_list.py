@@ -1,0 +1,84 @@
+"""A list of conversations that is longer than one fetch: the older ones come as somebody scrolls to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.local_network import NetworkInfo
+from tests.browser.conftest import FirstVisitOf, Visit
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE
+from tests.services.installations import RunningInstallation
+from tests.services.windows import Window
+
+#: More than two fetches.
+MANY = 70
+#: Copies of a conversation with people of whom nothing but the DID is known, each older than the one before.
+COPIES = """
+    INSERT INTO webmail_conversation (conversation_id, participants, last_activity, {others})
+    WITH RECURSIVE numbers(number) AS (
+        SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {many}
+    )
+    SELECT
+        printf('02%064d', number),
+        json_array('did:plc:' || printf('%024d', number), json_extract(participants, '$[0]')),
+        strftime('%Y-%m-%d %H:%M:%f000', last_activity, '-' || number || ' hours'),
+        {others}
+    FROM webmail_conversation, numbers WHERE conversation_id = ?
+"""
+
+
+@pytest.fixture(scope="module")
+def many(
+    first_visit_of: FirstVisitOf, installation: RunningInstallation, local_network: NetworkInfo
+) -> Iterator[Window]:
+    """Carol, who has as many conversations besides her notes."""
+    first_visit_of("carol")
+    carol = Window(installation.url, local_network.accounts["carol"])
+    carol.sign_in()
+    path = carol.write([carol.did], "A note above many others")
+    columns = installation.sql("SELECT name FROM pragma_table_info('webmail_conversation')")
+    given = {"id", "conversation_id", "participants", "last_activity"}
+    others = ", ".join(name for (name,) in columns if name not in given)
+    installation.sql(COPIES.format(others=others, many=MANY), path.split("/")[2])
+    yield carol
+    installation.sql("DELETE FROM webmail_conversation WHERE conversation_id LIKE '020000000000%'")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_the_list_goes_on_as_it_is_scrolled_and_keeps_what_it_shows(
+    visit: Visit, many: Window, viewport: dict[str, int]
+) -> None:
+    page = visit("carol", viewport=viewport).page
+    rows = page.locator("#convos .row")
+    expect(rows.first).to_be_visible()
+    assert rows.count() < MANY
+    while rows.count() < MANY:
+        before = rows.count()
+        rows.last.scroll_into_view_if_needed()
+        page.get_by_role("link", name="Older conversations").scroll_into_view_if_needed()
+        expect(rows.nth(before)).to_be_attached(timeout=ARRIVAL)
+    shown = rows.evaluate_all("rows => rows.map((row) => row.getAttribute('href'))")
+    assert len(set(shown)) == len(shown)
+
+    oldest = page.locator(f'#convos .row[href="/c/02{MANY:064d}/"]')
+    oldest.scroll_into_view_if_needed()
+    # Something else is written, so the list comes anew.
+    many.write([many.did], f"Another note at {viewport['width']}")
+    expect(rows.first).to_contain_text(f"Another note at {viewport['width']}", timeout=ARRIVAL)
+    expect(oldest).to_be_in_viewport()
+    oldest.click()
+    expect(page.get_by_role("heading", level=1, name=f"did:plc:{MANY:024d}")).to_be_visible()
+    expect(oldest).to_have_attribute("aria-current", "page")
+
+
+def test_without_script_older_ones_are_a_page_of_their_own(visit: Visit, many: Window) -> None:
+    page = visit("carol", script=False).page
+    first = page.locator("#convos .row").first
+    newest = first.get_attribute("href")
+    page.get_by_role("link", name="Older conversations").click()
+    expect(first).not_to_have_attribute("href", newest or "")
+    page.get_by_role("link", name="Newest conversations").click()
+    expect(first).to_have_attribute("href", newest or "")
