@@ -1,15 +1,19 @@
 """What leaves an agent when an account is exported, and for whom it opens."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from crypto_agent import account_file
+from crypto_agent.atsms.ids import message_id
 from crypto_agent.client import (
     AgentClient,
     AgentLocked,
     Device,
     Passphrase,
 )
+from tests.crypto_agent.export_reader import decode, encode, open_keys
 from tests.crypto_agent.leaving import PASSPHRASE, refused
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, target, write
 from tests.crypto_agent.running_agent import running_agent
@@ -45,6 +49,29 @@ def test_what_was_never_signed_is_signed_and_sent_from_there(
     for bad in (parts[0][:-1] + bytes([parts[0][-1] ^ 1]), b"nothing", b"\x80"):
         with refused("BadExport"):
             there_working.open_unsent(did, taken.import_key, [bad])
+
+
+def test_what_is_written_in_another_way_than_messages_are_is_not_taken(
+    web: AgentClient, there: AgentClient, there_working: AgentClient, leaver: Device
+) -> None:
+    """By somebody who has the passphrase, and so may write parts as they like."""
+    did = leaver.did
+    export = web.export_account(did, PASSPHRASE)
+    _, keys = open_keys(export.keys, PASSPHRASE)
+    taken = there.import_account(did, PASSPHRASE, export.keys)
+    plaintext = account_file.open_part(
+        keys["exportKey"], did, "unsent", "", _unsent(web, did, export.export_key)
+    )
+    conversation, _, content = decode(plaintext)
+    assert content[:2] == b"\x8c\x02"
+    # The version in two bytes, where one is enough.
+    longer = content[:1] + b"\x18\x02" + content[2:]
+    names_itself = message_id(did, conversation, longer, decode(content)[1])
+    part = account_file.seal_part(
+        keys["exportKey"], did, "unsent", "", encode([conversation, names_itself, longer]), os.urandom
+    )
+    with refused("BadExport"):
+        there_working.open_unsent(did, taken.import_key, [part])
 
 
 def test_what_the_database_knows_opens_under_its_name_alone(
