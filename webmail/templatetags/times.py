@@ -1,12 +1,13 @@
 """Times as a person says them, in the browser's time zone (webmail/time_zone.py)."""
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 register = template.Library()
 
@@ -17,11 +18,17 @@ def in_list(moment: datetime) -> str:
     local, today = timezone.localtime(moment), timezone.localdate()
     if local.date() == today:
         return local.strftime("%H:%M")
-    if timedelta() <= today - local.date() < timedelta(days=7):
-        return date_format(local, "D")
-    if local.year == today.year:
-        return date_format(local, pgettext("letters of Django's date format", "j M"))
-    return date_format(local, pgettext("letters of Django's date format", "M Y"))
+    return _day_in_list(local.date(), today, get_language())
+
+
+# A list has few days, again and again.
+@lru_cache(maxsize=2048)
+def _day_in_list(day: date, today: date, _language: str | None) -> str:
+    if timedelta() <= today - day < timedelta(days=7):
+        return date_format(day, "D")
+    if day.year == today.year:
+        return date_format(day, pgettext("letters of Django's date format", "j M"))
+    return date_format(day, pgettext("letters of Django's date format", "M Y"))
 
 
 @register.filter
