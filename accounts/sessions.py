@@ -71,7 +71,8 @@ class SignedInAccount(MiddlewareMixin):
 class UnlockedBrowser(Middleware):
     """Lets the agent know, in every call that answers a request, what the request's browser has unlocked.
 
-    What was opened for an account that can be locked is kept by no browser beyond its page.
+    What was opened for an account that can be locked is kept by no browser beyond its page, nor are parts of
+    pages, which may have the address of the whole one.
     """
 
     def during(self, request: HttpRequest) -> AbstractContextManager[object]:
@@ -79,7 +80,7 @@ class UnlockedBrowser(Middleware):
 
     def finished(self, request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase:
         account = account_of(request)
-        if account is not None and account.may_lock:
+        if account is not None and (account.may_lock or _is_htmx(request)):
             answer.headers.setdefault("Cache-Control", "no-store")
         return answer
 

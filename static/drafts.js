@@ -21,7 +21,7 @@ window.eachPane((signal) => {
   let kept = written();
   // A draft that can't be shown is not written over.
   let still = "shut" in state.dataset;
-  let running, timer, since, cut = false, sending = 0;
+  let running, underway, timer, since, cut = false, sending = 0;
 
   // The page with the text stays.
   Object.assign($("#signed-out a"), { target: "_blank", rel: "noopener" });
@@ -59,11 +59,12 @@ window.eachPane((signal) => {
     const headers = { Accept: "application/json", "X-CSRFToken": $("[name=csrfmiddlewaretoken]", form).value };
     // Browsers carry little after a page is gone.
     const keepalive = leaving === true && body.toString().length < 60000;
-    let answer, said;
+    let answer, said, done;
+    underway = new Promise((resolve) => { done = resolve; });
     try {
       answer = await fetch(address, { method: "POST", body, headers, keepalive, signal: mine.signal });
       said = await answer.json().catch(() => undefined);
-    } catch { /* offline, or cut off by sending */ }
+    } catch { /* offline, or cut off by sending */ } finally { done(); }
     if (mine.signal.aborted || signal.aborted) return;
     running = undefined;
     if (!answer?.ok || !said) return unkept(answer, said);
@@ -126,7 +127,14 @@ window.eachPane((signal) => {
   form.addEventListener("change", () => later());
   document.addEventListener("visibilitychange", () => { if (document.hidden) keep(true); else if (!$("#signed-out").hidden) keep(); }, { signal });
   addEventListener("pagehide", () => keep(true), { signal });
-  document.addEventListener("pane-leaving", () => keep(true), { signal });
+  // Before another conversation takes the pane. It stays if this cannot be kept.
+  const keepAll = async () => {
+    await underway;
+    await keep(true);
+    if (still && !isEmpty(written())) line("unkept", words.failed);
+    return still ? isEmpty(written()) : written() === kept;
+  };
+  document.addEventListener("pane-leaving", (event) => event.detail.waits.push(keepAll()), { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));
 
   // ---- Sending takes the draft away: nothing that was on its way may bring it back.

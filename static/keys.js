@@ -28,6 +28,7 @@
     // What has the focus, else the open conversation; never just some row of the list.
     const around = document.activeElement.closest(".msg, #convos > li") ?? $(".pane--main .pane__head");
     const found = around && $(selector, around);
+    if (found?.closest("[inert]")) return false;
     if (!found) return pressInMenu(selector, around && $(".row-menu[hx-get]", around));
     found.click();
     return true;

@@ -9,8 +9,8 @@
   let here = new AbortController();
   window.eachPane = (begin) => { begins.push(begin); begin(here.signal); };
 
-  // What is on its way, or halfway there, belongs to this page; leaving it is up to the browser then.
-  const UNDERWAY = ".composer.htmx-request, .upload[data-busy]";
+  // Half of a file belongs to this page; leaving it is up to the browser then.
+  const HALFWAY = ".upload[data-busy]";
 
   const mark = () => {
     const open = $("#open").value;
@@ -20,20 +20,63 @@
     }
   };
 
+  // ---- Leaving: forms that are on their way are waited for, and what is being written is kept first. What was refused, or
+  // cannot be kept, is not left, unless somebody asks for it once more.
+  let wanted, refused, before = "";
+  const stay = () => {
+    const pane = $("#pane");
+    pane.inert = false;
+    pane.removeAttribute("aria-busy");
+    $("#open").value = before;
+    mark();
+  };
+  const sent = (pane) => new Promise((resolve) => {
+    let good = true;
+    const look = () => {
+      if (!$("form.htmx-request", pane)) return resolve(good);
+      document.addEventListener("htmx:afterRequest", ({ detail }) => {
+        if (detail.elt.matches("form") && pane.contains(detail.elt)) good &&= detail.successful;
+        setTimeout(look);
+      }, { once: true });
+    };
+    look();
+  });
+  const leave = async (pane) => {
+    const waits = [];
+    const good = await sent(pane);
+    document.dispatchEvent(new CustomEvent("pane-leaving", { detail: { waits } }));
+    return (await Promise.all(waits)).every(Boolean) && good;
+  };
+  const open = async (row) => {
+    const pane = $("#pane");
+    const address = wanted = row.getAttribute("href");
+    // Nothing is begun any more in what is about to go.
+    if (!pane.inert) before = $("#open").value;
+    pane.inert = true;
+    pane.setAttribute("aria-busy", "true");
+    $("#open").value = row.id.replace("row-", "");
+    mark();
+    const good = await leave(pane);
+    if (wanted !== address) return;
+    if (!good && refused !== address) {
+      refused = address;
+      return stay();
+    }
+    // What fails is told by the events below.
+    window.htmx.ajax("GET", address, { source: "#opener", target: "#pane", swap: "outerHTML" }).catch(() => {});
+  };
+
   document.addEventListener("click", (event) => {
     const row = event.target.closest("#convos a.row");
     const pane = $("#pane");
-    if (!row || !pane || !window.htmx || $(UNDERWAY, pane)) return;
+    if (!row || !pane || !window.htmx || $(HALFWAY, pane)) return;
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    // What is open already is loaded anew.
+    if (row.getAttribute("href") === location.pathname + location.search) return;
     event.preventDefault();
-    document.dispatchEvent(new Event("pane-leaving"));
-    $("#open").value = row.id.replace("row-", "");
-    mark();
-    // Nothing is begun any more in what is about to go.
-    pane.inert = true;
-    // What fails is told by the events below.
-    window.htmx.ajax("GET", row.getAttribute("href"), { source: "#opener", target: "#pane", swap: "outerHTML" }).catch(() => {});
+    open(row);
   });
+  addEventListener("pageshow", (event) => { if (event.persisted && $("#pane")?.inert) stay(); });
 
   const isOfPane = (event) => event.detail.elt?.id === "opener" || event.detail.requestConfig?.elt.id === "opener";
 
@@ -43,10 +86,10 @@
     event.preventDefault();
     location.assign(event.detail.requestConfig.path);
   });
+  let hadText = false;
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (!isOfPane(event)) return;
-    // An answer to the pane that goes would be put into the one that comes.
-    for (const asking of $("#pane").querySelectorAll(".htmx-request")) window.htmx.trigger(asking, "htmx:abort");
+    hadText = Boolean($("#pane textarea[name=text]")?.value);
     here.abort();
     here = new AbortController();
     $("#side")?.remove();
@@ -55,9 +98,16 @@
     document.addEventListener(name, (event) => { if (isOfPane(event)) location.assign(event.detail.requestConfig.path); });
   }
 
-  // The list comes again with as many rows as it had.
+  // The list comes again with as many rows as it had; once more, where further ones came meanwhile.
+  const rows = () => document.querySelectorAll("#convos .row").length;
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.elt.id === "list") event.detail.parameters.shown = document.querySelectorAll("#convos .row").length;
+    if (event.detail.elt.id === "list") event.detail.parameters.shown = rows();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { elt, parameters } = event.detail.requestConfig;
+    if (elt.id !== "list" || Number(parameters.shown) >= rows()) return;
+    event.detail.shouldSwap = false;
+    window.htmx.trigger(document.body, "conversations");
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id === "list" || event.detail.requestConfig?.elt.closest?.("#more-rows")) mark();
@@ -66,9 +116,13 @@
     for (const begin of begins) begin(here.signal);
     $("#open").value = event.target.dataset.open;
     mark();
-    $("#thread-title").focus({ preventScroll: true });
-    // Somebody looks at it now, and what came meanwhile is asked for.
-    window.htmx.trigger(document.body, "news");
+    refused = undefined;
+    // Unless somebody went elsewhere meanwhile.
+    const at = document.activeElement;
+    if (!at || at === document.body || at.closest("#convos")) $("#thread-title").focus({ preventScroll: true });
+    // Somebody looks at it now, and what came meanwhile is asked for; the list says where a draft is kept.
+    for (const name of ["news", "draft"]) window.htmx.trigger(document.body, name);
+    if (hadText || $("#text")?.value) window.htmx.trigger(document.body, "conversations");
   });
 
   // A page that leads back here leads to what is open now.

@@ -69,7 +69,10 @@ window.eachPane((signal) => {
     shown();
     if (document.activeElement === document.body) text.focus();
   }, { signal });
-  signal.addEventListener("abort", () => clearTimeout(timer));
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    for (const name of ["showPreview", "takePreview", "settlePreview"]) delete window[name];
+  });
   shown();
 
   // Another page of the account has another preview, or none.

@@ -78,6 +78,46 @@ def test_what_is_written_goes_where_it_was_written(visit: Visit) -> None:
     assert page.evaluate("window.samePage")
 
 
+def test_nothing_that_was_written_is_left_before_it_is_kept_or_sent(visit: Visit) -> None:
+    bob = visit("bob")
+    visit("carol")
+    alice = visit("alice")
+    with_bob, with_carol = _two_conversations(alice, "Is the mast up?", "Who has the lamp?")
+    bob.open_conversation(with_bob)
+    page = alice.page
+    page.goto(with_bob)
+
+    # Kept before it is left; where that fails it stays, and says so.
+    page.route("**/draft/keep/", lambda route: route.abort())
+    composer(page).fill("It must not get lost")
+    _row(page, with_carol).click()
+    expect(page.locator("#draft-unkept")).to_be_visible()
+    expect(composer(page)).to_have_value("It must not get lost")
+    expect(composer(page)).to_be_editable()
+    _expect_open(page, with_bob, "Bob")
+    page.unroute("**/draft/keep/")
+    alice.excuse("Failed to load resource", "htmx:")
+    _row(page, with_carol).click()
+    expect(bubble(page, "Who has the lamp?")).to_be_visible()
+    _row(page, with_bob).click()
+    expect(composer(page)).to_have_value("It must not get lost")
+
+    # Sent, and left in the same moment.
+    composer(page).press("Control+Enter")
+    _row(page, with_carol).click()
+    _expect_open(page, with_carol, "Carol")
+    expect(composer(page)).to_have_value("")
+    expect(bubble(bob.page, "It must not get lost")).to_have_count(1, timeout=ARRIVAL)
+    expect(_row(page, with_bob)).not_to_contain_text("Draft")
+
+    # Whole pages come back, whichever way they were opened.
+    page.go_back()
+    _expect_open(page, with_bob, "Bob")
+    page.go_forward()
+    _expect_open(page, with_carol, "Carol")
+    expect(page.get_by_role("navigation", name="Conversations")).to_be_visible()
+
+
 def test_what_cannot_open_in_the_pane_opens_as_a_page(visit: Visit) -> None:
     visit("bob"), visit("carol")
     alice = visit("alice")

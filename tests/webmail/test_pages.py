@@ -92,6 +92,8 @@ def test_pages_without_a_person_lead_to_sign_in() -> None:
     for name in ("inbox", "new-conversation", "kept-aside", "devices"):
         assert client.get(reverse(name)).headers["Location"].startswith(reverse("sign-in"))
     part = client.get(reverse("conversation-list"), headers={"HX-Request": "true"})
+    # A part may have the address of a whole page, for which no browser should take it later.
+    assert "no-store" in part.headers["Cache-Control"]
     assert part.status_code == 401
     assert part.headers["HX-Redirect"] == reverse("sign-in")
     assert_nothing_inline(html_of(client, reverse("sign-in")))
