@@ -92,8 +92,6 @@ def test_pages_without_a_person_lead_to_sign_in() -> None:
     for name in ("inbox", "new-conversation", "kept-aside", "devices"):
         assert client.get(reverse(name)).headers["Location"].startswith(reverse("sign-in"))
     part = client.get(reverse("conversation-list"), headers={"HX-Request": "true"})
-    # A part may have the address of a whole page, for which no browser should take it later.
-    assert "no-store" in part.headers["Cache-Control"]
     assert part.status_code == 401
     assert part.headers["HX-Redirect"] == reverse("sign-in")
     assert_nothing_inline(html_of(client, reverse("sign-in")))
@@ -103,6 +101,17 @@ def test_an_empty_inbox_says_so(at_alices: Client) -> None:
     page = assert_nothing_inline(html_of(at_alices, reverse("inbox")))
     assert "No conversations yet" in page.words
     assert "All read" in Page(html_of(at_alices, reverse("inbox") + "?filter=unread")).words
+
+
+def test_no_browser_keeps_a_part_that_has_the_address_of_a_whole_page(
+    alice: Account, at_alices: Client
+) -> None:
+    message = received(alice, peer("bob").did, "here")
+    page = reverse("conversation", args=[message.conversation.conversation_id])
+    for target in ("pane", "side"):
+        part = at_alices.get(page, headers={"HX-Request": "true", "HX-Target": target})
+        assert "<html" not in part.content.decode()
+        assert "no-store" in part.headers["Cache-Control"]
 
 
 def test_hostile_names_and_texts_stay_text(alice: Account, at_alices: Client) -> None:
