@@ -77,14 +77,21 @@ class Count:
     unsteady: list[str] = field(default_factory=list)
 
     def add(self, report: "ElementTree.ElementTree[ElementTree.Element]") -> None:
-        """What a report of pytest, in JUnit's form, counts."""
-        for results in report.iter("testsuite"):
-            total, failed, errors, skipped = (
-                int(results.get(kind, 0)) for kind in ("tests", "failures", "errors", "skipped")
-            )
-            self.passed += total - failed - errors - skipped
-            self.failed += failed + errors
-            self.left_out += skipped
+        """What a report of pytest, in JUnit's form, counts.
+
+        A test whose end fails as well has two entries there, and is one that failed.
+        """
+        outcomes: dict[str, set[str]] = {}
+        for case in report.iter("testcase"):
+            found = {kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None}
+            outcomes.setdefault(f"{case.get('classname')}.{case.get('name')}", set()).update(found)
+        for outcome in outcomes.values():
+            if outcome & {"failure", "error"}:
+                self.failed += 1
+            elif outcome:
+                self.left_out += 1
+            else:
+                self.passed += 1
 
     def add_second_run(self, report: "ElementTree.ElementTree[ElementTree.Element]") -> None:
         """Takes what passed in a second run from what failed in the first."""
