@@ -78,6 +78,10 @@ class TestPages:
         assert "This conversation is locked" in html
         assert f'href="/unlock/?next={address}"' in html
         assert "Unlock to write" in html
+        # Within an open page it is none either: that goes to the page.
+        pane = client.get(address, headers={"HX-Request": "true", "HX-Target": "pane"})
+        assert (pane.status_code, pane.content) == (204, b"")
+        assert "HX-Push-Url" not in pane.headers
         assert "wine" not in html
         assert answer.headers["Cache-Control"] == "no-store"
         message.refresh_from_db()

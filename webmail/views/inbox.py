@@ -45,11 +45,11 @@ def inbox(request: PageRequest) -> HttpResponse:
 def rows(request: PageRequest) -> HttpResponse:
     """The list alone, for pages that are open, with as many rows as are `shown` there; with `more` its next
     rows."""
+    open_one = {"open_id": request.GET.get("open", "")}
+    if "more" in request.GET:
+        return render(request, "webmail/_more_rows.html", _listed(request) | open_one)
     context = list_context(request, _limit(request.GET.get("shown", "")))
-    context["open_id"] = request.GET.get("open", "")
-    return render(
-        request, "webmail/_more_rows.html" if "more" in request.GET else "webmail/_rows.html", context
-    )
+    return render(request, "webmail/_rows.html", context | open_one)
 
 
 def _limit(shown: str) -> int:
@@ -59,16 +59,20 @@ def _limit(shown: str) -> int:
 
 def list_context(request: PageRequest, limit: int = PAGE) -> dict[str, Any]:
     """What webmail/_list.html shows."""
+    listed = _listed(request, limit)
+    drafted = listed["filter"] == "all" and listed["list"].new_drafts
+    return listed | {
+        "new_drafts": _new_drafts(request.account) if drafted else [],
+        "counts": list_counts(request.account),
+    }
+
+
+def _listed(request: PageRequest, limit: int = PAGE) -> dict[str, Any]:
+    """The rows alone, and which of them were asked for."""
     chosen: Filter = next((each for each in FILTERS if each == request.GET.get("filter")), "all")
     after = cursor_in(request.GET.get("older_than", ""))
     found = list_conversations(request.account, filter=chosen, after=after, limit=limit)
-    return {
-        "list": found,
-        "filter": chosen,
-        "older_than": after,
-        "new_drafts": _new_drafts(request.account) if chosen == "all" and found.new_drafts else [],
-        "counts": list_counts(request.account),
-    }
+    return {"list": found, "filter": chosen, "older_than": after}
 
 
 def _new_drafts(account: Account) -> list[NewDraft]:
