@@ -4,6 +4,7 @@ Putting one together takes Django several times as long as the database needs to
 cursor as long again.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,6 +18,16 @@ _TEXTS = tuple(f"\x00argument{number}" for number in range(4))
 _NUMBERS = tuple(-(2**40) - number for number in range(4))
 #: What a query is asked for.
 Argument: TypeAlias = str | int
+
+
+class _OfThread(threading.local):
+    """This thread's connection, which Django takes as long to find as a short query takes."""
+
+    def __init__(self) -> None:
+        self.database = connections[DEFAULT_DB_ALIAS]
+
+
+_of_thread = _OfThread()
 
 
 class PreparedQuery:
@@ -40,8 +51,7 @@ class PreparedQuery:
     def rows(self, *arguments: Argument) -> list[tuple[Any, ...]]:
         """The rows for ``arguments``; raises what a query of the same kind would."""
         sql, order = self._statement
-        # Each look through ``connection`` would find this thread's connection again.
-        database = connections[DEFAULT_DB_ALIAS]
+        database = _of_thread.database
         if database.connection is None:
             database.ensure_connection()
         if database.in_atomic_block:

@@ -56,8 +56,14 @@ class Context(NamedTuple):
 
     def associated_data(self, key_version: int) -> bytes:
         """Deterministic CBOR ``[1, purpose, did, device, conversation, message, key version]``."""
-        purpose, did, *places = self
-        return b"".join((_whose(purpose, did), *map(cbor.text, places), cbor.head(0, key_version)))
+        return _associated_data(self, key_version)
+
+
+# A message that is sealed is first unsealed, for the same purpose.
+@lru_cache(maxsize=64)
+def _associated_data(context: Context, key_version: int) -> bytes:
+    purpose, did, *places = context
+    return b"".join((_whose(purpose, did), *map(cbor.text, places), cbor.head(0, key_version)))
 
 
 # The same for all that is encrypted for one purpose of an account.

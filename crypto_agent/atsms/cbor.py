@@ -26,12 +26,18 @@ _SIMPLE_VALUES = {0xF4: False, 0xF5: True, 0xF6: None}
 _SMALLEST_OF_WIDTH = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
 
 
+def _short_head(major: int, argument: int) -> bytes:
+    return bytes((major << 5 | argument,) if argument < 24 else (major << 5 | 24, argument))
+
+
+_SHORT_HEADS = tuple(tuple(_short_head(major, argument) for argument in range(0x100)) for major in range(8))
+_SHORT_TEXT_HEADS = _SHORT_HEADS[_TEXT]
+
+
 def head(major: int, argument: int) -> bytes:
     """The initial byte and shortest argument of an item (RFC 8949 §3)."""
-    if argument < 24:
-        return bytes((major << 5 | argument,))
     if argument < 0x100:
-        return bytes((major << 5 | 24, argument))
+        return _SHORT_HEADS[major][argument]
     if argument < 0x10000:
         return bytes((major << 5 | 25,)) + argument.to_bytes(2, "big")
     if argument < 0x100000000:
@@ -45,7 +51,8 @@ def text(value: str) -> bytes:
         octets = value.encode()
     except UnicodeEncodeError as error:
         raise NotCanonical("text with a lone surrogate") from error
-    return head(_TEXT, len(octets)) + octets
+    size = len(octets)
+    return (_SHORT_TEXT_HEADS[size] if size < 0x100 else head(_TEXT, size)) + octets
 
 
 def encode(value: CborValue) -> bytes:
