@@ -51,7 +51,7 @@
   };
   const heir = () => {
     if (trail.at.isConnected && isShown(trail.at) && !trail.at.disabled) return trail.at;
-    if (trail.row >= 0) return rowAt(trail.row);
+    if (trail.row >= 0) return (trail.at.matches(".row") && $(`#convos ${trail.twin}`)) || rowAt(trail.row);
     for (const place of trail.ids.map((id) => document.getElementById(id)).filter(Boolean)) {
       const found = (trail.twin && $(trail.twin, place)) || firstIn(place) || (place.tabIndex === -1 && place.hasAttribute("tabindex") && place);
       if (found) return found;

@@ -98,17 +98,6 @@
     document.addEventListener(name, (event) => { if (isOfPane(event)) location.assign(event.detail.requestConfig.path); });
   }
 
-  // The list comes again with as many rows as it had; once more, where further ones came meanwhile.
-  const rows = () => document.querySelectorAll("#convos .row").length;
-  document.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.elt.id === "list") event.detail.parameters.shown = rows();
-  });
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const { elt, parameters } = event.detail.requestConfig;
-    if (elt.id !== "list" || Number(parameters.shown) >= rows()) return;
-    event.detail.shouldSwap = false;
-    window.htmx.trigger(document.body, "conversations");
-  });
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id === "list" || event.detail.requestConfig?.elt.closest?.("#more-rows")) mark();
     if (event.target.id !== "pane") return;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -103,6 +103,8 @@ class ConversationList:
     rows: list[ConversationRow]
     #: Pass as `after` for the next page; None where there is none.
     cursor: Cursor | None
+    #: Of those further down the ones that were asked for as well, in the same order.
+    below: list[ConversationRow]
     #: Whether new conversations may be being written.
     new_drafts: bool
     #: Everybody in them, by DID.
@@ -130,9 +132,11 @@ def list_conversations(
     after: Cursor | None = None,
     names: str = "",
     limit: int = PAGE,
+    in_view: Collection[str] = (),
 ) -> ConversationList:
     """The account's conversations, pinned ones first, then the newest first, in a constant number of queries
-    and one agent call. `names` narrows them to those with somebody of each of these names or handles."""
+    and one agent call. `names` narrows them to those with somebody of each of these names or handles; those
+    with ids that are `in_view` come as well if they are further down."""
     if (filter, after, names, limit) == ("all", None, "", PAGE):
         found, cursor = conversation_pages.cut(_FIRST_PAGE.rows(account.pk), filter, limit)
     else:
@@ -140,18 +144,24 @@ def list_conversations(
         rows = conversation_pages.with_names(rows, names) if names else rows
         found, cursor = conversation_pages.page(rows, filter=filter, after=after, limit=limit)
     if not found:
-        return ConversationList([], None, new_drafts=True)
+        return ConversationList([], None, [], new_drafts=True)
+    listed = len(found)
+    if further := {*in_view} - {row.conversation_id for row in found}:
+        rows = conversation_pages.ordered(_all_listed(account.pk), filter, after)
+        found = [*found, *rows.filter(conversation_id__in=further)]
     last = [row.last_message for row in found if row.last_message]
     progress.prefetch(last)
     people = people_of({did for row in found for did in (*row.participants, account.did)})
     read = _read(account, found)
     written = drafts.in_conversations(account, found)
+    rows_shown = [
+        replace(_row(account, row, people, read, row.last_message), draft=written.get(row.pk))
+        for row in found
+    ]
     return ConversationList(
-        rows=[
-            replace(_row(account, row, people, read, row.last_message), draft=written.get(row.pk))
-            for row in found
-        ],
+        rows=rows_shown[:listed],
         cursor=cursor,
+        below=rows_shown[listed:],
         new_drafts=bool(vars(found[0])["new_drafts"]),
         people=people,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
@@ -13,8 +13,8 @@ from tests.browser.visitors import ARRIVAL, PHONE, WIDE
 from tests.services.installations import RunningInstallation
 from tests.services.windows import Window
 
-#: More than two fetches.
-MANY = 70
+#: More than come anew at once.
+MANY = 160
 #: Copies of a conversation with people of whom nothing but the DID is known, each older than the one before.
 COPIES = """
     INSERT INTO webmail_conversation (conversation_id, participants, last_activity, {others})
@@ -28,6 +28,17 @@ COPIES = """
         {others}
     FROM webmail_conversation, numbers WHERE conversation_id = ?
 """
+
+SET_UNREAD = "UPDATE webmail_conversation SET unread_count = ? WHERE conversation_id = ?"
+SET_ARCHIVED = "UPDATE webmail_conversation SET archived_at = CURRENT_TIMESTAMP WHERE conversation_id = ?"
+SET_ACTIVE = (
+    "UPDATE webmail_conversation SET last_activity = strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+    " WHERE conversation_id = ?"
+)
+AS_BEFORE = (
+    "UPDATE webmail_conversation SET unread_count = 0, archived_at = NULL"
+    " WHERE conversation_id LIKE '020000000000%'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +84,51 @@ def test_the_list_goes_on_as_it_is_scrolled_and_keeps_what_it_shows(
     expect(oldest).to_have_attribute("aria-current", "page")
 
 
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_news_leave_the_reader_where_they_are_far_down(
+    visit: Visit, many: Window, installation: RunningInstallation, viewport: dict[str, int]
+) -> None:
+    """Beyond the rows that come anew at once, those in view do too, and the others once somebody looks."""
+    installation.sql(AS_BEFORE)
+    page = visit("carol", viewport=viewport).page
+    rows = page.locator("#convos .row")
+    _scroll_to_row(page, MANY)
+    reached = rows.count()
+    oldest, higher = _row(page, MANY), _row(page, MANY - 25)
+    oldest.focus()
+    page.evaluate("document.querySelector('#convos').closest('.pane__scroll').scrollBy(0, -150)")
+    place = _top(oldest)
+
+    for number, unread in ((MANY, 3), (MANY - 25, 4)):
+        installation.sql(SET_UNREAD, unread, f"02{number:064d}")
+    many.write([many.did], f"Far above at {viewport['width']}")
+    expect(rows.first).to_contain_text(f"Far above at {viewport['width']}", timeout=ARRIVAL)
+    expect(oldest).to_contain_text("unread: 3")
+    assert _top(oldest) == pytest.approx(place, abs=2)
+    expect(oldest).to_be_focused()
+    shown = rows.evaluate_all("rows => rows.map((row) => row.getAttribute('href'))")
+    assert len(set(shown)) == len(shown) == reached
+
+    # Another one comes to the top, and pushes all down by a row.
+    risen = MANY - 60 - (viewport is PHONE)
+    installation.sql(SET_ACTIVE, f"02{risen:064d}")
+    many.write([many.did], f"Once more at {viewport['width']}")
+    expect(rows.nth(1)).to_have_attribute("href", f"/c/02{risen:064d}/", timeout=ARRIVAL)
+    assert _top(oldest) == pytest.approx(place, abs=2)
+
+    # Another one in view goes out of the list.
+    installation.sql(SET_ARCHIVED, f"02{MANY - 1:064d}")
+    many.write([many.did], f"And again at {viewport['width']}")
+    expect(_row(page, MANY - 1)).to_have_count(0, timeout=ARRIVAL)
+    expect(oldest).to_be_in_viewport()
+    assert rows.count() == reached - 1
+
+    expect(higher).not_to_contain_text("unread: 4")
+    _scroll_to_row(page, MANY - 25)
+    expect(higher).to_contain_text("unread: 4", timeout=ARRIVAL)
+    expect(higher).to_be_in_viewport()
+
+
 def test_without_script_older_ones_are_a_page_of_their_own(visit: Visit, many: Window) -> None:
     page = visit("carol", script=False).page
     first = page.locator("#convos .row").first
@@ -81,3 +137,28 @@ def test_without_script_older_ones_are_a_page_of_their_own(visit: Visit, many: W
     expect(first).not_to_have_attribute("href", newest or "")
     page.get_by_role("link", name="Newest conversations").click()
     expect(first).to_have_attribute("href", newest or "")
+
+
+def _row(page: Page, number: int) -> Locator:
+    return page.locator(f'#convos .row[href="/c/02{number:064d}/"]')
+
+
+def _scroll_to_row(page: Page, number: int) -> None:
+    """As far as the list has it."""
+    rows = page.locator("#convos .row")
+    expect(rows.first).to_be_visible()
+    while not _row(page, number).count():
+        before = rows.count()
+        page.evaluate("document.querySelector('#convos > li:last-child').scrollIntoView()")
+        expect(rows.nth(before)).to_be_attached(timeout=ARRIVAL)
+    # The list may come anew at any moment.
+    page.evaluate(
+        "href => document.querySelector(`#convos .row[href='${href}']`).scrollIntoView()",
+        f"/c/02{number:064d}/",
+    )
+
+
+def _top(row: Locator) -> float:
+    box = row.bounding_box()
+    assert box
+    return box["y"]

@@ -1,6 +1,7 @@
 """The list of conversations."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,10 @@ from webmail.views.page_request import PageRequest
 
 #: Rows that an open page has anew when something changed, however many it shows: each is opened for it again.
 MOST_AT_ONCE = 120
+#: Of the rows further down, those that somebody looks at.
+MOST_IN_VIEW = 60
+
+_IDS = re.compile("[0-9a-f]{2,128}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,13 @@ def inbox(request: PageRequest) -> HttpResponse:
 @require_safe
 @signed_in
 def rows(request: PageRequest) -> HttpResponse:
-    """The list alone, for pages that are open, with as many rows as are `shown` there; with `more` its next
-    rows."""
+    """The list alone, for pages that are open, with as many rows as are `shown` there, and those `in_view`
+    further down; with `more` its next rows."""
     open_one = {"open_id": request.GET.get("open", "")}
     if "more" in request.GET:
         return render(request, "webmail/_more_rows.html", _listed(request) | open_one)
-    context = list_context(request, _limit(request.GET.get("shown", "")))
+    in_view = _IDS.findall(request.GET.get("in_view", ""))[:MOST_IN_VIEW]
+    context = list_context(request, _limit(request.GET.get("shown", "")), in_view)
     return render(request, "webmail/_rows.html", context | open_one)
 
 
@@ -57,9 +63,9 @@ def _limit(shown: str) -> int:
     return min(max(number, PAGE), MOST_AT_ONCE)
 
 
-def list_context(request: PageRequest, limit: int = PAGE) -> dict[str, Any]:
+def list_context(request: PageRequest, limit: int = PAGE, in_view: Sequence[str] = ()) -> dict[str, Any]:
     """What webmail/_list.html shows."""
-    listed = _listed(request, limit)
+    listed = _listed(request, limit, in_view)
     drafted = listed["filter"] == "all" and listed["list"].new_drafts
     return listed | {
         "new_drafts": _new_drafts(request.account) if drafted else [],
@@ -67,11 +73,11 @@ def list_context(request: PageRequest, limit: int = PAGE) -> dict[str, Any]:
     }
 
 
-def _listed(request: PageRequest, limit: int = PAGE) -> dict[str, Any]:
+def _listed(request: PageRequest, limit: int = PAGE, in_view: Sequence[str] = ()) -> dict[str, Any]:
     """The rows alone, and which of them were asked for."""
     chosen: Filter = next((each for each in FILTERS if each == request.GET.get("filter")), "all")
     after = cursor_in(request.GET.get("older_than", ""))
-    found = list_conversations(request.account, filter=chosen, after=after, limit=limit)
+    found = list_conversations(request.account, filter=chosen, after=after, limit=limit, in_view=in_view)
     return {"list": found, "filter": chosen, "older_than": after}
 
 

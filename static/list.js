@@ -1,0 +1,74 @@
+// The list of conversations comes anew whenever something in it changed, and whoever reads it keeps their place.
+(() => {
+  "use strict";
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const isList = (event) => event.detail.requestConfig?.elt.id === "list";
+  const box = () => $("#list")?.closest(".pane__scroll");
+  const rows = (within = document) => [...within.querySelectorAll("#convos > li:has(> .row)")];
+  const idOf = (row) => $(".row", row).id.replace("row-", "");
+  const inView = () => {
+    const { top, bottom } = box().getBoundingClientRect();
+    return rows().filter((row) => {
+      const place = row.getBoundingClientRect();
+      return place.height > 0 && place.bottom > top && place.top < bottom;
+    });
+  };
+
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.elt.id !== "list") return;
+    event.detail.parameters.shown = rows().length;
+    event.detail.parameters.in_view = inView().map(idOf).join(",");
+  });
+
+  // An answer has so many rows at most; behind its link to the next ones it has those that were in view further down. The
+  // others further down stay as they were, marked as old.
+  const joined = (answer, asked) => {
+    const fresh = document.createElement("template");
+    fresh.innerHTML = answer;
+    const more = $("#more-rows", fresh.content);
+    if (!more) return answer;
+    const anew = new Map(rows(fresh.content).map((row) => [idOf(row), row]));
+    const above = new Set(), below = new Map();
+    for (const [id, row] of anew) {
+      if (row.compareDocumentPosition(more) & Node.DOCUMENT_POSITION_FOLLOWING) above.add(id);
+      else below.set(id, row);
+    }
+    const before = rows();
+    const places = new Map(before.map((row, place) => [idOf(row), place]));
+    // The last of those above that was there before: what came after it goes on after it.
+    const last = [...above].findLast((id) => places.has(id));
+    const kept = before.slice(places.get(last) + 1).filter((row) => !above.has(idOf(row)));
+    for (const row of below.values()) row.remove();
+    if (last === undefined || !kept.length) return fresh.innerHTML;
+    const further = kept.flatMap((row) => {
+      const id = idOf(row);
+      if (asked.has(id)) return below.get(id) ?? [];
+      const old = row.cloneNode(true);
+      old.dataset.old = "";
+      return old;
+    });
+    const next = $("#more-rows")?.cloneNode(true);
+    more.replaceWith(...further, ...(next ? [next] : []));
+    return fresh.innerHTML;
+  };
+
+  let tops = new Map();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!isList(event) || event.target.id !== "list") return;
+    const asked = new Set(event.detail.requestConfig.parameters.in_view.split(","));
+    event.detail.serverResponse = joined(event.detail.serverResponse, asked);
+    // Who is at the top sees what is new there.
+    tops = new Map(box().scrollTop > 0 ? inView().map((row) => [idOf(row), row.getBoundingClientRect().top]) : []);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (!isList(event) || event.target.id !== "list" || !tops.size) return;
+    // Of the rows in view some may have gone elsewhere; the one that moved least says where the others are now.
+    const moves = rows().filter((row) => tops.has(idOf(row))).map((row) => row.getBoundingClientRect().top - tops.get(idOf(row)));
+    if (moves.length) box().scrollTop += moves.reduce((least, move) => (Math.abs(move) < Math.abs(least) ? move : least));
+  });
+
+  // Old ones that somebody scrolls to come anew.
+  document.addEventListener("scrollend", (event) => {
+    if (event.target === box() && inView().some((row) => "old" in row.dataset)) window.htmx?.trigger(document.body, "conversations");
+  }, true);
+})();
