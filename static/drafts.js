@@ -73,6 +73,7 @@ window.eachPane((signal) => {
     $("#signed-out").hidden = true;
     line("unkept", "");
     line("changed", "");
+    document.dispatchEvent(new Event("draft-kept"));
     if (said.overtook) $("#draft-overtook").hidden = false;
     if (written() !== kept) later();
   }

@@ -22,11 +22,13 @@
 
   // ---- Leaving: forms that are on their way are waited for, and what is being written is kept first. What was refused, or
   // cannot be kept, is not left, unless somebody asks for it once more.
-  let wanted, refused, before = "";
+  let wanted, refused, timer, before = "";
+  const places = () => [$("#pane"), $("#side")].filter(Boolean);
   const stay = () => {
-    const pane = $("#pane");
-    pane.inert = false;
-    pane.removeAttribute("aria-busy");
+    wanted = undefined;
+    clearTimeout(timer);
+    for (const place of places()) place.inert = false;
+    $("#pane").removeAttribute("aria-busy");
     $("#open").value = before;
     mark();
   };
@@ -47,33 +49,62 @@
     document.dispatchEvent(new CustomEvent("pane-leaving", { detail: { waits } }));
     return (await Promise.all(waits)).every(Boolean) && good;
   };
+
+  // ---- Why another one did not open is said beside the list, where it can be asked for again. Nobody waits for longer than
+  // this, before what is left is kept or after.
+  const LONGEST = 15000;
+  const inTime = (what) => Promise.race([what, new Promise((late) => { setTimeout(late, LONGEST); })]);
+  const giveUp = (row, why) => {
+    const notice = $("#not-opened");
+    window.htmx.trigger("#opener", "htmx:abort");
+    stay();
+    for (const name of notice.querySelectorAll("bdi")) name.textContent = $(".row__name bdi", row).textContent;
+    for (const words of notice.querySelectorAll("[data-why]")) words.hidden = words.dataset.why !== why;
+    $("a", notice).href = row.getAttribute("href");
+    notice.hidden = false;
+  };
+
+  document.addEventListener("draft-kept", () => { if ($("#not-opened > [data-why='unkept']:not([hidden])")) $("#not-opened").hidden = true; });
+
+  // What was asked for beside the conversation that goes, such as a drawer, would come beside the next one.
+  const beside = new Set();
+  document.addEventListener("htmx:beforeSend", ({ detail }) => { if (detail.target.id === "side") beside.add(detail.xhr); });
   const open = async (row) => {
     const pane = $("#pane");
-    const address = wanted = row.getAttribute("href");
+    const address = row.getAttribute("href");
+    const mine = wanted = {};
     // Nothing is begun any more in what is about to go.
     if (!pane.inert) before = $("#open").value;
-    pane.inert = true;
+    for (const place of places()) place.inert = true;
+    for (const xhr of beside) xhr.abort();
+    beside.clear();
     pane.setAttribute("aria-busy", "true");
+    $("#not-opened").hidden = true;
     $("#open").value = row.id.replace("row-", "");
     mark();
-    const good = await leave(pane);
-    if (wanted !== address) return;
+    const good = await inTime(leave(pane));
+    if (wanted !== mine) return;
     if (!good && refused !== address) {
       refused = address;
-      return stay();
+      return giveUp(row, good === undefined ? "late" : "unkept");
     }
+    clearTimeout(timer);
+    timer = setTimeout(giveUp, LONGEST, row, "late");
     // What fails is told by the events below.
     window.htmx.ajax("GET", address, { source: "#opener", target: "#pane", swap: "outerHTML" }).catch(() => {});
   };
 
   document.addEventListener("click", (event) => {
-    const row = event.target.closest("#convos a.row");
+    const link = event.target.closest("#convos a.row, #not-opened a");
     const pane = $("#pane");
-    if (!row || !pane || !window.htmx || $(HALFWAY, pane)) return;
+    if (!link || !pane || !window.htmx || $(HALFWAY, pane)) return;
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     // What is open already is loaded anew.
-    if (row.getAttribute("href") === location.pathname + location.search) return;
+    if (link.getAttribute("href") === current()) return;
+    const row = link.matches(".row") ? link : $(`#convos a.row[href="${CSS.escape(link.getAttribute("href"))}"]`);
+    if (!row) return;
     event.preventDefault();
+    if (row !== link) row.focus({ preventScroll: true });
     open(row);
   });
   addEventListener("pageshow", (event) => { if (event.persisted && $("#pane")?.inert) stay(); });
@@ -82,7 +113,9 @@
 
   // Anything but a conversation is shown as a page of its own.
   document.addEventListener("htmx:beforeOnLoad", (event) => {
-    if (!isOfPane(event) || event.detail.xhr.getResponseHeader("HX-Push-Url")) return;
+    if (!isOfPane(event)) return;
+    clearTimeout(timer);
+    if (event.detail.xhr.getResponseHeader("HX-Push-Url")) return;
     event.preventDefault();
     location.assign(event.detail.requestConfig.path);
   });
@@ -114,12 +147,21 @@
     if (hadText || $("#text")?.value) window.htmx.trigger(document.body, "conversations");
   });
 
+  // ---- Back and forward within one conversation, as from a link to a part of it, need no other page. htmx would load it.
+  const current = () => location.pathname + location.search;
+  let shown = current();
+  document.addEventListener("htmx:pushedIntoHistory", () => { shown = current(); });
+  addEventListener("popstate", (event) => {
+    event.stopImmediatePropagation();
+    if (current() !== shown) location.reload();
+  }, true);
+
   // A page that leads back here leads to what is open now.
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-comes-back]");
     if (!link) return;
     const address = new URL(link.href);
-    address.searchParams.set("next", location.pathname + location.search);
+    address.searchParams.set("next", current());
     link.href = address;
   }, true);
 })();

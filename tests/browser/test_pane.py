@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Visit
+from tests.browser.test_every_page import problems_of
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, bubble, composer, message
+
+#: Milliseconds after which a page gives up what it waits for.
+TOO_LONG = 16_000
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
@@ -92,13 +97,26 @@ def test_nothing_that_was_written_is_left_before_it_is_kept_or_sent(visit: Visit
     composer(page).fill("It must not get lost")
     _row(page, with_carol).click()
     expect(page.locator("#draft-unkept")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Carol does not open: what you wrote")).to_be_visible()
     expect(composer(page)).to_have_value("It must not get lost")
     expect(composer(page)).to_be_editable()
     _expect_open(page, with_bob, "Bob")
     page.unroute("**/draft/keep/")
-    alice.excuse("Failed to load resource", "htmx:")
+    expect(page.get_by_role("alert").filter(has_text="does not open")).to_have_count(0)
     _row(page, with_carol).click()
     expect(bubble(page, "Who has the lamp?")).to_be_visible()
+    _row(page, with_bob).click()
+    expect(composer(page)).to_have_value("It must not get lost")
+
+    # Who asks once more lets it go.
+    page.route("**/draft/keep/", lambda route: route.abort())
+    composer(page).press_sequentially(", or must it?")
+    _row(page, with_carol).click()
+    page.get_by_role("link", name="Open it all the same").click()
+    _expect_open(page, with_carol, "Carol")
+    expect(page.get_by_role("alert").filter(has_text="does not open")).to_have_count(0)
+    page.unroute("**/draft/keep/")
+    alice.excuse("Failed to load resource", "htmx:")
     _row(page, with_bob).click()
     expect(composer(page)).to_have_value("It must not get lost")
 
@@ -141,6 +159,196 @@ def test_what_cannot_open_in_the_pane_opens_as_a_page(visit: Visit) -> None:
     _row(page, with_bob).click()
     page.wait_for_url(re.compile("/sign-in/.next=%2Fc%2F"))
     alice.excuse("401", "htmx:")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_a_page_says_the_same_of_itself_whichever_way_it_came(visit: Visit, viewport: dict[str, int]) -> None:
+    """The pane's page and the one at its address have the same title and the same headings."""
+    visit("bob")
+    alice = visit("alice", viewport=viewport)
+    alice.start_conversation("bob.test", text="Is the fog gone?")
+    with_bob = alice.page.url
+    page = alice.page
+    page.goto("/")
+    expect(page.locator("h1")).to_have_count(1)
+    _row(page, with_bob).click()
+    _expect_open(page, with_bob, "Bob")
+    headings, title = _headings(page), page.title()
+    assert [heading for heading in headings if heading.startswith("H1")] == ["H1 Bob"]
+    page.reload()
+    _expect_open(page, with_bob, "Bob")
+    assert (_headings(page), page.title()) == (headings, title)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_what_does_not_come_is_given_up_and_asked_for_once_more(
+    visit: Visit, viewport: dict[str, int]
+) -> None:
+    visit("bob"), visit("carol")
+    alice = visit("alice", viewport=viewport)
+    tide, chart = (f"{words} On {viewport['width']}?" for words in ("Is the tide in?", "Who has the chart?"))
+    with_bob, with_carol = _two_conversations(alice, tide, chart)
+    page = alice.page
+    page.clock.install()
+    page.goto("/" if viewport is PHONE else with_bob)
+    page.evaluate("window.samePage = true")
+    held: list[Route] = []
+    page.route(with_carol, lambda route: held.append(route), times=2)
+    for tries in (1, 2):
+        with page.expect_request(with_carol):
+            _row(page, with_carol).click() if tries == 1 else page.get_by_role(
+                "link", name="Try again"
+            ).press("Enter")
+        expect(page.locator("#pane")).to_have_attribute("inert", "")
+        expect(page.get_by_role("alert").filter(has_text="does not open")).to_have_count(0)
+        page.clock.fast_forward(TOO_LONG)
+        alert = page.get_by_role("alert").filter(has_text="Carol does not open")
+        expect(alert).to_be_visible()
+        expect(page.locator("#pane")).not_to_have_attribute("inert", "")
+        assert problems_of(page, viewport) == []
+    if viewport is WIDE:
+        expect(_row(page, with_bob)).to_have_attribute("aria-current", "page")
+        composer(page).fill("I am still here")
+        expect(bubble(page, tide)).to_be_visible()
+    page.get_by_role("link", name="Try again").click()
+    _expect_open(page, with_carol, "Carol")
+    expect(bubble(page, chart)).to_be_visible()
+    expect(alert).to_be_hidden()
+    assert page.evaluate("window.samePage")
+    alice.excuse("htmx:", "Failed to load resource")
+
+
+def test_a_draft_whose_keeping_hangs_holds_nobody(visit: Visit) -> None:
+    visit("bob"), visit("carol")
+    alice = visit("alice")
+    with_bob, with_carol = _two_conversations(alice, "Is the hull dry?", "Who has the pump?")
+    page = alice.page
+    page.clock.install()
+    page.goto(with_bob)
+    held: list[Route] = []
+    page.route("**/draft/keep/", lambda route: held.append(route))
+    composer(page).fill("Half of a sentence")
+    with page.expect_request("**/draft/keep/"):
+        _row(page, with_carol).click()
+    page.clock.fast_forward(TOO_LONG)
+    expect(page.get_by_role("alert").filter(has_text="Carol does not open")).to_be_visible()
+    _expect_open(page, with_bob, "Bob")
+    expect(composer(page)).to_have_value("Half of a sentence")
+    expect(composer(page)).to_be_editable()
+    page.unroute("**/draft/keep/")
+    page.get_by_role("link", name="Try again").click()
+    _expect_open(page, with_carol, "Carol")
+    expect(_row(page, with_bob)).to_contain_text("Half of a sentence", timeout=ARRIVAL)
+    alice.excuse("htmx:", "Failed to load resource")
+
+
+def test_back_within_a_conversation_stays_on_the_page(visit: Visit) -> None:
+    visit("bob"), visit("carol")
+    alice = visit("alice")
+    with_bob, with_carol = _two_conversations(alice, "Is the deck dry?", "Who has the rope?")
+    page = alice.page
+    page.goto("/")
+    _row(page, with_carol).click()
+    _expect_open(page, with_carol, "Carol")
+    page.evaluate("window.samePage = true")
+    skip = page.locator('#pane .skip[href="#text"]')
+    skip.press("Enter")
+    expect(page).to_have_url(re.compile("#text$"))
+    page.go_back()
+    _expect_open(page, with_carol, "Carol")
+    assert page.evaluate("window.samePage")
+    page.go_forward()
+    expect(page).to_have_url(re.compile("#text$"))
+    assert page.evaluate("window.samePage")
+
+    # Over conversations each step shows what its address names, parts of them too.
+    _row(page, with_bob).click()
+    _expect_open(page, with_bob, "Bob")
+    page.go_back()
+    expect(page).to_have_url(re.compile("#text$"))
+    expect(bubble(page, "Who has the rope?")).to_be_visible()
+    page.go_back()
+    page.go_back()
+    expect(page).to_have_title(re.compile("Inbox"))
+    page.go_forward()
+    _expect_open(page, with_carol, "Carol")
+    page.go_forward()
+    expect(page).to_have_url(re.compile("#text$"))
+    expect(bubble(page, "Who has the rope?")).to_be_visible()
+    page.go_forward()
+    _expect_open(page, with_bob, "Bob")
+    expect(bubble(page, "Is the deck dry?")).to_be_visible()
+
+
+def test_a_drawer_of_another_conversation_says_nothing_of_this_one(visit: Visit) -> None:
+    """What is closed, or opened, beside a conversation that is about to go changes no address later."""
+    visit("bob"), visit("carol")
+    alice = visit("alice")
+    with_bob, with_carol = _two_conversations(alice, "Is the keel dry?", "Who has the bell?")
+    page = alice.page
+    late: list[Route] = []
+    for do in ("close", "open"):
+        page.goto(with_bob)
+        about = message(page, "Is the keel dry?").locator('.msg__meta a[hx-target="#side"]').first
+        if do == "close":
+            about.click()
+            expect(page.locator("#side h1")).to_be_focused()
+        page.route(
+            re.compile(with_bob if do == "close" else "/m/"), lambda route: late.append(route), times=1
+        )
+        page.get_by_role("link", name="Close", exact=True).click() if do == "close" else about.click()
+        _row(page, with_carol).click()
+        _expect_open(page, with_carol, "Carol")
+        late.pop().continue_()
+        page.wait_for_timeout(1000)
+        _expect_open(page, with_carol, "Carol")
+        expect(page.locator("#side")).to_be_hidden()
+    alice.excuse("htmx:")
+
+
+def test_half_of_a_file_is_left_to_the_browser(visit: Visit, tmp_path: Path) -> None:
+    """While a file is on its way, another conversation is another page, as by its address."""
+    visit("bob"), visit("carol")
+    alice = visit("alice")
+    with_bob, with_carol = _two_conversations(alice, "Is the sail dry?", "Who has the tar?")
+    page = alice.page
+    page.goto(with_bob)
+    page.evaluate("window.samePage = true")
+    held: list[Route] = []
+    page.route("**/files/", lambda route: held.append(route), times=1)
+    page.locator("[data-upload]").set_input_files(_small_file(tmp_path))
+    expect(page.locator("#files .upload[data-busy]")).to_have_count(1)
+    _row(page, with_carol).click()
+    _expect_open(page, with_carol, "Carol")
+    assert not page.evaluate("window.samePage")
+
+    # Once it is whole, it stays with its draft.
+    _row(page, with_bob).click()
+    _expect_open(page, with_bob, "Bob")
+    page.evaluate("window.samePage = true")
+    page.locator("[data-upload]").set_input_files(_small_file(tmp_path))
+    expect(page.locator("#files .upload:not([data-busy])")).to_have_count(1, timeout=ARRIVAL)
+    _row(page, with_carol).click()
+    _expect_open(page, with_carol, "Carol")
+    assert page.evaluate("window.samePage")
+    _row(page, with_bob).click()
+    expect(page.locator("#files .upload")).to_have_count(1)
+    page.locator("#files").get_by_role("checkbox").uncheck()
+    alice.excuse("Failed to load resource")
+
+
+def _small_file(folder: Path) -> Path:
+    path = folder / "tides.txt"
+    path.write_text("High at noon")
+    return path
+
+
+def _headings(page: Page) -> list[str]:
+    found: list[str] = page.evaluate(
+        "[...document.querySelectorAll('h1, h2')].filter((one) => one.closest('.pane'))"
+        ".map((one) => `${one.tagName} ${one.textContent.trim()}`)"
+    )
+    return found
 
 
 def _two_conversations(alice: Visitor, to_bob: str, to_carol: str) -> tuple[str, str]:
