@@ -106,6 +106,37 @@ def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: No
     expect(page.locator("#list")).to_contain_text("Which door is it?")
 
 
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_what_is_known_of_a_stranger_leads_back_to_the_request(
+    visit: Visit, strangers: None, viewport: dict[str, int]
+) -> None:
+    carol, alice = visit("carol"), visit("alice", viewport=viewport)
+    page = alice.page
+    page.goto("/who-may-write/")
+    page.get_by_label("People I have written to", exact=False).last.check()
+    page.get_by_role("button", name="Save").click()
+    carol.start_conversation("alice.test", text="Is the bench still there?")
+    page.goto("/")
+    page.get_by_role("link", name="Requests").first.click(timeout=ARRIVAL)
+    card = page.locator("article.card", has_text="Carol")
+    for standing, way in (("Requests", "Requests"), ("Declined", "Declined")):
+        expect(page.get_by_role("heading", level=1, name=standing)).to_be_visible()
+        card.get_by_role("heading").get_by_role("link").click()
+        expect(page.get_by_role("heading", name="Where messages reach them")).to_be_visible()
+        page.locator("main").get_by_role("link", name=way).click()
+        expect(page).to_have_url(re.compile(r"#r[0-9a-f]+$"))
+        expect(card).to_be_in_viewport()
+        # With a mistake in between as well.
+        card.get_by_role("link", name="Report").click()
+        page.get_by_role("button", name="Only make the text").click()
+        page.locator("main").get_by_role("link", name=way).click()
+        expect(card).to_be_in_viewport()
+        if standing == "Requests":
+            card.get_by_role("button", name="Decline").click()
+            page.goto("/requests/?show=declined")
+    alice.excuse("status of 422")
+
+
 def test_news_from_before_a_request_was_declined_do_not_bring_it_back(visit: Visit, strangers: None) -> None:
     carol, alice = visit("carol"), visit("alice")
     page = alice.page

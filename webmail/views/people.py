@@ -17,6 +17,7 @@ from webmail import blocking, known_people, person_page, reporting
 from webmail.models import Report
 from webmail.people import people_of
 from webmail.views.page_request import PageRequest
+from webmail.views.requests_page import way_back
 
 _HEX = re.compile("[0-9a-f]{2,128}", re.ASCII)
 
@@ -89,6 +90,7 @@ def report(request: PageRequest, did: str) -> HttpResponse:
         "reason": reason,
         "words": words,
         "host": settings.PUBLIC_HOST,
+        "way_back": way_back(request),
         "error": error,
         "made": made,
         "sent": sent,
@@ -103,6 +105,7 @@ def _context(request: PageRequest, did: str) -> dict[str, Any]:
             request.account, found, show_aside=request.GET.get("show") == "aside"
         ),
         "said": messages.get_messages(request),
+        "way_back": way_back(request),
     }
 
 

@@ -1,5 +1,8 @@
 """Requests, the answers to them, and the choice of who may begin a conversation."""
 
+import re
+from dataclasses import dataclass
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -12,6 +15,8 @@ from webmail import blocking, consent, requests
 from webmail.conversations import NotFound
 from webmail.models import Conversation, WhoMayWrite
 from webmail.views.page_request import PageRequest
+
+_HEX = re.compile("[0-9a-f]{2,128}", re.ASCII)
 
 
 @require_safe
@@ -75,9 +80,33 @@ def not_open(request: HttpRequest, conversation: Conversation) -> HttpResponse:
     """Where a conversation is found that is not open: among the requests, or with whom is blocked."""
     if conversation.blocked:
         return redirect("blocked")
-    declined = conversation.standing == Conversation.Standing.DECLINED
-    shown = "?show=declined" if declined else ""
-    return redirect(f"{reverse('requests')}{shown}#r{conversation.conversation_id}")
+    return redirect(WayBack.to(conversation).address)
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """To a request on its page; `declined` says which of the two pages that is."""
+
+    id: str
+    address: str
+    declined: bool
+
+    @classmethod
+    def to(cls, conversation: Conversation) -> "WayBack":
+        declined = conversation.standing == Conversation.Standing.DECLINED
+        shown = "?show=declined" if declined else ""
+        name = conversation.conversation_id
+        return cls(name, f"{reverse('requests')}{shown}#r{name}", declined)
+
+
+def way_back(request: PageRequest) -> WayBack | None:
+    """To the `request` that a page was opened from; None for others, and for one that was answered."""
+    name = request.GET.get("request", "")
+    try:
+        found = requests.find(request.account, name) if _HEX.fullmatch(name) else None
+    except NotFound:
+        return None
+    return WayBack.to(found) if found and not found.blocked else None
 
 
 def _page(request: PageRequest, done: dict[str, object] | None = None) -> HttpResponse:
