@@ -112,6 +112,7 @@ urlpatterns = [
     path("m/<hex:message_id>/check/", message.check, name="message-check"),
     path("kept-aside/", kept_aside.kept, name="kept-aside"),
     path("kept-aside/<int:arrival_id>/ask/", kept_aside.ask, name="kept-aside-ask"),
+    path("kept-aside/<int:arrival_id>/put-away/", kept_aside.put_away, name="kept-aside-put-away"),
     path("kept-aside/<int:arrival_id>/retry/", kept_aside.retry, name="kept-aside-retry"),
     path("requests/", requests_page.request_list, name="requests"),
     path("requests/<hex:conversation_id>/", requests_page.answer, name="request-answer"),

@@ -27,19 +27,11 @@ from webmail.models import Arrival, Conversation, Delivery, DeliveryCopy, Messag
 from webmail.people import Person, people_of
 from webmail.refusals import Refusal
 
-#: Reasons that another copy may help against.
-ASKABLE = frozenset(
-    {
-        "cannot-open",
-        "for-another-device",
-        "not-canonical",
-        "bad-envelope",
-        "bad-padding",
-        "bad-cms",
-        "bad-content",
-        "reader-failed",
-    }
-)
+#: Reasons that another copy may help against: the key is gone, or is another device's.
+ASKABLE = frozenset({"cannot-open", "for-another-device"})
+#: Reasons that it cannot help against. What was damaged on the way has another id than what was sent, so
+#: nobody recognises it; and what lies within a seal that opened is as it was written, and would be again.
+_HELPLESS = frozenset({"not-canonical", "bad-envelope", "bad-padding", "bad-cms", "bad-content"})
 DAY = timedelta(days=1)
 #: How many an account may ask for, and how many somebody is given, in a day.
 MOST_ASKED, MOST_GIVEN = 20, 20
@@ -49,6 +41,17 @@ MOST_PEOPLE = 50
 
 class CannotAsk(Refusal):
     """Nobody was asked."""
+
+
+def why_none(reason: str) -> str:
+    """Why another copy of what was kept aside for this reason does not help; "" where it may, or where that
+    goes without saying."""
+    if reason not in _HELPLESS:
+        return ""
+    return _(
+        "Another copy does not help: what was damaged on the way is not known to whoever sent it, and what "
+        "was written wrong would come as it is. If you know whom it is from, ask them to write it once more."
+    )
 
 
 def who_can_be_asked(account: Account) -> list[Person]:

@@ -1,4 +1,4 @@
-"""What could not be opened or checked: each with its reason, and a retry."""
+"""What could not be opened or checked: each with its reason, a retry, and a way to put it away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
-from webmail import another_copy, queues, reasons
+from webmail import another_copy, events, queues, reasons
 from webmail.conversations import NotFound
 from webmail.models import Arrival
 from webmail.people import Person, people_of
@@ -34,18 +34,24 @@ class KeptAside:
     size: int
     can_retry: bool
     trying: bool
+    put_away: bool
     #: Whether somebody can be asked for another copy, and who was.
     can_ask: bool
+    #: Why nobody can, where a copy would not help; "" where one may, or the reason says enough.
+    no_copy: str
     asked: Person | None
     asked_at: datetime | None
 
 
-def kept_aside(account: Account, *, before: int | None = None, limit: int = PAGE) -> list[KeptAside]:
+def kept_aside(
+    account: Account, *, put_away: bool = False, before: int | None = None, limit: int = PAGE
+) -> list[KeptAside]:
     """The account's mails that were kept aside, those noted last first, those being tried again included.
+    Those that were put away come by themselves.
 
     With `before`, the key of one of them, those that were noted before it.
     """
-    rows = _rows(account).order_by("-pk")
+    rows = _rows(account, put_away=put_away).order_by("-pk")
     if before is not None:
         rows = rows.filter(pk__lt=before)
     found = list(rows[:limit])
@@ -56,6 +62,11 @@ def kept_aside(account: Account, *, before: int | None = None, limit: int = PAGE
 def count(account: Account) -> int:
     """How many mails are kept aside that somebody should look into."""
     return to_look_into(account).count()
+
+
+def count_put_away(account: Account) -> int:
+    """How many mails that were kept aside the account put away."""
+    return _rows(account, put_away=True).count()
 
 
 def to_look_into(account: Account | int) -> QuerySet[Arrival]:
@@ -79,6 +90,15 @@ def retry(account: Account, arrival_id: int) -> KeptAside:
     return kept(arrival)
 
 
+def put_away(account: Account, arrival_id: int, *, now: datetime | None) -> KeptAside:
+    """Take one out of what somebody should look into; it stays where it is in the mailbox. Without a time it
+    is put back. Raises NotFound."""
+    rows = Arrival.objects.filter(account=account, pk=arrival_id)
+    if rows.filter(state=Arrival.State.KEPT_ASIDE).update(put_away_at=now):
+        events.publish(account.pk, "kept-aside")
+    return find(account, arrival_id)
+
+
 def find(account: Account, arrival_id: int) -> KeptAside:
     """One of the account's. Raises NotFound."""
     arrival = Arrival.objects.filter(account=account, pk=arrival_id).first()
@@ -92,9 +112,10 @@ def kept(arrival: Arrival) -> KeptAside:
     return _kept(arrival, people_of([arrival.asked_did] if arrival.asked_did else []))
 
 
-def _rows(account: Account | int) -> QuerySet[Arrival]:
+def _rows(account: Account | int, *, put_away: bool = False) -> QuerySet[Arrival]:
     being_tried = Q(state=Arrival.State.WAITING) & ~Q(reason="")
-    return Arrival.objects.filter(Q(state=Arrival.State.KEPT_ASIDE) | being_tried, account=account)
+    rows = Arrival.objects.filter(Q(state=Arrival.State.KEPT_ASIDE) | being_tried, account=account)
+    return rows.filter(put_away_at__isnull=not put_away)
 
 
 def _kept(arrival: Arrival, people: Mapping[str, Person]) -> KeptAside:
@@ -108,7 +129,9 @@ def _kept(arrival: Arrival, people: Mapping[str, Person]) -> KeptAside:
         size=arrival.size,
         can_retry=not trying and arrival.reason not in FINAL,
         trying=trying,
+        put_away=arrival.put_away_at is not None,
         can_ask=not trying and arrival.reason in another_copy.ASKABLE,
+        no_copy=another_copy.why_none(arrival.reason),
         asked=people.get(arrival.asked_did),
         asked_at=arrival.asked_at,
     )

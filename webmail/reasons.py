@@ -73,6 +73,9 @@ _KEPT_ASIDE: dict[str, str | Promise] = {
     "not-for-you": gettext_lazy("It was written to other people, not to you."),
     "unsupported": gettext_lazy("It is of a kind that Waxwing does not know yet."),
     "too-large": gettext_lazy("It is too large to be opened."),
+    "reader-failed": gettext_lazy(
+        "Waxwing itself failed at it. Your operator finds more in the log; try again after an update."
+    ),
     "signer-not-published": gettext_lazy(
         "The key that signed it is not among the devices of the person it names."
     ),

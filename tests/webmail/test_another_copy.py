@@ -152,6 +152,19 @@ def test_nobody_is_asked_whom_one_has_not_written_to(
     assert reverse("kept-aside-ask", args=[lost.pk]) not in page
 
 
+@pytest.mark.parametrize("reason", ["not-canonical", "bad-envelope", "bad-padding", "bad-cms", "bad-content"])
+def test_nobody_is_asked_for_what_a_copy_would_not_mend(
+    alice: Account, bob: Account, lost: Arrival, reason: str
+) -> None:
+    """What was damaged has another id than what alice sent; what was written wrong would come as it is."""
+    Arrival.objects.filter(pk=lost.pk).update(reason=reason)
+    page = browser_of(bob).get(reverse("kept-aside")).content.decode()
+    assert reverse("kept-aside-ask", args=[lost.pk]) not in page
+    assert "Another copy does not help" in page
+    with pytest.raises(another_copy.NotFound):
+        another_copy.ask(bob, lost.pk, alice.did, now=timezone.now())
+
+
 @pytest.mark.parametrize("by_record", [False, True])
 def test_nobody_is_asked_whom_one_blocks_in_a_group_either(
     alice: Account, bob: Account, carol: Account, lost: Arrival, write: Write, by_record: bool

@@ -45,6 +45,8 @@ class Arrival(models.Model):
     #: Whom the account asked for another copy, and when. The request itself is in the archive.
     asked_did = models.CharField(max_length=2048, blank=True, default="")
     asked_at = models.DateTimeField(null=True, blank=True)
+    #: When the account put away that it is kept aside.
+    put_away_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 

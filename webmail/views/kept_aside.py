@@ -18,14 +18,20 @@ from webmail.views.page_request import PageRequest
 @require_safe
 @signed_in
 def kept(request: PageRequest) -> HttpResponse:
-    """The list, each with its reason; with `before` those that were kept aside before one of them."""
+    """The list, each with its reason; with `before` those that were kept aside before one of them, with
+    `show=put-away` those that were put away."""
+    put_away = request.GET.get("show") == "put-away"
     text = request.GET.get("before", "")
     before = int(text) if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else None
-    items = kept_aside.kept_aside(request.account, before=before, limit=kept_aside.PAGE + 1)
+    items = kept_aside.kept_aside(
+        request.account, put_away=put_away, before=before, limit=kept_aside.PAGE + 1
+    )
     more, items = len(items) > kept_aside.PAGE, items[: kept_aside.PAGE]
     context = {
         "items": items,
         "people": another_copy.who_can_be_asked(request.account),
+        "put_away": put_away,
+        "count_put_away": kept_aside.count_put_away(request.account),
         "before": before,
         "older": items[-1].id if more else None,
     }
@@ -44,6 +50,22 @@ def retry(request: PageRequest, arrival_id: int) -> HttpResponse:
     if request.htmx:
         return _one(request, item)
     return redirect("kept-aside")
+
+
+@require_POST
+@signed_in
+def put_away(request: PageRequest, arrival_id: int) -> HttpResponse:
+    """Put one away, or back among the others; one line says so, from which it can be undone."""
+    back = request.POST.get("do") in ("put-back", "undo")
+    try:
+        item = kept_aside.put_away(request.account, arrival_id, now=None if back else timezone.now())
+    except NotFound as error:
+        raise Http404 from error
+    if not request.htmx:
+        return redirect("kept-aside")
+    if request.POST.get("do") == "undo":
+        return _one(request, item)
+    return render(request, "webmail/_kept_moved.html", {"item": item})
 
 
 @require_POST
