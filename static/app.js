@@ -27,9 +27,9 @@
   };
   document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
 
-  // News of a part of the page would take away what somebody is doing there: a menu that is open, a question that is
-  // asked, a sentence that has just come of what was pressed, a request on its way. They wait until then.
-  const BUSY = ".menu[open], .ask, [data-said], .notice:focus-within, .htmx-request";
+  // News of a part of the page would take away what somebody is doing there: a menu or a form that is open, a question
+  // that is asked, a sentence that has just come of what was pressed, a request on its way. They wait until then.
+  const BUSY = ".menu[open], .more[open] form, .ask, [data-said], .notice:focus-within, .htmx-request";
   const TO_READ = 20000;
   const PLACE = "[hx-trigger*='caught-up']";
   const waiting = new Set();
@@ -54,7 +54,7 @@
     for (const place of ready) waiting.delete(place);
     if (ready.some((place) => place.isConnected)) window.htmx?.trigger(document.body, "caught-up");
   };
-  document.addEventListener("toggle", (event) => { if (event.target.matches(".menu")) goOn(); }, true);
+  document.addEventListener("toggle", (event) => { if (event.target.matches(".menu, .more")) goOn(); }, true);
   const timed = new WeakSet();
   const letRead = () => {
     for (const said of document.querySelectorAll("[data-said]")) {

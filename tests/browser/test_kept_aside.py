@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.seeding import VECTORS
 from tests.browser.test_every_page import SCREENS, problems_of
-from tests.browser.visitors import ARRIVAL, PHONE
+from tests.browser.visitors import ARRIVAL
 from tests.services.installations import RunningInstallation
 
 SET_REASON = "UPDATE webmail_arrival SET reason = ? WHERE envelope_id = ?"
+FORGET = "DELETE FROM webmail_arrival WHERE envelope_id = ?"
+ENVELOPES = (each["envelopeB64"] for each in json.loads(VECTORS.read_text())["cases"][1:])
+
+
+@pytest.fixture
+def unopenable(
+    installation: RunningInstallation, local_network: NetworkInfo, first_visit_of: FirstVisitOf
+) -> Iterator[str]:
+    """The id of an envelope that was sealed to somebody else, and came to carol."""
+    first_visit_of("carol")
+    address = f"{installation.url}/inbox/{local_network.accounts['carol'].did}"
+    answer = httpx.post(address, json={"envelope": next(ENVELOPES)}, timeout=20)
+    answer.raise_for_status()
+    yield answer.json()["envelopeId"]
+    installation.sql(FORGET, answer.json()["envelopeId"])
 
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_what_is_kept_aside_is_put_away_and_comes_back(
-    screen: dict[str, int], visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+    screen: dict[str, int], visit: Visit, unopenable: str
 ) -> None:
     carol = visit("carol", viewport=screen)
     page = carol.page
-    _send_unopenable(installation, local_network, 1 if screen == PHONE else 2)
     line = page.get_by_role("link", name="1 message kept aside")
     line.click(timeout=ARRIVAL)
     card = page.locator("article.card", has_text="None of your keys opens it.")
@@ -61,13 +76,9 @@ def test_what_is_kept_aside_is_put_away_and_comes_back(
     expect(card).to_have_count(1)
     page.goto("/")
     expect(line).to_be_visible()
-    _put_away_everything(page)
 
 
-def test_without_script_it_is_put_away_too(
-    visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
-) -> None:
-    _send_unopenable(installation, local_network, 3)
+def test_without_script_it_is_put_away_too(visit: Visit, unopenable: str) -> None:
     page = visit("carol").page
     expect(page.get_by_role("link", name="1 message kept aside")).to_be_visible(timeout=ARRIVAL)
     page = visit("carol", script=False).page
@@ -77,44 +88,31 @@ def test_without_script_it_is_put_away_too(
     page.get_by_role("link", name="put away").click()
     page.get_by_role("button", name="Put back").first.click()
     expect(page.get_by_role("article")).to_have_count(1)
-    _put_away_everything(page)
 
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_another_copy_is_offered_only_where_it_can_help(
-    screen: dict[str, int], visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+    screen: dict[str, int], visit: Visit, installation: RunningInstallation, unopenable: str
 ) -> None:
     visit("bob")
     carol = visit("carol", viewport=screen)
     carol.start_conversation("bob.test", text="Somebody whom she could ask")
     page = carol.page
     page.goto("/")
-    envelope_id = _send_unopenable(installation, local_network, 4 if screen == PHONE else 5)
     page.get_by_role("link", name="1 message kept aside").click(timeout=ARRIVAL)
     card = page.get_by_role("article")
-    expect(card.get_by_text("Ask for another copy")).to_be_visible()
-    installation.sql(SET_REASON, "bad-cms", envelope_id)
+    page.wait_for_load_state("networkidle")
+    card.get_by_text("Ask for another copy").click()
+    # News leave open what somebody fills in, until it is closed.
+    with page.expect_response("**/kept-aside/"):
+        page.evaluate("htmx.trigger(document.body, 'kept-aside')")
+    page.wait_for_timeout(300)
+    expect(card.get_by_label("Whom to ask")).to_be_visible()
+    with page.expect_response("**/kept-aside/"):
+        card.get_by_text("Ask for another copy").click()
+    installation.sql(SET_REASON, "bad-cms", unopenable)
     page.reload()
     expect(card).to_contain_text("What was inside is damaged.")
     expect(card).to_contain_text("Another copy does not help")
     expect(card.get_by_text("Ask for another copy")).to_have_count(0)
     assert problems_of(page, screen) == []
-    _put_away_everything(page)
-
-
-def _send_unopenable(installation: RunningInstallation, network: NetworkInfo, number: int) -> str:
-    """An envelope that was sealed to somebody else comes to carol; its id."""
-    envelope = json.loads(VECTORS.read_text())["cases"][number]["envelopeB64"]
-    did = network.accounts["carol"].did
-    answer = httpx.post(f"{installation.url}/inbox/{did}", json={"envelope": envelope}, timeout=20)
-    answer.raise_for_status()
-    envelope_id: str = answer.json()["envelopeId"]
-    return envelope_id
-
-
-def _put_away_everything(page: Page) -> None:
-    page.goto("/kept-aside/")
-    while page.get_by_role("button", name="Put away").count():
-        page.get_by_role("button", name="Put away").first.click()
-        page.wait_for_timeout(500)
-        page.goto("/kept-aside/")
