@@ -64,8 +64,16 @@
     heir()?.focus({ preventScroll: true });
   };
   document.addEventListener("htmx:beforeRequest", (event) => follow(event.detail.elt));
-  document.addEventListener("htmx:beforeSwap", (event) => follow(event.detail.target));
+  // News come unasked, and a key may be pressed in the very moment: it has to find the control that is there now.
+  let unasked = false;
+  const handOnAtOnce = () => { if (unasked) handOn(); };
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    unasked = event.detail.requestConfig.elt.matches("[hx-trigger*='caught-up']");
+    follow(event.detail.target);
+  });
   document.addEventListener("htmx:oobBeforeSwap", (event) => follow(event.detail.target));
+  document.addEventListener("htmx:afterSwap", handOnAtOnce);
+  document.addEventListener("htmx:oobAfterSwap", handOnAtOnce);
   // After those who know better where it belongs.
   document.addEventListener("htmx:afterSettle", () => setTimeout(handOn));
   document.addEventListener("htmx:oobAfterSwap", () => setTimeout(handOn, 100));

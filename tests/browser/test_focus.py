@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -18,6 +20,19 @@ def _open(page: Page, summary: Locator) -> None:
     summary.focus()
     page.keyboard.press("Enter")
     expect(summary.locator("xpath=following-sibling::*").get_by_role("button").first).to_be_visible()
+
+
+@contextmanager
+def _nothing_stays_scheduled(page: Page) -> Iterator[None]:
+    """What is scheduled meanwhile is discarded at the end, however that is."""
+    try:
+        yield
+    finally:
+        page.goto("/scheduled/")
+        while page.locator(".scheduled > li").count():
+            page.locator(".scheduled > li").first.get_by_role("link", name="Discard").click()
+            page.get_by_role("button", name="Discard").click()
+            page.wait_for_url("**/scheduled/")
 
 
 def test_a_menu_that_closes_gives_the_focus_back(visit: Visit) -> None:
@@ -45,6 +60,12 @@ def test_a_menu_that_closes_gives_the_focus_back(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Dark", exact=True)).to_be_focused()
     page.context.clear_cookies(name="theme")
 
+    with _nothing_stays_scheduled(page):
+        _discard_by_keys(page)
+
+
+def _discard_by_keys(page: Page) -> None:
+    """Has a message wait until tomorrow, and thinks better of it."""
     composer(page).fill("Tomorrow then")
     later = page.locator("summary", has_text="Send later")
     _open(page, later)
@@ -63,6 +84,45 @@ def test_a_menu_that_closes_gives_the_focus_back(visit: Visit) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#pending .msg")).to_have_count(0)
     expect(composer(page)).to_be_focused()
+
+
+def _note_focus_after_news(page: Page, control: Locator) -> str:
+    """Focuses a link, and notes where the focus is each time that news were put in; gives its address."""
+    control.focus()
+    page.evaluate(
+        """() => {
+          window.noted = [];
+          document.addEventListener("htmx:afterSettle", ({ detail }) => {
+            if (!["news", "waiting"].includes(detail.requestConfig.elt.id)) return;
+            window.noted.push(document.activeElement.getAttribute("href"));
+          });
+        }"""
+    )
+    return control.get_attribute("href") or ""
+
+
+def test_news_leave_to_the_next_key_what_it_would_have_pressed(visit: Visit) -> None:
+    bob, alice = visit("bob"), visit("alice")
+    page = alice.page
+    alice.start_conversation("bob.test", text="Read this")
+    bob.open_conversation(page.url)
+    with _nothing_stays_scheduled(page):
+        composer(page).fill("Not before tomorrow")
+        _open(page, page.locator("summary", has_text="Send later"))
+        page.get_by_role("button", name="Tomorrow morning").press("Enter")
+        discard = page.locator("#pending").get_by_role("link", name="Discard")
+        address = _note_focus_after_news(page, discard)
+        page.evaluate("document.querySelector('#pending').dataset.old = 'yes'")
+        page.evaluate("htmx.trigger(document.body, 'caught-up')")
+        expect(page.locator("#pending[data-old]")).to_have_count(0)
+        assert set(page.evaluate("noted")) == {address}
+
+    page.goto(bob.page.url)
+    address = _note_focus_after_news(page, message(page, "Read this").locator(".msg__meta a"))
+    _open(bob.page, message(bob.page, "Read this").locator("summary"))
+    bob.page.get_by_role("button", name="React with 👍").press("Enter")
+    expect(message(page, "Read this").locator(".react")).to_be_visible()
+    assert set(page.evaluate("noted")) == {address}
 
 
 def test_a_control_that_is_replaced_gives_the_focus_to_its_heir(visit: Visit) -> None:
