@@ -6,11 +6,15 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models.functions import NullIf
+from django.utils import timezone
+
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentRefused, ArchiveItem
 from webmail.mailbox import ARCHIVE, Mailbox, open_mailbox
-from webmail.mailbox.copies import keep_one_of_each
+from webmail.mailbox.copies import keep_newest, keep_one_of_each
 from webmail.mailbox.envelope_mail import archive_message_id, mail_with_archive
 from webmail.models import Message
 
@@ -18,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Keeps one call to the agent, and what is in memory, small.
 BATCH = 100
+#: How long a mail server may still be storing what a worker handed it that died since.
+LATE = timedelta(seconds=30)
 
 
 def archive(messages: Sequence[Message], *, now: datetime) -> None:
@@ -41,18 +47,37 @@ def archive_in(mailbox: Mailbox, messages: Sequence[Message], *, now: datetime) 
 
 
 def archive_waiting(account: Account, *, now: datetime) -> None:
-    """Archive what was left out because a worker died or the mailbox was away. Raises as `archive`."""
+    """Archive what was left out because a worker died or the mailbox was away, and have one copy alone of
+    what several were at. Raises as `archive`."""
+    look_again(account, now=now)
     rows = Message.objects.filter(account=account, archived_at=None, forgotten_at=None)
     rows = rows.exclude(state=Message.State.COMPOSED)
     archive(list(rows.select_related("account", "conversation").order_by("placed_at", "pk")[:500]), now=now)
 
 
+def look_again(account: Account, *, now: datetime) -> None:
+    """Have one copy of what several workers were at, and none of what was let go of. Raises MailboxError."""
+    rows = _to_look_at(now).filter(account=account)
+    late = list(rows.order_by("archiving_since").only("message_id", "erased_at")[:500])
+    if not late:
+        return
+    with open_mailbox(account.did) as mailbox:
+        uids = keep_newest(mailbox, ARCHIVE, [archive_message_id(message.message_id) for message in late])
+        erased = [archive_message_id(message.message_id) for message in late if message.erased_at]
+        if gone := [uids[name] for name in erased if name in uids]:
+            mailbox.expunge(ARCHIVE, gone)
+    rows.filter(pk__in=[message.pk for message in late]).update(archiving_since=None)
+
+
 def due(now: datetime, *, older_than: timedelta) -> list[int]:
-    """Keys of the accounts with messages that wait for the archive, those younger than that left out."""
-    rows = Message.objects.filter(archived_at=None, forgotten_at=None, placed_at__lt=now - older_than)
-    return list(
-        rows.exclude(state=Message.State.COMPOSED).values_list("account_id", flat=True).distinct().order_by()
+    """Keys of the accounts with messages that wait for the archive, those younger than that left out, or of
+    which a second copy may have come."""
+    waiting = Message.objects.filter(archived_at=None, forgotten_at=None, placed_at__lt=now - older_than)
+    of_each = (
+        rows.values_list("account_id", flat=True).distinct().order_by()
+        for rows in (waiting.exclude(state=Message.State.COMPOSED), _to_look_at(now))
     )
+    return sorted({key for keys in of_each for key in keys})
 
 
 def _archive_batch(account: Account, mailbox: Mailbox, messages: Sequence[Message], now: datetime) -> None:
@@ -66,10 +91,26 @@ def _archive_batch(account: Account, mailbox: Mailbox, messages: Sequence[Messag
         for message in messages:
             _archive_batch(account, mailbox, [message], now)
         return
+    rows = Message.objects.filter(pk__in=[message.pk for message in messages])
+    mine = _begin(rows, len(messages))
     _keep(mailbox, list(zip(messages, blobs, strict=True)))
     for message in messages:
         message.archived_at = now
-    Message.objects.filter(pk__in=[message.pk for message in messages]).update(archived_at=now)
+    rows.update(archived_at=now, archiving_since=NullIf("archiving_since", Value(mine, DateTimeField())))
+
+
+def _begin(rows: QuerySet[Message], count: int) -> datetime | None:
+    """Notes that a worker is at these; what is to be taken back at the end, which is nothing where another
+    one is at some of them, or was when it died: both may have stored a copy."""
+    since = timezone.now()
+    if rows.filter(archiving_since=None).update(archiving_since=since) == count:
+        return since
+    rows.update(archiving_since=since)
+    return None
+
+
+def _to_look_at(now: datetime) -> QuerySet[Message]:
+    return Message.objects.filter(archiving_since__lt=now - LATE, archived_at__isnull=False)
 
 
 def _keep(mailbox: Mailbox, archived: Sequence[tuple[Message, bytes]]) -> None:

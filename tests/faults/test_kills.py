@@ -169,7 +169,7 @@ def is_up(running: RunningInstallation, name: str) -> bool:
 
 UNFINISHED = """
 SELECT 'message', state, count(*) FROM webmail_message
- WHERE state = 'composed' OR archived_at IS NULL GROUP BY state
+ WHERE state = 'composed' OR archived_at IS NULL OR archiving_since IS NOT NULL GROUP BY state
 UNION ALL SELECT 'delivery', state, count(*) FROM webmail_delivery WHERE state <> 'accepted' GROUP BY state
 UNION ALL SELECT 'arrival', state, count(*) FROM webmail_arrival WHERE state <> 'done' GROUP BY state
 """

@@ -13,19 +13,23 @@ def keep_one_of_each(
     What is there already stays, but for what is wanted `anew`, which takes the place of older copies.
     Raises MailboxError; some may be stored by then, so that it can be called again.
     """
-    there = mailbox.find_all(folder, [name for name in mails if name not in anew])
+    there = keep_newest(mailbox, folder, [name for name in mails if name not in anew])
     missing = [name for name in mails if name not in there]
     if missing:
         copies = mailbox.append_all(folder, [mails[name] for name in missing])
-        found = mailbox.find_all(folder, missing)
-        # Of copies that several workers stored at the same time, the newest stays.
-        older = [
-            uid
-            for name, copy in zip(missing, copies, strict=True)
-            for uid in found.get(name, [])
-            if uid < copy.uid
-        ]
-        if older:
-            mailbox.expunge(folder, older)
-        there |= {name: found.get(name) or [copy.uid] for name, copy in zip(missing, copies, strict=True)}
-    return {name: max(uids) for name, uids in there.items()}
+        there |= {name: copy.uid for name, copy in zip(missing, copies, strict=True)}
+        there |= keep_newest(mailbox, folder, missing)
+    return there
+
+
+def keep_newest(mailbox: Mailbox, folder: str, names: Collection[str]) -> dict[str, int]:
+    """Of several copies of a mail, as several workers stored them, have the newest alone.
+
+    Gives the UIDs of those that are there, by Message-ID. Whoever does this leaves the same one, so it may
+    be done at the same time. Raises MailboxError.
+    """
+    found = mailbox.find_all(folder, names)
+    older = [uid for uids in found.values() for uid in uids[:-1]]
+    if older:
+        mailbox.expunge(folder, older)
+    return {name: uids[-1] for name, uids in found.items()}

@@ -81,6 +81,8 @@ class Message(models.Model):
     #: Made by the page that sent it, so that sending twice is sending once.
     token = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 (unique when present)
     archived_at = models.DateTimeField(null=True, blank=True)
+    #: When a worker began to archive it; until it is done, or until what several were at has one copy.
+    archiving_since = models.DateTimeField(null=True, blank=True)
     #: When the agent took it into its search index; not before its signature was checked.
     indexed_at = models.DateTimeField(null=True, blank=True)
     #: When the account saved it, to find it again. A setting of the account, which its export carries.
@@ -108,6 +110,11 @@ class Message(models.Model):
             models.Index(fields=["state"], name="message_to_seal", condition=models.Q(state="composed")),
             models.Index(
                 fields=["account"], name="message_to_archive", condition=models.Q(archived_at__isnull=True)
+            ),
+            models.Index(
+                fields=["archiving_since"],
+                name="message_archiving",
+                condition=models.Q(archiving_since__isnull=False),
             ),
             models.Index(
                 fields=["account"], name="message_to_index", condition=models.Q(indexed_at__isnull=True)
