@@ -83,7 +83,9 @@ def known_peer(did: str, *, max_age: timedelta = MAX_AGE, fresh: bool = False) -
 
 
 def refresh(did: str) -> Peer:
-    """Reads devices, prekeys and inbox of a DID at its PDS, and keeps them. Raises PeerError."""
+    """Reads devices, prekeys and inbox of a DID at its PDS, and keeps them, unless what is kept by then was
+    asked for later. Raises PeerError."""
+    now = timezone.now()
     try:
         identity = identities.resolve(did, fresh=True)
         profiles.refresh_if_stale(identity)
@@ -92,7 +94,6 @@ def refresh(did: str) -> Peer:
         inbox = repositories.get_record(identity.pds_url, did, records.INBOX, records.INBOX_KEY)
     except (IdentityError, RepositoryError) as error:
         raise _peer_error(error) from error
-    now = timezone.now()
     prekey_of = {record.rkey: record for record in prekeys}
     read = [_read(did, record, prekey_of.get(record.rkey), now) for record in found]
     return _keep(identity, read, records.read_inbox_endpoints(inbox.value) if inbox else [], now)
@@ -158,14 +159,14 @@ def _verdict(signer: EndpointCertificate, row: PeerCertificate | None, at: datet
 
 
 def _read_one(did: str, fingerprint: str) -> PeerCertificate | None:
-    """One certificate record and its prekey, read now and kept; None when it never was there."""
+    """One certificate record, read now and kept as by `refresh`; None when it never was there."""
+    now = timezone.now()
     try:
         identity = identities.resolve(did, fresh=True)
         profiles.refresh_if_stale(identity)
         record = repositories.get_record(identity.pds_url, did, records.CERTIFICATES, fingerprint)
     except (IdentityError, RepositoryError) as error:
         raise _peer_error(error) from error
-    now = timezone.now()
     if record is None:
         return _keep_gone(did, fingerprint, now)
     read = _read(did, record, None, now)
@@ -174,6 +175,8 @@ def _read_one(did: str, fingerprint: str) -> PeerCertificate | None:
         # The prekey was not asked for, so what is known of it stays.
         fields = {name: value for name, value in read.fields.items() if not name.startswith("prekey")}
         before = peer.certificates.filter(fingerprint=fingerprint).first()
+        if before is not None and _is_later(before, now):
+            return before
         if peer.known_since is not None:
             key_history.keep(peer, key_history.certificate_changes(before, fingerprint, fields, now), now)
         row, is_new = peer.certificates.update_or_create(fingerprint=fingerprint, defaults=fields)
@@ -192,8 +195,8 @@ def _keep_gone(did: str, fingerprint: str, now: datetime) -> PeerCertificate | N
             .filter(peer__did=did, fingerprint=fingerprint)
             .first()
         )
-        if row is None:
-            return None
+        if row is None or _is_later(row, now):
+            return row
         key_history.keep(row.peer, key_history.gone(row), now)
         row.present, row.checked_at = False, now
         row.save(update_fields=["present", "checked_at"])
@@ -245,6 +248,9 @@ def _keep(identity: Identity, read: list[_Read], inbox_endpoints: list[str], now
     smtp_endpoint = did_documents.service_endpoint(identity.document, "#atsms_smtp", "AtsmsSmtpService")
     problems = [{"record": ascii(one.rkey[:128])[1:-1], "code": one.problem} for one in read if one.problem]
     with transaction.atomic():
+        kept = Peer.objects.select_for_update().filter(did=identity.did).first()
+        if kept is not None and _is_later(kept, now):
+            return kept
         peer = key_history.peer_of(identity.did, handle=identity.handle, pds_url=identity.pds_url, now=now)
         changes = _keep_certificates(peer, read, now)
         if peer.known_since is not None:
@@ -262,14 +268,22 @@ def _keep_certificates(peer: Peer, read: list[_Read], now: datetime) -> list[key
     seen = {one.rkey: one.fields for one in read if _FINGERPRINT.fullmatch(one.rkey)}
     before = {row.fingerprint: row for row in peer.certificates.filter(fingerprint__in=list(seen))}
     for fingerprint, fields in seen.items():
+        if fingerprint in before and _is_later(before[fingerprint], now):
+            continue
         changes += key_history.certificate_changes(before.get(fingerprint), fingerprint, fields, now)
         peer.certificates.update_or_create(fingerprint=fingerprint, defaults=fields)
     # With a full page there may be more records than were read, so nothing is known to be gone.
     if len(read) < MAX_DEVICES:
-        for row in peer.certificates.filter(present=True).exclude(fingerprint__in=list(seen)):
+        rest = peer.certificates.exclude(fingerprint__in=list(seen)).exclude(checked_at__gt=now)
+        for row in rest.filter(present=True):
             changes += key_history.gone(row)
-        peer.certificates.exclude(fingerprint__in=list(seen)).update(present=False, checked_at=now)
+        rest.update(present=False, checked_at=now)
     return changes
+
+
+def _is_later(kept: Peer | PeerCertificate, now: datetime) -> bool:
+    """Whether what is kept was asked for after this: two may ask at once, and the slower one know less."""
+    return kept.checked_at is not None and kept.checked_at > now
 
 
 def is_usable(row: PeerCertificate, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import peers, records
+from accounts import peers, records, repositories
 from accounts.models import Peer, PeerCertificate
 from accounts.peers import PeerError, check_signer, devices_of
 from accounts.records import CERTIFICATES, INBOX, PREKEYS
@@ -234,6 +234,74 @@ def test_a_revocation_is_seen_at_once_when_asked_freshly(bob: Repository) -> Non
     device.publish(revokedAt=records.iso_time(timezone.now() - timedelta(minutes=1)))
     assert verdict(device) == "ok"
     assert verdict(device, fresh=True) == "signer-revoked"
+
+
+def test_an_answer_that_comes_late_does_not_take_the_place_of_a_newer_one(
+    bob: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, later = PublishedDevice(bob), PublishedDevice(bob)
+    device.publish()
+    assert len(devices_of(bob.did)) == 1
+    get_record = repositories.get_record
+
+    def overtaken(*args: Any) -> Any:
+        """The last question of a look-up, during which everything changes and somebody else looks."""
+        monkeypatch.setattr(repositories, "get_record", get_record)
+        found = get_record(*args)
+        device.publish(revokedAt=records.iso_time(timezone.now() - timedelta(minutes=1)))
+        later.publish()
+        bob.put(INBOX, "self", {"$type": INBOX, "endpoints": [{"uri": "https://new.example.org/inbox"}]})
+        newer()
+        return found
+
+    def newer() -> None:
+        assert [found.fingerprint for found in devices_of(bob.did, fresh=True)] == [later.fingerprint]
+
+    monkeypatch.setattr(repositories, "get_record", overtaken)
+    assert [found.fingerprint for found in devices_of(bob.did, fresh=True)] == [later.fingerprint]
+    assert peers.known_peer(bob.did).inbox_endpoints == ["https://new.example.org/inbox"]
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+def test_a_revocation_that_was_seen_is_not_unseen_by_a_slower_look(
+    bob: Repository, monkeypatch: pytest.MonkeyPatch, of_all: bool
+) -> None:
+    device = PublishedDevice(bob)
+    device.publish()
+    assert verdict(device) == "ok"
+    get_record = repositories.get_record
+
+    def overtaken(*args: Any) -> Any:
+        monkeypatch.setattr(repositories, "get_record", get_record)
+        found = get_record(*args)
+        device.publish(revokedAt=records.iso_time(timezone.now() - timedelta(minutes=1)))
+        assert verdict(device, fresh=True) == "signer-revoked"
+        return found
+
+    monkeypatch.setattr(repositories, "get_record", overtaken)
+    if of_all:
+        peers.refresh(bob.did)
+    else:
+        verdict(device, fresh=True)
+    assert verdict(device) == "signer-revoked"
+
+
+def test_a_device_that_was_seen_is_not_gone_by_a_slower_look(
+    bob: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = PublishedDevice(bob)
+    list_records = repositories.list_records
+
+    def overtaken(*args: Any, **more: Any) -> Any:
+        monkeypatch.setattr(repositories, "list_records", list_records)
+        found = list_records(*args, **more)
+        device.publish()
+        assert verdict(device, fresh=True) == "ok"
+        return found
+
+    monkeypatch.setattr(repositories, "list_records", overtaken)
+    peers.refresh(bob.did)
+    assert verdict(device) == "ok"
 
 
 def test_a_signer_that_was_taken_down(bob: Repository) -> None:
