@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,16 +18,22 @@ from demo.node_packages import NODE, NPM
 #: package.json, its lock and npm's settings.
 _SOURCE = Path(__file__).parent / "axe"
 _GRAVE = ("serious", "critical")
+#: The rules that compare colours; the others look at elements, where they are, and what they say.
+COLOURS = ("color-contrast", "link-in-text-block")
 
 
-def violations(page: Page) -> list[str]:
-    """The serious and critical ones: rule, what is wrong, and the elements, with what was found of the first;
-    one line each."""
+def violations(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
+    """The serious and critical ones, of these rules or all: rule, what is wrong, and the elements, with what
+    was found of the first; one line each."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(f"{_script()}\n;void 0")
     # Preloading reads style sheets again by putting them into the page, which the policy refuses.
-    options = "{ resultTypes: ['violations'], preload: false }"
-    found = page.evaluate(f"axe.run(document, {options}).then(({{violations}}) => violations)")
+    options: dict[str, object] = {"resultTypes": ["violations"], "preload": False}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": [*rules]}
+    found = page.evaluate(
+        "(options) => axe.run(document, options).then(({ violations }) => violations)", options
+    )
     return [
         f"{one['id']}: {one['help']}: {'; '.join(node['html'][:160] for node in one['nodes'][:4])}"
         f" ({one['nodes'][0]['failureSummary']})"

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Page
 
 from demo.local_network import NetworkInfo
-from tests.browser.accessibility import violations
+from tests.browser.accessibility import COLOURS, violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.every_page import pages_of
 from tests.browser.seeding import Seeded, seed
 from tests.browser.visitors import NARROWEST, PHONE, WIDE
 from tests.services.installations import RunningInstallation
 
-#: Each page is opened once on each of these, and looked at there in both themes.
-SCREENS = [pytest.param(WIDE, id="wide"), pytest.param(PHONE, id="phone")]
+#: Each page is looked at on each of these in both themes.
+FORMS = {"phone": PHONE, "wide": WIDE}
+SCREENS = [pytest.param(FORMS[name], id=name) for name in ("wide", "phone")]
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 #: Milliseconds in which what changes with the theme or the window has arrived.
 ARRIVED = 500
@@ -32,16 +34,17 @@ def seeded(
     return seed(installation, local_network)
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_pages_fit_and_break_no_rule_of_accessibility(
-    screen: dict[str, int], visit: Visit, seeded: Seeded
-) -> None:
-    alice = visit("alice", viewport=screen, still=True)
+def test_pages_fit_and_break_no_rule_of_accessibility(visit: Visit, seeded: Seeded) -> None:
+    """Each is opened once, on a phone: what differs on another screen is up to the style sheets alone."""
+    alice = visit("alice", viewport=PHONE, still=True)
     found: dict[str, list[str]] = {}
     for name, way in pages_of(seeded).items():
+        alice.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         way(alice.page)
-        if problems := problems_of(alice.page, screen):
-            found[name] = problems
+        for form, screen in FORMS.items():
+            alice.page.set_viewport_size(screen)  # type: ignore[arg-type]
+            if problems := problems_of(alice.page, screen):
+                found[f"{name}, {form}"] = problems
     alice.excuse(r"status of 4(04|22)")
     assert found == {}
 
@@ -79,12 +82,31 @@ def test_a_page_that_breaks_the_policy_or_a_rule_is_noticed(visit: Visit) -> Non
     alice.hosts.discard("elsewhere.example")
 
 
+def test_what_is_wrong_in_one_theme_alone_is_noticed(visit: Visit) -> None:
+    """Its colours, and what it alone shows."""
+    page = visit("alice", still=True).page
+    page.goto("/undo-send/")
+    assert problems_of(page, WIDE) == []
+    page.locator("h1").evaluate("(h1) => { h1.style.color = 'light-dark(black, #333)'; }")
+    (problem,) = problems_of(page, WIDE)
+    assert problem.startswith("dark: color-contrast")
+    page.locator("h1").evaluate("(h1) => { h1.style.color = ''; h1.append(new Image()); }")
+    page.locator("h1 img").evaluate("(img) => { img.className = 'only-dark'; img.width = img.height = 20; }")
+    (problem,) = problems_of(page, WIDE)
+    assert problem.startswith("dark: image-alt")
+
+
 def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
     """Of the page as it is open now, in both themes, and of its width on the narrowest screen."""
-    problems = too_wide(page)
+    problems = lasting(too_wide, page)
+    look_before = ""
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
-        problems += [f"{theme}: {problem}" for problem in lasting(violations, page)]
+        look = look_of(page)
+        # Where both show the same in the same places, the second has nothing of its own but its colours.
+        check = partial(violations, rules=COLOURS if look == look_before else ())
+        look_before = look
+        problems += [f"{theme}: {problem}" for problem in lasting(check, page)]
     page.emulate_media(color_scheme="light")
     if screen == PHONE:
         page.set_viewport_size(NARROWEST)  # type: ignore[arg-type]
@@ -100,6 +122,17 @@ def lasting(check: Callable[[Page], list[str]], page: Page) -> list[str]:
         page.wait_for_timeout(ARRIVED)
         return check(page)
     return []
+
+
+def look_of(page: Page) -> str:
+    """What is shown, and where."""
+    look: str = page.evaluate(
+        """() => [...document.querySelectorAll("body *")].map((one) => {
+          const { x, y, width, height } = one.getBoundingClientRect();
+          return [one.checkVisibility({ visibilityProperty: true }), x, y, width, height];
+        }).join()"""
+    )
+    return look
 
 
 def too_wide(page: Page) -> list[str]:
