@@ -18,6 +18,7 @@ from playwright.sync_api import (
     StorageState,
     expect,
 )
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from demo.local_network import Person
 
@@ -77,7 +78,11 @@ class Visitor:
         page.goto("/new/")
         for count, handle in enumerate(handles, start=1):
             page.get_by_label("To", exact=True).press_sequentially(handle)
-            page.locator("#results").get_by_role("button", name=re.compile("^Add")).click(timeout=ARRIVAL)
+            results = page.locator("#results")
+            try:
+                results.get_by_role("button", name=re.compile("^Add")).click(timeout=ARRIVAL)
+            except PlaywrightTimeoutError as error:
+                raise AssertionError(f"{handle} cannot be added: {results.inner_text()}") from error
             page.locator("#chips .chip").nth(count - 1).wait_for()
         page.get_by_label("Message", exact=True).fill(text)
         page.get_by_role("button", name="Send").click()
