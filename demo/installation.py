@@ -207,6 +207,8 @@ def processes(installation: Installation) -> list[ProcessSpec]:
             (
                 "--no-access-log",
                 "--no-server-header",
+                "--loop",
+                "webmail.event_loop:SharingLoop",
                 "--lifespan",
                 "off",
                 "--timeout-graceful-shutdown",
