@@ -43,6 +43,11 @@ class CannotAsk(Refusal):
     """Nobody was asked."""
 
 
+def asked_today(arrival: Arrival, now: datetime) -> bool:
+    """Whether somebody was asked for another copy of it so lately that nobody can be asked again."""
+    return arrival.asked_at is not None and arrival.asked_at > now - DAY
+
+
 def why_none(reason: str) -> str:
     """Why another copy of what was kept aside for this reason does not help; "" where it may, or where that
     goes without saying."""
@@ -80,7 +85,7 @@ def ask(account: Account, arrival_id: int, did: str, *, now: datetime) -> Arriva
         raise NotFound(str(arrival_id))
     if did not in {person.did for person in who_can_be_asked(account)}:
         raise CannotAsk("not-known", _("Choose somebody to whom you have written."))
-    if arrival.asked_at and arrival.asked_at > now - DAY:
+    if asked_today(arrival, now):
         raise CannotAsk("asked-already", _("You asked for this today. Ask again tomorrow."))
     if Arrival.objects.filter(account=account, asked_at__gt=now - DAY).count() >= MOST_ASKED:
         raise CannotAsk("asked-enough", _("You asked for as many today as one day allows."))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from accounts.models import Account
 from webmail import another_copy, events, queues, reasons
@@ -130,7 +131,9 @@ def _kept(arrival: Arrival, people: Mapping[str, Person]) -> KeptAside:
         can_retry=not trying and arrival.reason not in FINAL,
         trying=trying,
         put_away=arrival.put_away_at is not None,
-        can_ask=not trying and arrival.reason in another_copy.ASKABLE,
+        can_ask=not trying
+        and arrival.reason in another_copy.ASKABLE
+        and not another_copy.asked_today(arrival, timezone.now()),
         no_copy=another_copy.why_none(arrival.reason),
         asked=people.get(arrival.asked_did),
         asked_at=arrival.asked_at,

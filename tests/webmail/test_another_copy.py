@@ -57,6 +57,8 @@ def test_whoever_sent_it_seals_it_anew_for_the_devices_of_now(
     address = reverse("kept-aside-ask", args=[lost.pk])
     answer = at_bobs.post(address, {"who": alice.did}, headers={"HX-Request": "true"})
     assert "You asked" in answer.content.decode()
+    assert address not in answer.content.decode()
+    assert "Tomorrow you can ask somebody else." in answer.content.decode()
     assert at_bobs.post(address, {"who": alice.did}).status_code == 422
 
     request = Message.objects.get(account=bob, direction="out", shown=False)
