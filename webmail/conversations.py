@@ -20,6 +20,7 @@ from webmail.conversation_pages import Cursor, Filter
 from webmail.edits import newest_edits
 from webmail.models import Conversation, Draft, Message
 from webmail.people import Person, people_of
+from webmail.text_direction import as_the_page, isolated
 
 #: Characters of the last message that the list shows.
 PREVIEW_LENGTH = 140
@@ -301,10 +302,10 @@ def title_of(account: Account, conversation: Conversation, people: Mapping[str, 
     others = [did for did in conversation.participants if did != account.did]
     if not others:
         return _("Notes to self")
-    names = [people[did].name for did in others]
-    if len(names) == 1:
-        return names[0]
-    return _("%(first)s and %(last)s") % {"first": ", ".join(names[:-1]), "last": names[-1]}
+    if len(others) == 1:
+        return people[others[0]].name
+    *first, last = (isolated(people[did].name) for did in others)
+    return as_the_page(_("%(first)s and %(last)s") % {"first": ", ".join(first), "last": last})
 
 
 def _preview(read: ReadMessage | None) -> str:

@@ -13,10 +13,8 @@ from tests.browser.test_every_page import SCREENS, problems_of
 from tests.browser.visitors import ARRIVAL, bubble, message
 from tests.services.installations import RunningInstallation
 
-NAMES = {
-    "bob": "محمد عبد الرحمن بن سليمان الشافعي",
-    "carol": "Maximiliane Wolfeschlegelsteinhausenbergerdorff from the end of the road",
-}
+FROM_THE_RIGHT = "محمد عبد الرحمن بن سليمان الشافعي"
+LONG = "Maximiliane Wolfeschlegelsteinhausenbergerdorff from the end of the road"
 #: On how many lines something stands.
 LINES = """(element) => {
   const words = document.createRange();
@@ -29,30 +27,35 @@ LINES = """(element) => {
 @pytest.fixture
 def named(
     installation: RunningInstallation, local_network: NetworkInfo, first_visit_of: FirstVisitOf
-) -> Iterator[None]:
-    """Bob and carol, by these names, wherever they are shown."""
+) -> Iterator[str]:
+    """Bob and carol by these names, wherever they are shown. It is who has the long one, which comes second
+    in the title of a group."""
     for name in local_network.accounts:
         first_visit_of(name)
     before = installation.sql("SELECT did, display_name FROM accounts_account")
-    _name(installation, {local_network.accounts[name].did: words for name, words in NAMES.items()})
-    yield
+    first, last = sorted(("bob", "carol"), key=lambda name: local_network.accounts[name].did)
+    dids = [local_network.accounts[name].did for name in (first, last)]
+    _name(installation, dict(zip(dids, (FROM_THE_RIGHT, LONG), strict=True)))
+    yield last
     _name(installation, dict(before))
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.usefixtures("named")
-def test_long_names_take_no_more_room_than_there_is(screen: dict[str, int], visit: Visit) -> None:
-    carol, alice = visit("carol"), visit("alice", viewport=screen)
+def test_long_names_take_no_more_room_than_there_is(screen: dict[str, int], visit: Visit, named: str) -> None:
+    other, alice = visit(named), visit("alice", viewport=screen)
     page = alice.page
     alice.start_conversation("bob.test", "carol.test", text=f"All of us at {screen['width']}")
     conversation = page.url
-    carol.open_conversation(conversation)
-    carol.write(f"Here I am, at {screen['width']}")
+    other.open_conversation(conversation)
+    other.write(f"Here I am, at {screen['width']}")
     answer = message(page, f"Here I am, at {screen['width']}")
     expect(answer).to_be_visible(timeout=ARRIVAL)
     page.reload()
     expect(answer.locator(".msg__author")).to_contain_text("Maximiliane")
     assert _lines(answer.locator(".msg__author bdi")) == 1
+    # Names stand in the title in the order of the sentence, whichever way each is written.
+    title = page.locator("#thread-title bdi")
+    assert title.evaluate("title => getComputedStyle(title).direction") == "ltr"
     assert problems_of(page, screen) == []
 
     # How far it came, in one piece beside or below the name.

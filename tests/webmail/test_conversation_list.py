@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.models import Account, Peer
 from tests.services.agent import AgentProcess
@@ -23,6 +23,7 @@ from webmail import conversation_pages, conversation_settings, conversations, ex
 from webmail.conversation_pages import Cursor, cursor_in
 from webmail.conversation_settings import Change, change, notify
 from webmail.models import Conversation, ConversationMember, Message
+from webmail.people import people_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
 
@@ -39,6 +40,22 @@ def with_somebody(
 ) -> Conversation:
     somebody = peer(name, display_name=display_name)
     return received(account, somebody.did, f"from {name}", at=at).conversation
+
+
+def test_names_of_a_group_stand_in_the_order_of_its_title(alice: Account) -> None:
+    """Each is written its own way, and none turns the others around."""
+    latin, arabic = peer("latin", display_name="Maximiliane"), peer("arabic", display_name="محمد")
+    group = Conversation(account=alice, participants=[alice.did, arabic.did, latin.did])
+    people = people_of(group.participants)
+    assert conversations.title_of(alice, group, people) == "\u200e\u2068محمد\u2069 and Maximiliane"
+    group.participants = [alice.did, arabic.did]
+    assert conversations.title_of(alice, group, people) == "محمد"
+    group.participants = [alice.did, latin.did, peer("other", display_name="Otto").did]
+    assert conversations.title_of(alice, group, people_of(group.participants)) == "Maximiliane and Otto"
+    with translation.override("he"):
+        assert conversations.title_of(alice, group, people_of(group.participants)).startswith(
+            "\u200f\u2068Max"
+        )
 
 
 def set_to(account: Account, conversation: Conversation, *whats: Change) -> None:
