@@ -1,6 +1,8 @@
 """How a call to the agent fails."""
 
-import httpx
+from http import HTTPStatus
+
+from urllib3 import BaseHTTPResponse
 
 
 class AgentError(Exception):
@@ -44,13 +46,13 @@ class TooManyGuesses(AgentRefused):
         self.retry_after_s = retry_after_s
 
 
-def error_of(response: httpx.Response) -> AgentError:
+def error_of(response: BaseHTTPResponse) -> AgentError:
     """The error that an answer other than 200 stands for."""
     try:
         body = response.json()
         code, message = str(body["error"]), str(body.get("message", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
-        code, message = f"Http{response.status_code}", "the agent answered without an XRPC error"
+        code, message = f"Http{response.status}", "the agent answered without an XRPC error"
     if code == "AgentSealed":
         return AgentSealed(code, message)
     if code == "LimitReached":
@@ -60,7 +62,7 @@ def error_of(response: httpx.Response) -> AgentError:
         return AgentLocked(code, message)
     if code == "TooManyGuesses":
         return TooManyGuesses(code, message, _seconds(response.headers.get("Retry-After", "")))
-    if response.status_code >= 500 and response.status_code != httpx.codes.NOT_IMPLEMENTED:
+    if response.status >= 500 and response.status != HTTPStatus.NOT_IMPLEMENTED:
         return AgentUnavailable(code, message)
     return AgentRefused(code, message)
 

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
+from http import HTTPStatus
 from itertools import chain
-from typing import Any, Self
+from typing import Self
+from urllib.parse import urlencode, urlsplit
 
-import httpx
+import urllib3
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
@@ -26,6 +28,9 @@ TOKEN_LIFETIME_S = 30
 #: Brings the token of an unlock session.
 UNLOCK_HEADER = "Waxwing-Unlock"
 FILE_CHUNK_BYTES = 256 * 1024
+CONNECT_TIMEOUT_S = 5.0
+#: As many as a process has threads that may call.
+MOST_KEPT_CONNECTIONS = 100
 
 
 class Transport:
@@ -44,7 +49,8 @@ class Transport:
         self._key = OctKey.import_key(token_secret)
         self._caller = caller
         self._now = now
-        self._connections = _Connections(httpx.Timeout(timeout_s, connect=5.0))
+        self._path = urlsplit(self._url).path
+        self._connections = _Connections(self._url, timeout_s)
         self._unlock_token = ""
 
     def __repr__(self) -> str:
@@ -61,33 +67,39 @@ class Transport:
         return view
 
     def _query(self, method: str, parameters: dict[str, str]) -> js.Json:
-        return self._call("GET", method, params=parameters)
+        return self._call("GET", method, asked=f"?{urlencode(parameters)}" if parameters else "")
 
     def _procedure(self, method: str, arguments: js.Json) -> js.Json:
         if method in PACKED_METHODS:
-            return self._call("POST", method, content_type=PACKED, content=pack(arguments))
-        return self._call("POST", method, content_type="application/json", content=plain(arguments))
+            return self._call("POST", method, content_type=PACKED, body=pack(arguments))
+        return self._call("POST", method, content_type="application/json", body=plain(arguments))
 
-    def _call(self, verb: str, method: str, *, content_type: str | None = None, **request: Any) -> js.Json:
+    def _call(
+        self,
+        verb: str,
+        method: str,
+        *,
+        asked: str = "",
+        content_type: str | None = None,
+        body: bytes | None = None,
+    ) -> js.Json:
         nsid = f"{NAMESPACE}.{method}"
         headers = self._headers(nsid)
         if content_type is not None:
             headers["Content-Type"] = content_type
         try:
-            response = self._connections.get().request(
-                verb, f"{self._url}/xrpc/{nsid}", headers=headers, **request
+            response = self._connections.get().urlopen(
+                verb, f"{self._path}/xrpc/{nsid}{asked}", body, headers, retries=False, redirect=False
             )
-        except httpx.HTTPError as error:
+        except urllib3.exceptions.HTTPError as error:
             # The error's own text may quote the request, so only its kind is passed on.
             raise AgentUnavailable("Unreachable", type(error).__name__) from None
-        # It refers to its response: both, with what people wrote, would wait for the garbage collector.
-        response.stream = httpx.ByteStream(b"")
-        if response.status_code != httpx.codes.OK:
+        if response.status != HTTPStatus.OK:
             raise error_of(response)
         if response.headers.get("Content-Type") == PACKED:
-            packed: js.Json = unpack(response.content)
+            packed: js.Json = unpack(response.data)
             return packed
-        answer: js.Json = response.json()
+        answer: js.Json = json.loads(response.data)
         return answer
 
     def _carry(
@@ -106,22 +118,23 @@ class Transport:
             "Content-Type": STREAM,
             "Content-Length": str(len(first) + size),
         }
-        request = self._connections.get().build_request(
-            "POST",
-            f"{self._url}/xrpc/{nsid}",
-            headers=headers,
-            content=chain((first,), _of_size(chunks, size)),
-        )
         try:
-            response = self._connections.get().send(request, stream=True)
+            response = self._connections.get().urlopen(
+                "POST",
+                f"{self._path}/xrpc/{nsid}",
+                chain((first,), _of_size(chunks, size)),
+                headers,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
             try:
-                if response.status_code != httpx.codes.OK:
-                    response.read()
+                if response.status != HTTPStatus.OK:
                     raise error_of(response)
-                return _json_then_file(response.iter_raw(FILE_CHUNK_BYTES), sink)
+                return _json_then_file(response.stream(FILE_CHUNK_BYTES, decode_content=False), sink)
             finally:
                 response.close()
-        except httpx.HTTPError as error:
+        except urllib3.exceptions.HTTPError as error:
             raise AgentUnavailable("Unreachable", type(error).__name__) from None
 
     def _headers(self, nsid: str) -> dict[str, str]:
@@ -144,25 +157,28 @@ class Transport:
 class _Connections:
     """The kept connections of one client and its views, for one process at a time."""
 
-    def __init__(self, timeout: httpx.Timeout) -> None:
-        self._timeout = timeout
-        self._http: httpx.Client | None = None
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._url = url
+        self._timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s)
+        self._pool: urllib3.HTTPConnectionPool | None = None
         self._owner = 0
         self._lock = threading.Lock()
 
-    def get(self) -> httpx.Client:
+    def get(self) -> urllib3.HTTPConnectionPool:
         # A worker forks after this was made: a child must not share its parent's connections.
         with self._lock:
-            if self._http is None or self._owner != os.getpid():
-                self._http = httpx.Client(timeout=self._timeout, trust_env=False)
+            if self._pool is None or self._owner != os.getpid():
+                self._pool = urllib3.connection_from_url(
+                    self._url, timeout=self._timeout, maxsize=MOST_KEPT_CONNECTIONS
+                )
                 self._owner = os.getpid()
-            return self._http
+            return self._pool
 
     def close(self) -> None:
         with self._lock:
-            if self._http is not None and self._owner == os.getpid():
-                self._http.close()
-            self._http = None
+            if self._pool is not None and self._owner == os.getpid():
+                self._pool.close()
+            self._pool = None
 
 
 def asserted(assertion: js.Json | None) -> js.Json:
