@@ -107,7 +107,7 @@ def _search_for(page: Page, words: str, answer: str) -> None:
 def _search(page: Page) -> None:
     """Typed, as far as the page searches by itself; the index is filled by the workers meanwhile."""
     go_to(page, "/")
-    for _ in range(30):
+    for _ in range(ARRIVAL // 500):
         page.get_by_label("Search messages").fill("")
         page.get_by_label("Search messages").press_sequentially("bread")
         page.locator("#found .found").wait_for()

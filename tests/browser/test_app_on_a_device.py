@@ -103,7 +103,7 @@ def test_a_browser_without_an_open_page_is_woken_and_says_who_wrote(
     alice.start_conversation("bob.test", text="Only for his eyes")
     conversation = urlsplit(alice.page.url).path
     wait_until(lambda: unread_of(bob, installation), ARRIVAL / 1000)
-    (shown,) = worker.shown_after_push()
+    (shown,) = worker.shown_after_push(something=True)
     assert "alice" in shown["title"].lower()
     assert shown["body"] == "1 new message"
     assert shown["data"] == {"path": conversation}
@@ -173,14 +173,18 @@ class _Worker:
         self._tools.send("ServiceWorker.stopAllWorkers")
         self._wait_for(lambda: self._status == "stopped")
 
-    def shown_after_push(self) -> list[dict[str, Any]]:
-        """What it shows once a push service has woken it. The message says nothing, as it is sent."""
+    def shown_after_push(self, *, something: bool = False) -> list[dict[str, Any]]:
+        """What it shows once a push service has woken it; whether that is to be waited for. The message says
+        nothing, as it is sent."""
         self._tools.send(
             "ServiceWorker.deliverPushMessage",
             {"origin": self._origin, "registrationId": self._registration, "data": ""},
         )
         self._wait_for(lambda: self._status == "running")
-        self._page.wait_for_timeout(2000)
+        if something:
+            self._wait_for(self.shown)
+        else:
+            self._page.wait_for_timeout(2000)
         return self.shown()
 
     def shown(self) -> list[dict[str, Any]]:
@@ -204,7 +208,7 @@ class _Worker:
 
     def _wait_for(self, condition: Callable[[], object]) -> None:
         # Events are heard while the page is waited for.
-        for _turn in range(100):
+        for _turn in range(ARRIVAL // 100):
             if condition():
                 return
             self._page.wait_for_timeout(100)

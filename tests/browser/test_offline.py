@@ -27,7 +27,7 @@ def test_pages_say_that_the_server_is_away_and_catch_up_when_it_is_back(
     alice.write("On its way")
     installation.stop("web")
     try:
-        expect(bob.page.locator("#offline")).to_be_visible(timeout=15_000)
+        expect(bob.page.locator("#offline")).to_be_visible(timeout=ARRIVAL)
         alice.write("Not lost")
         expect(alice.page.get_by_role("alert").filter(has_text="Not sent")).to_be_visible()
         expect(composer(alice.page)).to_have_value("Not lost")

@@ -14,7 +14,7 @@ from tests.accounts.http_server import Server
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.other_site import TITLE, other_site
-from tests.browser.visitors import ARRIVAL, NARROWEST, composer, message
+from tests.browser.visitors import ARRIVAL, NARROWEST, composer, message, reload_until
 from tests.webmail.pictures import photo
 
 
@@ -81,8 +81,8 @@ def test_a_card_is_offered_sent_and_seen_by_the_other_side_which_asks_nobody(
     assert site.requests == 2
     assert violations(page) == []
     # It is kept as a draft is.
-    page.wait_for_timeout(2000)
     page.reload()
+    reload_until(page, card(page).count)
     expect(card(page)).to_contain_text(TITLE)
     is_drawn(page)
     composer(page).press("Control+Enter")
@@ -248,6 +248,7 @@ def test_previews_need_no_script_and_can_be_switched_off(visit: Visit, site: Ser
         expect(with_script.locator("#composer-preview")).to_have_count(0)
         assert site.requests == asked
         composer(with_script).fill("")
-        with_script.wait_for_timeout(1500)
+        with_script.reload()
+        reload_until(with_script, lambda: not composer(with_script).input_value())
     finally:
         keep(page, True)

@@ -82,7 +82,7 @@ def test_a_reply_outside_of_its_topic_says_where_it_goes(visit: Visit) -> None:
     composer(alice.page).fill(f"half a thought {word}")
     expect(alice.page.locator("#draft-state")).to_be_attached()
     page.goto(conversation)
-    for _attempt in range(20):
+    for _attempt in range(ARRIVAL // 500):
         if composer(page).input_value():
             break
         page.wait_for_timeout(500)
