@@ -20,7 +20,7 @@ ARE_STRANGERS = (
     " WHERE account_id = (SELECT id FROM accounts_account WHERE did = ?) AND did = ?",
     "UPDATE webmail_conversation SET standing = 'request', started_by = ?"
     " WHERE account_id = (SELECT id FROM accounts_account WHERE did = ?)"
-    " AND participants LIKE '%' || ? || '%'",
+    " AND participants LIKE '%' || ? || '%' AND participants NOT LIKE '%' || ? || '%'",
 )
 AS_BEFORE = (
     "UPDATE webmail_conversation SET standing = 'accepted'"
@@ -32,11 +32,12 @@ AS_BEFORE = (
 
 @pytest.fixture
 def strangers(installation: RunningInstallation, local_network: NetworkInfo, visit: Visit) -> Iterator[None]:
-    """For alice carol is a stranger, whatever tests before this one had them write."""
-    alice, carol = (local_network.accounts[name].did for name in ("alice", "carol"))
+    """For alice carol is a stranger, whatever tests before this one had them write; what she wrote to bob as
+    well stays where it is."""
+    alice, bob, carol = (local_network.accounts[name].did for name in ("alice", "bob", "carol"))
     visit("alice")
     installation.sql(ARE_STRANGERS[0], alice, carol)
-    installation.sql(ARE_STRANGERS[1], carol, alice, carol)
+    installation.sql(ARE_STRANGERS[1], carol, alice, carol, bob)
     yield
     for statement in AS_BEFORE:
         installation.sql(statement, alice)
