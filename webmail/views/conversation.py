@@ -341,7 +341,7 @@ def _thread(
     topic: str = "",
     known: Mapping[str, Person] | None = None,
 ) -> threads.Thread:
-    asked = {name: request.GET.get(name, "") for name in ("around", "after", "before")}
+    asked = {name: request.GET.get(name) or None for name in ("around", "after", "before")}
     if any(text and not text.isalnum() for text in asked.values()):
         # PostgreSQL refuses some characters with an error instead of finding nothing.
         raise Http404
