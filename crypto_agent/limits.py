@@ -7,6 +7,7 @@ several threads ask for at once stays within the limit, since each waits for the
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -15,8 +16,8 @@ from django.db.models import F
 from crypto_agent import audit
 from crypto_agent.errors import LimitReached
 from crypto_agent.models import Alarm, UseCount
+from crypto_agent.shared_commits import durably
 from crypto_agent.use_values import Alarm as AlarmValue
-from crypto_agent.write_turns import writing
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,15 @@ def put_on_record(entry: audit.Use, use: Counted) -> None:
 
     Raises LimitReached if others used up the hour meanwhile, and what audit.append raises.
     """
-    with writing():
-        audit.append(entry)
-        _count(use, entry.at)
-        if use.purpose in OPENING:
-            _watch(use.did, use.things, settings.ALARM_OPENED_OF_ACCOUNT, entry.at)
-            _watch("", use.things, settings.ALARM_OPENED_OF_ALL, entry.at)
+    durably(partial(_put_on_record, entry, use))
+
+
+def _put_on_record(entry: audit.Use, use: Counted) -> None:
+    audit.append(entry)
+    _count(use, entry.at)
+    if use.purpose in OPENING:
+        _watch(use.did, use.things, settings.ALARM_OPENED_OF_ACCOUNT, entry.at)
+        _watch("", use.things, settings.ALARM_OPENED_OF_ALL, entry.at)
 
 
 def alarms_since(moment: datetime) -> int:
