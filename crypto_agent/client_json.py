@@ -1,6 +1,7 @@
 """The agent's values as the JSON of its lexicons, and back; ``bytes`` may stand in it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +61,18 @@ def time_value(value: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
     return moment.astimezone(UTC)
+
+
+def plain_value(value: Any) -> Any:
+    """JSON with every bytes value in it replaced by ``bytes``; what only looks like one stays."""
+    if isinstance(value, dict):
+        if "$bytes" in value:
+            with suppress(ValueError):
+                return bytes_value(value)
+        return {name: plain_value(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [plain_value(member) for member in value]
+    return value
 
 
 def prekey_json(prekey: Prekey) -> Json:
@@ -271,14 +284,13 @@ def read_message_json(read: ReadMessage) -> Json:
 
 
 def read_message_value(json: Json) -> ReadMessage:
-    """What a packed answer says of a message, with ``bytes`` in its parts."""
     if "error" in json:
         return ReadMessage(json["messageId"], error=json["error"])
     return ReadMessage(
         message_id=json["messageId"],
         text=json.get("text"),
         facets=tuple(facet_value(facet) for facet in json["facets"]),
-        parts=tuple(json["parts"]),
+        parts=tuple(plain_value(part) for part in json["parts"]),
         fallback=json["fallback"],
         degraded=json.get("degraded"),
         tombstone=json["tombstone"],

@@ -9,6 +9,7 @@ from threading import Thread
 
 import pytest
 
+from crypto_agent import client_json
 from crypto_agent.client import (
     BATCH_BYTES,
     AgentClient,
@@ -73,6 +74,11 @@ def test_nothing_asked_is_nothing_sent(agent: Agent) -> None:
     assert worker.archive(ALICE, []) == []
     assert worker.read_archive(ALICE, []) == []
     assert worker.answers == []
+
+
+def test_what_only_looks_like_bytes_stays_as_it_is() -> None:
+    odd = {"a": {"$bytes": 1}, "b": [{"$bytes": "*"}, {"$bytes": "AQ", "x": 1}], "c": {"$bytes": "AQ"}}
+    assert client_json.plain_value(odd) == {**odd, "c": b"\x01"}
 
 
 class _Odd(BaseHTTPRequestHandler):
