@@ -69,8 +69,14 @@ class SharingLoop(asyncio.SelectorEventLoop):
                 await asyncio.sleep(NO_ROOM_PAUSE_S)
                 continue
             connection.setblocking(False)
-            transport, _ = await self.connect_accepted_socket(protocol_factory, connection)
-            transports.add(transport)
+            try:
+                transport, _ = await self.connect_accepted_socket(protocol_factory, connection)
+            except Exception as error:
+                # One connection that can't be served must not keep the process from taking others.
+                log.error("a connection could not be served: %s", type(error).__name__)
+                connection.close()
+            else:
+                transports.add(transport)
 
     async def _readable(self, sock: socket.socket) -> None:
         """Ends as soon as something waits at the socket."""

@@ -88,6 +88,34 @@ def test_a_connection_sends_at_once() -> None:
         assert runner.run(no_delay()) == 1
 
 
+def test_a_connection_that_can_not_be_served_keeps_nobody_out() -> None:
+    async def served() -> bytes:
+        broken = iter([True])
+
+        class Connection(asyncio.Protocol):
+            def __init__(self) -> None:
+                assert not next(broken, False)
+
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                assert isinstance(transport, asyncio.Transport)
+                transport.write(b"hello")
+                transport.close()
+
+        with closing(socket.socket(socket.AF_INET)) as listener:
+            listener.bind(("127.0.0.1", 0))
+            host, port = listener.getsockname()
+            async with await asyncio.get_running_loop().create_server(Connection, sock=listener):
+                read = []
+                for _ in range(2):
+                    reader, writer = await asyncio.open_connection(host, port)
+                    read.append(await asyncio.wait_for(reader.read(), 30))
+                    writer.close()
+        return b"".join(read)
+
+    with asyncio.Runner(loop_factory=SharingLoop) as runner:
+        assert runner.run(served()) == b"hello"
+
+
 def _at_the_same_time(port: int) -> Counter[bytes]:
     """How many of the clients, all connected before any asks, each process answered."""
     begin = threading.Barrier(CLIENTS)
