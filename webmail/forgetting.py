@@ -76,8 +76,9 @@ def erase(account: Account, *, now: datetime) -> bool:
         return False
     _expunge(account, messages)
     agent().forget_messages(account.did, [message.message_id for message in messages])
+    # A worker that had read them before may store a copy yet: `archive.look_again` takes it away.
     Message.objects.filter(pk__in=[message.pk for message in messages]).update(
-        sealed=b"", erased_at=now, archived_at=now, indexed_at=now
+        sealed=b"", erased_at=now, archived_at=now, archiving_since=now, indexed_at=now
     )
     return len(messages) == BATCH
 

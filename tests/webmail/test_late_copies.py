@@ -17,7 +17,7 @@ from tests.services.dovecot import DovecotServer, dovecot_server
 from tests.services.installations import wait_until
 from tests.webmail.conftest import Write, seal
 from tests.webmail.test_journey import folder
-from webmail import archive, tasks
+from webmail import archive, forgetting, tasks
 from webmail.mailbox import ARCHIVE, MailboxError, open_mailbox
 from webmail.mailbox.copies import keep_one_of_each
 from webmail.mailbox.envelope_mail import archive_message_id
@@ -129,6 +129,23 @@ def test_a_late_copy_of_what_was_let_go_of_goes_as_well(alice: Account, bob: Acc
     seal(message)
     now = timezone.now()
     Message.objects.update(archiving_since=now, forgotten_at=now, erased_at=now)
+    archive.look_again(alice, now=now + 2 * archive.LATE)
+    assert folder(alice, ARCHIVE) == []
+
+
+def test_what_a_worker_stores_of_a_message_that_was_let_go_of_meanwhile_goes(
+    alice: Account, bob: Account, write: Write
+) -> None:
+    message = write(alice, [bob], "let go of meanwhile")
+    seal(message)
+    Message.objects.update(archived_at=None)
+    # As a worker has it that goes on only after all of what follows.
+    stale = Message.objects.select_related("account", "conversation").get()
+    now = timezone.now()
+    Message.objects.update(forgotten_at=now)
+    assert not forgetting.erase(alice, now=now)
+    archive.archive([stale], now=now)
+    assert len(folder(alice, ARCHIVE)) == 1
     archive.look_again(alice, now=now + 2 * archive.LATE)
     assert folder(alice, ARCHIVE) == []
 
