@@ -304,6 +304,20 @@ def test_a_device_that_was_seen_is_not_gone_by_a_slower_look(
     assert verdict(device) == "ok"
 
 
+@pytest.mark.parametrize("of_all", [True, False])
+def test_what_a_clock_that_was_wrong_noted_does_not_stay(bob: Repository, of_all: bool) -> None:
+    device = PublishedDevice(bob)
+    device.publish()
+    assert verdict(device) == "ok"
+    ahead = timezone.now() + timedelta(days=300)
+    Peer.objects.update(checked_at=ahead)
+    PeerCertificate.objects.update(checked_at=ahead)
+    device.publish(revokedAt=records.iso_time(timezone.now() - timedelta(minutes=1)))
+    if of_all:
+        peers.refresh(bob.did)
+    assert verdict(device, fresh=not of_all) == "signer-revoked"
+
+
 def test_a_signer_that_was_taken_down(bob: Repository) -> None:
     device = PublishedDevice(bob)
     device.publish()
