@@ -15,9 +15,8 @@ ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 #: How long a process leaves a new connection to the others, for each that it has, and at most.
 PAUSE_S = 0.0005
 LONGEST_PAUSE_S = 0.005
-#: Until another try where the process or the machine has no room for a connection.
-NO_ROOM_PAUSE_S = 1.0
-_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+#: Until another try after one that failed.
+PAUSE_AFTER_ERROR_S = 1.0
 
 
 class SharingLoop(asyncio.SelectorEventLoop):
@@ -63,10 +62,11 @@ class SharingLoop(asyncio.SelectorEventLoop):
                 # Another process has it, or it is gone.
                 continue
             except OSError as error:
-                if error.errno not in _NO_ROOM:
+                if sock.fileno() < 0:
                     return
-                log.error("no room for another connection: %s", type(error).__name__)
-                await asyncio.sleep(NO_ROOM_PAUSE_S)
+                # Such as no room for another one, in this process or the machine.
+                log.error("no connection could be taken: %s", errno.errorcode.get(error.errno or 0))
+                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
                 continue
             connection.setblocking(False)
             try:
@@ -85,7 +85,9 @@ class SharingLoop(asyncio.SelectorEventLoop):
         try:
             await ready.wait()
         finally:
-            self.remove_reader(sock)
+            # A socket that was closed meanwhile has none any more.
+            if sock.fileno() >= 0:
+                self.remove_reader(sock)
 
 
 def _say_why(accepting: asyncio.Task[None]) -> None:
