@@ -34,12 +34,11 @@
       else below.set(id, row);
     }
     const before = rows();
-    const places = new Map(before.map((row, place) => [idOf(row), place]));
-    // The last of those above that was there before: what came after it goes on after it.
-    const last = [...above].findLast((id) => places.has(id));
-    const kept = before.slice(places.get(last) + 1).filter((row) => !above.has(idOf(row)));
+    // Those above go on where they did before. What was among them and is not now may be anywhere further down: it comes
+    // next, and finds its place, or goes, once somebody looks.
+    const kept = before.filter((row) => !above.has(idOf(row)));
     for (const row of below.values()) row.remove();
-    if (last === undefined || !kept.length) return fresh.innerHTML;
+    if (kept.length === before.length || !kept.length) return fresh.innerHTML;
     const further = kept.flatMap((row) => {
       const id = idOf(row);
       if (asked.has(id)) return below.get(id) ?? [];
@@ -68,7 +67,13 @@
   });
 
   // Old ones that somebody scrolls to come anew.
-  document.addEventListener("scrollend", (event) => {
-    if (event.target === box() && inView().some((row) => "old" in row.dataset)) window.htmx?.trigger(document.body, "conversations");
+  const SETTLED = 200;
+  let scrolled;
+  document.addEventListener("scroll", (event) => {
+    if (event.target !== box()) return;
+    clearTimeout(scrolled);
+    scrolled = setTimeout(() => {
+      if (inView().some((row) => "old" in row.dataset)) window.htmx?.trigger(document.body, "conversations");
+    }, SETTLED);
   }, true);
 })();

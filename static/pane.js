@@ -69,10 +69,12 @@
   // What was asked for beside the conversation that goes, such as a drawer, would come beside the next one.
   const beside = new Set();
   document.addEventListener("htmx:beforeSend", ({ detail }) => { if (detail.target.id === "side") beside.add(detail.xhr); });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => beside.delete(detail.xhr));
   const open = async (row) => {
     const pane = $("#pane");
     const address = row.getAttribute("href");
     const mine = wanted = {};
+    clearTimeout(timer);
     // Nothing is begun any more in what is about to go.
     if (!pane.inert) before = $("#open").value;
     for (const place of places()) place.inert = true;
@@ -88,7 +90,6 @@
       refused = address;
       return giveUp(row, good === undefined ? "late" : "unkept");
     }
-    clearTimeout(timer);
     timer = setTimeout(giveUp, LONGEST, row, "late");
     // What fails is told by the events below.
     window.htmx.ajax("GET", address, { source: "#opener", target: "#pane", swap: "outerHTML" }).catch(() => {});

@@ -30,13 +30,14 @@ COPIES = """
 """
 
 SET_UNREAD = "UPDATE webmail_conversation SET unread_count = ? WHERE conversation_id = ?"
+SET_PINNED = "UPDATE webmail_conversation SET pinned = ? WHERE conversation_id = ?"
 SET_ARCHIVED = "UPDATE webmail_conversation SET archived_at = CURRENT_TIMESTAMP WHERE conversation_id = ?"
 SET_ACTIVE = (
     "UPDATE webmail_conversation SET last_activity = strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     " WHERE conversation_id = ?"
 )
 AS_BEFORE = (
-    "UPDATE webmail_conversation SET unread_count = 0, archived_at = NULL"
+    "UPDATE webmail_conversation SET unread_count = 0, archived_at = NULL, pinned = 0"
     " WHERE conversation_id LIKE '020000000000%'"
 )
 
@@ -127,6 +128,24 @@ def test_news_leave_the_reader_where_they_are_far_down(
     _scroll_to_row(page, MANY - 25)
     expect(higher).to_contain_text("unread: 4", timeout=ARRIVAL)
     expect(higher).to_be_in_viewport()
+
+
+def test_one_that_is_pinned_no_more_is_still_there_further_down(
+    visit: Visit, many: Window, installation: RunningInstallation
+) -> None:
+    installation.sql(AS_BEFORE)
+    number = MANY - 10
+    installation.sql(SET_PINNED, 1, f"02{number:064d}")
+    page = visit("carol", viewport=WIDE).page
+    rows = page.locator("#convos .row")
+    _scroll_to_row(page, MANY)
+    expect(rows.first).to_have_attribute("href", f"/c/02{number:064d}/")
+    installation.sql(SET_PINNED, 0, f"02{number:064d}")
+    many.write([many.did], "Above what was pinned")
+    expect(rows.first).to_contain_text("Above what was pinned", timeout=ARRIVAL)
+    expect(_row(page, number)).to_have_count(1)
+    _scroll_to_row(page, number)
+    expect(_row(page, number)).to_be_in_viewport()
 
 
 def test_without_script_older_ones_are_a_page_of_their_own(visit: Visit, many: Window) -> None:
