@@ -65,6 +65,25 @@ def test_what_was_put_away_is_nothing_to_look_into(agent_process: AgentProcess) 
     assert kept_aside.count(alice) == 1
 
 
+def test_what_was_opened_meanwhile_is_not_said_to_be_put_away_or_back(agent_process: AgentProcess) -> None:
+    alice = new_account("alice")
+    row = Arrival.objects.create(
+        account=alice,
+        envelope_id="ab" * 32,
+        state=Arrival.State.OPENED,
+        uid_validity=1,
+        uid=1,
+        size=1,
+        arrived_at=timezone.now(),
+    )
+    address = reverse("kept-aside-put-away", args=[row.pk])
+    answer = browser_of(alice).post(address, {"do": "put-away"}, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    said = answer.content.decode()
+    assert "Put away." not in said
+    assert "among the others again" not in said
+
+
 def test_put_away_mails_come_in_pages_too(agent_process: AgentProcess) -> None:
     alice = new_account("alice")
     for number in range(kept_aside.PAGE + 1):

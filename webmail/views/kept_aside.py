@@ -63,7 +63,8 @@ def put_away(request: PageRequest, arrival_id: int) -> HttpResponse:
         raise Http404 from error
     if not request.htmx:
         return redirect("kept-aside")
-    if request.POST.get("do") == "undo":
+    # Something else may have become of it meanwhile, such as that it was opened.
+    if request.POST.get("do") == "undo" or item.put_away == back:
         return _one(request, item)
     return render(request, "webmail/_kept_moved.html", {"item": item})
 
