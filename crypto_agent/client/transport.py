@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from http import HTTPStatus
 from itertools import chain
-from typing import Self
+from socket import socket
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -29,6 +30,8 @@ TOKEN_LIFETIME_S = 30
 UNLOCK_HEADER = "Waxwing-Unlock"
 FILE_CHUNK_BYTES = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
+#: Less than the agent keeps one (crypto_agent/gunicorn.conf.py).
+LONGEST_UNUSED_S = 60.0
 #: As many as a process has threads that may call.
 MOST_KEPT_CONNECTIONS = 100
 
@@ -154,6 +157,31 @@ class Transport:
         return jwt.encode({"alg": "HS256"}, claims, self._key)
 
 
+class _Patient:
+    """A connection of urllib3 to an agent that may be busy: it has as long to take in a call as to answer it,
+    where it would have as long as to accept the connection. And the agent is not the first to close one."""
+
+    sock: socket | None
+    timeout: float
+    send_timeout_s: float
+    _used_at_s = 0.0
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        now_s = time.monotonic()
+        if self.sock is not None and now_s - self._used_at_s > LONGEST_UNUSED_S:
+            self.close()
+        if self.sock is None:
+            self.connect()
+        self._used_at_s = now_s
+        self.timeout = self.send_timeout_s
+        super().request(*arguments, **options)  # type: ignore[misc]
+
+    if TYPE_CHECKING:
+
+        def connect(self) -> None: ...
+        def close(self) -> None: ...
+
+
 class _Connections:
     """The kept connections of one client and its views, for one process at a time."""
 
@@ -171,6 +199,9 @@ class _Connections:
                 self._pool = urllib3.connection_from_url(
                     self._url, timeout=self._timeout, maxsize=MOST_KEPT_CONNECTIONS
                 )
+                usual = self._pool.ConnectionCls
+                own = {"send_timeout_s": self._timeout.read_timeout}
+                self._pool.ConnectionCls = type("PatientConnection", (_Patient, usual), own)
                 self._owner = os.getpid()
             return self._pool
 

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from crypto_agent.client import (
     AgentSealed,
     AgentUnavailable,
     Device,
+    transport,
 )
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT
 from tests.crypto_agent.running_agent import Agent
@@ -130,3 +132,65 @@ def test_errors_are_typed(odd_url: str, odd: str, kind: type[AgentError], code: 
         client.status()
     assert type(raised.value) is kind
     assert raised.value.code == code
+
+
+class _Busy(BaseHTTPRequestHandler):
+    """An agent that takes in a call only after a while, and keeps connections."""
+
+    protocol_version = "HTTP/1.1"
+    late_s = 1.0
+    connections = 0
+
+    def setup(self) -> None:
+        super().setup()
+        type(self).connections += 1
+
+    def do_POST(self) -> None:
+        time.sleep(self.late_s)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(b'{"opened": []}')
+
+    def do_GET(self) -> None:
+        self._answer(b'{"state": "open", "version": "1", "alarms": 0}')
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[AgentClient]:
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", 0.2)
+    _Busy.connections = 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Busy)
+    Thread(target=server.serve_forever, daemon=True).start()
+    client = AgentClient(
+        f"http://127.0.0.1:{server.server_port}", "secret of thirty-two characters!", "worker"
+    )
+    yield client
+    client.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_agent_that_is_busy_has_time_to_take_in_a_call(busy: AgentClient) -> None:
+    # More than the sockets' buffers take.
+    assert busy.open(ALICE, [bytes(131_072)] * 60) == []
+    assert busy.open(ALICE, [bytes(131_072)] * 60) == []
+    assert _Busy.connections == 1
+
+
+def test_a_connection_that_the_agent_may_just_be_closing_is_not_used_again(
+    busy: AgentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        busy.status()
+    assert _Busy.connections == 1
+    monkeypatch.setattr(transport, "LONGEST_UNUSED_S", 0.0)
+    busy.status()
+    assert _Busy.connections == 2
