@@ -23,7 +23,7 @@ class _Work(Generic[Value]):
         self._do = do
         self._value: Value
         self.error: BaseException | None = None
-        self.ended = threading.Event()
+        self.has_ended = False
 
     def run(self) -> None:
         with transaction.atomic():
@@ -35,8 +35,13 @@ class _Work(Generic[Value]):
         return self._value
 
 
-_lock = threading.Lock()
+#: Whoever waits looks that nobody is at it for good: a commit takes milliseconds.
+LONGEST_WAIT_S = 30.0
+
+_changed = threading.Condition()
 _waiting: list[_Work[Any]] = []
+#: Whether a thread commits, or waits for its turn to.
+_is_led = False
 
 
 def durably(do: Callable[[], Value]) -> Value:
@@ -44,21 +49,32 @@ def durably(do: Callable[[], Value]) -> Value:
     transaction with what others gave.
 
     What it raises undoes what it did alone. Raises DatabaseError if the transaction can't be begun or
-    committed. Within a transaction it is a part of that one.
+    committed, or nobody knows in time whether it was. Within a transaction it is a part of that one.
     """
+    global _is_led
     work = _Work(do)
     if connection.in_atomic_block:
         work.run()
         return work.outcome()
-    with _lock:
+    with _changed:
         _waiting.append(work)
-    with turn():
-        with _lock:
-            together = _waiting[:]
-            _waiting.clear()
-        _commit(together)
-    # Somebody else may be at it still, if a turn was not to be had in time.
-    work.ended.wait()
+        if not _changed.wait_for(lambda: work.has_ended or not _is_led, LONGEST_WAIT_S):
+            if work in _waiting:
+                _waiting.remove(work)
+            raise DatabaseError("another thread does not end to commit")
+        if work.has_ended:
+            return work.outcome()
+        _is_led = True
+    try:
+        with turn():
+            with _changed:
+                together = _waiting[:]
+                _waiting.clear()
+            _commit(together)
+    finally:
+        with _changed:
+            _is_led = False
+            _changed.notify_all()
     return work.outcome()
 
 
@@ -79,4 +95,4 @@ def _commit(together: Sequence[_Work[Any]]) -> None:
             work.error = work.error or error
     finally:
         for work in together:
-            work.ended.set()
+            work.has_ended = True
