@@ -117,7 +117,7 @@ class _Statement:
         parameters = list(self.parameters)
         for place, number in self.places:
             parameters[place] = _as_parameter(values[number], connection)
-        with connection.cursor() as cursor:
+        with _cursor(connection) as cursor:
             cursor.execute(self.sql, parameters)
             found = cursor.fetchall()
         rows = [self._converted(row, connection) for row in found] if self.converters else found
@@ -129,6 +129,22 @@ class _Statement:
             for function in functions:
                 row[position] = function(row[position], expression, connection)
         return row if self.model else tuple(row)
+
+
+def _cursor(connection: Any) -> Any:
+    """A cursor of Django's; with PostgreSQL one that leaves the parameters to the server, which so can keep
+    the plan of a statement. Django's own puts them into the SQL: a statement there may have any number."""
+    if connection.vendor != "postgresql":
+        return connection.cursor()
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    connection.ensure_connection()
+    usual = connection.connection.cursor_factory
+    connection.connection.cursor_factory = ServerBindingCursor
+    try:
+        return connection.cursor()
+    finally:
+        connection.connection.cursor_factory = usual
 
 
 def _values(argument: Argument) -> Sequence[Value]:

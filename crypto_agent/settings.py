@@ -88,9 +88,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
             " PRAGMA secure_delete=ON;"
         ),
     }
-else:
-    # PostgreSQL then plans what a connection asks again and again once, in place of each time.
-    DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=5)
 DATABASES["default"]["CONN_MAX_AGE"] = 300
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

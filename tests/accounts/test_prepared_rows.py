@@ -132,3 +132,14 @@ def test_values_are_those_of_the_query_itself() -> None:
     assert prepared.rows(asked) == list(values(asked))
     assert prepared.rows(asked)[0] == ("alice.test", NOON, True, alice.pk)
     assert prepared.rows([]) == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans for itself")
+def test_the_server_keeps_the_plan_of_what_is_asked_again_and_again() -> None:
+    rows = PreparedRows(lambda handle: Account.objects.filter(handle=handle))
+    for _ in range(10):
+        assert rows.rows("nobody.test") == []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        kept = [statement for (statement,) in cursor.fetchall()]
+    assert [statement for statement in kept if '"handle" = $1' in statement]
