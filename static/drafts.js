@@ -136,6 +136,13 @@ window.eachPane((signal) => {
     return still ? isEmpty(written()) : written() === kept;
   };
   document.addEventListener("pane-leaving", (event) => event.detail.waits.push(keepAll()), { signal });
+  // A page that is to come anew, as after unlocking, comes with what was kept alone: it stays until that is done.
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (still || written() === kept || event.detail.xhr.getResponseHeader("HX-Refresh") !== "true") return;
+    event.preventDefault();
+    const anew = () => location.reload();
+    keepAll().then((good) => { if (good) anew(); else document.addEventListener("draft-kept", anew, { once: true, signal }); });
+  }, { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));
 
   // ---- Sending takes the draft away: nothing that was on its way may bring it back.

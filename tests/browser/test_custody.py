@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, Page, Route, StorageState, expect
 
 from demo.local_network import LocalNetwork, NetworkInfo
 from tests.browser.accessibility import violations
@@ -20,6 +20,7 @@ from tests.services.installations import RunningInstallation, running_installati
 
 #: Until no colour is on its way to another.
 UNTIL_STILL = "Promise.allSettled(document.getAnimations().map(one => one.finished)).then(() => null)"
+KEPT_AT = "**/draft/keep/"
 REFUSED = r"status of 4\d\d|Response Status Error Code 4\d\d"
 
 
@@ -183,8 +184,25 @@ def test_mail_waits_while_locked_and_opens_at_unlock(at: At, own_installation: R
     assert own_installation.sql("SELECT state FROM webmail_message WHERE state = 'composed'")
     expect(bubble(bob.page, "written before locking")).to_have_count(0)
 
+    # Just then nothing can be kept. The page stays until it can: it would come anew without what was typed.
+    tries: list[str] = []
+
+    def in_vain(route: Route) -> None:
+        tries.append(route.request.url)
+        route.abort()
+
+    alice.page.route(KEPT_AT, in_vain)
     unlock(other_tab)
     expect(other_tab.get_by_role("heading", name="Inbox")).to_be_visible()
+    before = len(tries)
+    for _ in range(300):
+        if len(tries) > before + 1:
+            break
+        alice.page.wait_for_timeout(100)
+    assert len(tries) > before + 1
+    expect(composer(alice.page)).to_have_value("typed before it was locked")
+    alice.page.unroute(KEPT_AT)
+    alice.excuse("ERR_FAILED")
     expect(bubble(alice.page, "while you were away")).to_have_count(1, timeout=ARRIVAL)
     expect(bubble(alice.page, "before it is locked")).to_have_count(1)
     expect(composer(alice.page)).to_have_value("typed before it was locked")
