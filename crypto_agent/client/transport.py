@@ -32,7 +32,7 @@ FILE_CHUNK_BYTES = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
 #: Less than the agent keeps one (crypto_agent/gunicorn.conf.py).
 LONGEST_UNUSED_S = 60.0
-#: As many as a process has threads that may call.
+#: One that comes back when so many are kept already is closed.
 MOST_KEPT_CONNECTIONS = 100
 
 

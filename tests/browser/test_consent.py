@@ -49,12 +49,16 @@ def fits(page: Page) -> None:
         assert [*too_wide(page), *violations(page)] == []
 
 
-def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: None) -> None:
-    alice = visit("alice")
-    page = alice.page
+def make_strangers_ask(page: Page) -> None:
     page.goto("/who-may-write/")
     page.get_by_label("People I have written to", exact=False).last.check()
     page.get_by_role("button", name="Save").click()
+
+
+def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: None) -> None:
+    alice = visit("alice")
+    page = alice.page
+    make_strangers_ask(page)
     expect(page.get_by_role("status")).to_contain_text("Saved.")
     fits(page)
 
@@ -113,9 +117,7 @@ def test_what_is_known_of_a_stranger_leads_back_to_the_request(
 ) -> None:
     carol, alice = visit("carol"), visit("alice", viewport=viewport)
     page = alice.page
-    page.goto("/who-may-write/")
-    page.get_by_label("People I have written to", exact=False).last.check()
-    page.get_by_role("button", name="Save").click()
+    make_strangers_ask(page)
     carol.start_conversation("alice.test", text="Is the bench still there?")
     page.goto("/")
     page.get_by_role("link", name="Requests").first.click(timeout=ARRIVAL)
@@ -141,9 +143,7 @@ def test_what_is_known_of_a_stranger_leads_back_to_the_request(
 def test_news_from_before_a_request_was_declined_do_not_bring_it_back(visit: Visit, strangers: None) -> None:
     carol, alice = visit("carol"), visit("alice")
     page = alice.page
-    page.goto("/who-may-write/")
-    page.get_by_label("People I have written to", exact=False).last.check()
-    page.get_by_role("button", name="Save").click()
+    make_strangers_ask(page)
     carol.start_conversation("alice.test", text="Do you still have the ladder?")
     page.goto("/")
     expect(page.get_by_role("link", name="Requests")).to_be_visible(timeout=ARRIVAL)

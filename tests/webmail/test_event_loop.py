@@ -1,6 +1,7 @@
 """Two processes of uvicorn on one socket, with the loop that deployments give them."""
 
 import asyncio
+import errno
 import http.client
 import os
 import socket
@@ -18,6 +19,7 @@ import pytest
 
 from demo.ports import accepts_connections, free_port
 from demo.processes import ProcessSpec, inherited_environment, start
+from webmail import event_loop
 from webmail.event_loop import SharingLoop
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -117,6 +119,36 @@ def test_a_connection_that_can_not_be_served_keeps_nobody_out() -> None:
 
     with asyncio.Runner(loop_factory=SharingLoop) as runner:
         assert runner.run(served()) == b"hello"
+
+
+def test_an_error_of_taking_a_connection_is_not_the_last_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_loop, "PAUSE_AFTER_ERROR_S", 0.0)
+    accept = socket.socket.accept
+    errors = iter([OSError(errno.EMFILE, "no room"), OSError(errno.EPROTO, "of the network")])
+
+    def failing(listener: socket.socket) -> Any:
+        if error := next(errors, None):
+            raise error
+        return accept(listener)
+
+    class Connection(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            transport.close()
+
+    async def served() -> bytes:
+        with closing(socket.socket(socket.AF_INET)) as listener:
+            listener.bind(("127.0.0.1", 0))
+            async with await asyncio.get_running_loop().create_server(Connection, sock=listener):
+                reader, writer = await asyncio.open_connection(*listener.getsockname())
+                try:
+                    return await asyncio.wait_for(reader.read(), 10)
+                finally:
+                    writer.close()
+
+    monkeypatch.setattr(socket.socket, "accept", failing)
+    with asyncio.Runner(loop_factory=SharingLoop) as runner:
+        assert runner.run(served()) == b""
+    assert next(errors, None) is None
 
 
 def _at_the_same_time(port: int) -> Counter[bytes]:

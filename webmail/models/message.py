@@ -82,6 +82,7 @@ class Message(models.Model):
     token = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 (unique when present)
     archived_at = models.DateTimeField(null=True, blank=True)
     #: When a worker began to archive it; until it is done, or until what several were at has one copy.
+    #: When it was erased, until no copy can come any more of a worker that was at it.
     archiving_since = models.DateTimeField(null=True, blank=True)
     #: When the agent took it into its search index; not before its signature was checked.
     indexed_at = models.DateTimeField(null=True, blank=True)
