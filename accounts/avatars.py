@@ -1,6 +1,7 @@
 """Profile pictures, fetched by this installation so that no browser asks a third party, and kept on disk."""
 
 import hashlib
+import logging
 import os
 import tempfile
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from accounts import identities, profiles, repositories
 from accounts.identities import IdentityError
 from accounts.models import Peer
 from accounts.repositories import RepositoryError
+
+log = logging.getLogger(__name__)
 
 MAX_BYTES = 1_000_000
 #: How long a picture that could not be had is not asked for again, in seconds.
@@ -37,6 +40,9 @@ def avatar_of(did: str) -> Avatar | None:
         cid = Peer.objects.values_list("avatar", flat=True).get(did=did)
         data = _kept_or_fetched(did, cid) if cid else None
     except (IdentityError, RepositoryError, Peer.DoesNotExist):
+        data = None
+    except OSError as error:
+        log.error("pictures can't be kept in %s: %s", _directory(), type(error).__name__)
         data = None
     content_type = image_type(data) if data else None
     if data is None or content_type is None:

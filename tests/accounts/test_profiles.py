@@ -116,6 +116,25 @@ def test_a_picture_is_served_from_here_with_no_power(
         set_profile(carol)
 
 
+def test_initials_stand_in_for_pictures_that_the_disk_does_not_take(
+    client: Client,
+    sign_in: SignIn,
+    carol: Repository,
+    settings: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.DATA_DIR = tmp_path / "no-folder"
+    settings.DATA_DIR.write_text("")
+    set_profile(carol, avatar=carol.upload(PNG, "image/png"))
+    try:
+        sign_in(client, "alice")
+        assert client.get(f"/avatar/{carol.did}").status_code == 404
+        assert f"pictures can't be kept in {settings.DATA_DIR}" in caplog.text
+    finally:
+        set_profile(carol)
+
+
 @pytest.mark.parametrize(
     ("data", "content_type"),
     [

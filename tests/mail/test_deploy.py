@@ -5,18 +5,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from demo.dovecot import program as dovecot_program
 from deploy.render import RenderError, render
+from tests.services.compose import COMPOSE, GIVEN, ROOT, SERVICES
+from tests.services.compose import environment_of as environment_in
 from tests.services.programs import need
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {"web", "worker", "lookups", "deliveries", "scheduler", "ingress", "migrate", "agent", "migrate-agent"}
 
 
@@ -164,16 +161,12 @@ def environment_of(start: str) -> dict[str, str]:
     """What a start script exports, under the environment that docker-compose.yml gives its container."""
     script = (ROOT / "deploy" / start / "start").read_text()
     head = script[: script.index("\nmkdir")]
-    given = {"MAIL_HOST": "mx.test", "MAIL_DOMAIN": "mail.test", "POSTMASTER": "operator@example.com"}
-    given |= {
-        key: re.sub(r"\$\{(\w+)[^}]*\}", lambda match: given.get(match[1], ""), str(value))
-        for key, value in SERVICES[start].get("environment", {}).items()
-    }
+    given = {**GIVEN, "MAIL_HOST": "mx.test", "MAIL_DOMAIN": "mail.test"}
     done = subprocess.run(
         ["sh", "-c", f"{head}\nenv -0"],
         capture_output=True,
         check=True,
-        env={**given, "PATH": "/usr/bin:/bin"},
+        env={**environment_in(start, given), "PATH": "/usr/bin:/bin"},
     )
     return dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)
 
