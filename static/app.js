@@ -137,7 +137,7 @@
     stream?.close();
     stream = new EventSource(address);
     stream.addEventListener("ready", () => { found(); asked = true; tell("caught-up"); });
-    for (const name of ["conversations", "settings", "kept-aside", "answers", "custody"]) stream.addEventListener(name, () => tell(name));
+    for (const name of ["conversations", "settings", "kept-aside", "mail", "answers", "custody"]) stream.addEventListener(name, () => tell(name));
     names = new Set();
     listen();
     stream.addEventListener("error", () => {
@@ -161,5 +161,8 @@
   // Only a page that somebody sees counts as read.
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id === "news") event.detail.parameters.seen = document.hidden ? "" : "1";
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.id === "mail-seen" && document.hidden) event.preventDefault();
   });
 })();

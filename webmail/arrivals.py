@@ -12,11 +12,15 @@ from functools import cached_property
 from itertools import pairwise
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import Account
+from webmail import events
 from webmail.mailbox import INBOX, QUARANTINE, Mailbox, Stored
 from webmail.mailbox.envelope_mail import Envelope, envelope_in_mail, envelope_message_id
 from webmail.models import Arrival, MailboxCursor
+from webmail.ordinary import marks
+from webmail.push import notices
 
 #: How many mails the first batch has.
 FIRST = 20
@@ -36,6 +40,7 @@ def note(account: Account, mailbox: Mailbox, *, at_once: int) -> Iterator[Noted]
     validity = mailbox.uidvalidity(INBOX)
     if cursor.uid_validity != validity:
         cursor.uid_validity, cursor.last_uid = validity, 0
+    marks.follow(account, mailbox, validity)
     uids = mailbox.uids_after(INBOX, cursor.last_uid)
     # The first are few, so that an empty list shows something soon.
     starts = [0, *range(min(FIRST, at_once), len(uids), at_once)] if uids else []
@@ -53,8 +58,10 @@ def _note_batch(
     are known already. Gives the envelopes by their ids."""
     found = [_Found(mail, envelope_in_mail(mail.raw)) for mail in mails]
     validity = cursor.uid_validity
+    ordinary = [each.mail for each in found if each.envelope is None]
+    spam = marks.set_aside_blocked(account, mailbox, ordinary)
     with transaction.atomic():
-        arrivals = _make_known(account, found, validity)
+        arrivals = _make_known(account, found, validity, spam)
         again = [each for each in found if not _is_where(arrivals[each.name], each.mail, validity)]
         # In one commit with them, unless there is more to do for them.
         if not again:
@@ -63,7 +70,17 @@ def _note_batch(
         for each in again:
             _note_again(mailbox, arrivals[each.name], each.mail, validity)
         cursor.save()
+    _tell(account, ordinary, spam)
     return {each.name: each.envelope.data for each in found if each.envelope}
+
+
+def _tell(account: Account, ordinary: Sequence[Stored], spam: frozenset[int]) -> None:
+    """Open pages hear of new ordinary mail, and browsers are woken for what is neither read nor spam."""
+    if ordinary:
+        events.publish(account.pk, marks.EVENT)
+    worth_a_word = any(marks.Marks.of(mail.flags).unread and mail.uid not in spam for mail in ordinary)
+    if worth_a_word and notices.any_browser(account.pk):
+        notices.something_came(account.pk)
 
 
 @dataclass(frozen=True)
@@ -81,26 +98,32 @@ class _Found:
         return hashlib.sha256(self.mail.raw + str(self.mail.size).encode()).hexdigest()
 
 
-def _make_known(account: Account, found: Sequence[_Found], validity: int) -> dict[str, Arrival]:
+def _make_known(
+    account: Account, found: Sequence[_Found], validity: int, spam: frozenset[int]
+) -> dict[str, Arrival]:
     """The arrivals of these mails by their names, those made that were not known."""
     Arrival.objects.bulk_create(
-        (
-            Arrival(
-                account=account,
-                envelope_id=each.name,
-                state=Arrival.State.WAITING if each.envelope else Arrival.State.KEPT_ASIDE,
-                reason="" if each.envelope else "ordinary-mail",
-                uid_validity=validity,
-                uid=each.mail.uid,
-                size=each.mail.size,
-                arrived_at=each.mail.received_at,
-            )
-            for each in found
-        ),
-        ignore_conflicts=True,
+        (_new_arrival(account, each, validity, spam) for each in found), ignore_conflicts=True
     )
     rows = Arrival.objects.filter(account=account, envelope_id__in={each.name for each in found})
     return {row.envelope_id: row for row in rows}
+
+
+def _new_arrival(account: Account, found: _Found, validity: int, spam: frozenset[int]) -> Arrival:
+    arrival = Arrival(
+        account=account,
+        envelope_id=found.name,
+        uid_validity=validity,
+        uid=found.mail.uid,
+        size=found.mail.size,
+        arrived_at=found.mail.received_at,
+    )
+    if found.envelope is None:
+        marked = marks.Marks.of(found.mail.flags)
+        arrival.state, arrival.reason = Arrival.State.KEPT_ASIDE, marks.REASON
+        arrival.unread, arrival.spam = marked.unread, found.mail.uid in spam
+        arrival.deleted_at = timezone.now() if marked.deleted else None
+    return arrival
 
 
 def _is_where(arrival: Arrival, mail: Stored, validity: int) -> bool:

@@ -13,7 +13,8 @@ from accounts.models import Account
 from webmail import blocking
 from webmail.exported_values import conversation_id_in, did_in, participants_in
 from webmail.message_state import State, time_value
-from webmail.models import ConsentChoice, Contact, Conversation, Message, WhoMayWrite
+from webmail.models import BlockedAddress, ConsentChoice, Contact, Conversation, Message, WhoMayWrite
+from webmail.ordinary.parsing import MAX_FIELD
 from webmail.placing import conversation_for
 
 
@@ -35,6 +36,8 @@ class Answers:
     choice: str = ""
     people: list[Answered] = field(default_factory=list)
     conversations: list[Answered] = field(default_factory=list)
+    #: Addresses of ordinary mail that are blocked.
+    addresses: list[str] = field(default_factory=list)
 
 
 def answers_json(account: Account) -> Iterator[State]:
@@ -51,6 +54,8 @@ def answers_json(account: Account) -> Iterator[State]:
             "standing": person.standing,
             "since": since.isoformat(),
         }
+    for blocked in BlockedAddress.objects.filter(account=account).iterator(chunk_size=500):
+        yield {"kind": "blocked-address", "address": blocked.address}
     wrote = Message.objects.filter(
         conversation=OuterRef("pk"),
         direction=Message.Direction.OUT,
@@ -78,6 +83,8 @@ def answers_in(found: Iterable[State]) -> Answers:
                 answers.choice = WhoMayWrite(each["whoMayWrite"]).value
             case "person":
                 answers.people.append(_person(each))
+            case "blocked-address":
+                answers.addresses.append(_address(each))
             case "answer":
                 answers.conversations.append(_conversation(each))
     return answers
@@ -92,6 +99,9 @@ def take_answers(account: Account, answers: Answers) -> None:
         _take_person(account, each)
     for each in answers.conversations:
         _take_conversation(account, each)
+    BlockedAddress.objects.bulk_create(
+        (BlockedAddress(account=account, address=each) for each in answers.addresses), ignore_conflicts=True
+    )
     blocked = [each.id for each in answers.people if each.standing == Contact.Standing.BLOCKED]
     if blocked:
         blocking.bring_in_line(account, blocked)
@@ -122,6 +132,13 @@ def _person(state: State) -> Answered:
         standing=Contact.Standing(state["standing"]).value,
         since=time_value(state["since"]),
     )
+
+
+def _address(state: State) -> str:
+    address = state["address"]
+    if not isinstance(address, str) or not 0 < len(address) <= MAX_FIELD:
+        raise ValueError("not an address")
+    return address.lower()
 
 
 def _conversation(state: State) -> Answered:

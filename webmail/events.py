@@ -39,8 +39,8 @@ def _publisher() -> redis.Redis:
 def publish(account_id: int, *names: str, message: str | None = None) -> None:
     """Tell the account's open pages that something changed.
 
-    `names` are "conversations", "settings" (of conversations), "kept-aside", "answers" (to ordinary
-    mail), "custody" or "conversation:<hex id>"; `message` is the hex id of the message.
+    `names` are "conversations", "settings" (of conversations), "kept-aside", "mail" (ordinary
+    mail), "answers" (to it), "custody" or "conversation:<hex id>"; `message` is the hex id of the message.
     A broker that cannot be reached is logged and otherwise ignored: the data is already stored.
     """
     payload = json.dumps({"names": names, "message": message})

@@ -115,7 +115,9 @@ def kept(arrival: Arrival) -> KeptAside:
 
 def _rows(account: Account | int, *, put_away: bool = False) -> QuerySet[Arrival]:
     being_tried = Q(state=Arrival.State.WAITING) & ~Q(reason="")
-    rows = Arrival.objects.filter(Q(state=Arrival.State.KEPT_ASIDE) | being_tried, account=account)
+    rows = Arrival.objects.filter(
+        Q(state=Arrival.State.KEPT_ASIDE) | being_tried, account=account, deleted_at=None
+    )
     return rows.filter(put_away_at__isnull=not put_away)
 
 

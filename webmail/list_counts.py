@@ -10,14 +10,17 @@ from django.db.models.functions import Coalesce
 from accounts.models import Account
 from accounts.prepared_rows import PreparedValues
 from webmail import kept_aside, requests
+from webmail.ordinary import marks
 
 
 @dataclass(frozen=True)
 class ListCounts:
-    """`kept`: mails that somebody should look into; `requests`: conversations that wait for an answer."""
+    """`kept`: mails that somebody should look into; `requests`: conversations that wait for an answer;
+    `mail`: unread ordinary mail."""
 
     kept: int
     requests: int
+    mail: int
 
 
 def list_counts(account: Account) -> ListCounts:
@@ -25,10 +28,11 @@ def list_counts(account: Account) -> ListCounts:
     return ListCounts(*_COUNTS.rows(account.pk)[0])
 
 
-def _counts(account: int) -> QuerySet[Account, tuple[int, int]]:
+def _counts(account: int) -> QuerySet[Account, tuple[int, int, int]]:
     kept = _count(kept_aside.to_look_into(account))
     waiting = _count(requests.waiting(account))
-    return Account.objects.filter(pk=account).values_list(kept, waiting)
+    mail = _count(marks.waiting(account))
+    return Account.objects.filter(pk=account).values_list(kept, waiting, mail)
 
 
 _COUNTS = PreparedValues(_counts)

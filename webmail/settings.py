@@ -285,6 +285,7 @@ CELERY_TASK_ROUTES = {
     "webmail.tasks.sweep_files": {"queue": "schedule"},
     "webmail.tasks.read_graphs": {"queue": "schedule"},
     "webmail.tasks.prune_set_aside": {"queue": "schedule"},
+    "webmail.tasks.prune_deleted_mail": {"queue": "schedule"},
     "webmail.tasks.prune_reports": {"queue": "schedule"},
     "webmail.tasks.reconcile": {"queue": "schedule"},
     "webmail.tasks.pull_all": {"queue": "schedule"},

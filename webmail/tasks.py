@@ -44,7 +44,7 @@ from webmail import (
 from webmail.blobs import sweeping
 from webmail.mailbox import MailboxError
 from webmail.models import Arrival, Conversation, Delivery, Message
-from webmail.ordinary import carrying, filing, in_transit, unsent
+from webmail.ordinary import carrying, filing, in_transit, marks, unsent
 from webmail.push import notices, sending
 
 log = logging.getLogger(__name__)
@@ -224,6 +224,12 @@ def prune_set_aside() -> None:
         log.info("%s messages of blocked people removed", blocking.prune(timezone.now()))
     except MailboxError as error:
         log.warning("removing messages of blocked people stopped: %s", error.code)
+
+
+@shared_task(expires=3600)
+def prune_deleted_mail() -> None:
+    """Remove deleted ordinary mail whose time is over."""
+    log.info("%s deleted mails removed", marks.prune(timezone.now()))
 
 
 @shared_task(expires=3600)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.seeding import MAIL, write_ordinary_mail
-from tests.browser.visitors import ARRIVAL, reload_until
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, reload_until
 from tests.services.installations import RunningInstallation, wait_until
 from tests.services.smtp_sink import ReceivedMail, SmtpSink
 from tests.services.windows import Window
@@ -70,3 +70,59 @@ def test_without_script_it_is_answered_to_everybody(visit: Visit, mail: str, smt
     expect(badges).to_have_text(["Handed over"] * 3)
     for answer in left(smtp_sink, "without script"):
         assert str(answer.message.get_content()).strip() == "Friday, without script."
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_new_mail_is_announced_by_itself_and_no_more_once_it_is_seen(
+    visit: Visit,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+    first_visit_of: FirstVisitOf,
+    viewport: dict[str, int],
+) -> None:
+    page = visit("alice", viewport=viewport).page
+    window = Window(installation.url, local_network.accounts["alice"])
+    window.sign_in()
+    before = int(page.locator("#mail-count").text_content().strip().rpartition(" ")[2] or 0)  # type: ignore[union-attr]
+    path = write_ordinary_mail(installation, window, MAIL)
+    # Nothing was loaded by hand.
+    line = page.locator(".aside-line", has_text="Ordinary mail")
+    expect(line).to_contain_text(f"unread: {before + 1}", timeout=ARRIVAL)
+    expect(page.locator("#mail-count")).to_contain_text(str(before + 1))
+    line.click()
+    row = page.locator(f'#mails a[href="{path}"]')
+    expect(row).to_contain_text("New")
+    another = write_ordinary_mail(installation, window, MAIL)
+    expect(page.locator(f'#mails a[href="{another}"]')).to_contain_text("New", timeout=ARRIVAL)
+    row.click()
+    expect(page.locator("#mail-count")).to_contain_text(str(before + 1), timeout=ARRIVAL)
+    page.get_by_role("button", name="Mark unread").click()
+    expect(row).to_contain_text("New")
+    row.click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("It can be put back for 30 days.")).to_be_visible()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(row).to_be_visible()
+    page.locator(f'#mails a[href="{another}"]').click()
+    page.get_by_role("button", name="Spam", exact=True).click()
+    expect(page.locator(f'#mails a[href="{another}"]')).to_have_count(0)
+    page.get_by_role("link", name="Spam", exact=True).click()
+    expect(page.locator(f'#mails a[href="{another}"]')).to_be_visible()
+
+
+def test_without_script_mail_is_marked_as_read_and_deleted(visit: Visit, mail: str) -> None:
+    page = visit("alice", script=False).page
+    page.goto("/mail/")
+    row = page.locator("li", has=page.locator(f'a[href="{mail}"]'))
+    expect(row).to_contain_text("New")
+    row.locator("a").click()
+    page.get_by_role("button", name="Mark as read").click()
+    expect(page.get_by_role("button", name="Mark as read")).to_have_count(0)
+    page.goto("/mail/")
+    expect(row).not_to_contain_text("New")
+    row.locator("a").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(row).to_be_visible()

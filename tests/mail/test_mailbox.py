@@ -14,7 +14,18 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from webmail.mailbox import ARCHIVE, FOLDERS, INBOX, QUARANTINE, MailboxError, open_mailbox
+from webmail.mailbox import (
+    ARCHIVE,
+    DELETED,
+    FOLDERS,
+    INBOX,
+    JUNK,
+    NOT_JUNK,
+    QUARANTINE,
+    SEEN,
+    MailboxError,
+    open_mailbox,
+)
 from webmail.mailbox.mailbox import FETCH_BYTES
 
 
@@ -92,6 +103,50 @@ class TestContract:
             following = mailbox.append(INBOX, mail(3))
             assert following.uid > last.uid > first.uid
             assert following.uidvalidity == last.uidvalidity
+
+    def test_marks_are_added_and_taken_away_and_nothing_else_changes(self, did: str) -> None:
+        with open_mailbox(did) as mailbox:
+            first, second, third = [mailbox.append(INBOX, mail(n)).uid for n in range(3)]
+            assert mailbox.flags(INBOX, [first, second, third + 7]) == {
+                first: frozenset(),
+                second: frozenset(),
+            }
+            mailbox.mark(INBOX, [first, second, third + 7], add=[SEEN, JUNK])
+            mailbox.mark(INBOX, [second], add=[NOT_JUNK, DELETED], remove=[JUNK])
+        with open_mailbox(did) as mailbox:
+            assert mailbox.flags(INBOX, [first, second, third]) == {
+                first: {SEEN, JUNK},
+                second: {SEEN, NOT_JUNK, DELETED},
+                third: frozenset(),
+            }
+            stored = mailbox.fetch(INBOX, [first, second])
+            assert stored[second].flags == {SEEN, NOT_JUNK, DELETED}
+            assert stored[first].raw == mail(0)
+            assert mailbox.uids_after(INBOX, 0) == [first, second, third]
+            mailbox.mark(INBOX, [second], remove=[DELETED, SEEN])
+            # Reading a mail is no mark.
+            assert b"".join(mailbox.whole(INBOX, second)) == mail(1)
+            assert mailbox.flags(INBOX, [second]) == {second: {NOT_JUNK}}
+            mailbox.mark(INBOX, [first], add=[DELETED])
+            mailbox.expunge(INBOX, [third])
+            assert mailbox.uids_after(INBOX, 0) == [first, second]
+
+    def test_marks_go_along_when_a_mail_is_moved(self, did: str) -> None:
+        with open_mailbox(did) as mailbox:
+            put = mailbox.append(INBOX, mail(1))
+            mailbox.mark(INBOX, [put.uid], add=[SEEN, JUNK])
+            mailbox.move(INBOX, [put.uid], QUARANTINE)
+            (moved,) = mailbox.uids_after(QUARANTINE, 0)
+            assert mailbox.flags(QUARANTINE, [moved]) == {moved: {SEEN, JUNK}}
+
+    @pytest.mark.parametrize("mark", ["\\Answered", "$Other", "x y", ""])
+    def test_other_marks_are_refused(self, did: str, mark: str) -> None:
+        with open_mailbox(did) as mailbox:
+            put = mailbox.append(INBOX, mail(1))
+            with pytest.raises(MailboxError) as caught:
+                mailbox.mark(INBOX, [put.uid], add=[mark])
+            assert caught.value.code == "refused"
+            assert mailbox.flags(INBOX, [put.uid]) == {put.uid: frozenset()}
 
     def test_fetch_leaves_out_what_is_not_there(self, did: str) -> None:
         with open_mailbox(did) as mailbox:

@@ -6,9 +6,13 @@ from django.conf import settings
 
 from .mailbox import (
     ARCHIVE,
+    DELETED,
     FOLDERS,
     INBOX,
+    JUNK,
+    NOT_JUNK,
     QUARANTINE,
+    SEEN,
     SENT,
     Mailbox,
     MailboxError,
@@ -19,9 +23,13 @@ from .names import mailbox_name
 
 __all__ = [
     "ARCHIVE",
+    "DELETED",
     "FOLDERS",
     "INBOX",
+    "JUNK",
+    "NOT_JUNK",
     "QUARANTINE",
+    "SEEN",
     "SENT",
     "Mailbox",
     "MailboxError",

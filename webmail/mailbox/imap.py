@@ -20,6 +20,7 @@ from .mailbox import (
     Uid,
     check_folder,
     check_keywords,
+    check_marks,
     check_message_id,
     check_octets,
     check_uids,
@@ -30,6 +31,8 @@ from .tokens import mailbox_token
 TIMEOUT = SocketTimeout(connect=5, read=30)
 #: How many messages one FETCH command asks for.
 FETCH_BATCH = 32
+#: How many messages one command asks for the flags of, or marks.
+FLAGS_BATCH = 500
 #: How many UIDs one SEARCH may name: imaplib refuses an answer line beyond a million octets.
 SEARCH_WINDOW = 50_000
 #: How many Message-IDs one SEARCH asks for, so that its line stays short.
@@ -128,6 +131,30 @@ class ImapMailbox:
                 answer = client.fetch(batch, [_BODY, "RFC822.SIZE", "INTERNALDATE", "FLAGS"])
                 stored |= {uid: _stored(uid, item) for uid, item in answer.items() if uid in batch}
         return stored
+
+    def flags(self, folder: str, uids: Sequence[int]) -> dict[int, frozenset[str]]:
+        wanted = check_uids(uids)
+        found: dict[int, frozenset[str]] = {}
+        with self._speaking() as client:
+            self._select(client, folder)
+            for start in range(0, len(wanted), FLAGS_BATCH):
+                batch = wanted[start : start + FLAGS_BATCH]
+                answer = client.fetch(batch, ["FLAGS"])
+                found |= {uid: _flags(item) for uid, item in answer.items() if uid in batch}
+        return found
+
+    def mark(
+        self, folder: str, uids: Sequence[int], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> None:
+        wanted, added, removed = check_uids(uids), check_marks(add), check_marks(remove)
+        with self._speaking() as client:
+            self._select(client, folder)
+            for start in range(0, len(wanted), FLAGS_BATCH):
+                batch = wanted[start : start + FLAGS_BATCH]
+                if added:
+                    client.add_flags(batch, added, silent=True)
+                if removed:
+                    client.remove_flags(batch, removed, silent=True)
 
     def whole(self, folder: str, uid: int) -> Iterator[bytes]:
         (wanted,) = check_uids([uid])
@@ -287,9 +314,13 @@ def _stored(uid: int, item: dict[bytes, Any]) -> Stored:
         uid=uid,
         raw=item[b"BODY[]<0>"],
         received_at=received.astimezone(UTC),
-        flags=frozenset(flag.decode("ascii", "replace") for flag in item[b"FLAGS"] if flag != b"\\Recent"),
+        flags=_flags(item),
         size=int(item[b"RFC822.SIZE"]),
     )
+
+
+def _flags(item: dict[bytes, Any]) -> frozenset[str]:
+    return frozenset(flag.decode("ascii", "replace") for flag in item[b"FLAGS"] if flag != b"\\Recent")
 
 
 def _login_error(error: Exception) -> MailboxError:

@@ -14,6 +14,11 @@ QUARANTINE = "Quarantine"
 SENT = "Sent"
 FOLDERS = (INBOX, ARCHIVE, QUARANTINE, SENT)
 
+#: What an account noted of a mail, as other mail programs know it (RFC 9051 §2.3.2): that it was read, that
+#: it is spam, and that it goes.
+SEEN, JUNK, NOT_JUNK, DELETED = "\\Seen", "$Junk", "$NotJunk", "\\Deleted"
+MARKS = frozenset({SEEN, JUNK, NOT_JUNK, DELETED})
+
 #: The most octets of one message that `fetch` returns. Every envelope and archive mail is smaller
 #: (an archived message is at most 256 KiB before base64); only ordinary mail is ever cut.
 FETCH_BYTES = 512 * 1024
@@ -92,6 +97,17 @@ class Mailbox(Protocol):
         """The messages with these UIDs; those that are not there are left out."""
         ...
 
+    def flags(self, folder: str, uids: Sequence[int]) -> dict[int, frozenset[str]]:
+        """The flags of the messages with these UIDs, as in `Stored`; those not there are left out."""
+        ...
+
+    def mark(
+        self, folder: str, uids: Sequence[int], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> None:
+        """Add some of MARKS to these messages, and take others away. UIDs that are not there are passed over.
+        Nothing else changes, and a message marked DELETED stays until it is expunged."""
+        ...
+
     def whole(self, folder: str, uid: int) -> Iterator[bytes]:
         """All octets of a message, however large, in pieces of at most FETCH_BYTES; none if it is not there.
 
@@ -137,6 +153,13 @@ def check_keywords(keywords: Iterable[str]) -> tuple[str, ...]:
     checked = tuple(sorted(set(keywords)))
     if len(checked) > 8 or not all(_KEYWORD.fullmatch(keyword) for keyword in checked):
         raise MailboxError("refused", "not a keyword")
+    return checked
+
+
+def check_marks(marks: Iterable[str]) -> tuple[str, ...]:
+    checked = tuple(sorted(set(marks)))
+    if not MARKS.issuperset(checked):
+        raise MailboxError("refused", "not a mark")
     return checked
 
 

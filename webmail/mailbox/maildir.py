@@ -16,22 +16,25 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from .mailbox import (
+    DELETED,
     FETCH_BYTES,
     INBOX,
+    SEEN,
     MailboxError,
     Stored,
     Uid,
     check_folder,
     check_keywords,
+    check_marks,
     check_message_id,
     check_octets,
     check_uids,
@@ -43,8 +46,12 @@ ABANDONED_SECONDS = 36 * 3600
 
 _NAME = re.compile(
     r"(?P<seconds>\d{1,12})\.U(?P<uid>\d{1,10})M(?P<digest>[0-9a-f]{32})\.waxwing,S=(?P<size>\d{1,12})"
-    r"(?:,K=(?P<keywords>[A-Za-z0-9$_+-]{1,300}))?:2,"
+    r"(?:,K=(?P<keywords>[A-Za-z0-9$_+-]{1,300}))?:2,(?P<info>[A-Za-z]{0,26})"
 )
+#: The letters after the name (https://cr.yp.to/proto/maildir.html) of the flags that are kept there.
+_LETTERS = {SEEN: "S", DELETED: "T"}
+#: How often a file is looked for that another process renames meanwhile.
+_LOOKS = 5
 _UIDS = re.compile(r"1 (\d{1,10}) (\d{1,10})\n")
 
 
@@ -57,6 +64,8 @@ class _Entry:
     digest: str
     size: int
     keywords: tuple[str, ...]
+    #: The letters of its flags, in the order of the alphabet.
+    info: str = ""
 
     @classmethod
     def read(cls, name: str) -> "_Entry | None":
@@ -64,15 +73,34 @@ class _Entry:
         if match is None:
             return None
         keywords = tuple(match["keywords"].split("+")) if match["keywords"] else ()
-        return cls(int(match["uid"]), int(match["seconds"]), match["digest"], int(match["size"]), keywords)
+        return cls(
+            int(match["uid"]),
+            int(match["seconds"]),
+            match["digest"],
+            int(match["size"]),
+            keywords,
+            match["info"],
+        )
 
     @property
     def name(self) -> str:
         keywords = f",K={'+'.join(self.keywords)}" if self.keywords else ""
-        return f"{self.seconds}.U{self.uid}M{self.digest}.waxwing,S={self.size}{keywords}:2,"
+        return f"{self.seconds}.U{self.uid}M{self.digest}.waxwing,S={self.size}{keywords}:2,{self.info}"
+
+    @property
+    def flags(self) -> frozenset[str]:
+        return frozenset(
+            {*self.keywords, *(flag for flag, letter in _LETTERS.items() if letter in self.info)}
+        )
 
     def with_uid(self, uid: int) -> "_Entry":
-        return _Entry(uid, self.seconds, self.digest, self.size, self.keywords)
+        return replace(self, uid=uid)
+
+    def with_flags(self, flags: frozenset[str]) -> "_Entry":
+        others = set(self.info) - set(_LETTERS.values())
+        info = others | {letter for flag, letter in _LETTERS.items() if flag in flags}
+        keywords = tuple(sorted(flags - set(_LETTERS)))
+        return replace(self, keywords=keywords, info="".join(sorted(info)))
 
 
 class MaildirMailbox:
@@ -123,21 +151,38 @@ class MaildirMailbox:
         with self._files(folder) as place:
             entries = _entries(place)
             for uid in wanted:
-                entry = entries.get(uid)
-                # Another process may remove it between the listing and the reading.
-                with contextlib.suppress(FileNotFoundError):
-                    if entry is not None:
-                        stored[uid] = _stored(place, entry)
+                found = _open(place, uid, entries)
+                if found is not None:
+                    entry, file = found
+                    with file:
+                        stored[uid] = _stored(entry, file.read(FETCH_BYTES))
         return stored
+
+    def flags(self, folder: str, uids: Sequence[int]) -> dict[int, frozenset[str]]:
+        wanted = check_uids(uids)
+        with self._files(folder) as place:
+            entries = _entries(place)
+        return {uid: entries[uid].flags for uid in wanted if uid in entries}
+
+    def mark(
+        self, folder: str, uids: Sequence[int], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> None:
+        wanted, added, removed = check_uids(uids), check_marks(add), check_marks(remove)
+        with self._files(folder) as place, _locked(place):
+            entries = _entries(place)
+            for entry in (entries[uid] for uid in wanted if uid in entries):
+                marked = entry.with_flags((entry.flags | set(added)) - set(removed))
+                if marked != entry:
+                    (place / "cur" / entry.name).rename(place / "cur" / marked.name)
+            _sync_directory(place / "cur")
 
     def whole(self, folder: str, uid: int) -> Iterator[bytes]:
         (wanted,) = check_uids([uid])
         with self._files(folder) as place:
-            entry = _entries(place).get(wanted)
-            if entry is None:
+            found = _open(place, wanted, _entries(place))
+            if found is None:
                 return
-            # Another process may remove it between the listing and the reading.
-            with contextlib.suppress(FileNotFoundError), open(place / "cur" / entry.name, "rb") as file:
+            with found[1] as file:
                 while octets := file.read(FETCH_BYTES):
                     yield octets
 
@@ -248,14 +293,25 @@ def _entries(place: Path) -> dict[int, _Entry]:
     return {entry.uid: entry for entry in read if entry is not None}
 
 
-def _stored(place: Path, entry: _Entry) -> Stored:
-    with open(place / "cur" / entry.name, "rb") as file:
-        raw = file.read(FETCH_BYTES)
+def _open(place: Path, uid: int, entries: Mapping[int, _Entry]) -> tuple[_Entry, BinaryIO] | None:
+    """The message's file, None if it is not there. Another process may remove it after it was listed, or mark
+    it, and so rename it."""
+    for _look in range(_LOOKS):
+        entry = entries.get(uid)
+        if entry is None:
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            return entry, open(place / "cur" / entry.name, "rb")
+        entries = _entries(place)
+    return None
+
+
+def _stored(entry: _Entry, raw: bytes) -> Stored:
     return Stored(
         uid=entry.uid,
         raw=raw,
         received_at=datetime.fromtimestamp(entry.seconds, UTC),
-        flags=frozenset(entry.keywords),
+        flags=entry.flags,
         size=entry.size,
     )
 

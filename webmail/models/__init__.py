@@ -8,6 +8,7 @@ Message text is present only as `sealed`, which the crypto agent alone can open.
 from webmail.models.account_import import AccountImport
 from webmail.models.arrival import Arrival, MailboxCursor
 from webmail.models.blob import Blob
+from webmail.models.blocked_address import BlockedAddress
 from webmail.models.consent import ConsentChoice, GraphEntry, WhoMayWrite
 from webmail.models.contact import Contact
 from webmail.models.conversation import Conversation, ConversationMember
@@ -33,6 +34,7 @@ __all__ = [
     "Acknowledgement",
     "Arrival",
     "Blob",
+    "BlockedAddress",
     "ConsentChoice",
     "Contact",
     "Conversation",

@@ -47,6 +47,11 @@ class Arrival(models.Model):
     asked_at = models.DateTimeField(null=True, blank=True)
     #: When the account put away that it is kept aside.
     put_away_at = models.DateTimeField(null=True, blank=True)
+    #: Of ordinary mail, what its flags in the mailbox say (webmail.ordinary.marks): that nobody has read it,
+    #: that it is spam; and since when it is deleted, as far as that is known here.
+    unread = models.BooleanField(default=False)
+    spam = models.BooleanField(default=False)
+    deleted_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -60,6 +65,10 @@ class Arrival(models.Model):
                 fields=["account", "state"],
                 name="arrival_unfinished",
                 condition=models.Q(state__in=["waiting", "opened"]),
+            ),
+            models.Index(fields=["account"], name="arrival_unread", condition=models.Q(unread=True)),
+            models.Index(
+                fields=["deleted_at"], name="arrival_deleted", condition=models.Q(deleted_at__isnull=False)
             ),
         ]
 

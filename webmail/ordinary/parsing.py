@@ -119,6 +119,12 @@ def read_mail(raw: bytes) -> OrdinaryMail:
     )
 
 
+def senders(raw: bytes) -> frozenset[str]:
+    """The addresses in a mail's From, in lower case, without reading more of it; none where not sure."""
+    message = BytesParser(policy=compat32).parsebytes(raw, headersonly=True)
+    return frozenset(_one_line(one.addr_spec).lower() for one in _parsed(message, "From") or ())
+
+
 def attachment(raw: bytes, number: int) -> tuple[Attached, bytes] | None:
     """One attached part with its octets, or None if there is none of that number."""
     if raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, get_args
 
 from django.db.models import QuerySet
 
@@ -12,9 +13,12 @@ from accounts.models import Account
 from webmail.conversations import NotFound
 from webmail.mailbox import Mailbox, Stored, open_mailbox
 from webmail.models import Arrival
+from webmail.ordinary.marks import of_account
 from webmail.ordinary.parsing import Attached, OrdinaryMail, attachment, read_mail
 
-REASON = "ordinary-mail"
+#: Which of them a list has.
+Shown = Literal["mail", "spam", "deleted"]
+SHOWN: tuple[Shown, ...] = get_args(Shown)
 #: Mails of one page of the list.
 PAGE = 20
 
@@ -25,6 +29,7 @@ class ListedMail:
 
     id: int
     arrived_at: datetime
+    unread: bool
     mail: OrdinaryMail | None
 
 
@@ -36,17 +41,17 @@ class ShownMail:
     arrived_at: datetime
     size: int
     cut: bool
+    unread: bool
+    spam: bool
+    deleted: bool
     mail: OrdinaryMail
 
 
-def count(account: Account) -> int:
-    """How many ordinary mails are there."""
-    return _rows(account).count()
-
-
-def listed(account: Account, *, before: int | None = None) -> tuple[list[ListedMail], int | None]:
+def listed(
+    account: Account, shown: Shown = "mail", *, before: int | None = None
+) -> tuple[list[ListedMail], int | None]:
     """A page of them, newest first, and what to pass as `before` for the next one. Raises MailboxError."""
-    rows = _rows(account).order_by("-pk")
+    rows = _shown(account, shown).order_by("-pk")
     if before is not None:
         rows = rows.filter(pk__lt=before)
     found = list(rows[: PAGE + 1])
@@ -54,7 +59,9 @@ def listed(account: Account, *, before: int | None = None) -> tuple[list[ListedM
     with open_mailbox(account.did) as mailbox:
         stored = _fetch(mailbox, found)
     mails = [
-        ListedMail(row.pk, row.arrived_at, read_mail(stored[row.pk].raw) if row.pk in stored else None)
+        ListedMail(
+            row.pk, row.arrived_at, row.unread, read_mail(stored[row.pk].raw) if row.pk in stored else None
+        )
         for row in found
     ]
     return mails, found[-1].pk if more else None
@@ -63,7 +70,16 @@ def listed(account: Account, *, before: int | None = None) -> tuple[list[ListedM
 def shown(account: Account, arrival_id: int) -> ShownMail:
     """One of them. Raises NotFound, MailboxError."""
     row, stored = _one(account, arrival_id)
-    return ShownMail(row.pk, row.arrived_at, stored.size, stored.truncated, read_mail(stored.raw))
+    return ShownMail(
+        id=row.pk,
+        arrived_at=row.arrived_at,
+        size=stored.size,
+        cut=stored.truncated,
+        unread=row.unread,
+        spam=row.spam,
+        deleted=row.deleted_at is not None,
+        mail=read_mail(stored.raw),
+    )
 
 
 def attached(account: Account, arrival_id: int, number: int) -> tuple[Attached, bytes]:
@@ -76,13 +92,13 @@ def attached(account: Account, arrival_id: int, number: int) -> tuple[Attached, 
 
 
 def keys(account: Account) -> list[int]:
-    """Of all of them, the oldest first."""
-    return list(_rows(account).order_by("pk").values_list("pk", flat=True))
+    """Of all that are not deleted, the oldest first."""
+    return list(of_account(account).filter(deleted_at=None).order_by("pk").values_list("pk", flat=True))
 
 
 def whole(account: Account, arrival_id: int) -> Iterator[bytes]:
     """One of them as it came, in pieces, however large. Raises NotFound, MailboxError."""
-    row = _rows(account).filter(pk=arrival_id).first()
+    row = of_account(account).filter(pk=arrival_id).first()
     if row is None:
         raise NotFound(str(arrival_id))
     with open_mailbox(account.did) as mailbox:
@@ -96,12 +112,14 @@ def whole(account: Account, arrival_id: int) -> Iterator[bytes]:
         raise NotFound(str(arrival_id))
 
 
-def _rows(account: Account) -> QuerySet[Arrival]:
-    return Arrival.objects.filter(account=account, state=Arrival.State.KEPT_ASIDE, reason=REASON)
+def _shown(account: Account, shown: Shown) -> QuerySet[Arrival]:
+    if shown == "deleted":
+        return of_account(account).exclude(deleted_at=None)
+    return of_account(account).filter(deleted_at=None, spam=shown == "spam")
 
 
 def _one(account: Account, arrival_id: int) -> tuple[Arrival, Stored]:
-    row = _rows(account).filter(pk=arrival_id).first()
+    row = of_account(account).filter(pk=arrival_id).first()
     if row is None:
         raise NotFound(str(arrival_id))
     with open_mailbox(account.did) as mailbox:

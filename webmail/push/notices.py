@@ -14,6 +14,7 @@ from accounts.models import Account
 from webmail import queues
 from webmail.conversations import title_of, with_news
 from webmail.models import PushSubscription
+from webmail.ordinary import marks
 from webmail.people import people_of
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,13 @@ def something_came(account_pk: int) -> None:
 
 def notice_for(account: Account) -> Notice | None:
     """What is new for the account, or None if all was read meanwhile."""
+    written, mail = _written(account), _mail(account)
+    if written and mail:
+        return Notice(written.title, f"{written.body}. {mail.body}.", reverse("inbox"))
+    return written or mail
+
+
+def _written(account: Account) -> Notice | None:
     unread = with_news(account).order_by("-last_activity")
     count = unread.count()
     if not count:
@@ -56,3 +64,12 @@ def notice_for(account: Account) -> Notice | None:
         return Notice(title, body % {"count": newest.unread_count}, path)
     body = _("New messages in %(count)d conversations") % {"count": count}
     return Notice(title, body, reverse("inbox"))
+
+
+def _mail(account: Account) -> Notice | None:
+    """Without the sender: nobody vouches for who that is."""
+    count = marks.count_waiting(account)
+    if not count:
+        return None
+    body = ngettext("%(count)d unread mail, not sealed", "%(count)d unread mails, not sealed", count)
+    return Notice(_("Ordinary mail"), body % {"count": count}, reverse("ordinary-mails"))

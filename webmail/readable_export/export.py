@@ -110,7 +110,7 @@ class ReadableExport:
 
     def _ordinary(self, archive: ZipStream) -> Iterator[bytes]:
         """Ordinary mail, in the one format that it has, and a text that says what of it is missing."""
-        if not reading.count(self.account):
+        if not reading.keys(self.account):
             return
         left = ordinary_mail.Left()
         yield from archive.entry(ORDINARY, ordinary_mail.mails(self.account, left))

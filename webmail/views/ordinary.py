@@ -16,7 +16,7 @@ from accounts.models import Account
 from accounts.sessions import signed_in
 from webmail.conversations import NotFound
 from webmail.mailbox import MailboxError
-from webmail.ordinary import answering, answers, frame, html, reading, unsent
+from webmail.ordinary import answering, answers, frame, html, marks, reading, unsent
 from webmail.ordinary.parsing import OrdinaryMail
 from webmail.own_addresses import is_address_of
 from webmail.security import CONTENT_SECURITY_POLICY
@@ -27,16 +27,31 @@ from webmail.views.page_request import PageRequest
 @signed_in
 def mails(request: PageRequest) -> HttpResponse:
     """The list, newest first."""
-    text = request.GET.get("before", "")
-    before = int(text) if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else None
+    before = _number(request.GET.get("before", ""))
+    show: reading.Shown = next((each for each in reading.SHOWN if each == request.GET.get("show")), "mail")
+    partial = request.htmx.target == "mails"
+    template = "webmail/_ordinary_rows.html" if partial else "webmail/ordinary_mails.html"
+    context: dict[str, Any] = {"show": show, "before": before}
     try:
-        found, cursor = reading.listed(request.account, before=before)
+        found, cursor = reading.listed(request.account, show, before=before)
     except MailboxError:
-        return render(request, "webmail/ordinary_mails.html", {"error": _unreachable()}, status=503)
+        return render(request, template, context | {"error": unreachable()}, status=503)
     answered = answers.answered(request.account, [one.id for one in found])
-    return render(
-        request, "webmail/ordinary_mails.html", {"mails": found, "cursor": cursor, "answered": answered}
-    )
+    context |= {"mails": found, "cursor": cursor, "answered": answered}
+    return render(request, template, context | ({} if partial else {"done": _just_done(request)}))
+
+
+def _just_done(request: PageRequest) -> tuple[str, int] | None:
+    """What was done with which mail, as the address says, if that is so."""
+    done, of = request.GET.get("done"), _number(request.GET.get("of", ""))
+    row = marks.of_account(request.account).filter(pk=of).first() if of is not None else None
+    if row is None or not (row.deleted_at if done == "delete" else done in ("spam", "block") and row.spam):
+        return None
+    return str(done), row.pk
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else None
 
 
 @require_safe
@@ -77,6 +92,7 @@ def mail_page(
         "can_be_designed": shown.mail.html is not None and frame.is_set_up(),
         "left_out": cleaned.left_out if cleaned else 0,
         "arrival_id": arrival_id,
+        "address_blocked": marks.is_blocked(request.account, shown.mail.sender_address),
         "answerable": answering.answerable(request.account, shown.mail),
         "answers": answers.shown_answers(request.account, arrival_id),
         "to_others": _others_in_to(request.account, shown.mail),
@@ -103,7 +119,7 @@ def _page_without_mail(
         "answers": answers.shown_answers(request.account, arrival_id),
         "form": form or _kept_form(request.account, arrival_id),
         "problem": problem,
-        "error": "" if form or problem else _unreachable(),
+        "error": "" if form or problem else unreachable(),
     }
     return render(request, "webmail/ordinary_mail_away.html", context, status=503)
 
@@ -158,5 +174,6 @@ def _shown(account: Account, arrival_id: int) -> reading.ShownMail:
         raise Http404 from error
 
 
-def _unreachable() -> str:
+def unreachable() -> str:
+    """What pages say while the mailbox is away."""
     return _("The mailbox cannot be reached just now. Nothing is lost; try again later.")

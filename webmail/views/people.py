@@ -50,7 +50,11 @@ def block(request: PageRequest, did: str) -> HttpResponse:
 @signed_in
 def blocked(request: PageRequest) -> HttpResponse:
     """Everybody whom the account blocks."""
-    context = {"blocked": blocking.blocked_people(request.account), "said": messages.get_messages(request)}
+    context = {
+        "blocked": blocking.blocked_people(request.account),
+        "addresses": request.account.blocked_addresses.all(),
+        "said": messages.get_messages(request),
+    }
     return render(request, "webmail/blocked.html", context)
 
 
