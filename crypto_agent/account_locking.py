@@ -69,6 +69,7 @@ def make_locked(change: Change, new: NewSecret, lifetime: timedelta) -> Locked:
         row.save()
     # What was stored before could be opened by the operator's key and a copy of the database from then.
     add_version(account, keys, lock, now, random)
+    key_store.end_archive_keys(account, now)
     devices.keep_current_prekeys(account)
     lock_secrets.put_before(account, lock.lock_key, new, now, random)
     code = lock_secrets.new_recovery_code(account, lock.lock_key, now, random)

@@ -21,6 +21,7 @@ from crypto_agent.content_at_rest import unseal_content
 from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.errors import CannotUnseal, InvalidRequest, NotSigned
 from crypto_agent.key_store import account_keys, archive_secret
+from crypto_agent.key_store import archive_key as live_archive_key
 from crypto_agent.models import Account, ArchiveKey, DeviceKey
 from crypto_agent.opening import resting_message
 from crypto_agent.purposes import Purpose
@@ -34,13 +35,12 @@ _SMALLEST_PADDED = 1024
 _LONGEST_PLAINTEXT = 256 * 1024
 
 
-def archive(did: str, items: Sequence[ArchiveItem]) -> list[bytes]:
-    """The archived forms, in order.
+def archive(did: str, items: Sequence[ArchiveItem], now: datetime, random: Random) -> list[bytes]:
+    """The archived forms, in order, under the account's archive key; makes the next one where that was ended.
 
     Raises CannotUnseal or NotSigned with the index of the item, InvalidRequest for a time before 1970.
     """
-    account, keys = account_keys(did)
-    archive_key = ArchiveKey.objects.filter(account=account).latest("generation")
+    keys, archive_key = live_archive_key(did, now, random)
     # Not the public key in the row: whoever could write there would get every message from then on.
     secret = X25519PrivateKey.from_private_bytes(archive_secret(keys, archive_key))
     recipient = KEMKey.from_pyca_cryptography_key(secret.public_key())

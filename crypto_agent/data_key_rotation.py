@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import models
 
 from crypto_agent.custody import KEY_BYTES, AccountKeys, Random
-from crypto_agent.key_store import held_account_keys, operator_key_source
+from crypto_agent.key_store import end_archive_keys, held_account_keys, operator_key_source
 from crypto_agent.lock_key import lock_data_key
 from crypto_agent.models import (
     Account,
@@ -48,7 +48,7 @@ class _Encrypted:
 
 
 def rotate_data_key(did: str, now: datetime, random: Random) -> int:
-    """A new version for the account, in the caller's transaction; its number.
+    """A new version for the account, in the caller's transaction; its number. Ends the archive key, too.
 
     Of a locked account only while it is unlocked. Raises NoSuchAccount, AccountLocked.
     """
@@ -58,6 +58,7 @@ def rotate_data_key(did: str, now: datetime, random: Random) -> int:
     if custody is not None and custody.lock_id:
         lock = Lock(custody.lock_id, sessions.find(did, custody.lock_id).lock_key)
     keys = add_version(account, keys, lock, now, random)
+    end_archive_keys(account, now)
     return keys.current_version
 
 

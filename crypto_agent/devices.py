@@ -23,6 +23,7 @@ from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.errors import DeviceRevoked, InvalidRequest, NoSuchDevice
 from crypto_agent.key_store import (
     device_private_key,
+    end_archive_keys,
     held_account_keys,
     new_account,
     signing_keys,
@@ -93,7 +94,13 @@ def list_devices(did: str) -> list[Device]:
 
 
 def revoke_device(did: str, fingerprint: str, now: datetime) -> Device:
-    """Destroys the device's private key and prekeys, in the caller's transaction; raises NoSuchDevice."""
+    """Destroys the device's private key and prekeys, and ends the account's archive key.
+
+    Runs in the caller's transaction; needs no key. Raises NoSuchDevice.
+    """
+    account = Account.objects.select_for_update().filter(did=did).first()
+    if account is None:
+        raise NoSuchDevice("this account has no such device")
     device = _locked_device(did, fingerprint)
     if device.state != DeviceKey.State.REVOKED:
         device.prekeys.all().delete()
@@ -102,6 +109,8 @@ def revoke_device(did: str, fingerprint: str, now: datetime) -> Device:
         device.key_version = None
         device.revoked_at = device.revoked_at or now
         device.save()
+        # Who got at the device's key had the archive's beside it.
+        end_archive_keys(account, now)
         transaction.on_commit(partial(signing_keys.drop, did))
     return _described(_devices().get(pk=device.pk))
 

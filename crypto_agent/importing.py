@@ -68,9 +68,7 @@ def import_account(
     """
     account, keys = new_account(did, now, random, with_archive_key=False)
     for archive_key in sorted(secrets.archive_keys, key=lambda each: each.generation):
-        _take_archive_key(account, keys, archive_key, random)
-    if not account.archive_keys.exists():
-        new_account(did, now, random)
+        _take_archive_key(account, keys, archive_key, now, random)
     for device in secrets.devices:
         _take_device(account, keys, device, revoked, now, random)
     for attestation_key in secrets.attestation_keys:
@@ -79,7 +77,9 @@ def import_account(
     return Import(import_key, list_devices(did))
 
 
-def _take_archive_key(account: Account, keys: AccountKeys, taken: ArchiveSecret, random: Random) -> None:
+def _take_archive_key(
+    account: Account, keys: AccountKeys, taken: ArchiveSecret, now: datetime, random: Random
+) -> None:
     public_key = X25519PrivateKey.from_private_bytes(taken.secret).public_key().public_bytes_raw()
     known = {
         row.generation: bytes(row.public_key) for row in ArchiveKey.objects.filter(account=account).iterator()
@@ -96,6 +96,8 @@ def _take_archive_key(account: Account, keys: AccountKeys, taken: ArchiveSecret,
         wrapped=keys.encrypt(context, taken.secret, random),
         key_version=keys.current_version,
         created_at=taken.created_at,
+        # Who has the export, or what it was made from, is not to read what is archived here.
+        ended_at=now,
     )
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import FilteredRelation, Q
+from django.db.models import FilteredRelation, Max, Q
 
 from crypto_agent.atsms.certificates import parse_certificate
 from crypto_agent.custody import AccountKeys, Random, UnwrappedKeys, unwrap_account_keys
@@ -25,6 +25,7 @@ from crypto_agent.prepared_query import PreparedQuery, time_in_row
 from crypto_agent.purposes import Context, Purpose
 from crypto_agent.signing_keys import Ready, Signer, SigningKeys
 from crypto_agent.unlock_sessions import sessions
+from crypto_agent.write_turns import writing
 
 operator_key_source = source_of(settings.OPERATOR_KEY)
 #: Of managed accounts; those of locked ones stay with their unlock sessions.
@@ -152,7 +153,7 @@ def forget(did: str) -> None:
 def new_account(
     did: str, now: datetime, random: Random, *, with_archive_key: bool = True
 ) -> tuple[Account, AccountKeys]:
-    """The account of ``did``, locked until the transaction ends, and made with its keys if it is new."""
+    """The account of ``did``, held until the transaction ends, and made with its keys if it is new."""
     Account.objects.get_or_create(did=did, defaults={"created_at": now})
     account = Account.objects.select_for_update().get(did=did)
     if not account.data_keys.exists():
@@ -165,7 +166,7 @@ def new_account(
             created_at=now,
         )
     _, keys = account_keys(did)
-    if with_archive_key and not account.archive_keys.exists():
+    if with_archive_key and _live_archive_key(account) is None:
         _new_archive_key(account, keys, now, random)
     return account, keys
 
@@ -195,6 +196,28 @@ def _device_key(
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise CannotUnseal("it can't be unsealed here")
     return key
+
+
+def archive_key(did: str, now: datetime, random: Random) -> tuple[AccountKeys, ArchiveKey]:
+    """What the account's messages are sealed to from now on, made where the one before was ended.
+
+    Raises NoSuchAccount, Sealed, AccountLocked.
+    """
+    account, keys = account_keys(did)
+    live = _live_archive_key(account)
+    if live is None:
+        with writing():
+            account, keys = held_account_keys(did)
+            live = _live_archive_key(account) or _new_archive_key(account, keys, now, random)
+    return keys, live
+
+
+def end_archive_keys(account: Account, now: datetime) -> None:
+    """From now on they open what is archived, and nothing more is sealed to them; needs no key.
+
+    The caller holds the account until its transaction ends.
+    """
+    account.archive_keys.filter(ended_at=None).update(ended_at=now)
 
 
 def archive_secret(keys: AccountKeys, archive_key: ArchiveKey) -> bytes:
@@ -234,11 +257,16 @@ def _ciphers(did: str, rows: Sequence[tuple[Any, ...]], epoch: int) -> Mapping[i
     return ciphers
 
 
-def _new_archive_key(account: Account, keys: AccountKeys, now: datetime, random: Random) -> None:
+def _live_archive_key(account: Account) -> ArchiveKey | None:
+    return account.archive_keys.filter(ended_at=None).order_by("-generation").first()
+
+
+def _new_archive_key(account: Account, keys: AccountKeys, now: datetime, random: Random) -> ArchiveKey:
     key = X25519PrivateKey.generate()
-    generation = 1
+    newest = account.archive_keys.aggregate(newest=Max("generation"))["newest"]
+    generation = (newest or 0) + 1
     context = Context(Purpose.ARCHIVE_KEY, account.did, device=str(generation))
-    ArchiveKey.objects.create(
+    return ArchiveKey.objects.create(
         account=account,
         generation=generation,
         public_key=key.public_key().public_bytes_raw(),

@@ -197,7 +197,7 @@ def read(call: Call) -> Json:
 
 def archive(call: Call) -> Json:
     items = [_archive_item(item, f"items[{index}]") for index, item in enumerate(call.fields["items"])]
-    archived = archiving.archive(call.fields["did"], items)
+    archived = archiving.archive(call.fields["did"], items, call.now, call.random)
     return {"archived": archived}
 
 

@@ -228,7 +228,7 @@ class PrekeySecret(models.Model):
 
 
 class ArchiveKey(models.Model):
-    """The key pair that an account's archived messages are sealed to."""
+    """A key pair that an account's archived messages are sealed to, one generation after the other."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="archive_keys")
     generation = models.PositiveIntegerField()
@@ -237,6 +237,8 @@ class ArchiveKey(models.Model):
     wrapped = models.BinaryField()
     key_version = models.PositiveIntegerField(db_index=True)
     created_at = models.DateTimeField()
+    #: From then on it only opens: the next one is made when something is to be archived.
+    ended_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

@@ -9,7 +9,7 @@ from crypto_agent.client import AgentClient, AgentRefused, ArchiveItem, OpenedMe
 from tests.crypto_agent.people import WRITTEN_AT
 
 PASSPHRASE = "correct horse battery"
-_NAMES = iter("abcdefghijklmnopqrstuvwxy")
+_NAMES = iter("abcdefghijklmnopqrstuvwxy234567")
 
 
 def new_did() -> str:

@@ -206,7 +206,7 @@ def test_a_batch_asks_the_database_no_more_often_than_one(
         for message in messages
     ]
     with asked(2):
-        archived = archiving.archive(BOB, items)
+        archived = archiving.archive(BOB, items, NOW, os.urandom)
     with asked(3):
         archiving.read_archive(BOB, archived, os.urandom)
 
@@ -218,7 +218,7 @@ def test_an_archived_message_says_little_by_its_size(length: int) -> None:
     composed = composing.compose(ALICE, [BOB], NewMessage("x" * length), NOW, os.urandom)
     sealed = sealing.seal(ALICE, composed.content, [], NOW, os.urandom).sealed
     item = ArchiveItem(composed.conversation_id, composed.message_id, sealed, NOW, None, "out")
-    (archived,) = archiving.archive(ALICE, [item])
+    (archived,) = archiving.archive(ALICE, [item], NOW, os.urandom)
     plaintext = len(archived) - 5 - 32 - 16
     # A power of two, and what the padding's own head adds.
     assert plaintext - (1 << (plaintext.bit_length() - 1)) <= 4

@@ -179,7 +179,7 @@ def test_a_revoked_device_signs_and_opens_nothing_more_and_its_keys_are_gone() -
     # What was received before stays readable, in the database and in the archive.
     assert reading.read(BOB, [received.content])[0].text == "Hello"
     item = ArchiveItem(received.conversation_id, received.message_id, received.sealed, START, START, "in")
-    assert read_archive(BOB, archive(BOB, [item]), os.urandom)[0].message is not None
+    assert read_archive(BOB, archive(BOB, [item], START, os.urandom), os.urandom)[0].message is not None
 
 
 def test_a_revoked_device_is_followed_by_another() -> None:
@@ -241,7 +241,7 @@ def test_a_message_that_an_impostor_signed_as_oneself_is_never_signed_again() ->
     assert received.sender_did == BOB
     assert received.sender_fingerprint != device.fingerprint
     item = ArchiveItem(received.conversation_id, received.message_id, received.sealed, START, None, "out")
-    (restored,) = read_archive(BOB, archive(BOB, [item]), os.urandom)
+    (restored,) = read_archive(BOB, archive(BOB, [item], START, os.urandom), os.urandom)
     assert restored.message is not None
     for message in (received, restored.message):
         with pytest.raises(CannotUnseal):

@@ -223,3 +223,29 @@ def test_nobody_waits_for_their_turn_to_derive_while_they_hold_the_database(
         call = Call({"did": did, **fields}, datetime.now(UTC), os.urandom)
         views._on_record(METHODS[name], call, audit.Use(call.now, "web", did, name, 1, "ok", None))
     assert transactions == [0] * 6
+
+
+def test_nothing_is_archived_to_a_key_that_came_with_an_import(
+    web: AgentClient,
+    worker: AgentClient,
+    there: AgentClient,
+    there_working: AgentClient,
+    devices: dict[str, Device],
+    leaver: Device,
+    old: bytes,
+) -> None:
+    did = leaver.did
+    early = web.export_account(did, PASSPHRASE)
+    web.rotate_data_key(did)
+    _, first = write(web, worker, ALICE, [leaver], "the first one")
+    second = archived(worker, did, receive(worker, did, first.copies[0].envelope))
+    late = web.export_account(did, PASSPHRASE)
+    stored = [old, second]
+    # Also not to one that comes later, under a higher number than the place's own.
+    for export in (early, late, early):
+        there.import_account(did, PASSPHRASE, export.keys)
+        _, sealed = write(web, worker, ALICE, [leaver], "at the new place")
+        stored.append(archived(there_working, did, receive(there_working, did, sealed.copies[0].envelope)))
+    assert [bool(read.message) for read in there_working.read_archive(did, stored)] == [True] * 5
+    assert [bool(read.message) for read in worker.read_archive(did, stored)] == [True] * 2 + [False] * 3
+    assert stored[2][:5] == stored[3][:5] == stored[4][:5]

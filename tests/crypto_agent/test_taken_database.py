@@ -2,16 +2,18 @@
 # ruff: noqa: S608 (nobody but a test gives the queries their names)
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
-from crypto_agent.client import SealedContent
+from crypto_agent.client import AgentClient, ArchiveItem, SealedContent
 from crypto_agent.purposes import Purpose
 from tests.crypto_agent.attacker import Attacker
 from tests.crypto_agent.authenticator import Authenticator
 from tests.crypto_agent.people import BOB, WRITTEN_AT
 from tests.crypto_agent.persons import PASSPHRASE, new_person
-from tests.crypto_agent.running_agent import Agent
+from tests.crypto_agent.running_agent import Agent, running_agent
 
 #: What opens a private key, and so mail that is sealed to it, now or in the archive.
 KEYS_OF_PEOPLE = {
@@ -136,6 +138,75 @@ def test_what_opened_before_the_lock_is_gone_from_the_files(own_agent: Agent) ->
     web.make_locked(did, PASSPHRASE, lifetime_s=60)
     files = _files(own_agent)
     assert not any(value in files for value in before)
+
+
+@pytest.mark.parametrize("change", ["locked", "revoked", "a new data key"])
+def test_what_is_archived_from_then_on_does_not_open_with_a_backup_from_before(
+    agent: Agent, tmp_path: Path, change: str
+) -> None:
+    web, worker = agent.client(), agent.client("worker")
+    did, _, message = _person(agent)
+    old = _archived(agent, did, worker.seal(did, message, []).sealed, message)
+    _back_up(agent, tmp_path)
+    if change == "locked":
+        web = web.unlocked(web.make_locked(did, PASSPHRASE, lifetime_s=3600).session.token)
+    elif change == "revoked":
+        web.revoke_device(did, web.list_devices(did)[0].fingerprint)
+        web.create_device(did, "alice.test", "mail.test")
+    else:
+        web.rotate_data_key(did)
+    later = web.compose(did, [BOB], "Good evening", created_at=WRITTEN_AT).content
+    new = [_archived(agent, did, worker.seal(did, later, []).sealed, later) for _ in range(2)]
+    assert _texts(agent, did, [old, *new], web) == ["Good morning", "Good evening", "Good evening"]
+    # The first one after the change makes the key, and all others use it.
+    assert _generations(agent, did) == [1, 2]
+    with running_agent(tmp_path, unsealed=False) as taken:
+        assert _texts(taken, did, [old, *new]) == ["Good morning", "cannot-open", "cannot-open"]
+
+
+def test_a_device_revoked_while_the_account_is_shut_has_another_archive_key_made_once_it_is_open(
+    agent: Agent, tmp_path: Path
+) -> None:
+    web, worker = agent.client(), agent.client("worker")
+    did, _, message = _person(agent)
+    web.make_locked(did, PASSPHRASE, lifetime_s=3600)
+    old = _archived(agent, did, worker.seal(did, message, []).sealed, message)
+    web.lock_now(did, everywhere=True)
+    web.revoke_device(did, web.list_devices(did)[0].fingerprint)
+    assert _generations(agent, did) == [1, 2]
+    web = web.unlocked(web.unlock(did, PASSPHRASE, lifetime_s=3600).token)
+    (read,) = worker.read_archive(did, [old])
+    assert read.message is not None
+    _archived(agent, did, read.message.sealed, message)
+    assert _generations(agent, did) == [1, 2, 3]
+
+
+def _back_up(agent: Agent, directory: Path) -> None:
+    """The database and the operator's key as they are now, for another agent to run with."""
+    agent.execute(f"VACUUM INTO '{directory / 'agent.sqlite3'}'")
+    copyfile(agent.operator_key, directory / "operator.key")
+
+
+def _archived(agent: Agent, did: str, sealed: bytes, message: SealedContent) -> bytes:
+    ids = message.conversation_id, message.message_id
+    return agent.client("worker").archive(did, [ArchiveItem(*ids, sealed, WRITTEN_AT, None, "out")])[0]
+
+
+def _texts(agent: Agent, did: str, archived: list[bytes], web: AgentClient | None = None) -> list[str]:
+    """The text of each archived message, or why there is none."""
+    read = agent.client("worker").read_archive(did, archived)
+    return [
+        (web or agent.client()).read(did, [one.message.content])[0].text if one.message else str(one.error)
+        for one in read
+    ]
+
+
+def _generations(agent: Agent, did: str) -> list[int]:
+    rows = agent.execute(
+        "SELECT generation FROM crypto_agent_archivekey k JOIN crypto_agent_account a ON a.id = account_id"
+        f" WHERE did = '{did}' ORDER BY generation"
+    )
+    return [generation for (generation,) in rows]
 
 
 def _files(agent: Agent) -> bytes:
