@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from django.db import DatabaseError, IntegrityError, connection
 from crypto_agent.atsms import cbor
 from crypto_agent.errors import AuditUnavailable, ReplayedToken
 from crypto_agent.models import AuditEntry, AuditHead
-from crypto_agent.prepared_query import PreparedQuery
+from crypto_agent.prepared_query import PreparedQuery, PreparedStatement, time_for_row
 from crypto_agent.write_turns import writing
 
 FIRST_HASH = bytes(32)
@@ -19,13 +20,14 @@ _WITH_TOKEN = PreparedQuery(lambda token_id: AuditEntry.objects.filter(token_id=
 _HEAD_TO_ADD_TO = PreparedQuery(
     AuditHead.objects.select_for_update, ("id", "sequence", "entry_hash"), arguments=()
 )
-# Every call writes these two, and Django takes some ten times as long to put one together as it takes to run.
-_COLUMNS = [connection.ops.quote_name(str(field.column)) for field in AuditEntry._meta.concrete_fields]
-_INSERT_SQL = (
-    f"INSERT INTO {AuditEntry._meta.db_table} ({', '.join(_COLUMNS)})"  # noqa: S608 (names of columns)
-    f" VALUES ({', '.join(['%s'] * len(_COLUMNS))})"
+_COLUMNS = ", ".join(
+    connection.ops.quote_name(str(field.column)) for field in AuditEntry._meta.concrete_fields
 )
-_MOVE_HEAD_SQL = f"UPDATE {AuditHead._meta.db_table} SET sequence = %s, entry_hash = %s WHERE id = %s"  # noqa: S608
+_PLACES = ", ".join(["%s"] * len(AuditEntry._meta.concrete_fields))
+_ADD = PreparedStatement(f"INSERT INTO {AuditEntry._meta.db_table} ({_COLUMNS}) VALUES ({_PLACES})")  # noqa: S608 (names)
+_MOVE_HEAD = PreparedStatement(
+    f"UPDATE {AuditHead._meta.db_table} SET sequence = %s, entry_hash = %s WHERE id = %s"  # noqa: S608
+)
 #: Entries read at a time while the chain is walked.
 _CHUNK = 1000
 
@@ -51,51 +53,45 @@ class BrokenLink:
     reason: str
 
 
-def append(use: Use) -> AuditEntry:
-    """Adds an entry in the transaction at hand, or in one of its own.
+def append(use: Use) -> int:
+    """Adds an entry in the transaction at hand, or in one of its own; the entry's number.
 
-    Whoever adds holds the lock of the head until its transaction ends, so that the chain can't fork.
     Raises ReplayedToken if the token was used before, AuditUnavailable if the entry can't be written.
     """
+    with explained(use), writing():
+        return add(use)
+
+
+def add(use: Use) -> int:
+    """The same as a part of the transaction at hand, which has to be undone if it raises.
+
+    Whoever adds holds the lock of the head until its transaction ends, so that the chain can't fork.
+    Raises AuditUnavailable; what that says of the token, ``explained`` tells.
+    """
     try:
-        with writing():
-            # ValueError unless the head is one row.
-            ((head_id, sequence, previous_hash),) = _HEAD_TO_ADD_TO.rows()
-            entry = AuditEntry(
-                sequence=sequence + 1,
-                at=use.at,
-                caller=use.caller,
-                did=use.did,
-                purpose=use.purpose,
-                count=use.count,
-                outcome=use.outcome,
-                token_id=use.token_id,
-                previous_hash=bytes(previous_hash),
-            )
-            entry.entry_hash = entry_hash(entry)
-            _write(entry, head_id)
-    except IntegrityError as error:
-        if use.token_id is not None:
-            check_unused(use.token_id)
-        raise AuditUnavailable("the audit log can't be written") from error
+        # ValueError unless the head is one row.
+        ((head_id, sequence, head_hash),) = _HEAD_TO_ADD_TO.rows()
+        number, previous = int(sequence) + 1, bytes(head_hash)
+        digest = _hash(number, previous, use)
+        at = time_for_row(use.at)
+        described = (use.caller, use.did, use.purpose, use.count, use.outcome, use.token_id)
+        _ADD.changed(number, at, *described, previous, digest)
+        if _MOVE_HEAD.changed(number, digest, head_id) != 1:
+            raise DatabaseError("the head of the log is gone")
     except (DatabaseError, ValueError) as error:
         raise AuditUnavailable("the audit log can't be written") from error
-    return entry
+    return number
 
 
-def _write(entry: AuditEntry, head_id: int) -> None:
-    """The entry, and the head that names it; raises DatabaseError where either can't be written."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT_SQL,
-            [
-                field.get_db_prep_save(getattr(entry, field.attname), connection)
-                for field in AuditEntry._meta.concrete_fields
-            ],
-        )
-        cursor.execute(_MOVE_HEAD_SQL, [entry.sequence, bytes(entry.entry_hash), head_id])
-        if cursor.rowcount != 1:
-            raise DatabaseError("the head of the log is gone")
+@contextmanager
+def explained(use: Use) -> Iterator[None]:
+    """Around the transaction of ``add``: raises ReplayedToken where that is why nothing could be written."""
+    try:
+        yield
+    except AuditUnavailable as error:
+        if isinstance(error.__cause__, IntegrityError) and use.token_id is not None:
+            check_unused(use.token_id)
+        raise
 
 
 def check_unused(token_id: str) -> None:
@@ -106,22 +102,14 @@ def check_unused(token_id: str) -> None:
 
 def entry_hash(entry: AuditEntry) -> bytes:
     """SHA-256 over deterministic CBOR of the entry's fields and the hash of the one before."""
-    return hashlib.sha256(
-        cbor.encode(
-            [
-                _DOMAIN,
-                entry.sequence,
-                bytes(entry.previous_hash),
-                entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
-                entry.caller,
-                entry.did,
-                entry.purpose,
-                entry.count,
-                entry.outcome,
-                entry.token_id,
-            ]
-        )
-    ).digest()
+    use = Use(entry.at, entry.caller, entry.did, entry.purpose, entry.count, entry.outcome, entry.token_id)
+    return _hash(entry.sequence, bytes(entry.previous_hash), use)
+
+
+def _hash(sequence: int, previous: bytes, use: Use) -> bytes:
+    at = use.at.astimezone(UTC).isoformat(timespec="microseconds")
+    described = (use.caller, use.did, use.purpose, use.count, use.outcome, use.token_id)
+    return hashlib.sha256(cbor.encode((_DOMAIN, sequence, previous, at, *described))).digest()
 
 
 def head_sequence() -> int:

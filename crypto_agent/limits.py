@@ -8,14 +8,16 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeAlias
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 
 from crypto_agent import audit
 from crypto_agent.errors import LimitReached
 from crypto_agent.models import Alarm, UseCount
+from crypto_agent.prepared_query import PreparedStatement, time_for_row
 from crypto_agent.shared_commits import durably
 from crypto_agent.use_values import Alarm as AlarmValue
 
@@ -36,12 +38,16 @@ ALARM_PURPOSE = "bulkOpening"
 ALARM_OUTCOME = "alarm"
 ALARMS_LISTED = 100
 
-# Every call asks these, and Django takes some ten times as long to put one together as it takes to run.
+#: Between which times the hour that runs began, as the database compares them.
+_Between: TypeAlias = tuple[datetime | str, datetime | str]
+
+_TABLE = UseCount._meta.db_table
 _ROW_THAT_RUNS = "WHERE did = %s AND caller = %s AND purpose = %s AND began_at > %s AND began_at <= %s"
-_ADD = f"UPDATE {UseCount._meta.db_table} SET used = used + %s {_ROW_THAT_RUNS}"  # noqa: S608
-_ADD_UP_TO_SQL = f"{_ADD} AND used <= %s"
-_ADD_WITHOUT_ALARM_SQL = f"{_ADD} AND (alarmed OR used < %s)"
-_FULL_SQL = f"SELECT 1 FROM {UseCount._meta.db_table} {_ROW_THAT_RUNS} AND used > %s"  # noqa: S608
+_FULL = PreparedStatement(f"SELECT 1 FROM {_TABLE} {_ROW_THAT_RUNS} AND used > %s")  # noqa: S608 (a table)
+# These add to a count of the hour that runs, unless there is more to do than that.
+_ADD = f"UPDATE {_TABLE} SET used = used + %s {_ROW_THAT_RUNS}"  # noqa: S608
+_ADD_UP_TO = PreparedStatement(f"{_ADD} AND used <= %s")
+_ADD_WITHOUT_ALARM = PreparedStatement(f"{_ADD} AND (alarmed OR used < %s)")
 
 
 @dataclass(frozen=True)
@@ -62,10 +68,8 @@ def counted(did: str, caller: str, purpose: str, things: int) -> Counted:
 def check(use: Counted, now: datetime) -> None:
     """Raises LimitReached if the hour has no room for the use. Counts nothing; see ``put_on_record``."""
     most = settings.HOURLY_LIMITS.of(use.caller, use.purpose) - use.things
-    with connection.cursor() as cursor:
-        cursor.execute(_FULL_SQL, [use.did, use.caller, use.purpose, *_running(now), most])
-        if cursor.fetchone() is None:
-            return
+    if not _FULL.rows(use.did, use.caller, use.purpose, *_running(now), most):
+        return
     row = UseCount.objects.filter(did=use.did, caller=use.caller, purpose=use.purpose).first()
     if row is not None and _runs(row, now) and not _fits(row, use):
         raise _reached(row, now)
@@ -76,15 +80,17 @@ def put_on_record(entry: audit.Use, use: Counted) -> None:
 
     Raises LimitReached if others used up the hour meanwhile, and what audit.append raises.
     """
-    durably(partial(_put_on_record, entry, use))
+    with audit.explained(entry):
+        durably(partial(_put_on_record, entry, use))
 
 
 def _put_on_record(entry: audit.Use, use: Counted) -> None:
-    audit.append(entry)
-    _count(use, entry.at)
+    audit.add(entry)
+    running = _running(entry.at)
+    _count(use, entry.at, running)
     if use.purpose in OPENING:
-        _watch(use.did, use.things, settings.ALARM_OPENED_OF_ACCOUNT, entry.at)
-        _watch("", use.things, settings.ALARM_OPENED_OF_ALL, entry.at)
+        _watch(use.did, use.things, settings.ALARM_OPENED_OF_ACCOUNT, entry.at, running)
+        _watch("", use.things, settings.ALARM_OPENED_OF_ALL, entry.at, running)
 
 
 def alarms_since(moment: datetime) -> int:
@@ -105,9 +111,9 @@ def newest_alarms(did: str | None = None, *, since: datetime | None = None) -> l
     ]
 
 
-def _count(use: Counted, now: datetime) -> None:
+def _count(use: Counted, now: datetime, running: _Between) -> None:
     most = settings.HOURLY_LIMITS.of(use.caller, use.purpose) - use.things
-    if _added(_ADD_UP_TO_SQL, use.did, use.caller, use.purpose, use.things, now, most):
+    if _ADD_UP_TO.changed(use.things, use.did, use.caller, use.purpose, *running, most):
         return
     row = _locked(use.did, use.caller, use.purpose, now)
     if not _fits(row, use):
@@ -115,21 +121,18 @@ def _count(use: Counted, now: datetime) -> None:
     UseCount.objects.filter(pk=row.pk).update(used=F("used") + use.things)
 
 
-def _watch(did: str, things: int, threshold: int, now: datetime) -> None:
+def _watch(did: str, things: int, threshold: int, now: datetime, running: _Between) -> None:
     """Counts openings of an account, or of all under "", and raises one alarm in an hour."""
-    if _added(_ADD_WITHOUT_ALARM_SQL, did, "", ALL_OPENING, things, now, threshold - things):
+    if _ADD_WITHOUT_ALARM.changed(things, did, "", ALL_OPENING, *running, threshold - things):
         return
     row = _locked(did, "", ALL_OPENING, now)
     row.used += things
     if row.used >= threshold and not row.alarmed:
         row.alarmed = True
         use = audit.Use(now, ALARM_CALLER, did, ALARM_PURPOSE, row.used, ALARM_OUTCOME, None)
-        entry = audit.append(use)
-        Alarm.objects.create(
-            entry=entry.sequence, did=did, at=now, hour_began_at=row.began_at, things=row.used
-        )
+        sequence, things = audit.add(use), row.used
+        Alarm.objects.create(entry=sequence, did=did, at=now, hour_began_at=row.began_at, things=things)
         whose = "one account" if did else "all accounts together"
-        sequence, things = entry.sequence, row.used
         transaction.on_commit(
             lambda: log.error(
                 "alarm: %d messages of %s were opened within an hour (audit entry %d)",
@@ -141,17 +144,8 @@ def _watch(did: str, things: int, threshold: int, now: datetime) -> None:
     row.save(update_fields=["used", "alarmed"])
 
 
-def _added(sql: str, did: str, caller: str, purpose: str, things: int, now: datetime, below: int) -> bool:
-    """Adds to a count of the hour that runs, in one query, unless there is more to do than that."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [things, did, caller, purpose, *_running(now), below])
-        return bool(cursor.rowcount == 1)
-
-
-def _running(now: datetime) -> tuple[str | datetime | None, str | datetime | None]:
-    """Between which times an hour that runs ``now`` began, as the database compares them."""
-    adapt = connection.ops.adapt_datetimefield_value
-    return adapt(now - HOUR), adapt(now + HOUR)
+def _running(now: datetime) -> _Between:
+    return time_for_row(now - HOUR), time_for_row(now + HOUR)
 
 
 def _locked(did: str, caller: str, purpose: str, now: datetime) -> UseCount:

@@ -1,11 +1,14 @@
 """Who calls: the short-lived service tokens of this installation, and what each caller may ask for."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc.jwk import GuestProtocol, OctKey
+from joserfc.jws import CompactSignature
 
 from crypto_agent.errors import AuthenticationRequired, InvalidToken, NotPermitted
 
@@ -129,15 +132,22 @@ def check_permitted(caller: str, method: str) -> None:
 
 
 def _verified(token: str, secrets: Mapping[str, str]) -> tuple[str, Mapping[str, object]]:
-    """The caller whose secret signed the token and whom it names, and its claims."""
-    for caller, secret in secrets.items():
-        try:
-            claims = jwt.decode(token, OctKey.import_key(secret), algorithms=["HS256"]).claims
-        except (JoseError, ValueError):
-            continue
-        if isinstance(claims, dict) and claims.get("iss") == caller:
-            return caller, claims
-    raise InvalidToken("the token does not verify")
+    """The caller whom the token names and whose secret signed it, and its claims."""
+
+    def secret_of_caller(signed: GuestProtocol) -> OctKey:
+        caller = json.loads(signed.payload)["iss"] if isinstance(signed, CompactSignature) else ""
+        return _key(secrets[caller])
+
+    try:
+        claims = jwt.decode(token, secret_of_caller, algorithms=["HS256"]).claims
+        return str(claims["iss"]), claims
+    except (JoseError, ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidToken("the token does not verify") from None
+
+
+@cache
+def _key(secret: str) -> OctKey:
+    return OctKey.import_key(secret)
 
 
 def _check_times(issued_at: object, expires_at: object, now_s: float) -> None:

@@ -19,7 +19,7 @@ CALLS = frozenset(
     }
 )
 #: ``decode`` and ``json`` are many things; these are decoders of others' bytes.
-DECODE_OF = frozenset({"cbor", "jwt"})
+DECODE_OF = frozenset({"cbor", "jwt", "msgpack"})
 #: Modules that decode nothing of what others send, and why.
 OWN = {
     "accounts.checks": "the operator's settings",

@@ -233,7 +233,7 @@ def _packed() -> Iterator[bytes]:
     yield packed.pack([b"\x00" * 40])
 
 
-@target(_packed, words=(b"\xa1\x61n", b"\xc2\x49", b"\xd8\x1c", b"\x9f"))
+@target(_packed, words=(b"\x81\xa1n", b"\xc4\x01", b"\xc7\x01", b"\xdf"))
 def packed_call_target(data: bytes) -> None:
     with suppress(ValueError):
         value = packed.unpack(data)
