@@ -64,12 +64,17 @@ class Files:
         return self.blobs
 
 
+def longest_at(path: str) -> int:
+    """How long a body may be at a path where files come in, in octets; 0 at all others."""
+    if path == IMPORT_PATH:
+        return int(settings.IMPORT_MAX_BYTES)
+    return int(settings.BLOB_MAX_BYTES) + _ROOM if _PATHS.fullmatch(path) else 0
+
+
 async def largest_body(scope: Mapping[str, Any], usual: int) -> tuple[int, int | None]:
     """How long a body may be where files come in, and which account sends it; 0 where nobody is signed in,
     and where the body says that it is no longer than `usual`, so that nobody need be looked up."""
-    most = settings.IMPORT_MAX_BYTES if scope["path"] == IMPORT_PATH else 0
-    if _PATHS.fullmatch(scope["path"]):
-        most = settings.BLOB_MAX_BYTES + _ROOM
+    most = longest_at(scope["path"])
     if not most or scope["method"] != "POST":
         return 0, None
     said = [value for name, value in scope["headers"] if name == b"content-length"]

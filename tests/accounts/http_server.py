@@ -31,6 +31,8 @@ class Server:
                 outer.requests += 1
                 outer.answer(self)
 
+            do_POST = do_GET
+
             def log_message(self, *_: object) -> None:
                 pass
 

@@ -12,6 +12,7 @@ PROGRAMS = {
     "Redis": (("redis-server",), ("redis-server",)),
     "Dovecot": (("dovecot-core", "dovecot-imapd", "dovecot-lmtpd"), ("dovecot",)),
     "Postfix": (("postfix", "postfix-pcre"), ("postfix",)),
+    "Caddy": (("caddy",), ("caddy",)),
     "SoftHSM": (("softhsm2",), ("softhsm2-util",)),
     "Chromium": (("chromium",), ("chromium",)),
     "gettext": (("gettext",), ("xgettext", "msgmerge", "msguniq")),
