@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.compose import ROOT, mounts_of, settings_of
+from tests.services.compose import GIVEN, ROOT, mounts_of, settings_of
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 #: All that run our code and stay; "migrate" and "migrate-agent" write to their databases alone.
@@ -56,3 +56,11 @@ def test_what_web_and_worker_keep_outlives_their_containers(secrets: Path) -> No
         settings = settings_of(service, secrets)
         for name in ("DATA_DIR", "BLOB_DIR", "SPOOL_DIR", "IMPORT_DIR"):
             assert not settings[name].startswith("/tmp"), name
+
+
+def test_frames_of_ordinary_mail_have_a_name_of_their_own(secrets: Path) -> None:
+    settings = settings_of("web", secrets)
+    assert settings["FRAME_URL"] == "https://frames.example.org"
+    assert settings["ALLOWED_HOSTS"] == ["mail.example.org", "frames.example.org"]
+    without = settings_of("web", secrets, {**GIVEN, "FRAME_URL": ""})
+    assert (without["FRAME_URL"], without["ALLOWED_HOSTS"]) == ("", ["mail.example.org"])

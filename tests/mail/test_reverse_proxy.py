@@ -57,6 +57,8 @@ class Proxied:
     """A running Caddy, and the server behind it."""
 
     address: str
+    #: The other name, that of frames.
+    frames: str
     behind: Server
 
 
@@ -74,8 +76,7 @@ def told(handler: BaseHTTPRequestHandler) -> None:
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     need("Caddy")
     folder = tmp_path_factory.mktemp("caddy")
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
+    address, frames = f"http://127.0.0.1:{free_port()}", f"http://localhost:{free_port()}"
     wrapped = folder / "Caddyfile"
     # Its own door would be taken where another one runs.
     wrapped.write_text(f"{{\n\tadmin off\n}}\nimport {CADDYFILE}\n")
@@ -84,6 +85,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
             **inherited_environment(),
             "HOME": str(folder),
             "PUBLIC_URL": address,
+            "FRAME_URL": frames,
             "WEB_ADDRESS": f"127.0.0.1:{behind.port}",
         }
         spec = ProcessSpec(
@@ -96,7 +98,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
         running = start(spec, folder / "log")
         try:
             running.wait_until_ready()
-            yield Proxied(address, behind)
+            yield Proxied(address, frames, behind)
         finally:
             running.stop()
 
@@ -150,3 +152,8 @@ def test_pages_know_how_they_were_asked_for_and_are_not_compressed(proxied: Prox
     answer = httpx.get(proxied.address, headers={"Accept-Encoding": "gzip, br, zstd"})
     assert answer.text.split()[1:] == [proxied.address.removeprefix("http://"), "http"]
     assert "content-encoding" not in answer.headers
+
+
+def test_frames_are_passed_on_under_their_own_name(proxied: Proxied) -> None:
+    answer = httpx.get(f"{proxied.frames}/frame/abc/")
+    assert answer.text.split()[1] == proxied.frames.removeprefix("http://")

@@ -18,6 +18,7 @@ SECRETS = "/run/secrets"
 #: What deploy/README.md has an operator write into .env.
 GIVEN = {
     "PUBLIC_URL": "https://mail.example.org",
+    "FRAME_URL": "https://frames.example.org",
     "MAIL_DOMAIN": "example.org",
     "MAIL_HOST": "mx.example.org",
     "POSTMASTER": "operator@example.com",
