@@ -49,6 +49,8 @@ PLC_URL = env("WAXWING_AGENT_PLC_URL", default="https://plc.directory").rstrip("
 NETWORK = env("WAXWING_AGENT_NETWORK", default="live")
 if PUBLIC_URL and NETWORK != "loopback" and not PUBLIC_URL.startswith("https://"):
     raise environ.ImproperlyConfigured("WAXWING_AGENT_PUBLIC_URL has to begin with https://")
+if PUBLIC_URL:
+    ALLOWED_HOSTS.append(urlsplit(PUBLIC_URL).hostname or "")
 
 #: How many things may be done with one account's keys in an hour, where it differs from the defaults in
 #: hourly_limits.py: ``web.read=2000,worker.open=20000,other=500``.

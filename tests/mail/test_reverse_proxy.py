@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import httpx
 import pytest
@@ -72,42 +74,47 @@ def told(handler: BaseHTTPRequestHandler) -> None:
     reply(handler, 200, "\n".join(words).encode() + b"\n" * 2000, content_type="text/html; charset=utf-8")
 
 
-@pytest.fixture(scope="module")
-def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+@contextmanager
+def caddy(config: Path, folder: Path, values: dict[str, str], address: str) -> Iterator[None]:
+    """Runs Caddy with the file and values until it answers at the address."""
     need("Caddy")
-    folder = tmp_path_factory.mktemp("caddy")
-    address, frames = f"http://127.0.0.1:{free_port()}", f"http://localhost:{free_port()}"
     wrapped = folder / "Caddyfile"
     # Its own door would be taken where another one runs.
-    wrapped.write_text(f"{{\n\tadmin off\n}}\nimport {CADDYFILE}\n")
+    wrapped.write_text(f"{{\n\tadmin off\n}}\nimport {config}\n")
+    spec = ProcessSpec(
+        name="caddy",
+        command=(str(find_program("caddy")), "run", "--adapter", "caddyfile", "--config", str(wrapped)),
+        environment={**inherited_environment(), "HOME": str(folder), **values},
+        directory=folder,
+        is_ready=lambda: _answers(address),
+    )
+    running = start(spec, folder / "log")
+    try:
+        running.wait_until_ready()
+        yield
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    address, frames = f"http://127.0.0.1:{free_port()}", f"http://localhost:{free_port()}"
     with Server(told) as behind:
-        environment = {
-            **inherited_environment(),
-            "HOME": str(folder),
+        values = {
             "PUBLIC_URL": address,
             "FRAME_URL": frames,
             "WEB_ADDRESS": f"127.0.0.1:{behind.port}",
         }
-        spec = ProcessSpec(
-            name="caddy",
-            command=(str(find_program("caddy")), "run", "--adapter", "caddyfile", "--config", str(wrapped)),
-            environment=environment,
-            directory=folder,
-            is_ready=lambda: _answers(address),
-        )
-        running = start(spec, folder / "log")
-        try:
-            running.wait_until_ready()
+        with caddy(CADDYFILE, tmp_path_factory.mktemp("caddy"), values, address):
             yield Proxied(address, frames, behind)
-        finally:
-            running.stop()
 
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(address).status_code == httpx.codes.OK
+        httpx.get(address)
     except httpx.HTTPError:
         return False
+    return True
 
 
 def sent(proxied: Proxied, path: str, octets: int) -> httpx.Response:
@@ -157,3 +164,22 @@ def test_pages_know_how_they_were_asked_for_and_are_not_compressed(proxied: Prox
 def test_frames_are_passed_on_under_their_own_name(proxied: Proxied) -> None:
     answer = httpx.get(f"{proxied.frames}/frame/abc/")
     assert answer.text.split()[1] == proxied.frames.removeprefix("http://")
+
+
+def test_apps_get_their_methods_and_nothing_else_of_the_agent(tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with (
+        Server(told) as behind,
+        caddy(
+            ROOT / "deploy" / "Caddyfile.apps",
+            tmp_path,
+            {"WAXWING_AGENT_PUBLIC_URL": address, "AGENT_ADDRESS": f"127.0.0.1:{behind.port}"},
+            address,
+        ),
+    ):
+        for path in ("/.well-known/did.json", "/xrpc/dev.waxwing.agent.app.sign"):
+            assert httpx.get(address + path).status_code == httpx.codes.OK
+        before = behind.requests
+        for path in ("/healthz", "/xrpc/dev.waxwing.agent.read", "/xrpc/dev.waxwing.agent.app", "/"):
+            assert httpx.get(address + path).status_code == httpx.codes.NOT_FOUND
+        assert behind.requests == before

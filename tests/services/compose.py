@@ -51,10 +51,17 @@ def interpolated(value: str, given: dict[str, str]) -> str:
 
 
 def environment_of(service: str, given: dict[str, str] | None = None) -> dict[str, str]:
-    """The environment that a service's container gets, under what the operator wrote into .env."""
+    """The environment that a service's container gets, under what the operator wrote into .env.
+
+    What has no value in the file has the one that .env gives it there, or is left out.
+    """
     asked = GIVEN if given is None else given
     environment = SERVICES[service].get("environment", {})
-    return {name: interpolated(str(value), asked) for name, value in environment.items()}
+    return {
+        name: asked[name] if value is None else interpolated(str(value), asked)
+        for name, value in environment.items()
+        if value is not None or name in asked
+    }
 
 
 def mounts_of(service: str) -> set[str]:
