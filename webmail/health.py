@@ -9,31 +9,36 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from accounts.middleware import Answer
 from webmail.redis_client import redis_client
 
 PATH = "/healthz"
+#: Where all parts are asked (readiness.py), by the operator's monitor alone.
+READY_PATH = "/readyz"
 
 
 @sync_and_async_middleware
 def health(get_response: Callable[[HttpRequest], Answer]) -> Callable[[HttpRequest], Answer]:
     """Answers a GET of PATH, under whichever host name it was asked for: 200, or 503 with the names of what
-    does not answer. It stands before all that needs a database, or a host name."""
+    does not answer. It stands before all that needs a database, or a host name.
+
+    READY_PATH is answered where no reverse proxy passed the request on: it asks all other parts, and what
+    they say is the operator's."""
     if iscoroutinefunction(get_response):
 
         async def later(request: HttpRequest) -> HttpResponseBase:
             if _is_asked(request):
-                return await sync_to_async(_answer)()
+                return await sync_to_async(_answer)(request)
             answer = get_response(request)
             return answer if isinstance(answer, HttpResponseBase) else await answer
 
         return later
 
     def at_once(request: HttpRequest) -> Answer:
-        return _answer() if _is_asked(request) else get_response(request)
+        return _answer(request) if _is_asked(request) else get_response(request)
 
     return at_once
 
@@ -55,10 +60,18 @@ def without_answer(database: BaseDatabaseWrapper, broker_url: str) -> list[str]:
 
 
 def _is_asked(request: HttpRequest) -> bool:
-    return request.path == PATH and request.method in ("GET", "HEAD")
+    if request.method not in ("GET", "HEAD"):
+        return False
+    # Reverse proxies have to set it, whatever the client sent.
+    passed_on = "HTTP_X_FORWARDED_PROTO" in request.META
+    return request.path == PATH or (request.path == READY_PATH and not passed_on)
 
 
-def _answer() -> HttpResponse:
+def _answer(request: HttpRequest) -> HttpResponse:
+    return _ready() if request.path == READY_PATH else _alive()
+
+
+def _alive() -> HttpResponse:
     missing = without_answer(connection, settings.CELERY_BROKER_URL)
     words = f"no answer: {', '.join(missing)}\n" if missing else "ok\n"
     return HttpResponse(
@@ -67,3 +80,12 @@ def _answer() -> HttpResponse:
         content_type="text/plain",
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _ready() -> HttpResponse:
+    # It asks the agent and mailboxes, whose clients the rest of this has no need of.
+    from webmail import readiness
+
+    said = readiness.as_json(readiness.parts(connection))
+    status = 200 if said["state"] == "ready" else 503
+    return JsonResponse(said, status=status, headers={"Cache-Control": "no-store"})

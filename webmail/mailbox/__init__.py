@@ -35,6 +35,7 @@ __all__ = [
     "MailboxError",
     "Stored",
     "Uid",
+    "check_mailboxes",
     "open_mailbox",
 ]
 
@@ -55,3 +56,16 @@ def open_mailbox(did: str) -> Mailbox:
 
         return ImapMailbox(url, name, settings.MAIL_TOKEN_KEY_FILE)
     raise MailboxError("refused", "WAXWING_MAILBOX_URL must be maildir://, imap:// or imaps://")
+
+
+def check_mailboxes() -> None:
+    """Asks the place of the mailboxes, without opening anybody's. Raises MailboxError "unavailable"."""
+    url = urlsplit(settings.MAILBOX_URL)
+    if url.scheme == "maildir":
+        from .maildir import check_folder_of_all
+
+        check_folder_of_all(unquote(url.path))
+    else:
+        from .imap import check_server
+
+        check_server(url)

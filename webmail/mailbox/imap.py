@@ -29,6 +29,7 @@ from .mailbox import (
 from .tokens import mailbox_token
 
 TIMEOUT = SocketTimeout(connect=5, read=30)
+GREETING_TIMEOUT = SocketTimeout(connect=5, read=5)
 #: How many messages one FETCH command asks for.
 FETCH_BATCH = 32
 #: How many messages one command asks for the flags of, or marks.
@@ -45,6 +46,21 @@ _MESSAGE_ID_FIELD = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 _BODY = f"BODY.PEEK[]<0.{FETCH_BYTES}>"
 
 
+def check_server(url: SplitResult) -> None:
+    """Waits for the server's greeting and leaves again. Raises MailboxError "unavailable"."""
+    host, port, tls = _place_of(url)
+    try:
+        IMAPClient(host, port, ssl=tls, timeout=GREETING_TIMEOUT).shutdown()
+    except (IMAPClientError, OSError) as error:
+        raise MailboxError("unavailable", "the mail server can't be reached") from error
+
+
+def _place_of(url: SplitResult) -> tuple[str, int, bool]:
+    """Host, port, and whether TLS is spoken there from the beginning."""
+    tls = url.scheme == "imaps"
+    return url.hostname or "localhost", url.port or (993 if tls else 143), tls
+
+
 class ImapMailbox:
     """One DID's mailbox over one connection of its own, opened on entry and closed on exit.
 
@@ -52,9 +68,7 @@ class ImapMailbox:
     """
 
     def __init__(self, url: SplitResult, name: str, key_file: str) -> None:
-        self._host = url.hostname or "localhost"
-        self._tls = url.scheme == "imaps"
-        self._port = url.port or (993 if self._tls else 143)
+        self._host, self._port, self._tls = _place_of(url)
         self._name = name
         self._key_file = key_file
         self._connection: IMAPClient | None = None

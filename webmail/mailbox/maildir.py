@@ -103,6 +103,15 @@ class _Entry:
         return replace(self, keywords=keywords, info="".join(sorted(info)))
 
 
+def check_folder_of_all(root: str) -> None:
+    """Looks whether mailboxes can be made under `root`. Raises MailboxError "unavailable"."""
+    folder = Path(root)
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise MailboxError("unavailable", "the folder of mailboxes can't be written to")
+
+
 class MaildirMailbox:
     """One DID's mailbox under `root`; `name` comes from mailbox_name and is safe as a directory name."""
 

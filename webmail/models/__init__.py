@@ -1,7 +1,7 @@
 """The index over the mailbox: conversations, messages, what is on its way, what was kept aside.
 
-Conversations and their messages can be rebuilt from the mailbox (see rebuild.py); what people chose or noted and
-are still writing or sending exists here alone (docs/overview.md names it all).
+Conversations and their messages can be rebuilt from the mailbox (see rebuild.py). What people chose, noted,
+and are still writing or sending exists here alone (docs/overview.md names it all).
 Message text is present only as `sealed`, which the crypto agent alone can open.
 """
 
