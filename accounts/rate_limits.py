@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import logging
 import time
+import unicodedata
 from dataclasses import dataclass
 
 import redis
@@ -66,6 +67,19 @@ def take_sign_in(request: HttpRequest) -> None:
         Limit("sign-in-of", client_network(request), settings.SIGN_INS_OF_ONE),
         *([Limit("sign-in-of-site", site, SITE_FACTOR * settings.SIGN_INS_OF_ONE)] if site else []),
         Limit("sign-in", "all", settings.SIGN_INS_OF_ALL),
+    )
+
+
+def take_admin_sign_in(request: HttpRequest, name: str) -> None:
+    """One try of an administrator's password, whether it is right or not. Raises TooOften.
+
+    Names that differ in case or width alone, or beyond what a name may have, count as one.
+    """
+    site = client_site(request)
+    take(
+        Limit("admin-of", client_network(request), settings.ADMIN_SIGN_INS_OF_ONE),
+        *([Limit("admin-of-site", site, SITE_FACTOR * settings.ADMIN_SIGN_INS_OF_ONE)] if site else []),
+        Limit("admin", unicodedata.normalize("NFKC", name).casefold()[:150], settings.ADMIN_SIGN_INS_OF_NAME),
     )
 
 

@@ -61,6 +61,8 @@ class TestRun:
             "WAXWING_UNDO_SECONDS": "0",
             "WAXWING_SIGN_INS_OF_ONE": "100000",
             "WAXWING_SIGN_INS_OF_ALL": "100000",
+            "WAXWING_ADMIN_SIGN_INS_OF_ONE": "100000",
+            "WAXWING_ADMIN_SIGN_INS_OF_NAME": "100000",
             "WAXWING_MAIL_DOMAIN": "mail.test",
             "WAXWING_NETWORK": "loopback",
             "WAXWING_PLC_URL": f"http://localhost:{self.plc}",

@@ -94,6 +94,9 @@ SPOOL_BYTES = env.int("WAXWING_SPOOL_BYTES", default=6 * 1024**3)
 #: open, of one account and in all.
 SIGN_INS_OF_ONE = env.int("WAXWING_SIGN_INS_OF_ONE", default=30)
 SIGN_INS_OF_ALL = env.int("WAXWING_SIGN_INS_OF_ALL", default=1000)
+#: And of tries to sign in as an administrator, from one address and for one name.
+ADMIN_SIGN_INS_OF_ONE = env.int("WAXWING_ADMIN_SIGN_INS_OF_ONE", default=10)
+ADMIN_SIGN_INS_OF_NAME = env.int("WAXWING_ADMIN_SIGN_INS_OF_NAME", default=30)
 SEARCHES_OF_ONE = env.int("WAXWING_SEARCHES_OF_ONE", default=300)
 PREVIEWS_OF_ONE = env.int("WAXWING_PREVIEWS_OF_ONE", default=60)
 STREAMS_OF_ONE = env.int("WAXWING_STREAMS_OF_ONE", default=30)
@@ -225,6 +228,16 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+
+#: For administrators; nobody else has a password here.
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+    )
+]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
