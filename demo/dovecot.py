@@ -78,8 +78,9 @@ def program() -> str | None:
     return shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-def prepare(directory: Path, port: int) -> Dovecot:
+def prepare(directory: Path, port: int, *, storage: str = "10G") -> Dovecot:
     """Write its configuration, and a token key if there is none; mail lies in `directory`/mail and stays.
+    `storage` is what a mailbox may hold, as Dovecot writes sizes.
 
     Start the result with demo.processes.start, wait until it is ready, then call warm_up.
     Raises DovecotUnavailable.
@@ -106,6 +107,7 @@ def prepare(directory: Path, port: int) -> Dovecot:
         "KEY_DIR": str(places["keys"]),
         "LISTEN": "127.0.0.1",
         "IMAP_PORT": str(port),
+        "MAILBOX_STORAGE": storage,
     }
     for name in ("dovecot.conf", "oauth2.conf"):
         render_file(TEMPLATES / name, places["config"] / name, values)

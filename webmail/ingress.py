@@ -26,11 +26,14 @@ log = logging.getLogger(__name__)
 
 #: The largest ordinary mail that is stored, in octets.
 MAX_MAIL = 10 * 1024 * 1024
+#: When a sender may ask again of a mailbox that was full: nobody makes room within minutes.
+FULL_SECONDS = 3600
 
 
 class IngressRefusal(Exception):
     """Something that is not taken in. `code` is one of unknown-recipient, too-large, not-an-envelope,
-    over-quota and mailbox-unavailable; `retry_after` is in seconds, where there is a time to name."""
+    over-quota, mailbox-full and mailbox-unavailable; `retry_after` is in seconds, where there is a time to
+    name."""
 
     def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -132,6 +135,9 @@ def _take_quota(quota: Quota, did: str, size: int, now: datetime) -> None:
 
 
 def _unavailable(error: MailboxError) -> IngressRefusal:
+    if error.code == "full":
+        log.warning("a mailbox is full: its senders are asked to come back")
+        return IngressRefusal("mailbox-full", "this mailbox is full at the moment", retry_after=FULL_SECONDS)
     log.error("the mailbox could not store what arrived: %s", error)
     return IngressRefusal("mailbox-unavailable", "the mailbox can't be reached at the moment", retry_after=60)
 

@@ -21,6 +21,7 @@ STATUS = {
     "too-large": 413,
     "not-an-envelope": 400,
     "over-quota": 429,
+    "mailbox-full": 507,
     "mailbox-unavailable": 503,
 }
 
@@ -29,7 +30,7 @@ STATUS = {
 def inbox(request: HttpRequest, did: str) -> HttpResponse:
     """Store the envelope of a JSON body `{"envelope": base64}`. 200 only after it is durable.
 
-    Answers 400, 404, 405, 413, 429 and 503 with `{"error": code, "message": sentence}`.
+    Answers 400, 404, 405, 413, 429, 503 and 507 with `{"error": code, "message": sentence}`.
     """
     if request.method != "POST":
         return _refusal("method-not-allowed", "post an envelope here", 405, {"Allow": "POST"})

@@ -28,6 +28,7 @@ _REFUSALS = {
     "too-large": "552 5.3.4 that is larger than what is taken here",
     "not-an-envelope": "554 5.6.0 that is not an envelope",
     "over-quota": "452 4.2.2 this mailbox takes no more for the moment; try again later",
+    "mailbox-full": "452 4.2.2 this mailbox is full; try again later",
     "mailbox-unavailable": "451 4.3.0 the mailbox can't be reached; try again later",
 }
 

@@ -120,6 +120,7 @@ def test_a_report_goes_to_its_delivery() -> None:
         ("too-large", "552 5.3.4 "),
         ("not-an-envelope", "554 5.6.0 "),
         ("over-quota", "452 4.2.2 "),
+        ("mailbox-full", "452 4.2.2 "),
         ("mailbox-unavailable", "451 4.3.0 "),
         ("something-new", "451 4.3.0 "),
     ],

@@ -54,8 +54,9 @@ class DovecotServer:
 
 
 @contextmanager
-def dovecot_server() -> Iterator[DovecotServer]:
-    """Runs Dovecot on a free loopback port with an empty mail store; a failure shows the end of its log."""
+def dovecot_server(*, storage: str = "10G") -> Iterator[DovecotServer]:
+    """Runs Dovecot on a free loopback port with an empty mail store; a failure shows the end of its log.
+    `storage` is what a mailbox may hold."""
     need("Dovecot")
     directory = Path(tempfile.mkdtemp(prefix="waxwing-dovecot-"))
     # Dovecot runs as another user when we are root.
@@ -63,7 +64,7 @@ def dovecot_server() -> Iterator[DovecotServer]:
     reason = why_not(directory)
     if reason is not None:
         pytest.skip(f"{LEFT_OUT}Dovecot: {reason}")
-    server = DovecotServer(prepare(directory, free_port()), directory / "log")
+    server = DovecotServer(prepare(directory, free_port(), storage=storage), directory / "log")
     try:
         server.start()
         yield server

@@ -347,4 +347,6 @@ def _login_error(error: Exception) -> MailboxError:
 def _command_error(error: Exception) -> MailboxError:
     if "[UNAVAILABLE]" in str(error) or "[SERVERBUG]" in str(error) or "[INUSE]" in str(error):
         return MailboxError("unavailable", "the mail server can't do that at the moment")
+    if "[OVERQUOTA]" in str(error):
+        return MailboxError("full", "the mailbox holds as much as it may")
     return MailboxError("refused", "the mail server refused a command")

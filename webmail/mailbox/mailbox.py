@@ -28,8 +28,9 @@ _KEYWORD = re.compile(r"[A-Za-z0-9$_-]{1,32}")
 
 
 class MailboxError(Exception):
-    """A mailbox could not do what was asked. `code` is "unavailable" (try again later), "refused"
-    (the argument or the account is not acceptable) or "not-found" (no such folder)."""
+    """A mailbox could not do what was asked. `code` is "unavailable" (try again later), "full"
+    (it holds as much as it may), "refused" (the argument or the account is not acceptable) or "not-found" (no
+    such folder)."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
