@@ -10,6 +10,7 @@ import pytest
 
 from demo.dovecot import program as dovecot_program
 from deploy.render import RenderError, render
+from tests.accounts.http_server import Server, reply
 from tests.services.compose import COMPOSE, GIVEN, ROOT, SERVICES
 from tests.services.compose import environment_of as environment_in
 from tests.services.programs import need
@@ -105,6 +106,16 @@ def test_every_container_is_held_down(service: str) -> None:
     for key, value in definition.get("environment", {}).items():
         secret = re.search(r"SECRET|PASSWORD|TOKEN_KEYS", key) and not key.endswith("_FILE")
         assert not secret or value in ("", "none"), f"{service} has {key} in its environment"
+
+
+def test_the_agents_health_is_what_it_says_itself() -> None:
+    (*_shell, script) = SERVICES["agent"]["healthcheck"]["test"]
+    with Server(lambda handler: reply(handler, 200 if handler.path == "/healthz" else 404, b"{}")) as agent:
+        asked = script.replace("127.0.0.1:8700", agent.url.removeprefix("http://"))
+        assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+        agent.answer = lambda handler: reply(handler, 503, b'{"state": "no-database"}')
+        assert subprocess.run([sys.executable, "-c", asked], capture_output=True, check=False).returncode != 0
+    assert agent.requests == 2
 
 
 def test_files_lie_where_the_processes_that_need_them_find_them() -> None:
