@@ -10,14 +10,16 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils import timezone
 from django.utils.decorators import sync_and_async_middleware
 
 from accounts.middleware import Answer
 from webmail.redis_client import redis_client
 
 PATH = "/healthz"
-#: Where all parts are asked (readiness.py), by the operator's monitor alone.
-READY_PATH = "/readyz"
+#: Where all parts are asked (readiness.py), and what waits is counted (metrics.py), by the operator's monitor
+#: alone.
+READY_PATH, METRICS_PATH = "/readyz", "/metrics"
 
 
 @sync_and_async_middleware
@@ -25,8 +27,8 @@ def health(get_response: Callable[[HttpRequest], Answer]) -> Callable[[HttpReque
     """Answers a GET of PATH, under whichever host name it was asked for: 200, or 503 with the names of what
     does not answer. It stands before all that needs a database, or a host name.
 
-    READY_PATH is answered where no reverse proxy passed the request on: it asks all other parts, and what
-    they say is the operator's."""
+    READY_PATH and METRICS_PATH are answered where no reverse proxy passed the request on: they ask all other
+    parts, and what they say is the operator's."""
     if iscoroutinefunction(get_response):
 
         async def later(request: HttpRequest) -> HttpResponseBase:
@@ -64,22 +66,20 @@ def _is_asked(request: HttpRequest) -> bool:
         return False
     # Reverse proxies have to set it, whatever the client sent.
     passed_on = "HTTP_X_FORWARDED_PROTO" in request.META
-    return request.path == PATH or (request.path == READY_PATH and not passed_on)
+    return request.path == PATH or (request.path in (READY_PATH, METRICS_PATH) and not passed_on)
 
 
 def _answer(request: HttpRequest) -> HttpResponse:
-    return _ready() if request.path == READY_PATH else _alive()
+    answers = {PATH: _alive, READY_PATH: _ready, METRICS_PATH: _metrics}
+    answer = answers[request.path]()
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _alive() -> HttpResponse:
     missing = without_answer(connection, settings.CELERY_BROKER_URL)
     words = f"no answer: {', '.join(missing)}\n" if missing else "ok\n"
-    return HttpResponse(
-        words,
-        status=503 if missing else 200,
-        content_type="text/plain",
-        headers={"Cache-Control": "no-store"},
-    )
+    return HttpResponse(words, status=503 if missing else 200, content_type="text/plain")
 
 
 def _ready() -> HttpResponse:
@@ -88,4 +88,10 @@ def _ready() -> HttpResponse:
 
     said = readiness.as_json(readiness.parts(connection))
     status = 200 if said["state"] == "ready" else 503
-    return JsonResponse(said, status=status, headers={"Cache-Control": "no-store"})
+    return JsonResponse(said, status=status)
+
+
+def _metrics() -> HttpResponse:
+    from webmail import metrics
+
+    return HttpResponse(metrics.exposition(connection, timezone.now()), content_type=metrics.CONTENT_TYPE)
