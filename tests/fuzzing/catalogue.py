@@ -101,6 +101,7 @@ CATALOGUE = dict(
         _entry("preview-answer", "uploads", "webmail.previews.page", settings=WEBMAIL),
         _entry("preview-card", "uploads", "webmail.previews.card", settings=WEBMAIL, longest=65536),
         _entry("image-answer", "uploads", "webmail.images.decoding", settings=WEBMAIL),
+        _entry("image", "images", "webmail.images.child", settings=WEBMAIL, longest=16384),
         _entry("passkey-field", "uploads", "accounts.passkey_fields", settings=WEBMAIL),
         _entry("cached-value", "uploads", "webmail.cached_json", settings=WEBMAIL),
         _entry("mail", "mail", "webmail.mailbox.envelope_mail", settings=WEBMAIL, longest=65536),

@@ -20,6 +20,8 @@ CALLS = frozenset(
 )
 #: ``decode`` and ``json`` are many things; these are decoders of others' bytes.
 DECODE_OF = frozenset({"cbor", "jwt", "msgpack"})
+#: ``open`` as well: Pillow's.
+OPEN_OF = frozenset({"Image"})
 #: Modules that decode nothing of what others send, and why.
 OWN = {
     "accounts.checks": "the operator's settings",
@@ -78,6 +80,8 @@ def _is_decoder(call: ast.Call) -> bool:
         return False
     if called.attr == "decode":
         return isinstance(called.value, ast.Name) and called.value.id in DECODE_OF
+    if called.attr == "open":
+        return isinstance(called.value, ast.Name) and called.value.id in OPEN_OF
     if called.attr == "json":
         return not call.args and not call.keywords
     return called.attr in CALLS

@@ -211,12 +211,10 @@ def _save_animation(image: Any, out: BinaryIO) -> None:
     frames[0].save(out, image.format, save_all=True, append_images=frames[1:], duration=durations, **more)
 
 
-def main(mode: str) -> int:
-    received = mode == "received"
-    limit(RECEIVED_CPU_SECONDS if received else CPU_SECONDS)
-    data = io.BytesIO(sys.stdin.buffer.read())
+def answered(mode: str, data: BinaryIO, most_pixels: int) -> tuple[dict[str, Any], bytes]:
+    """What is told of an image, and the image anew where ``mode`` wants it; raises nothing."""
     try:
-        image = opened(data, MOST_RECEIVED_PIXELS if received else MOST_PIXELS, photos=mode == "clean")
+        image = opened(data, most_pixels, photos=mode == "clean")
         kind = "image/jpeg" if image.format == PHOTOS else TYPES[image.format]
         if mode == "clean":
             content, width, height = cleaned(image)
@@ -228,13 +226,20 @@ def main(mode: str) -> int:
             kind = "image/jpeg"
         else:
             content, (width, height) = b"", seen(image)
-        told = {"type": kind, "width": width, "height": height}
     except NotShown as error:
-        told, content = {"error": error.code}, b""
+        return {"error": error.code}, b""
     except Exception as error:
         # Decoders raise anything for what is none.
         large = "DecompressionBomb" in type(error).__name__ or isinstance(error, MemoryError)
-        told, content = {"error": "too-large" if large else "not-an-image"}, b""
+        return {"error": "too-large" if large else "not-an-image"}, b""
+    return {"type": kind, "width": width, "height": height}, content
+
+
+def main(mode: str) -> int:
+    received = mode == "received"
+    limit(RECEIVED_CPU_SECONDS if received else CPU_SECONDS)
+    data = io.BytesIO(sys.stdin.buffer.read())
+    told, content = answered(mode, data, MOST_RECEIVED_PIXELS if received else MOST_PIXELS)
     sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
     sys.stdout.buffer.write(content)
     return 0
