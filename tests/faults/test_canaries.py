@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +17,7 @@ import httpx
 import pytest
 
 from crypto_agent import recovery_codes
-from crypto_agent.client import PasskeyUse
+from crypto_agent.client import AgentClient, AgentError, PasskeyUse
 from tests.crypto_agent.authenticator import Authenticator
 from tests.environment import RUN
 from tests.faults.secret_search import (
@@ -27,7 +29,7 @@ from tests.faults.secret_search import (
     keys_of_redis,
 )
 from tests.services.inhabited import inhabited_installation
-from tests.services.installations import RunningInstallation, wait_until
+from tests.services.installations import RunningInstallation, query, wait_until
 from tests.services.windows import Window, words
 
 
@@ -51,16 +53,22 @@ class Used:
 
 @pytest.fixture(scope="module")
 def used() -> Iterator[Used]:
-    """alice and bob write, attach, export, import, lock and unlock: well, badly, and while parts are away."""
+    """alice, bob and carol write in every way, export, import, lock and unlock: well, badly, and while parts
+    are away or broken."""
     directory = RUN.directory / "canaries"
     temporary = directory / "tmp"
     temporary.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         # Whatever a process of the installation keeps for a while lies here.
         patch.setenv("TMPDIR", str(temporary))
-        with inhabited_installation(directory, "alice", "bob") as place:
+        with inhabited_installation(directory, "alice", "bob", "carol") as place:
             people, used = place.people, Used(place.running, temporary)
             _write(used, people["alice"], people["bob"])
+            _write_in_other_ways(used, people["alice"], people["bob"])
+            _name_a_group(used, *people.values())
+            _export_as_text(used, people["alice"])
+            _break_the_database(used, people["alice"])
+            _err_at_the_agent(used, people["alice"])
             _export_and_import(used, people["alice"])
             _lock_with_a_passphrase(used, people["alice"])
             _lock_with_a_passkey(used, people["bob"])
@@ -97,6 +105,128 @@ def _write(used: Used, alice: Window, bob: Window) -> None:
     used.keep("a file's name", name)
     used.keep("a small file", small)
     used.keep("a large file", large)
+
+
+def _write_in_other_ways(used: Used, alice: Window, bob: Window) -> None:
+    """A draft, a message for later, an edit, a link's preview, and a report."""
+    first, edited = _canary("to be edited"), _canary("edited")
+    conversation = alice.write([bob.did], first)
+    (message,) = (one.id for one in alice.thread(conversation) if one.text == first)
+    answer = alice.post(f"/m/{message}/edit/", {"text": edited, "token": str(uuid4())})
+    assert answer.status_code == 302, words(answer.text)
+    wait_until(lambda: edited in bob.texts(conversation))
+
+    draft, too_long = _canary("draft"), _canary("long draft")
+    kept = alice.post(f"{conversation}draft/keep/", {"text": draft}, form_at=conversation)
+    assert kept.status_code == 200, kept.text
+    unkept = alice.post(f"{conversation}draft/keep/", {"text": too_long * 8000}, form_at=conversation)
+    assert unkept.status_code == 422, unkept.text
+    used.refusals["a draft that is too long"] = unkept.content
+
+    later = _canary("later")
+    fields: dict[str, str | list[str]] = {"text": later, "token": str(uuid4()), "at": "tomorrow"}
+    scheduled = alice.post(f"{conversation}send/", fields, form_at=conversation)
+    assert "#p" in scheduled.headers["Location"]
+    assert later in alice.words("/scheduled/")
+
+    link, title, description = "https://pages.example/", _canary("title"), _canary("description")
+    card = {"url": link, "title": title, "description": description, "picture": ""}
+    previewed = {"text": f"look: {link}", "token": str(uuid4()), "preview": json.dumps(card)}
+    assert alice.post(f"{conversation}send/", {**previewed}, form_at=conversation).status_code == 302
+    wait_until(lambda: title in bob.get(conversation))
+
+    reported = _canary("reported")
+    report: dict[str, str | list[str]] = {
+        "reason": "spam",
+        "words": reported,
+        "message": message,
+        "do": "send",
+    }
+    assert bob.post(f"/people/{alice.did}/report/", report).status_code == 200
+    assert used.running.sql("SELECT id FROM webmail_report")
+    used.keep("what was edited", first)
+    used.keep("what stands for it", edited)
+    used.keep("a draft", draft)
+    used.keep("a draft that was not kept", too_long)
+    used.keep("a message for later", later)
+    used.keep("the title of a preview", title)
+    used.keep("the description of a preview", description)
+    used.keep("the words of a report", reported)
+
+
+def _name_a_group(used: Used, alice: Window, bob: Window, carol: Window) -> None:
+    name, too_long = _canary("group"), _canary("long group name")
+    group = alice.write([bob.did, carol.did], "to both")
+    for typed in (too_long * 20, name):
+        fields: dict[str, str | list[str]] = {"name": typed, "token": str(uuid4())}
+        answer = alice.post(f"{group}people/name/", fields, form_at=f"{group}people/")
+        assert answer.status_code == (302 if typed == name else 422), words(answer.text)
+    wait_until(lambda: any(name in row for row in carol.rows().values()))
+    used.keep("a group's name", name)
+    used.keep("a group's name that was not taken", too_long)
+
+
+def _export_as_text(used: Used, alice: Window) -> None:
+    """What the download holds is all that there is of it."""
+    answer = alice.post(
+        "/devices/export/readable/", {"format": "json", "understood": "on", "with_files": "on"}
+    )
+    assert answer.status_code == 200, words(answer.text)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        everything = b"".join(archive.read(name) for name in archive.namelist())
+    assert used.secrets["the text"] in everything
+
+
+def _break_the_database(used: Used, alice: Window) -> None:
+    """A page fails for a reason that nobody thought of, with what was typed in its hands."""
+    typed = _canary("broken")
+    (conversation, *_) = alice.rows()
+    token = _token(alice, conversation)
+    used.running.sql("ALTER TABLE webmail_draft RENAME TO webmail_elsewhere")
+    try:
+        data = {"csrfmiddlewaretoken": token, "text": typed}
+        answer = alice.client.post(f"{conversation}draft/keep/", data=data)
+    finally:
+        used.running.sql("ALTER TABLE webmail_elsewhere RENAME TO webmail_draft")
+    assert answer.status_code == 500
+    used.refusals["a page that fails"] = answer.content
+    used.keep("what was typed into a page that fails", typed)
+
+
+def _err_at_the_agent(used: Used, alice: Window) -> None:
+    """What is wrong with a call is said, and nothing of what was in it."""
+    installation = used.running.installation
+    web = AgentClient(
+        f"http://127.0.0.1:{installation.ports.agent}", installation.secrets.agent_web_token_secret, "web"
+    )
+    wrong = _canary("wrong call")
+    calls: dict[str, tuple[str, dict[str, object]]] = {
+        "a wrong value": ("sealDraft", {"did": alice.did, "draftId": wrong[:32], "draft": {"$bytes": "AA"}}),
+        "a wrong time": ("compose", {"did": alice.did, "recipients": [], "text": wrong, "createdAt": wrong}),
+        "another's export": (
+            "importAccount",
+            {"did": alice.did, "passphrase": wrong, "keys": {"$bytes": "AA"}, "revoked": []},
+        ),
+    }
+    for name, (method, arguments) in calls.items():
+        used.refusals[f"the agent of {name}"] = _refusal(web, method, arguments)
+    database = f"sqlite:///{installation.directory / 'agent' / 'agent.sqlite3'}"
+    query(database, "ALTER TABLE crypto_agent_datakey RENAME TO elsewhere")
+    try:
+        draft = {"$bytes": base64.b64encode(wrong.encode()).decode().rstrip("=")}
+        arguments = {"did": alice.did, "draftId": "00" * 16, "draft": draft}
+        used.refusals["the agent without its table"] = _refusal(web, "sealDraft", arguments)
+    finally:
+        query(database, "ALTER TABLE elsewhere RENAME TO crypto_agent_datakey")
+    used.keep("what was in a wrong call", wrong)
+    used.keep("a part of it", wrong[:32])
+
+
+def _refusal(web: AgentClient, method: str, arguments: dict[str, object]) -> bytes:
+    """What the agent answers, and the client makes of it."""
+    with pytest.raises(AgentError) as raised:
+        web._procedure(method, arguments)
+    return f"{raised.value.code} {raised.value} {raised.value!r}".encode()
 
 
 def _token(window: Window, path: str) -> str:
@@ -229,12 +359,12 @@ def places(used: Used) -> Iterator[Place]:
 
 
 def test_nothing_of_it_is_kept_anywhere(used: Used) -> None:
-    assert len(used.secrets) >= 13
+    assert len(used.secrets) >= 26
     assert found(used.secrets, places(used)) == []
 
 
 def test_no_page_that_says_no_repeats_it(used: Used) -> None:
-    assert len(used.refusals) >= 8
+    assert len(used.refusals) >= 14
     assert found(used.secrets, used.refusals.items()) == []
 
 
