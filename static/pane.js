@@ -152,9 +152,24 @@
   const current = () => location.pathname + location.search;
   let shown = current();
   document.addEventListener("htmx:pushedIntoHistory", () => { shown = current(); });
+  // Nor does the way back from a drawer, which leads to the message that it was about.
+  let withoutDrawer;
+  window.eachPane(() => { withoutDrawer = $("#side")?.hidden ? current() : undefined; });
+  const putDrawerAway = (address) => {
+    const at = document.activeElement;
+    const isLeft = !at || at === document.body || at.closest("#side");
+    for (const xhr of beside) xhr.abort();
+    $("#side").replaceWith(Object.assign(document.createElement("div"), { id: "side", hidden: true }));
+    const link = $(`#thread .msg__meta a[href="${CSS.escape(address)}"]`);
+    if (isLeft && link) (link.checkVisibility() ? link : $("summary", link.closest(".msg")))?.focus();
+  };
   addEventListener("popstate", (event) => {
     event.stopImmediatePropagation();
-    if (current() !== shown) location.reload();
+    const before = shown;
+    if (current() === before) return;
+    if (current() !== withoutDrawer) return location.reload();
+    shown = withoutDrawer;
+    putDrawerAway(before);
   }, true);
 
   // A page that leads back here leads to what is open now.

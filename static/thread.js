@@ -2,7 +2,12 @@
 (() => {
   "use strict";
   const $ = (selector, within = document) => within.querySelector(selector);
-  const scroller = () => $("#thread")?.closest(".pane__scroll");
+  // In a low window, as at 200 %, the whole page scrolls (app.css).
+  const hasPanes = matchMedia("(min-height: 30.01rem)");
+  const scroller = () => {
+    const box = $("#thread")?.closest(".pane__scroll");
+    return box && !hasPanes.matches ? document.scrollingElement : box;
+  };
   const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight; };
   const isAtEnd = (box) => box && box.scrollHeight - box.scrollTop - box.clientHeight < 120;
 
@@ -17,11 +22,11 @@
     if (!box) return;
     const unread = $("#unread");
     if (location.hash.startsWith("#m")) { /* the browser goes there */ }
-    else if (unread) box.scrollTop = unread.offsetTop - box.clientHeight / 3;
+    else if (unread) box.scrollTop += unread.getBoundingClientRect().top - Math.max(box.getBoundingClientRect().top, 0) - box.clientHeight / 3;
     else toEnd(box);
     // What shrinks the pane (a banner, a keyboard, a growing composer) does not push the end out of sight.
     let atEnd = isAtEnd(box);
-    box.addEventListener("scroll", () => { atEnd = isAtEnd(box); }, { passive: true });
+    (hasPanes.matches ? box : document).addEventListener("scroll", () => { atEnd = isAtEnd(box); }, { passive: true, signal });
     const size = new ResizeObserver(() => { if (atEnd) toEnd(box); });
     size.observe(box);
     signal.addEventListener("abort", () => size.disconnect());
@@ -40,6 +45,6 @@
     }
     // Browsers that do not keep the place themselves when something is put above it.
     if (elt.matches("[data-older]") && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;
-    if (event.target.id === "side") $("#side h1")?.focus();
+    if (event.target.id === "side") $("#info-title")?.focus();
   });
 })();

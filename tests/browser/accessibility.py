@@ -22,9 +22,9 @@ _GRAVE = ("serious", "critical")
 COLOURS = ("color-contrast", "link-in-text-block")
 
 
-def violations(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
-    """The serious and critical ones, of these rules or all: rule, what is wrong, and the elements, with what
-    was found of the first; one line each."""
+def violations(page: Page, *, rules: Sequence[str] = (), only_grave: bool = False) -> list[str]:
+    """However slight, or the serious and critical ones alone, of these rules or all: rule, what is wrong, and
+    the elements, with what was found of the first; one line each."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(f"{_script()}\n;void 0")
     # Preloading reads style sheets again by putting them into the page, which the policy refuses.
@@ -38,7 +38,7 @@ def violations(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
         f"{one['id']}: {one['help']}: {'; '.join(node['html'][:160] for node in one['nodes'][:4])}"
         f" ({one['nodes'][0]['failureSummary']})"
         for one in found
-        if one["impact"] in _GRAVE
+        if not only_grave or one["impact"] in _GRAVE
     ]
 
 

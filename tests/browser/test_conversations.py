@@ -9,11 +9,23 @@ from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
-from tests.browser.visitors import ARRIVAL, PHONE, bubble, composer, message
+from tests.browser.visitors import ARRIVAL, PHONE, ZOOMED, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.services.profiles import set_profile
 
 TEXT = "Tide is out at six 🌊\nPath by the weir: https://river.example/weir?from=here#map\n<b>not bold</b>"
+
+
+def test_in_a_low_window_a_conversation_begins_at_its_end_as_well(visit: Visit) -> None:
+    visit("bob")
+    alice = visit("alice", viewport=ZOOMED)
+    alice.start_conversation("bob.test", text="\n".join(["As long as the river"] * 30))
+    alice.write("and here it ends")
+    last = bubble(alice.page, "and here it ends").last
+    expect(last).to_be_in_viewport(timeout=ARRIVAL)
+    alice.page.reload()
+    expect(last).to_be_in_viewport()
+    expect(composer(alice.page)).to_be_in_viewport()
 
 
 def test_a_message_and_its_answer_appear_in_open_windows(visit: Visit) -> None:

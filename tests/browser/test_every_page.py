@@ -13,8 +13,10 @@ from demo.local_network import NetworkInfo
 from tests.browser.accessibility import COLOURS, violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.every_page import pages_of
+from tests.browser.forced_colours import unseen
+from tests.browser.in_german import in_german, words_of
 from tests.browser.seeding import Seeded, seed
-from tests.browser.visitors import NARROWEST, PHONE, WIDE
+from tests.browser.visitors import NARROWEST, PHONE, WIDE, ZOOMED
 from tests.services.installations import RunningInstallation
 
 #: Each page is looked at on each of these in both themes.
@@ -96,6 +98,24 @@ def test_what_is_wrong_in_one_theme_alone_is_noticed(visit: Visit) -> None:
     assert problem.startswith("dark: image-alt")
 
 
+def test_what_cannot_be_seen_or_is_cut_off_or_english_is_noticed(visit: Visit) -> None:
+    page = visit("alice", viewport=PHONE, still=True).page
+    page.goto("/undo-send/")
+    assert [*unseen(page), *problems_when_zoomed(page), *problems_in_german(page)] == []
+    assert "Undo send" in words_of(page)
+    button = page.locator("main button")
+    button.evaluate(
+        "(button) => { button.style.outline = 'none'; button.setAttribute('aria-pressed', 'true'); }"
+    )
+    ring, state = unseen(page)
+    assert (ring[:7], state[:12]) == ("no ring", "aria-pressed")
+    button.evaluate("(button) => { button.style.width = '2rem'; button.style.whiteSpace = 'nowrap'; }")
+    (cut,) = problems_when_zoomed(page)
+    assert cut.startswith("cut off: <button")
+    with in_german(page):
+        assert "Undo send" not in words_of(page)
+
+
 def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
     """Of the page as it is open now, in both themes, and of its width on the narrowest screen."""
     problems = lasting(too_wide, page)
@@ -113,6 +133,20 @@ def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
         problems += [f"narrowest: {problem}" for problem in lasting(too_wide, page)]
         page.set_viewport_size(screen)  # type: ignore[arg-type]
     return problems
+
+
+def problems_when_zoomed(page: Page) -> list[str]:
+    page.set_viewport_size(ZOOMED)  # type: ignore[arg-type]
+    return [*lasting(too_wide, page), *lasting(cut_off, page)]
+
+
+def problems_in_german(page: Page) -> list[str]:
+    """On the narrowest screen: the words are longer, and none of them is English."""
+    english = words_of(page)
+    page.set_viewport_size(NARROWEST)  # type: ignore[arg-type]
+    with in_german(page):
+        untranslated = [f"also in English: {words}" for words in words_of(page) & english]
+        return [*untranslated, *lasting(too_wide, page), *lasting(cut_off, page)]
 
 
 def lasting(check: Callable[[Page], list[str]], page: Page) -> list[str]:
@@ -150,3 +184,28 @@ def too_wide(page: Page) -> list[str]:
         }"""
     )
     return scrolls
+
+
+def cut_off(page: Page) -> list[str]:
+    """Controls that reach beyond the window or their card sideways, or are smaller than their words."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const isBox = (one) => one.matches("button, summary, .btn")
+            && getComputedStyle(one).display !== "inline";
+          const isSmall = ({ scrollWidth, clientWidth, scrollHeight, clientHeight }) =>
+            scrollWidth > clientWidth + 1 || scrollHeight > clientHeight + 2;
+          // A line of names that ends in dots is known to be longer.
+          const isShortened = (one) => one.matches("a") && one.closest(".thread-head");
+          return [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+            .filter((one) => {
+              if (!one.checkVisibility({ visibilityProperty: true }) || one.closest(".sr")) return false;
+              if (isShortened(one)) return false;
+              const { left, right, width } = one.getBoundingClientRect();
+              const around = one.closest(".menu__list, .card, .notice, .bubble")?.getBoundingClientRect();
+              const [first, last] = around ? [around.left, around.right] : [0, innerWidth];
+              return width > 0 && (left < first - 1 || right > last + 1 || (isBox(one) && isSmall(one)));
+            })
+            .map((one) => `cut off: ${one.outerHTML.slice(0, 160)}`);
+        }"""
+    )
+    return found

@@ -82,7 +82,7 @@ def test_what_is_known_of_a_message_takes_the_place_of_its_menu(visit: Visit) ->
     alice.start_conversation("bob.test", text=f"Who has this one? {word}")
     opened = menu(page, word)
     opened.get_by_role("link", name="About this message").press("Enter")
-    expect(page.locator("#side h1")).to_be_focused()
+    expect(page.locator("#info-title")).to_be_focused()
     expect(opened.locator(".menu__list")).to_be_hidden()
 
 

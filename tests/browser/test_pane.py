@@ -292,7 +292,7 @@ def test_a_drawer_of_another_conversation_says_nothing_of_this_one(visit: Visit)
         about = message(page, "Is the keel dry?").locator('.msg__meta a[hx-target="#side"]').first
         if do == "close":
             about.click()
-            expect(page.locator("#side h1")).to_be_focused()
+            expect(page.locator("#info-title")).to_be_focused()
         page.route(
             re.compile(with_bob if do == "close" else "/m/"), lambda route: late.append(route), times=1
         )
@@ -304,6 +304,26 @@ def test_a_drawer_of_another_conversation_says_nothing_of_this_one(visit: Visit)
         _expect_open(page, with_carol, "Carol")
         expect(page.locator("#side")).to_be_hidden()
     alice.excuse("htmx:")
+
+
+def test_back_from_a_drawer_leads_to_its_message_on_the_same_page(visit: Visit) -> None:
+    visit("bob")
+    alice = visit("alice")
+    alice.start_conversation("bob.test", text="Is the mast dry?")
+    page, with_bob = alice.page, alice.page.url
+    page.goto(with_bob)
+    page.evaluate("window.samePage = true")
+    about = message(page, "Is the mast dry?").locator('.msg__meta a[hx-target="#side"]').first
+    about.press("Enter")
+    expect(page.locator("#info-title")).to_be_focused()
+    page.go_back()
+    expect(page.locator("#side")).to_be_hidden()
+    expect(page).to_have_url(with_bob)
+    expect(about).to_be_focused()
+    assert page.evaluate("window.samePage")
+    # The address names the drawer again, and its page has it.
+    page.go_forward()
+    expect(page.locator("#info-title")).to_be_visible()
 
 
 def test_half_of_a_file_is_left_to_the_browser(visit: Visit, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from demo.local_network import Person
 
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+#: A window of 1280 by 800 at 200 % (WCAG 2.2, 1.4.4 Resize Text), in CSS pixels.
+ZOOMED = {"width": 640, "height": 400}
 #: The narrowest screen that has to be enough (WCAG 2.2, 1.4.10 Reflow), in CSS pixels.
 NARROWEST = {"width": 320, "height": 640}
 
