@@ -58,7 +58,12 @@ def test_what_was_put_away_is_nothing_to_look_into(agent_process: AgentProcess) 
     assert browser_of(bob).post(address, {"do": "put-away"}).status_code == 404
     browser = browser_of(alice)
     assert kept_aside.count(alice) == 1
-    assert browser.post(address, {"do": "put-away"}).status_code == 302
+    moved = browser.post(address, {"do": "put-away"})
+    assert moved.status_code == 302
+    assert "Undo" in browser.get(moved["Location"]).content.decode()
+    assert "Undo" not in browser_of(bob).get(moved["Location"]).content.decode()
+    for nonsense in ("x", "0", "9" * 30):
+        assert browser.get(reverse("kept-aside"), {"moved": nonsense}).status_code == 200
     assert (kept_aside.count(alice), kept_aside.kept_aside(alice)) == (0, [])
     assert [each.id for each in kept_aside.kept_aside(alice, put_away=True)] == [row.pk]
     assert browser.post(address, {"do": "put-back"}).status_code == 302

@@ -4,6 +4,7 @@ import re
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -14,21 +15,24 @@ from webmail.conversations import NotFound
 from webmail.outgoing import CannotSend
 from webmail.views.page_request import PageRequest
 
+_KEY = re.compile("[0-9]{1,18}", re.ASCII)
+
 
 @require_safe
 @signed_in
 def kept(request: PageRequest) -> HttpResponse:
     """The list, each with its reason; with `before` those that were kept aside before one of them, with
-    `show=put-away` those that were put away."""
+    `show=put-away` those that were put away, with `moved` the one that was put away last."""
     put_away = request.GET.get("show") == "put-away"
     text = request.GET.get("before", "")
-    before = int(text) if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else None
+    before = int(text) if _KEY.fullmatch(text) else None
     items = kept_aside.kept_aside(
         request.account, put_away=put_away, before=before, limit=kept_aside.PAGE + 1
     )
     more, items = len(items) > kept_aside.PAGE, items[: kept_aside.PAGE]
     context = {
         "items": items,
+        "moved": _just_put_away(request),
         "people": another_copy.who_can_be_asked(request.account),
         "put_away": put_away,
         "count_put_away": kept_aside.count_put_away(request.account),
@@ -62,7 +66,8 @@ def put_away(request: PageRequest, arrival_id: int) -> HttpResponse:
     except NotFound as error:
         raise Http404 from error
     if not request.htmx:
-        return redirect("kept-aside")
+        page = reverse("kept-aside")
+        return redirect(page if back else f"{page}?moved={item.id}")
     # Something else may have become of it meanwhile, such as that it was opened.
     if request.POST.get("do") == "undo" or item.put_away == back:
         return _one(request, item)
@@ -85,6 +90,17 @@ def ask(request: PageRequest, arrival_id: int) -> HttpResponse:
     if request.htmx:
         return _one(request, kept_aside.kept(arrival))
     return redirect("kept-aside")
+
+
+def _just_put_away(request: PageRequest) -> kept_aside.KeptAside | None:
+    text = request.GET.get("moved", "")
+    if not _KEY.fullmatch(text):
+        return None
+    try:
+        item = kept_aside.find(request.account, int(text))
+    except NotFound:
+        return None
+    return item if item.put_away else None
 
 
 def _one(
