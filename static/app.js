@@ -28,8 +28,9 @@
   document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
 
   // News of a part of the page would take away what somebody is doing there: a menu or a form that is open, a question
-  // that is asked, a sentence that has just come of what was pressed, a request on its way. They wait until then.
-  const BUSY = ".menu[open], .more[open] form, .ask, [data-said], .notice:focus-within, .htmx-request";
+  // that is asked, a sentence that has just come of what was pressed, a request on its way, what is pressed and not let go
+  // yet. They wait until then.
+  const BUSY = ".menu[open], .more[open] form, .ask, [data-said], .notice:focus-within, .htmx-request, :active";
   const TO_READ = 20000;
   const PLACE = "[hx-trigger*='caught-up']";
   const waiting = new Set();
@@ -74,8 +75,10 @@
     const { target, fragment } = event.detail;
     if (target.id === "toasts" && $("[data-said]", target) && !$(".toast", fragment)) event.detail.shouldSwap = false;
   });
-  // A key may press a button of the menu that has just come.
-  document.addEventListener("htmx:afterRequest", () => { if (waiting.size) setTimeout(goOn, 100); });
+  // A key may press a button of the menu that has just come; what was let go is still to do what it does.
+  for (const name of ["htmx:afterRequest", "pointerup", "pointercancel", "dragend", "keyup"]) {
+    document.addEventListener(name, () => { if (waiting.size) setTimeout(goOn, 100); });
+  }
   document.addEventListener("click", (event) => {
     const menu = event.target.closest(".row-menu button") && event.target.closest("details");
     if (menu) menu.open = false;

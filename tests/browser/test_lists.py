@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -96,3 +97,27 @@ def test_conversations_are_put_in_order_named_and_found(visit: Visit) -> None:
     found.click()
     expect(bob.page).to_have_url(re.compile("around=[0-9a-f]{64}#m[0-9a-f]{64}$"))
     expect(bubble(bob.page, "periwinkle")).to_be_in_viewport()
+
+
+def test_what_is_pressed_is_not_taken_away_before_it_is_let_go(visit: Visit) -> None:
+    """As a row of the list would be by a message that comes just then, and the click with it."""
+    visit("alice")
+    bob, alice = visit("bob"), visit("alice")
+    bob.start_conversation("alice.test", text="The first of two")
+    row = alice.page.locator(f'#convos .row[href="{urlsplit(bob.page.url).path}"]')
+    expect(row).to_contain_text("The first of two", timeout=ARRIVAL)
+    alice.page.evaluate(
+        """() => {
+          window.listed = new Promise((done) => {
+            const look = ({ detail }) => { if (detail.elt.id === "list") done(); };
+            document.addEventListener("htmx:afterOnLoad", look);
+          });
+        }"""
+    )
+    row.hover()
+    alice.page.mouse.down()
+    bob.write("The second of two")
+    alice.page.evaluate("() => window.listed")
+    alice.page.mouse.up()
+    expect(bubble(alice.page, "The second of two")).to_be_visible(timeout=ARRIVAL)
+    expect(row).to_contain_text("The second of two", timeout=ARRIVAL)
