@@ -8,8 +8,8 @@ window.eachPane((signal) => {
   const field = $("textarea[name=text]", form);
   const words = $("#draft-words").dataset;
   const { keep: address, news } = state.dataset;
-  // Milliseconds: after the last key, at most between two, and after a try that failed.
-  const PAUSE = 1000, LONGEST = 5000, AGAIN = 5000;
+  // Milliseconds: after the last key, at most between two, and after a try that failed, at first and at last.
+  const PAUSE = 1000, LONGEST = 5000, AGAIN = 5000, RAREST = 60000;
   const writer = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
   const held = (name) => ["text", "file", "to", "draft", "in_reply_to", "topic", "preview"].includes(name) || name.startsWith("name-");
@@ -100,14 +100,22 @@ window.eachPane((signal) => {
 
   const look = async (wanted = false) => {
     if (!news || sending || running) return;
-    const found = await ask(`${news}?writer=${writer}&revision=${revision}`);
+    const found = await ask(`${news}?writer=${writer}&revision=${still ? "" : revision}`);
     if (!found || sending || running || signal.aborted) return;
     if (!wanted && written() !== kept) { $("#draft-changed").hidden = false; return; }
     take(found);
     revision = found.revision;
     kept = written();
     line("changed", "");
+    if (still) { still = false; line("shut", ""); }
   };
+  // What could not be shown, as while the agent was away, comes as soon as it can.
+  const untilShown = (wait) => setTimeout(async () => {
+    if (!still || signal.aborted) return;
+    await look();
+    untilShown(Math.min(2 * wait, RAREST));
+  }, wait);
+  if (still) untilShown(AGAIN);
 
   document.body.addEventListener("draft", () => look(), { signal });
   document.body.addEventListener("caught-up", () => look(), { signal });

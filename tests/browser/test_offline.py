@@ -1,4 +1,4 @@
-"""A page that stays open while the server is away."""
+"""A page that stays open while the server is away, and a draft while the agent is."""
 
 from __future__ import annotations
 
@@ -41,3 +41,27 @@ def test_pages_say_that_the_server_is_away_and_catch_up_when_it_is_back(
     expect(bubble(bob.page, "Not lost")).to_have_count(1, timeout=ARRIVAL)
     for visitor in (alice, bob):
         visitor.excuse(*AWAY)
+
+
+def test_a_draft_that_could_not_be_shown_comes_once_the_agent_answers(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    visit("bob")
+    alice = visit("alice")
+    alice.start_conversation("bob.test", text="Before the agent goes away")
+    with alice.page.expect_response("**/draft/keep/"):
+        composer(alice.page).fill("half a thought")
+    conversation = alice.page.url
+    alice.page.goto("/devices/")
+    installation.stop("agent")
+    try:
+        alice.page.goto(conversation)
+        unshown = alice.page.get_by_text("A draft is kept here. It cannot be shown just now.")
+        expect(unshown).to_be_visible()
+        expect(composer(alice.page)).to_have_value("")
+    finally:
+        installation.start("agent")
+    expect(composer(alice.page)).to_have_value("half a thought", timeout=ARRIVAL)
+    expect(unshown).to_be_hidden()
+    with alice.page.expect_response("**/draft/keep/"):
+        composer(alice.page).fill("a whole thought")
