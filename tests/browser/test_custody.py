@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, StorageState, expect
@@ -16,7 +19,7 @@ from tests.browser.test_every_page import lasting, too_wide
 from tests.browser.virtual_authenticator import authenticator_of
 from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, Visitor, bubble, composer, visitor_at
 from tests.environment import RUN
-from tests.services.installations import RunningInstallation, running_installation
+from tests.services.installations import RunningInstallation, query, running_installation
 
 #: Until no colour is on its way to another.
 UNTIL_STILL = "Promise.allSettled(document.getAnimations().map(one => one.finished)).then(() => null)"
@@ -36,6 +39,30 @@ def own_installation(own_network: NetworkInfo) -> Iterator[RunningInstallation]:
     """One in which people may lock themselves out."""
     with running_installation(RUN.directory / "custody", own_network) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def as_before(own_installation: RunningInstallation, tmp_path: Path) -> Iterator[None]:
+    """What a test that fails leaves locked would fail all that come after it."""
+    database = own_installation.installation.directory / "agent" / "agent.sqlite3"
+    with closing(sqlite3.connect(database)) as now, closing(sqlite3.connect(tmp_path / "agent")) as before:
+        now.backup(before)
+    yield
+    if not query(
+        f"sqlite:///{database}",
+        "SELECT id FROM crypto_agent_accountcustody WHERE lock_id <> '' OR passkey_required",
+    ):
+        return
+    own_installation.stop("agent")
+    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+        database.with_name(name).unlink(missing_ok=True)
+    shutil.copyfile(tmp_path / "agent", database)
+    own_installation.start("agent")
+    own_installation.sql(
+        "UPDATE accounts_account SET custody = 'managed', passkey_required = FALSE, waits_since = NULL"
+    )
+    if "worker" not in own_installation.processes:
+        own_installation.start("worker")
 
 
 At = Callable[..., Visitor]
