@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
-from tests.browser.test_every_page import SCREENS, problems_of
-from tests.browser.visitors import ARRIVAL, message
+from tests.browser.test_every_page import FORMS, problems_of
+from tests.browser.visitors import ARRIVAL, WIDE, message
 from tests.services.installations import RunningInstallation, query
 
 #: As on the day on which they are destroyed: what was sealed to them opens nowhere from then on.
@@ -32,13 +31,12 @@ LINES = """(button) => {
 }"""
 
 
-@pytest.mark.parametrize("screen", SCREENS)
 def test_what_cannot_be_opened_is_asked_for_once_more(
-    screen: dict[str, int], visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+    visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
     word = uuid4().hex[:8]
     answer, lost = f"How is the water? {word}", f"Warm until the evening {word}"
-    bob, alice = visit("bob", viewport=screen), visit("alice", viewport=screen)
+    bob, alice = visit("bob"), visit("alice")
     alice.start_conversation("bob.test", text=f"Hello from the lake {word}")
     conversation = alice.page.url
     page = bob.page
@@ -71,12 +69,17 @@ def test_what_cannot_be_opened_is_asked_for_once_more(
     expect(card).to_contain_text("Nothing outside says who sent it.")
     expect(card).to_contain_text("They learn that you could not open it.")
     card.get_by_label("Whom to ask").select_option(label="Alice (alice.test)")
-    assert problems_of(page, screen) == []
     ask = card.get_by_role("button", name="Ask", exact=True)
-    assert ask.evaluate(LINES) == 1
+    for screen in FORMS.values():
+        page.set_viewport_size(screen)  # type: ignore[arg-type]
+        assert problems_of(page, screen) == []
+        assert ask.evaluate(LINES) == 1
     ask.click()
     expect(card.get_by_role("status")).to_contain_text("You asked Alice for another copy")
-    assert problems_of(page, screen) == []
+    for screen in FORMS.values():
+        page.set_viewport_size(screen)  # type: ignore[arg-type]
+        assert problems_of(page, screen) == []
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
     # Alice's server gives it by itself, and shows nothing of the request.
     bob.open_conversation(conversation)
