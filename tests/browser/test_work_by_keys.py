@@ -55,7 +55,7 @@ def test_a_message_with_a_file_is_sent_edited_and_taken_back(visit: Visit, tmp_p
     visit("bob")
     alice, word = visit("alice"), uuid4().hex[:8]
     page = alice.page
-    alice.start_conversation("bob.test", text=f"Before the list {word}")
+    alice.start_conversation("bob.test", text=f"First of all {word}")
     (tmp_path / "list.txt").write_text("Ropes, oars")
     composer(page).focus()
     reach(page, page.locator("[data-upload]"), "Shift+Tab", at_most=4)
