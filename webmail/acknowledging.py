@@ -1,9 +1,10 @@
 """Telling the senders of messages that they were opened, or read.
 
-Nothing is told to a stranger, and nothing of what is no message of its own: no reaction, edit or receipt is
-ever answered, so receipts never answer each other. What is to be told waits in rows, a few seconds and for
-all messages of a conversation together, so that neither the moment of opening nor the number of messages
-shows. Rows are removed once their receipt is stored; each may be sent twice and counts once.
+Nothing is told to a stranger, not even to one in the group of somebody known, and nothing of what is no
+message of its own: no reaction, edit or receipt is ever answered, so receipts never answer each other. What
+is to be told waits in rows, a few seconds and for all messages of a conversation together, so that neither
+the moment of opening nor the number of messages shows. Rows are removed once their receipt is stored; each
+may be sent twice and counts once.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ def _note(messages: Sequence[Message], status: Acknowledgement.Status, now: date
     if not own_words:
         return
     account = own_words[0].account
+    accepted = consent.accepted_among(account, {message.sender_did for message in own_words})
+    own_words = [message for message in own_words if message.sender_did in accepted]
     conversations = {message.conversation_id: message.conversation for message in own_words}
     names = receipt_choices.telling(account, status, [row.conversation_id for row in conversations.values()])
     told = _agreed_to(account, [row for row in conversations.values() if row.conversation_id in names])
@@ -120,7 +123,10 @@ def send_due(conversation_pk: int, *, now: datetime) -> int:
     account = conversation.account
     rows = Acknowledgement.objects.filter(message__conversation=conversation)
     # Their senders were blocked, or the messages let go of, while they waited.
-    rows.filter(message__shown=False).delete()
+    accepted = Contact.objects.filter(
+        account=account, did=OuterRef("message__sender_did"), standing=Contact.Standing.ACCEPTED
+    )
+    rows.filter(Q(message__shown=False) | ~Exists(accepted)).delete()
     sent = 0
     # Whoever has read it has opened it.
     read = rows.filter(status=READ, due_at__lte=now).values("message")

@@ -21,6 +21,7 @@ from django.db.models import Exists, OuterRef
 
 from accounts.models import Account
 from webmail import contacts, events
+from webmail.blocked import blocked_among
 from webmail.models import ConsentChoice, Contact, Conversation, GraphEntry, Message, WhoMayWrite
 
 
@@ -97,6 +98,13 @@ def may_answer(account: Account, conversation_id: str) -> bool:
     conversation with this id (hex); a conversation that is not there yet is the account's own to begin."""
     found = Conversation.objects.filter(account=account, conversation_id=conversation_id).first()
     return found is None or may_be_told(found)
+
+
+def accepted_among(account: Account, dids: Collection[str]) -> set[str]:
+    """Those of these people whom the account accepted, and blocks neither here nor by a record."""
+    rows = Contact.objects.filter(account=account, did__in=dids, standing=Contact.Standing.ACCEPTED)
+    accepted = set(rows.values_list("did", flat=True))
+    return accepted - blocked_among(account.pk, accepted) if accepted else accepted
 
 
 def strangers_in(account: Account, conversation: Conversation) -> list[str]:

@@ -25,7 +25,6 @@ from crypto_agent.client import (
 )
 from webmail import consent, disappearing, drafts, events, forgetting, groups, progress, queues, topics
 from webmail.blobs.attaching import attachment, put_into_message, remove
-from webmail.blocked import blocked_since
 from webmail.models import Blob, Conversation, Delivery, DeliveryCopy, Message
 from webmail.people import people_of
 from webmail.placing import conversation_for, place
@@ -247,12 +246,13 @@ def store(
         sealed=sealed,
         token=token,
     )
-    # What goes out by itself tells nobody who is blocked that anybody is here and reads.
-    left_out = {account.did, *(blocked_since(account) if message.receipt is not None else ())}
+    recipients = [did for did in conversation.participants if did != account.did]
+    if message.receipt is not None:
+        # What goes out by itself tells nobody whom the account never accepted that anybody is here and reads.
+        accepted = consent.accepted_among(account, recipients)
+        recipients = [did for did in recipients if did in accepted]
     Delivery.objects.bulk_create(
-        Delivery(message=row, recipient_did=did, next_attempt_at=now, created_at=now)
-        for did in conversation.participants
-        if did not in left_out
+        Delivery(message=row, recipient_did=did, next_attempt_at=now, created_at=now) for did in recipients
     )
     put_into_message(files, row.message_id, inline)
     put_into_message(named_files, row.message_id, [False] * len(named_files))

@@ -19,6 +19,7 @@ from tests.webmail.other_client import OtherClient
 from webmail import (
     acknowledging,
     blocking,
+    contacts,
     conversations,
     events,
     exported_settings,
@@ -196,6 +197,43 @@ def test_whoever_is_blocked_learns_nothing_in_a_group_either(
     assert set(seal(write(alice, group, "still all of us"))) == {bob.did, carol.did}
 
 
+def test_a_stranger_in_somebody_elses_group_learns_nothing(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    bring(alice, bob, [write(alice, [bob], "you first")])
+    from_bob = write(bob, [alice, carol], "a group of mine")
+    bring(bob, alice, [from_bob])
+    from_carol = write(carol, [alice, bob], "I am in it too")
+    bring(carol, alice, [from_carol])
+    group = Conversation.objects.get(account=alice, conversation_id=from_bob.conversation.conversation_id)
+
+    def told() -> list[Message]:
+        before = set(Message.objects.filter(account=alice).values_list("pk", flat=True))
+        Acknowledgement.objects.filter(message__account=alice).update(due_at=timezone.now())
+        acknowledging.send_due(group.pk, now=timezone.now())
+        return list(Message.objects.filter(account=alice).exclude(pk__in=before))
+
+    waiting_for = Acknowledgement.objects.filter(message__account=alice)
+    assert [row.message.message_id for row in waiting_for] == [from_bob.message_id]
+    # Nor does one whose word waited when it was decided that they are none of those accepted.
+    stranger = Message.objects.get(account=alice, message_id=from_carol.message_id)
+    Acknowledgement.objects.create(
+        message=stranger, status=Acknowledgement.Status.DELIVERED, due_at=timezone.now()
+    )
+    (receipt,) = told()
+    assert set(seal(receipt)) == {bob.did}
+    assert [each.recipient_did for each in receipt.deliveries.all()] == [bob.did]
+    bring(alice, bob, [receipt])
+    assert [each.message.message_id for each in ReceiptRow.objects.all()] == [from_bob.message_id]
+    assert not waiting_for.exists()
+
+    # Whoever writes to all of them has accepted her.
+    bring(alice, carol, [write(alice, [bob, carol], "hello both")])
+    bring(carol, alice, [write(carol, [alice, bob], "and again")])
+    (receipt,) = told()
+    assert set(seal(receipt)) == {bob.did, carol.did}
+
+
 def seen(account: Account, message: Message) -> str:
     """The words under a message in its thread, which are those of the list and of news as well."""
     Delivery.objects.filter(message=message).update(state=Delivery.State.ACCEPTED)
@@ -309,6 +347,7 @@ def test_only_a_recipient_can_say_so_and_only_of_this_conversation(
 ) -> None:
     to_both = write(alice, [bob, carol], "for both")
     ids = [agreed.message_id, to_both.message_id, *(os.urandom(32).hex() for _ in range(900))]
+    contacts.accept(carol, {alice.did: timezone.now()})
     forged = outgoing.send_message(
         carol, [alice.did], NewMessage(receipt=Receipt("delivered", ids)), str(uuid4())
     )
