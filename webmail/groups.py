@@ -112,11 +112,16 @@ def names_of(account: Account, most: int) -> dict[str, str]:
     Raises AgentError.
     """
     rows = Conversation.objects.filter(account=account, named_by__isnull=False).select_related("named_by")
-    found = [row for row in rows.order_by("-last_activity", "-pk")[:most] if is_group(row)]
-    items = [
-        SealedContent(row.conversation_id, row.named_by.message_id, bytes(row.named_by.sealed))
-        for row in found
-        if row.named_by
-    ]
-    read = agent().read(account.did, items) if items else []
-    return {row.conversation_id: name_in(each) for row, each in zip(found, read, strict=True)}
+    found = {row.pk: row for row in rows.order_by("-last_activity", "-pk")[:most]}
+    items = naming(found.values())
+    read = agent().read(account.did, list(items.values())) if items else []
+    return {found[pk].conversation_id: name_in(each) for pk, each in zip(items, read, strict=True)}
+
+
+def naming(conversations: Iterable[Conversation]) -> dict[int, SealedContent]:
+    """What the agent has to read for the names of those of these that are groups with one, by their keys."""
+    return {
+        row.pk: SealedContent(row.conversation_id, row.named_by.message_id, bytes(row.named_by.sealed))
+        for row in conversations
+        if row.named_by and is_group(row)
+    }

@@ -12,6 +12,7 @@ from crypto_agent.client import ReadMessage
 from webmail import quotes
 from webmail.changing import shown_message
 from webmail.conversations import title_of
+from webmail.groups import is_group, name_in
 from webmail.models import Message
 from webmail.opened import read_placed
 from webmail.people import Person, people_of
@@ -64,18 +65,27 @@ def saved(account: Account, *, after: str = "") -> SavedList:
     last = rows.filter(message_id=after).first() if after.isalnum() else None
     if last is not None:
         rows = rows.filter(saved_at__lte=last.saved_at).exclude(saved_at=last.saved_at, pk__gte=last.pk)
-    found = list(rows.select_related("conversation").order_by(F("saved_at").desc(), "-pk")[: PAGE + 1])
+    found = list(
+        rows.select_related("conversation__named_by").order_by(F("saved_at").desc(), "-pk")[: PAGE + 1]
+    )
     more, found = len(found) > PAGE, found[:PAGE]
     related = related_to(found, with_quoted=False)
     newest = {row.pk: related.newest(row) for row in found}
-    read = read_placed(account, ((row.conversation.conversation_id, newest[row.pk]) for row in found))
+    placed = {newest[row.pk].pk: (row.conversation.conversation_id, newest[row.pk]) for row in found}
+    placed |= {
+        row.conversation.named_by.pk: (row.conversation.conversation_id, row.conversation.named_by)
+        for row in found
+        if row.conversation.named_by and is_group(row.conversation)
+    }
+    read = read_placed(account, placed.values())
     people = people_of(
         {did for row in found for did in (*row.conversation.participants, row.sender_did)} | {account.did}
     )
     messages = [
         Saved(
             id=row.message_id,
-            title=title_of(account, row.conversation, people),
+            title=name_in(read.get(row.conversation.named_by_id or 0))
+            or title_of(account, row.conversation, people),
             sender=people[row.sender_did],
             own=row.sender_did == account.did,
             text=_text(read.get(newest[row.pk].pk)),

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, AgentLocked, AgentRefused, Found, SealedContent
+from webmail import groups
 from webmail.conversations import title_of
 from webmail.edits import newest_edits
 from webmail.highlighting import Run, excerpt
@@ -32,7 +33,7 @@ class Result:
 
     message_id: str
     conversation_id: str
-    #: By the others' names: one that its people gave it is sealed, and not read for this.
+    #: The name that its people gave it, or theirs.
     title: str
     sender: Person
     own: bool
@@ -95,7 +96,7 @@ def _results(account: Account, query: str, found: Sequence[Found]) -> list[Resul
             aside=Message.Aside.NO,
             conversation__standing=Conversation.Standing.ACCEPTED,
             conversation__blocked=False,
-        ).select_related("conversation")
+        ).select_related("conversation__named_by")
     }
     messages = [rows[one.message_id] for one in found if one.message_id in rows]
     places = _places(account, messages)
@@ -111,10 +112,20 @@ def _results(account: Account, query: str, found: Sequence[Found]) -> list[Resul
         SealedContent(message.conversation.conversation_id, message.message_id, bytes(message.sealed))
         for message in messages
     ]
-    read = agent().read(account.did, items) if items else []
+    named = list({message.conversation_id: message.conversation for message in messages}.values())
+    naming = groups.naming(named)
+    read = agent().read(account.did, [*items, *naming.values()]) if items else []
+    names = {pk: groups.name_in(answer) for pk, answer in zip(naming, read[len(items) :], strict=True)}
     return [
-        _result(account, message, places[message.pk], excerpt(answer.text or "", query), people)
-        for message, answer in zip(messages, read, strict=True)
+        _result(
+            account,
+            message,
+            places[message.pk],
+            excerpt(answer.text or "", query),
+            names.get(message.conversation_id) or title_of(account, message.conversation, people),
+            people,
+        )
+        for message, answer in zip(messages, read[: len(items)], strict=True)
         if answer.error is None and not answer.tombstone
     ]
 
@@ -140,12 +151,17 @@ def _is_newest(message: Message, places: dict[int, Message], edits: dict[int, Me
 
 
 def _result(
-    account: Account, message: Message, place: Message, text: list[Run], people: dict[str, Person]
+    account: Account,
+    message: Message,
+    place: Message,
+    text: list[Run],
+    title: str,
+    people: dict[str, Person],
 ) -> Result:
     return Result(
         message_id=place.message_id,
         conversation_id=message.conversation.conversation_id,
-        title=title_of(account, message.conversation, people),
+        title=title,
         sender=people[message.sender_did],
         own=message.sender_did == account.did,
         placed_at=place.placed_at,

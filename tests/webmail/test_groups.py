@@ -7,23 +7,24 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.agent import agent
+from accounts.agent import agent, kept_client
 from accounts.models import Account, PeerCertificate
 from crypto_agent.client import NewGroupUpdate, NewMessage
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
-from webmail import conversations, groups, threads
+from webmail import conversations, groups, saving, tasks, threads
 from webmail.going_on import go_on_from, goes_on_words
 from webmail.group_page import group_page
 from webmail.models import Conversation, Message
 from webmail.outgoing import send
 from webmail.search_filters import narrowed
 from webmail.search_query import parse
+from webmail.searching import search
 from webmail.thread_window import shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -114,6 +115,30 @@ def test_two_people_go_by_their_names(alice: Account) -> None:
     alone = received(alice, peer("bob", display_name="Bob").did, "hello").conversation
     named(alone, "Your bank")
     assert title(alice) == "Bob"
+
+
+def test_what_is_found_or_saved_in_a_group_goes_by_its_name(
+    alice: Account, group: Conversation, at_alices: Client
+) -> None:
+    (message,) = group.messages.all()
+    with override_settings(AGENT_CALLER="worker"):
+        kept_client.cache_clear()
+        tasks.index_messages(alice.pk)
+    kept_client.cache_clear()
+    saving.save(alice, message.message_id, now=NOW)
+
+    def titles() -> tuple[str, str]:
+        (found,), (saved,) = search(alice, "hello").found, saving.saved(alice).messages
+        return found.title, saved.title
+
+    assert titles() == ("Bob and Carol", "Bob and Carol")
+    named(group, "Sunday walk")
+    assert titles() == ("Sunday walk", "Sunday walk")
+    assert [found.title for found in search(alice, 'in:"sunday walk"').found] == ["Sunday walk"]
+    html = at_alices.post(reverse("search"), {"q": "hello"}, headers={"HX-Request": "true"}).content.decode()
+    assert '<span class="row__name"><bdi>Sunday walk</bdi></span>' in html
+    named(group, "", minutes=1)
+    assert titles() == ("Bob and Carol", "Bob and Carol")
 
 
 def test_no_name_is_in_the_database(alice: Account, group: Conversation) -> None:
