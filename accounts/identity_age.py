@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import datetime, timedelta
 
-from accounts import handles, identities, plc_log
+from accounts import handles, identities, lookups, plc_history, plc_log
 from accounts.identities import IdentityError
+from accounts.models import Peer, PlcOperation
 from accounts.plc_log import PlcLogError
+
+#: How long whoever waits for a page waits for the directory, and how soon it is asked again after it said
+#: nothing.
+SECONDS = 3.0
+ASK_AGAIN = timedelta(hours=1)
+
+
+def known(dids: Collection[str]) -> dict[str, datetime]:
+    """When identities were made, of these DIDs those whose log was read here, in one query; asks nobody."""
+    first = PlcOperation.objects.filter(peer__did__in=dids, position=0)
+    return dict(first.values_list("peer__did", "created_at"))
+
+
+def learn(did: str, *, now: datetime) -> None:
+    """Reads the log about somebody who was looked up, and keeps it, if it was never read, so that ``known``
+    knows them; not where nobody answers in time."""
+    if known([did]) or not handles.DID_PLC_PATTERN.fullmatch(did):
+        return
+    if Peer.objects.filter(did=did, plc_checked_at__gt=now - ASK_AGAIN).exists():
+        return
+    with suppress(IdentityError), lookups.within(SECONDS):
+        plc_history.read(did, now=now)
 
 
 def made_at(did: str) -> datetime | None:

@@ -107,6 +107,25 @@ def accepted_among(account: Account, dids: Collection[str]) -> set[str]:
     return accepted - blocked_among(account.pk, accepted) if accepted else accepted
 
 
+def let_in(account: Account, conversation: Conversation) -> str:
+    """The DID of who began a conversation that is in the list by the account's choice alone: somebody whom it
+    never wrote to, nor accepted. Empty if that is nobody."""
+    starter = conversation.started_by
+    if starter in ("", account.did):
+        return ""
+    accepted = Contact.objects.filter(account=account, did=starter, standing=Contact.Standing.ACCEPTED)
+    return "" if accepted.exists() else starter
+
+
+def ages_to_learn(account: Account, dids: Collection[str]) -> bool:
+    """Whether any of these people is a stranger of whom nobody was asked yet how old their identity is."""
+    plc = [did for did in dids if did.startswith("did:plc:")]
+    unasked = Contact.objects.filter(
+        account=account, did__in=plc, standing=Contact.Standing.NONE, made_asked_at=None
+    )
+    return bool(plc) and unasked.exists()
+
+
 def strangers_in(account: Account, conversation: Conversation) -> list[str]:
     """Whom somebody else brought into a group of theirs, of people whom the account never agreed to; nobody
     once the account has written in it."""

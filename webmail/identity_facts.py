@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from django.db.models import Count, F, Window
 from django.db.models.functions import RowNumber
 
+from accounts import identity_age
 from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, Peer
 from webmail.conversations import in_list, title_of
@@ -52,8 +53,11 @@ def facts_of(account: Account, dids: Iterable[str]) -> dict[str, IdentityFacts]:
         )
     )
     shared = _shared(account, wanted)
+    ages = identity_age.known(wanted)
     return {
-        did: _facts(did, peers.get(did), people[did], contacts.get(did), did in followed, shared[did])
+        did: _facts(
+            did, peers.get(did), people[did], contacts.get(did), ages.get(did), did in followed, shared[did]
+        )
         for did in wanted
     }
 
@@ -63,6 +67,7 @@ def _facts(
     peer: Peer | None,
     known: Person,
     contact: Contact | None,
+    made_at: datetime | None,
     followed: bool,
     shared: _Shared,
 ) -> IdentityFacts:
@@ -70,7 +75,7 @@ def _facts(
     return IdentityFacts(
         person=person(did, handle, peer.display_name if peer else "", False),
         handle_holds=bool(handle) and handle not in (INVALID_HANDLE, did),
-        made_at=contact.made_at if contact else None,
+        made_at=made_at or (contact.made_at if contact else None),
         ageless=not did.startswith("did:plc:"),
         host=host_of(peer.pds_url) if peer else "",
         followed=followed,

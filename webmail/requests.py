@@ -132,18 +132,22 @@ def as_text(account: Account, messages: Sequence[Message]) -> list[Waiting]:
 
 
 def learn_ages(account: Account, *, now: datetime) -> None:
-    """Ask the directory how old the identities are whose requests wait; later again where it does not say."""
-    starters = _rows(account, Standing.REQUEST).values("started_by")
+    """Ask the directory how old the identities are of strangers who began a conversation, also where the
+    account's choice let them in; later again where it does not say."""
+    asking = Q(did__in=_rows(account, Standing.REQUEST).values("started_by"))
+    let_in = Q(did__in=_rows(account, Standing.ACCEPTED).values("started_by"))
     unknown = Contact.objects.filter(
+        asking | (let_in & Q(standing=Contact.Standing.NONE)),
         Q(made_asked_at__isnull=True) | Q(made_asked_at__lt=now - ASK_AGAIN),
         account=account,
-        did__in=starters,
         did__startswith="did:plc:",
         made_at__isnull=True,
     )
-    for contact in unknown[:AGES_AT_ONCE]:
+    asked = list(unknown[:AGES_AT_ONCE])
+    known = identity_age.known([contact.did for contact in asked])
+    for contact in asked:
         try:
-            contact.made_at = identity_age.made_at(contact.did)
+            contact.made_at = known.get(contact.did) or identity_age.made_at(contact.did)
         except identities.IdentityError:
             contact.made_at = None
         contact.made_asked_at = now

@@ -19,6 +19,7 @@ from crypto_agent.client import AgentError, OpenedMessage
 from webmail import (
     acknowledging,
     another_copy,
+    consent,
     conversation_settings,
     events,
     groups,
@@ -128,7 +129,12 @@ def _tell(account: Account, stored: Sequence[tuple[Message, bool]]) -> None:
     if told:
         changed = {row.conversation.conversation_id: row.message_id for row, _created in listed}
         events.conversations_changed(account.pk, changed)
-    if any(asked):
+    began = {
+        row.sender_did
+        for row, created in listed
+        if created and row.sender_did == row.conversation.started_by != account.did
+    }
+    if any(asked) or consent.ages_to_learn(account, began):
         queues.give(queues.LOOK_INTO_REQUESTS, account.pk)
 
 

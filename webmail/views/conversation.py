@@ -29,6 +29,7 @@ from webmail.blobs.attaching import CannotAttach
 from webmail.conversation_keys import keys_in
 from webmail.conversations import NotFound, find, others_in, row
 from webmail.drafts import OpenDraft
+from webmail.identity_facts import IdentityFacts, facts_of
 from webmail.known_people import likenesses, not_put_away
 from webmail.likeness import Likeness
 from webmail.models import Conversation, Message
@@ -230,6 +231,12 @@ def _strangers(account: Account, conversation: Conversation) -> list[Person]:
     return list(people_of(dids).values()) if dids else []
 
 
+def _let_in(account: Account, conversation: Conversation) -> IdentityFacts | None:
+    """Who began it, if the account's choice alone let them in."""
+    did = consent.let_in(account, conversation)
+    return facts_of(account, [did])[did] if did else None
+
+
 def _likenesses(account: Account, conversation: Conversation) -> list[tuple[Person, Likeness]]:
     """Who in a conversation reads like somebody else, unless the account knows of it."""
     found = not_put_away(account, likenesses(account, others_in(account, conversation)))
@@ -287,6 +294,7 @@ def _pane_context(
         "row": thread.conversation,
         "thread": thread,
         "strangers": _strangers(request.account, open_one),
+        "let_in": _let_in(request.account, open_one),
         "likenesses": _likenesses(request.account, open_one),
         "disappears": open_one.expires_after,
         "composer": composer_of(request.account, open_one),

@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts import identity_age, rate_limits
 from accounts import people as directory
-from accounts import rate_limits
 from accounts.identities import IdentityError
 from accounts.models import Account
 from accounts.sessions import signed_in
@@ -24,6 +25,7 @@ from webmail.conversations import NotFound, others_in, row
 from webmail.conversations import find as find_conversation
 from webmail.drafts import OpenDraft
 from webmail.going_on import go_on_from
+from webmail.identity_facts import facts_of
 from webmail.known_people import likenesses
 from webmail.models import Conversation, Message
 from webmail.outgoing import MAX_RECIPIENTS, CannotSend
@@ -174,6 +176,7 @@ def _found(request: PageRequest, choice: Choice) -> Choice:
     rate_limits.take_searches(request.account.pk, 1)
     try:
         choice.found = directory.look_up(choice.typed)
+        identity_age.learn(choice.found.did, now=timezone.now())
     except IdentityError as error:
         choice.problem = str(error)
         return choice
@@ -198,7 +201,8 @@ def _context(request: PageRequest, choice: Choice) -> dict[str, object]:
     return {
         "like": likenesses(request.account, [found.did]).get(found.did) if found else None,
         "chosen": choice.chosen,
-        "found": choice.found,
+        "found": found,
+        "facts": facts_of(request.account, [found.did])[found.did] if found else None,
         "problem": choice.problem,
         "typed": choice.typed,
         "already": choice.already,
