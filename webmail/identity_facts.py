@@ -15,6 +15,7 @@ from accounts import identity_age
 from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, Peer
 from webmail.conversations import in_list, title_of
+from webmail.handle_letters import Letters, letters_of
 from webmail.models import Contact, ConversationMember, GraphEntry
 from webmail.people import Person, people_of, person
 
@@ -39,6 +40,8 @@ class IdentityFacts:
     shared: list[str]
     more_shared: int
     standing: str
+    #: What the handle stands for, if that is not what it looks like.
+    letters: Letters | None = None
 
 
 def facts_of(account: Account, dids: Iterable[str]) -> dict[str, IdentityFacts]:
@@ -82,6 +85,7 @@ def _facts(
         shared=shared.names,
         more_shared=shared.count - len(shared.names),
         standing=contact.standing if contact else Contact.Standing.NONE,
+        letters=letters_of(handle) if handle else None,
     )
 
 
