@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from accounts.models import Account
 from crypto_agent.client import AgentClient, SealedContent
 from webmail import export_file, exported_settings, message_state
@@ -22,29 +24,14 @@ BATCH = 50
 
 _ARCHIVE_NAME = re.compile(rb"^Message-ID: <([0-9a-f]{64})@archive\.invalid>", re.MULTILINE | re.IGNORECASE)
 
-_README = """\
-This is everything of {handle} ({did}) at {host},
-exported on {date}.
-
-It holds the private keys of the account, encrypted under the passphrase that was
-chosen for it (keys.cbor), and all its messages, each sealed to one of those keys.
-Without the passphrase nobody can read it. With the passphrase anybody can, and can
-write in your name: keep both, and keep them apart.
-
-To read it, take it in at another installation of Waxwing: Devices and keys, Move or
-leave, Bring an account here. The format is described in docs/account-export.md of
-Waxwing, so that other programs can read it too.
-
-Ordinary mail that was not sealed is not in it.
-"""
-
 
 @dataclass(frozen=True)
 class Export:
-    """An export that was begun: its keys are there, and its parts come as they are asked for."""
+    """An export that was begun: its keys are there, and its parts come as they are asked for. ``readme`` lies
+    beside them in plain words."""
 
     account: Account
-    host: str
+    readme: str
     agent: AgentClient
     keys: bytes
     export_key: bytes
@@ -54,7 +41,7 @@ class Export:
         """The octets of the file. Raises AgentError or MailboxError in the middle; it is then not whole."""
         account = self.account
         writer = export_file.Writer(account.did, self.created_at)
-        yield writer.part(export_file.README, self._readme())
+        yield writer.part(export_file.README, self.readme.encode())
         yield writer.part(export_file.KEYS, self.keys)
         about = json.dumps({"endpoints": account.published_endpoints, "handle": account.handle}).encode()
         yield writer.part(export_file.ACCOUNT, self._sealed("account", about))
@@ -68,11 +55,6 @@ class Export:
         yield writer.part(export_file.MANIFEST, manifest)
         yield writer.part(export_file.END, self._sealed("end", hashlib.sha256(manifest).digest()))
         yield writer.end()
-
-    def _readme(self) -> bytes:
-        account = self.account
-        date = f"{self.created_at:%Y-%m-%d}"
-        return _README.format(handle=account.handle, did=account.did, host=self.host, date=date).encode()
 
     def _unsent(self, writer: export_file.Writer) -> Iterator[bytes]:
         """What was written and does not rest in the archive yet."""
@@ -157,4 +139,34 @@ def begin(
     ``WeakPassphrase`` for a passphrase under 12 characters, ``StepUpRequired``.
     """
     made = agent.export_account(account.did, passphrase, assertion=assertion)
-    return Export(account, host, agent, made.keys, made.export_key, now)
+    return Export(account, readme(account, host, now), agent, made.keys, made.export_key, now)
+
+
+def readme(account: Account, host: str, made_at: datetime) -> str:
+    """What an export is and how it is read, in the language of whoever asked for it."""
+    paragraphs = [
+        [
+            _("This is everything of %(handle)s (%(did)s) at %(host)s, exported on %(date)s.")
+            % {"handle": account.handle, "did": account.did, "host": host, "date": f"{made_at:%Y-%m-%d}"}
+        ],
+        [
+            _(
+                "It holds the private keys of the account, encrypted under the passphrase that was chosen "
+                "for it (keys.cbor), and all its messages, each sealed to one of those keys."
+            ),
+            _("Without the passphrase nobody can read it."),
+            _("With the passphrase anybody can, and can write in your name: keep both, and keep them apart."),
+        ],
+        [
+            _(
+                "To read it, take it in at another installation of Waxwing: Devices and keys, Move or leave, "
+                "Bring an account here."
+            ),
+            _(
+                "The format is described in docs/account-export.md of Waxwing, so that other programs can "
+                "read it too."
+            ),
+        ],
+        [_("Ordinary mail that was not sealed is not in it.")],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in paragraphs) + "\n"

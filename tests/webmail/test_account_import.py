@@ -53,7 +53,7 @@ def taken_in(account: Account, settings: Settings, *more_settings: Mapping[str, 
     """Takes in a file of what the account wrote and of these settings, which it has no more then."""
     web, now = as_web(settings), timezone.now()
     made = web.export_account(account.did, PASSPHRASE)
-    export = account_export.Export(account, "here", web, made.keys, made.export_key, now)
+    export = account_export.Export(account, "words", web, made.keys, made.export_key, now)
     writer = export_file.Writer(account.did, now)
     parts = [writer.part(export_file.KEYS, made.keys), *export._unsent(writer)]
     if more_settings:
