@@ -64,6 +64,7 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         "preview-none": lambda page: _preview_none(page, seeded.with_files),
         "new-conversation": go("/new/"),
         "new-conversation-found": _found,
+        "new-conversation-by-name": _by_name,
         "new-conversation-chosen": _chosen,
         "new-conversation-nobody": _nobody,
         "compare": lambda page: _compare(page, seeded.with_carol),
@@ -312,6 +313,13 @@ def _found(page: Page) -> None:
     go_to(page, "/new/")
     _type(page, "bob.test")
     expect(page.locator("#results .result")).to_be_visible()
+
+
+def _by_name(page: Page) -> None:
+    go_to(page, "/new/")
+    _type(page, "bo")
+    expect(page.get_by_role("option", name=re.compile("Bob"))).to_be_visible()
+    page.keyboard.press("ArrowDown")
 
 
 def _chosen(page: Page) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import APIResponse, Page, Route, expect
 from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
-from tests.browser.test_every_page import too_wide
+from tests.browser.test_every_page import SCREENS, problems_of, too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, reload_until
 from tests.services.installations import RunningInstallation
 
@@ -109,6 +109,31 @@ def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: No
     expect(page.get_by_role("status").filter(has_text="You no longer block Carol.")).to_be_visible()
     page.goto("/")
     expect(page.locator("#list")).to_contain_text("Which door is it?")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_whoever_is_let_in_by_a_choice_shows_who_they_are(
+    screen: dict[str, int], visit: Visit, strangers: None
+) -> None:
+    carol, alice = visit("carol"), visit("alice", viewport=screen)
+    page = alice.page
+    page.goto("/who-may-write/")
+    page.get_by_label("Everyone").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved.")
+    text = f"I saw your notice, {screen['width']}"
+    carol.start_conversation("alice.test", text=text)
+    alice.open_conversation(carol.page.url)
+    card = page.get_by_role("region", name="Carol is new to you")
+    expect(card).to_contain_text("carol.test")
+    expect(card).to_contain_text("localhost")
+    reload_until(page, lambda: not card.get_by_text("Not known yet").count())
+    expect(card).not_to_contain_text("Not known yet")
+    assert problems_of(page, screen) == []
+    alice.write("Come by")
+    page.reload()
+    expect(bubble(page, text)).to_be_visible()
+    expect(card).to_have_count(0)
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])

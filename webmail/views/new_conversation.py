@@ -19,11 +19,12 @@ from accounts import people as directory
 from accounts.identities import IdentityError
 from accounts.models import Account
 from accounts.sessions import signed_in
-from webmail import drafts
+from webmail import consent, drafts
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversations import NotFound, others_in, row
 from webmail.conversations import find as find_conversation
 from webmail.drafts import OpenDraft
+from webmail.finding_people import Suggestion, suggested
 from webmail.going_on import go_on_from
 from webmail.identity_facts import facts_of
 from webmail.known_people import likenesses
@@ -54,7 +55,7 @@ def limited(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
                 return rate_limits.too_often_page(request, error)
             problem = _("You looked for very many people. Try again in %(minutes)d minutes.")
             context = _context(request, Choice(problem=problem % {"minutes": error.minutes}))
-            return render(request, "webmail/_found.html", context, status=422)
+            return render(request, "webmail/_looked_for.html", context, status=422)
 
     return answer
 
@@ -67,16 +68,21 @@ def _when_signed_out(request: HttpRequest) -> HttpResponse:
 
 @dataclass
 class Choice:
-    """Who is chosen so far, what stands in the field, and what was found for it."""
+    """Who is chosen so far, what stands in the field, what was found for it, and who else may be meant."""
 
     chosen: list[directory.Person] = field(default_factory=list)
     typed: str = ""
     found: directory.Person | None = None
     problem: str = ""
+    suggested: list[Suggestion] = field(default_factory=list)
 
     @property
     def already(self) -> bool:
-        return self.found is not None and self.found.did in {person.did for person in self.chosen}
+        return self.found is not None and self.found.did in self.chosen_dids
+
+    @property
+    def chosen_dids(self) -> set[str]:
+        return {person.did for person in self.chosen}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -92,12 +98,12 @@ def new(request: PageRequest) -> HttpResponse:
             return _page(request, Choice(chosen=chosen))
         if (draft := drafts.of_new(request.account, request.GET.get("draft", ""))) is not None:
             return _page_of(request, draft)
-        return _page(request, _found(request, Choice(typed=typed)) if typed else Choice())
+        return _page(request, _found(request, Choice(typed=typed), typed) if typed else Choice())
     text, token = request.POST.get("text", ""), request.POST.get("token", "")
     if before := handed_in_before(request):
         return redirect("conversation", before.conversation.conversation_id)
     choice, files = _choice(request), attach_all(request, request.account)
-    if request.POST.get("do") != "send" and not request.POST.get("at"):
+    if not _is_sending(request):
         error = files.problem.sentence if files.problem else ""
         composer = new_composer(text=text, error=error, files=files.shown)
         asked = request.POST.get("do") in (previews.ADD, previews.REMOVE)
@@ -132,12 +138,13 @@ def _former(account: Account, conversation_id: str) -> Conversation | None:
 @signed_in
 @limited
 def find(request: PageRequest) -> HttpResponse:
-    """Who answers to what is being typed."""
+    """Who is called what is being typed, of those whom the account knows, or answers to it as a handle."""
     choice = Choice(chosen=_chosen(request), typed=request.POST.get("q", "").strip())
-    if "." in choice.typed or ":" in choice.typed:
-        # Anything else is the beginning of a handle, which is no mistake.
-        choice = _found(request, choice)
-    return render(request, "webmail/_found.html", _context(request, choice))
+    choice.suggested = suggested(request.account, choice.typed, leaving_out=choice.chosen_dids)
+    # Anything else is a name, or the beginning of a handle, which is no mistake.
+    if _is_whole(choice.typed) and not _begins_known(choice):
+        choice = _found(request, choice, choice.typed)
+    return render(request, "webmail/_looked_for.html", _context(request, choice))
 
 
 @require_POST
@@ -161,21 +168,58 @@ def _choice(request: PageRequest) -> Choice:
         choice.typed = request.POST.get("q", "").strip()
         return choice
     choice.typed = request.POST.get("add", "") or request.POST.get("q", "").strip()
-    return _with_found(_found(request, choice)) if choice.typed else choice
+    if not choice.typed:
+        return choice
+    if _is_whole(choice.typed):
+        return _with_found(request.account, _found(request, choice, choice.typed))
+    return _by_name(request, choice)
 
 
-def _with_found(choice: Choice) -> Choice:
-    """The person who was found among the chosen, if messages can reach them."""
+def _by_name(request: PageRequest, choice: Choice) -> Choice:
+    """The one whom the account knows by that name among the chosen, or those who may be meant."""
+    choice.suggested = suggested(request.account, choice.typed, leaving_out=choice.chosen_dids)
+    if not choice.suggested:
+        nobody = _("You know nobody called “%(name)s”. Somebody new is found by their whole handle.")
+        choice.problem = nobody % {"name": choice.typed}
+    elif len(choice.suggested) > 1 or _is_sending(request):
+        # What is sent goes to nobody who was guessed.
+        choice.problem = _("Choose who is meant by “%(name)s”.") % {"name": choice.typed}
+    else:
+        return _with_found(request.account, _found(request, choice, choice.suggested[0].person.did))
+    return choice
+
+
+def _is_sending(request: PageRequest) -> bool:
+    return request.POST.get("do") == "send" or bool(request.POST.get("at"))
+
+
+def _is_whole(typed: str) -> bool:
+    """Whether it is typed as handles and DIDs are, and not as a name."""
+    return ("." in typed or ":" in typed) and not any(character.isspace() for character in typed)
+
+
+def _begins_known(choice: Choice) -> bool:
+    """Whether it is the beginning of a handle that was suggested, so that nobody need be asked for it yet."""
+    typed = choice.typed.removeprefix("@").lower()
+    handles = [each.person.handle for each in choice.suggested]
+    return typed not in handles and any(handle.startswith(typed) for handle in handles)
+
+
+def _with_found(account: Account, choice: Choice) -> Choice:
+    """The person who was found among the chosen, if messages can reach them; whom the account meets for the
+    first time stays to be looked at."""
     if choice.found is None or choice.found.reachability == "unreachable":
         return choice
     chosen = choice.chosen if choice.already else [*choice.chosen, choice.found]
-    return Choice(chosen=chosen)
+    is_new = not consent.accepted_among(account, [choice.found.did])
+    return Choice(chosen=chosen, found=choice.found if is_new else None)
 
 
-def _found(request: PageRequest, choice: Choice) -> Choice:
+def _found(request: PageRequest, choice: Choice, text: str) -> Choice:
+    """With who answers to a handle or DID."""
     rate_limits.take_searches(request.account.pk, 1)
     try:
-        choice.found = directory.look_up(choice.typed)
+        choice.found = directory.look_up(text)
         identity_age.learn(choice.found.did, now=timezone.now())
     except IdentityError as error:
         choice.problem = str(error)
@@ -206,6 +250,7 @@ def _context(request: PageRequest, choice: Choice) -> dict[str, object]:
         "problem": choice.problem,
         "typed": choice.typed,
         "already": choice.already,
+        "suggested": [each for each in choice.suggested if found is None or each.person.did != found.did],
     }
 
 

@@ -1,0 +1,81 @@
+"""People whom one knows are chosen by name: with the keys alone, on a phone, and without script."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.test_every_page import SCREENS, problems_of
+from tests.browser.visitors import ARRIVAL, message
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_somebody_known_is_chosen_by_name_with_the_keys(screen: dict[str, int], visit: Visit) -> None:
+    visit("bob"), visit("carol")
+    alice = visit("alice", viewport=screen)
+    page = alice.page
+    for known in ("bob.test", "carol.test"):
+        alice.start_conversation(known, text="So that you are known")
+
+    page.goto("/new/")
+    field = page.get_by_role("combobox", name="To", exact=True)
+    expect(field).to_have_attribute("aria-expanded", "false")
+    field.press_sequentially("BÓ")
+    options = page.get_by_role("listbox", name="People you know").get_by_role("option")
+    expect(options).to_have_count(1, timeout=ARRIVAL)
+    expect(options).to_contain_text("bob.test")
+    expect(field).to_have_attribute("aria-expanded", "true")
+    assert problems_of(page, screen) == []
+
+    field.press("ArrowDown")
+    expect(options).to_have_attribute("aria-selected", "true")
+    expect(field).to_have_attribute("aria-activedescendant", options.get_attribute("id") or "")
+    expect(field).to_be_focused()
+    assert problems_of(page, screen) == []
+    field.press("Enter")
+    chips = page.locator("#chips .chip")
+    expect(chips).to_have_count(1, timeout=ARRIVAL)
+    expect(chips).to_contain_text("Bob")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    expect(options).to_have_count(0)
+    expect(field).to_have_attribute("aria-expanded", "false")
+
+    # Escape leaves what was typed; more of it brings the list back, and whoever is chosen is not in it.
+    field.press_sequentially("car")
+    expect(options).to_have_count(1, timeout=ARRIVAL)
+    field.press("Escape")
+    expect(options).to_have_count(0)
+    expect(field).to_have_value("car")
+    field.press_sequentially("o")
+    expect(options).to_contain_text("carol.test", timeout=ARRIVAL)
+    options.click()
+    expect(chips).to_have_count(2, timeout=ARRIVAL)
+    field.press_sequentially("bob")
+    expect(page.locator("#results .error")).to_have_count(0)
+    field.press("Enter")
+    expect(page.locator("#results").get_by_role("alert")).to_contain_text(
+        "You know nobody called", timeout=ARRIVAL
+    )
+    field.fill("")
+
+    text = f"Both by name, {screen['width']} wide"
+    page.get_by_label("Message", exact=True).fill(text)
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(message(page, text)).to_be_visible()
+    expect(page.locator("#thread-title")).to_contain_text("Bob")
+    expect(page.locator("#thread-title")).to_contain_text("Carol")
+
+
+def test_somebody_known_is_chosen_by_name_without_script(visit: Visit) -> None:
+    visit("bob")
+    visit("alice").start_conversation("bob.test", text="So that you are known")
+    page = visit("alice", script=False).page
+    page.get_by_role("link", name="New conversation").click()
+    page.get_by_label("To", exact=True).fill("bo")
+    page.locator("noscript").get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#chips .chip")).to_contain_text("Bob")
+    page.get_by_label("Message", exact=True).fill("by name, without script")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(message(page, "by name, without script")).to_be_visible()

@@ -1,0 +1,192 @@
+"""People who are found by name while somebody writes to whom a new message goes."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import people as directory
+from accounts.identities import IdentityError
+from accounts.models import Account, Peer
+from tests.services.agent import AgentProcess
+from tests.webmail.installation import new_account, peer, received
+from webmail import blocking, contacts
+from webmail.finding_people import MOST_SHOWN, folded, suggested
+from webmail.models import Conversation, GraphEntry, Message
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice(db: None, agent_process: AgentProcess) -> Account:
+    return new_account("alice", display_name="Alice")
+
+
+def known(account: Account, handle: str, name: str) -> Peer:
+    """Somebody whom the account wrote to."""
+    someone = peer(handle, display_name=name)
+    contacts.accept(account, {someone.did: timezone.now()})
+    return someone
+
+
+def followed(account: Account, handle: str, name: str) -> Peer:
+    someone = peer(handle, display_name=name)
+    GraphEntry.objects.create(account=account, kind=GraphEntry.Kind.FOLLOW, did=someone.did)
+    return someone
+
+
+def names(account: Account, typed: str, **more: list[str]) -> list[str]:
+    return [each.person.name for each in suggested(account, typed, **more)]
+
+
+def test_accents_case_and_the_order_of_words_do_not_count(alice: Account) -> None:
+    known(alice, "zoe", "Zoë Müller-Łuczak")
+    for typed in ("zoe", "ZOE", "mull", "luczak zo", "Zoë", "zoe\u0308", "@zoe.te", "zoe.test", "uller"):
+        assert names(alice, typed) == ["Zoë Müller-Łuczak"], typed
+    for typed in ("", "  ", "k", "zoes", "zoe bob", "%", "_"):
+        assert names(alice, typed) == [], typed
+    assert folded("ÇAĞRI Straße Ørsted") == "cagri strasse orsted"
+
+
+def test_partners_contacts_and_those_followed_are_found_and_nobody_else(alice: Account, bob: Account) -> None:
+    known(alice, "ann", "Sam Accepted")
+    partner = peer("ben", display_name="Sam Partner")
+    received(alice, partner.did, "hello")
+    followed(alice, "cat", "Sam Followed")
+    peer("dan", display_name="Sam Stranger")
+    asking = peer("eve", display_name="Sam Asking")
+    message = received(alice, asking.did, "hello")
+    Conversation.objects.filter(pk=message.conversation.pk).update(standing=Conversation.Standing.REQUEST)
+    GraphEntry.objects.create(account=bob, kind=GraphEntry.Kind.FOLLOW, did=asking.did)
+    assert names(alice, "sam") == ["Sam Accepted", "Sam Followed", "Sam Partner"]
+    # A word that begins with it comes before one that has it inside.
+    known(alice, "fay", "Rosamund")
+    assert names(alice, "sam")[-1] == "Rosamund"
+    assert names(alice, "alice") == []
+
+
+def test_whoever_is_blocked_is_not_offered_nor_whoever_is_chosen(alice: Account) -> None:
+    one, other = known(alice, "ann", "Sam One"), followed(alice, "ben", "Sam Two")
+    third = known(alice, "cat", "Sam Three")
+    blocking.block(alice, one.did, timezone.now())
+    GraphEntry.objects.create(account=alice, kind=GraphEntry.Kind.BLOCK, did=other.did)
+    assert names(alice, "sam") == ["Sam Three"]
+    assert names(alice, "sam", leaving_out=[third.did]) == []
+
+
+def test_somebody_of_this_installation_goes_by_the_name_of_their_account(
+    alice: Account, bob: Account
+) -> None:
+    Peer.objects.filter(did=bob.did).delete()
+    Account.objects.filter(pk=bob.pk).update(display_name="Robert")
+    contacts.accept(alice, {bob.did: timezone.now()})
+    assert names(alice, "rob") == ["Robert"]
+
+
+def test_few_are_shown_and_the_queries_stay_the_same(alice: Account) -> None:
+    known(alice, "sam0", "Sam 0")
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        assert len(names(alice, "sam")) == 1
+    for number in range(1, 40):
+        known(alice, f"sam{number}", f"Sam {number}")
+        followed(alice, f"samuel{number}", f"Samuel {number}")
+    with CaptureQueriesContext(connection) as many:
+        assert len(names(alice, "sam")) == MOST_SHOWN
+    assert len(few) == len(many) == 2
+
+
+@pytest.fixture
+def reached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Who was looked up, of those here who all can be reached."""
+    asked: list[str] = []
+
+    def look_up(text: str) -> directory.Person:
+        asked.append(text)
+        someone = Peer.objects.filter(did=text).first() or Peer.objects.filter(handle=text).first()
+        if someone is None:
+            raise IdentityError("handle-not-found", "No account answers.")
+        return directory.Person(
+            someone.did, someone.handle, someone.display_name, False, "sealed", 1, "Sealed both ways"
+        )
+
+    monkeypatch.setattr(directory, "look_up", look_up)
+    return asked
+
+
+def test_the_beginning_of_a_known_handle_is_no_question_to_the_network(
+    alice: Account, at_alices: Client, reached: list[str]
+) -> None:
+    sam = known(alice, "sam", "Sam One")
+    page = at_alices.post(reverse("find-person"), {"q": "sam.te"}).content.decode()
+    assert reached == []
+    assert f'name="add" value="{sam.did}"' in page
+    # All of it is somebody, who is not shown twice.
+    page = at_alices.post(reverse("find-person"), {"q": "sam.test"}).content.decode()
+    assert reached == ["sam.test"]
+    assert page.count(f'name="add" value="{sam.did}"') == 1
+    assert "suggestions" not in page
+
+
+def test_a_name_alone_chooses_whoever_it_means_and_asks_where_it_means_several(
+    alice: Account, at_alices: Client, reached: list[str]
+) -> None:
+    one = known(alice, "sam", "Sam One")
+    answer = at_alices.post(reverse("choose-people"), {"q": "sam one"})
+    assert f'name="to" value="{one.did}"' in answer.content.decode()
+    assert json.loads(answer["HX-Trigger"]) == {"person-added": {"typed": "sam one"}}
+
+    two = followed(alice, "samuel", "Sam Two")
+    form = {"do": "add", "q": "sam", "to": [one.did]}
+    # Whoever is chosen already is meant no more.
+    page = at_alices.post(reverse("new-conversation"), form).content.decode()
+    assert page.count('name="to"') == 2
+    three = known(alice, "sami", "Sam Three")
+    page = at_alices.post(reverse("new-conversation"), form).content.decode()
+    assert "Choose who is meant by “sam”." in page
+    for did in (two.did, three.did):
+        assert f'name="add" value="{did}"' in page
+    assert page.count('name="to"') == 1
+    assert 'value="sam"' in page
+
+    page = at_alices.post(reverse("choose-people"), {"q": "nobody"}).content.decode()
+    assert "You know nobody called “nobody”." in page
+
+
+def test_a_message_is_not_sent_to_somebody_who_was_guessed(
+    alice: Account, at_alices: Client, reached: list[str]
+) -> None:
+    sam, token = known(alice, "sam", "Sam One"), "5b4a7f5e-6d0c-4c6e-9a1c-2f0f0c1c1b11"
+    form = {"do": "send", "q": "sam", "text": "hello", "token": token}
+    answer = at_alices.post(reverse("new-conversation"), form)
+    assert answer.status_code == 422
+    assert "Choose who is meant by “sam”." in answer.content.decode()
+    assert f'name="add" value="{sam.did}"' in answer.content.decode()
+    assert not Message.objects.filter(account=alice).exists()
+
+
+def test_whom_one_meets_for_the_first_time_stays_to_be_looked_at_once_chosen(
+    alice: Account, at_alices: Client, reached: list[str]
+) -> None:
+    sam, old = followed(alice, "sam", "Sam One"), known(alice, "old", "Old Friend")
+    Peer.objects.update(plc_checked_at=timezone.now() - timedelta(minutes=1))
+    page = at_alices.post(reverse("choose-people"), {"q": "sam", "add": sam.did}).content.decode()
+    assert f'name="to" value="{sam.did}"' in page
+    assert "Account made" in page
+    assert "Chosen" in page[page.index('id="results"') :]
+    page = at_alices.post(reverse("choose-people"), {"q": "old", "add": old.did}).content.decode()
+    assert f'name="to" value="{old.did}"' in page
+    assert "Account made" not in page
+
+
+@pytest.fixture
+def bob(agent_process: AgentProcess) -> Account:
+    return new_account("bob")
