@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import avatars, certificate_fields, enrolment, failures, handles, own_entries
+from accounts import certificate_fields, enrolment, failures, own_entries
 from accounts.models import Account, Device
 from accounts.notices import notice_of
 from accounts.peers import PeerError
@@ -19,8 +19,6 @@ from accounts.sessions import account_of, signed_in
 from crypto_agent.client import AgentError
 
 logger = logging.getLogger(__name__)
-
-AVATAR_SECONDS = 24 * 3600
 
 
 @never_cache
@@ -115,23 +113,6 @@ def audit(request: HttpRequest) -> HttpResponse:
     except PeerError as error:
         messages.warning(request, str(error))
     return redirect("devices")
-
-
-@require_GET
-def avatar(request: HttpRequest, did: str) -> HttpResponse:
-    """The profile picture of a DID, for signed-in people only; 404 without one: pages show initials then."""
-    picture = avatars.avatar_of(did) if account_of(request) and handles.is_did(did) else None
-    if picture is None:
-        return HttpResponse(status=404, headers={"Cache-Control": "private, max-age=300"})
-    return HttpResponse(
-        picture.data,
-        content_type=picture.content_type,
-        headers={
-            "Cache-Control": f"private, max-age={AVATAR_SECONDS}",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
 
 
 def _revoke_page(request: HttpRequest, device: Device, *, error: str = "") -> HttpResponse:

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
-from accounts import avatars, enrolment, failures, oauth, own_entries, plc_history
+from accounts import enrolment, failures, oauth, own_entries, plc_history
 from accounts.identities import IdentityError
 from accounts.models import Account
 from accounts.peers import PeerError
@@ -75,10 +75,9 @@ def read_plc_logs() -> None:
 
 @shared_task
 def forget_old() -> None:
-    """Forgets sign-ins that were never finished, browsers that stayed away, and pictures fetched long ago."""
+    """Forgets sign-ins that were never finished, and browsers that stayed away."""
     oauth.forget_expired_requests()
     SessionStore.clear_expired()
-    avatars.forget_old(time.time())
 
 
 @shared_task

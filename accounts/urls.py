@@ -49,5 +49,4 @@ urlpatterns = [
     path("devices/apps/new/", app_pages.app_new, name="app-new"),
     path("devices/apps/<str:grant_id>/revoke/", app_pages.app_revoke, name="app-revoke"),
     path("devices/<str:fingerprint>/revoke/", device_pages.device_revoke, name="device-revoke"),
-    path("avatar/<str:did>", device_pages.avatar, name="avatar"),
 ]

@@ -5,6 +5,7 @@ from django.urls.converters import StringConverter
 from django.views.i18n import set_language
 
 from webmail.views import (
+    avatars,
     comparing,
     conversation,
     conversation_settings,
@@ -57,6 +58,7 @@ urlpatterns = [
     path("", inbox.inbox, name="inbox"),
     path("search/", search.results, name="search"),
     path("list/", inbox.rows, name="conversation-list"),
+    path("avatar/<str:did>", avatars.avatar, name="avatar"),
     path("new/", new_conversation.new, name="new-conversation"),
     path("new/find/", new_conversation.find, name="find-person"),
     path("new/people/", new_conversation.people, name="choose-people"),

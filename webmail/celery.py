@@ -32,5 +32,6 @@ def _set_schedule(sender: Celery, **_arguments: object) -> None:
         "prune-set-aside": {"task": "webmail.tasks.prune_set_aside", "schedule": 3600.0},
         "prune-deleted-mail": {"task": "webmail.tasks.prune_deleted_mail", "schedule": 3600.0},
         "prune-reports": {"task": "webmail.tasks.prune_reports", "schedule": 3600.0},
+        "forget-pictures": {"task": "webmail.tasks.forget_pictures", "schedule": 3600.0},
         "forget-old": {"task": "accounts.tasks.forget_old", "schedule": 3600.0},
     }

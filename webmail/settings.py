@@ -239,6 +239,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# These alone are compressed. Pages hold what others wrote beside what they may not read: with compression the
+# length of an answer would tell whoever sees it pass whether the two are alike (BREACH).
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -296,6 +298,7 @@ CELERY_TASK_ROUTES = {
     "webmail.tasks.take_in": {"queue": "schedule"},
     "webmail.tasks.remove_abandoned_uploads": {"queue": "schedule"},
     "webmail.tasks.sweep_files": {"queue": "schedule"},
+    "webmail.tasks.forget_pictures": {"queue": "schedule"},
     "webmail.tasks.read_graphs": {"queue": "schedule"},
     "webmail.tasks.prune_set_aside": {"queue": "schedule"},
     "webmail.tasks.prune_deleted_mail": {"queue": "schedule"},

@@ -24,6 +24,7 @@ from webmail import (
     account_import,
     acknowledging,
     archive,
+    avatars,
     blocking,
     deliveries,
     forgetting,
@@ -334,3 +335,9 @@ def sweep_files() -> None:
         log.info("%s files removed", sweeping.sweep(timezone.now()))
     except AgentError as error:
         log.warning("sweeping files stopped: %s", error.code)
+
+
+@shared_task(expires=3600)
+def forget_pictures() -> None:
+    """Forget profile pictures that were fetched long ago."""
+    avatars.forget_old(time.time())

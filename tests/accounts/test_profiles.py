@@ -1,29 +1,22 @@
 """Names and pictures of people, and looking somebody up before writing."""
 
-import time
-from pathlib import Path
-
 import httpx
 import pytest
 from django.conf import settings as django_settings
-from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import avatars, people, profiles
+from accounts import people, profiles
 from accounts.identities import IdentityError
 from accounts.models import Peer
 from accounts.profiles import clean_name, profile_of
 from accounts.records import INBOX
 from demo.local_network import NetworkInfo
-from tests.accounts.conftest import SignIn
 from tests.accounts.http_server import Server, reply
 from tests.accounts.repository import Repository
 from tests.accounts.test_peers import PublishedDevice
 
 pytestmark = pytest.mark.django_db
-
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 
 @pytest.fixture
@@ -85,105 +78,6 @@ def test_a_public_service_is_asked_when_the_pds_shows_no_profile(
         assert profile_of(carol.did).name == "carol.test"
     finally:
         set_profile(carol)
-
-
-def test_a_picture_is_served_from_here_with_no_power(
-    client: Client, sign_in: SignIn, carol: Repository, settings: Settings, tmp_path: Path
-) -> None:
-    settings.DATA_DIR = tmp_path
-    set_profile(carol, avatar=carol.upload(PNG, "image/png"))
-    try:
-        url = profile_of(carol.did).avatar_url
-        assert url is not None
-        assert url.startswith(f"/avatar/{carol.did}?v=")
-        assert client.get(url).status_code == 404
-        sign_in(client, "alice")
-        response = client.get(url)
-        assert (response.status_code, response.content) == (200, PNG)
-        assert response.headers["content-type"] == "image/png"
-        assert response.headers["x-content-type-options"] == "nosniff"
-        assert "sandbox" in response.headers["content-security-policy"]
-        assert response.headers["cache-control"].startswith("private")
-        # The next one comes from the disk.
-        Peer.objects.update(pds_url="http://localhost:9")
-        settings.PLC_URL = "http://localhost:9"
-        assert client.get(url).content == PNG
-        avatars.forget_old(time.time())
-        assert len(list((tmp_path / "avatars").iterdir())) == 1
-        avatars.forget_old(time.time() + avatars.KEPT_SECONDS + 1)
-        assert not list((tmp_path / "avatars").iterdir())
-    finally:
-        set_profile(carol)
-
-
-def test_initials_stand_in_for_pictures_that_the_disk_does_not_take(
-    client: Client,
-    sign_in: SignIn,
-    carol: Repository,
-    settings: Settings,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    settings.DATA_DIR = tmp_path / "no-folder"
-    settings.DATA_DIR.write_text("")
-    set_profile(carol, avatar=carol.upload(PNG, "image/png"))
-    try:
-        sign_in(client, "alice")
-        assert client.get(f"/avatar/{carol.did}").status_code == 404
-        assert f"pictures can't be kept in {settings.DATA_DIR}" in caplog.text
-    finally:
-        set_profile(carol)
-
-
-@pytest.mark.parametrize(
-    ("data", "content_type"),
-    [
-        (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "image/png"),
-        (b"<html>", "image/jpeg"),
-        (b"", "image/png"),
-    ],
-)
-def test_what_is_no_picture_is_not_served(
-    client: Client, sign_in: SignIn, carol: Repository, data: bytes, content_type: str
-) -> None:
-    set_profile(carol, avatar=carol.upload(data or b" ", content_type))
-    try:
-        sign_in(client, "alice")
-        assert client.get(f"/avatar/{carol.did}").status_code == 404
-    finally:
-        set_profile(carol)
-
-
-def test_a_picture_that_is_too_large_is_not_served(
-    carol: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_profile(carol, avatar=carol.upload(PNG + b"large", "image/png"))
-    try:
-        monkeypatch.setattr(avatars, "MAX_BYTES", len(PNG))
-        assert avatars.avatar_of(carol.did) is None
-    finally:
-        set_profile(carol)
-
-
-@pytest.mark.parametrize("did", ["nobody", "did:plc:" + "a" * 24, "did:web:127.0.0.1%3A9", "..%2f..%2fetc"])
-def test_nobody_has_no_picture(client: Client, sign_in: SignIn, did: str) -> None:
-    sign_in(client, "alice")
-    assert client.get(f"/avatar/{did}").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("start", "kind"),
-    [
-        (PNG[:8], "image/png"),
-        (b"\xff\xd8\xff\xe0", "image/jpeg"),
-        (b"RIFF\x00\x00\x00\x00WEBP", "image/webp"),
-        (b"RIFF\x00\x00\x00\x00WAVE", None),
-        (b"BM", None),
-        (b"GIF89a", None),
-    ],
-)
-def test_pictures_by_their_first_bytes(start: bytes, kind: str | None) -> None:
-    assert avatars.image_type(start) == kind
 
 
 def test_looking_somebody_up(carol: Repository) -> None:

@@ -2,7 +2,8 @@
 
 Run by its path with Python's ``-I``, so that nothing of the webmail is in it: no setting, no secret, no
 database. It reads an image from its input and writes one line of JSON, and after ``clean``, ``square``,
-``preview`` or ``received`` the image anew. What it may use is limited before it looks at the first byte.
+``preview`` or ``received`` the image anew, after ``avatar`` one behind the other in AVATAR_PIXELS. What it
+may use is limited before it looks at the first byte.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ SQUARE_BYTES = 32 * 1024
 #: in the largest envelope (protocol §4).
 PREVIEW_PIXELS = 320
 PREVIEW_BYTES = 12 * 1024
+#: A profile picture, from somebody else's server: square in these sizes, each of so many octets at most.
+AVATAR_PIXELS = (96, 192)
+AVATAR_BYTES = 16 * 1024
+MOST_AVATAR_PIXELS = 16_000_000
+AVATAR_CPU_SECONDS = 5
 
 TYPES = {
     "PNG": "image/png",
@@ -146,6 +152,28 @@ def previewed(image: Any) -> tuple[bytes, int, int]:
     return _as_jpeg(small, PREVIEW_BYTES)
 
 
+def avatars(image: Any) -> list[bytes]:
+    """The middle of the image as a small square WebP in each of AVATAR_PIXELS, and never larger than it is.
+
+    Raises NotShown where one does not fit.
+    """
+    from PIL import ImageOps
+
+    upright = _upright(image)
+    sides = [min(pixels, upright.width, upright.height) for pixels in AVATAR_PIXELS]
+    return [_as_webp(ImageOps.fit(upright, (side, side)), AVATAR_BYTES) for side in sides]
+
+
+def _as_webp(small: Any, most_bytes: int) -> bytes:
+    """As good as fits. Raises NotShown where none does."""
+    for quality in (80, 60, 40, 20):
+        out = io.BytesIO()
+        small.save(out, "WEBP", quality=quality, exif=b"", xmp=b"", icc_profile=b"")
+        if out.tell() <= most_bytes:
+            return out.getvalue()
+    raise NotShown("too-large")
+
+
 def _upright(image: Any) -> Any:
     from PIL import ImageOps
 
@@ -213,6 +241,7 @@ def _save_animation(image: Any, out: BinaryIO) -> None:
 
 def answered(mode: str, data: BinaryIO, most_pixels: int) -> tuple[dict[str, Any], bytes]:
     """What is told of an image, and the image anew where ``mode`` wants it; raises nothing."""
+    lengths: list[int] = []
     try:
         image = opened(data, most_pixels, photos=mode == "clean")
         kind = "image/jpeg" if image.format == PHOTOS else TYPES[image.format]
@@ -224,6 +253,10 @@ def answered(mode: str, data: BinaryIO, most_pixels: int) -> tuple[dict[str, Any
         elif mode in ("preview", "received"):
             content, width, height = previewed(image)
             kind = "image/jpeg"
+        elif mode == "avatar":
+            pictures = avatars(image)
+            content, lengths = b"".join(pictures), [len(picture) for picture in pictures]
+            kind, width, height = "image/webp", image.width, image.height
         else:
             content, (width, height) = b"", seen(image)
     except NotShown as error:
@@ -232,14 +265,20 @@ def answered(mode: str, data: BinaryIO, most_pixels: int) -> tuple[dict[str, Any
         # Decoders raise anything for what is none.
         large = "DecompressionBomb" in type(error).__name__ or isinstance(error, MemoryError)
         return {"error": "too-large" if large else "not-an-image"}, b""
-    return {"type": kind, "width": width, "height": height}, content
+    return {"type": kind, "width": width, "height": height, "lengths": lengths}, content
+
+
+#: Seconds and pixels of those that are less than usual, since others choose when they are decoded.
+_BOUNDS = {
+    "received": (RECEIVED_CPU_SECONDS, MOST_RECEIVED_PIXELS),
+    "avatar": (AVATAR_CPU_SECONDS, MOST_AVATAR_PIXELS),
+}
 
 
 def main(mode: str) -> int:
-    received = mode == "received"
-    limit(RECEIVED_CPU_SECONDS if received else CPU_SECONDS)
-    data = io.BytesIO(sys.stdin.buffer.read())
-    told, content = answered(mode, data, MOST_RECEIVED_PIXELS if received else MOST_PIXELS)
+    cpu_seconds, most_pixels = _BOUNDS.get(mode, (CPU_SECONDS, MOST_PIXELS))
+    limit(cpu_seconds)
+    told, content = answered(mode, io.BytesIO(sys.stdin.buffer.read()), most_pixels)
     sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
     sys.stdout.buffer.write(content)
     return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from webmail.blobs.spool import Spool
-from webmail.images.child import TYPES
+from webmail.images.child import AVATAR_PIXELS, TYPES
 
 CHILD = Path(__file__).with_name("child.py")
 #: What browsers show, and what holds no script.
@@ -46,6 +46,8 @@ class Decoded:
     width: int
     height: int
     content: bytes
+    #: Of each picture, where there are several one behind the other.
+    lengths: tuple[int, ...] = ()
 
 
 def looks_like_image(beginning: bytes) -> bool:
@@ -70,6 +72,24 @@ def decode(
 
     At most ``seconds`` for all of it, its turn included, if that is less than usual. Raises NotDecoded.
     """
+    return _told(_run(image, mode, seconds))
+
+
+def decode_avatar(image: Spool) -> dict[int, bytes]:
+    """A profile picture as a small square WebP, by its size in pixels: AVATAR_PIXELS. Raises NotDecoded."""
+    found = _told(_run(image, "avatar", None))
+    lengths = found.lengths
+    if len(lengths) != len(AVATAR_PIXELS) or min(lengths) < 1 or sum(lengths) != len(found.content):
+        raise NotDecoded("not-an-image")
+    pictures, start = {}, 0
+    for pixels, length in zip(AVATAR_PIXELS, lengths, strict=True):
+        pictures[pixels] = found.content[start : start + length]
+        start += length
+    return pictures
+
+
+def _run(image: Spool, mode: str, seconds: float | None) -> bytes:
+    """What a child says of an image."""
     ends_at = None if seconds is None else time.monotonic() + seconds
     if image.size > MOST_BYTES:
         raise NotDecoded("too-large")
@@ -91,7 +111,7 @@ def decode(
         raise NotDecoded("too-large") from None
     finally:
         _turns.release()
-    return _told(done.stdout)
+    return done.stdout
 
 
 def _left(ends_at: float | None, most: float) -> float:
@@ -105,8 +125,9 @@ def _told(answer: bytes) -> Decoded:
         told = json.loads(line)
         if "error" in told:
             raise NotDecoded(str(told["error"]))
-        found = Decoded(str(told["type"]), int(told["width"]), int(told["height"]), content)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        lengths = tuple(int(length) for length in told.get("lengths", ()))
+        found = Decoded(str(told["type"]), int(told["width"]), int(told["height"]), content, lengths)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise NotDecoded("too-large") from None
     if found.media_type not in SHOWN_TYPES:
         raise NotDecoded("not-an-image")

@@ -15,7 +15,7 @@ from webmail.images.decoding import NotDecoded
 
 #: Little enough that whatever takes much memory takes it for something else.
 MOST_PIXELS = 100_000
-MODES = ("check", "clean", "square", "preview", "received")
+MODES = ("check", "clean", "square", "preview", "received", "avatar")
 #: One input of so many goes to a process of its own, as all do in the webmail.
 TO_PROCESSES = 64
 
@@ -50,7 +50,7 @@ def image_target(data: bytes) -> None:
     # The only mode that opens all forms.
     for each in {"clean", mode}:
         told, content = child.answered(each, io.BytesIO(data), MOST_PIXELS)
-        assert told.keys() == ({"error"} if "error" in told else {"type", "width", "height"})
+        assert told.keys() == ({"error"} if "error" in told else {"type", "width", "height", "lengths"})
         assert not content or "error" not in told
     if drawn % TO_PROCESSES == 0:
         _check_process(data, mode)

@@ -1,0 +1,30 @@
+"""The profile pictures of people."""
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from accounts import handles
+from accounts.sessions import account_of
+from webmail import avatars
+from webmail.images.child import AVATAR_PIXELS
+
+SECONDS = 24 * 3600
+
+
+@require_GET
+def avatar(request: HttpRequest, did: str) -> HttpResponse:
+    """The profile picture of a DID, larger with ``large``, for signed-in people only; 404 without one: pages
+    show initials then."""
+    pixels = max(AVATAR_PIXELS) if "large" in request.GET else min(AVATAR_PIXELS)
+    picture = avatars.avatar_of(did, pixels) if account_of(request) and handles.is_did(did) else None
+    if picture is None:
+        return HttpResponse(status=404, headers={"Cache-Control": "private, max-age=300"})
+    return HttpResponse(
+        picture,
+        content_type=avatars.MEDIA_TYPE,
+        headers={
+            "Cache-Control": f"private, max-age={SECONDS}",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
