@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from demo.broker import redis_process
 from demo.local_network import LocalNetwork, NetworkInfo
@@ -89,9 +89,16 @@ def agent_process() -> Iterator[AgentProcess]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
+    """What steers browsers."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """Chromium; take a context of it for each person."""
-    with chromium() as running:
+    with chromium(playwright) as running:
         yield running
 
 

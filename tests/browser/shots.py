@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, StorageState
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from demo.local_network import LocalNetwork, Person
 from tests.browser.custody_walk import walk_through_custody
@@ -38,7 +38,8 @@ def main() -> None:
         running_installation(
             Path(temporary) / "installation", network.info, settings={"WAXWING_SMTP_RELAY_URL": sink.url}
         ) as installation,
-        chromium() as browser,
+        sync_playwright() as playwright,
+        chromium(playwright) as browser,
     ):
         states = {}
         for name, account in network.info.accounts.items():

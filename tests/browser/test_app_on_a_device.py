@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
 from tests.browser.visitors import ARRIVAL, Visitor, bubble, composer
+from tests.services.chromium import chromium
 from tests.services.installations import RunningInstallation, wait_until
 
 #: Whether a service worker answers for the page, in so many milliseconds at most.
@@ -20,6 +22,13 @@ TAKEN_CARE_OF = """(at_most) => new Promise((done) => {
     setTimeout(answered, at_most);
     if (navigator.serviceWorker.controller) done(true);
 })"""
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """One that shows notifications."""
+    with chromium(playwright, whole=True) as running:
+        yield running
 
 
 def test_there_are_words_for_a_missing_network_and_an_offer_of_notifications(visit: Visit) -> None:

@@ -14,7 +14,7 @@ PROGRAMS = {
     "Postfix": (("postfix", "postfix-pcre"), ("postfix",)),
     "Caddy": (("caddy",), ("caddy",)),
     "SoftHSM": (("softhsm2",), ("softhsm2-util",)),
-    "Chromium": (("chromium",), ("chromium",)),
+    "Chromium": (("chromium", "chromium-headless-shell"), ("chromium",)),
     "gettext": (("gettext",), ("xgettext", "msgmerge", "msguniq")),
 }
 
