@@ -175,6 +175,7 @@ def running_installation(
     *,
     with_dovecot: bool = False,
     settings: Mapping[str, str] | None = None,
+    agent_settings: Mapping[str, str] | None = None,
     ports: parts.Ports | None = None,
 ) -> Iterator[RunningInstallation]:
     """A whole installation in the local network, everything its own; mail lies in files or in Dovecot."""
@@ -191,7 +192,7 @@ def running_installation(
                     **QUICK,
                     **(settings or {}),
                 },
-                parts.local_agent_settings(network.plc_url, ports.agent),
+                {**parts.local_agent_settings(network.plc_url, ports.agent), **(agent_settings or {})},
             ),
             dovecot,
         )
