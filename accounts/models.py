@@ -128,6 +128,14 @@ class OAuthSession(models.Model):
     access_expires_at = models.DateTimeField()
     created_at = models.DateTimeField(default=timezone.now)
     refreshed_at = models.DateTimeField(null=True, blank=True)
+    #: The key of the browser's own session, by which it can be signed out from another one; empty once that
+    #: has ended.
+    session_key = models.CharField(max_length=40, blank=True, default="")
+    #: What kind of browser it is and on what, as it says itself: "Firefox" and "Windows", without a version.
+    browser = models.CharField(max_length=20, blank=True, default="")
+    system = models.CharField(max_length=20, blank=True, default="")
+    #: When it last asked for something, to the day.
+    seen_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-created_at", "-pk")

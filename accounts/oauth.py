@@ -203,15 +203,20 @@ def revoke_token(server: AuthorizationServer, key: ECKey, token: str) -> bool:
 
 
 def revoke(session: OAuthSession) -> bool:
-    """Ends a session, here in any case; False when the server could not be told."""
+    """Ends a session, here in any case and first; False when the server could not be told."""
+    session.delete()
+    return tell_ended(session)
+
+
+def tell_ended(session: OAuthSession) -> bool:
+    """Tells the server that a session has ended, which need not be in the database any more; False when it
+    could not be told."""
     try:
         server = authorization_servers.server_at(session.issuer)
         key = unsealed_key(session.sealed_dpop_key)
-        told = revoke_token(server, key, token_encryption.unseal(session.sealed_refresh_token))
+        return revoke_token(server, key, token_encryption.unseal(session.sealed_refresh_token))
     except (ServerError, token_encryption.TokenUnreadable):
-        told = False
-    session.delete()
-    return told
+        return False
 
 
 def unsealed_key(sealed: bytes | memoryview) -> ECKey:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from accounts import unlocking
+from accounts import browsers, unlocking
 from accounts.agent import unlocked_by
 from accounts.browser_sessions import SessionStore
 from accounts.middleware import Middleware
@@ -60,6 +60,8 @@ class SignedInAccount(MiddlewareMixin):
         session = _WITH_ACCOUNT.one(session_id) if session_id is not None else None
         if session and session.account.passkey_required and request.session.get(PASSKEY_KEY) != session.pk:
             session = None
+        if session is not None:
+            browsers.note(request, session, timezone.now())
         request.oauth_session = session  # type: ignore[attr-defined]
         request.account = session.account if session else None  # type: ignore[attr-defined]
         unlocked = unlocking.of(request, session.account, timezone.now()) if session else None

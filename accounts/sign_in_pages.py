@@ -11,7 +11,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import enrolment, failures, oauth, oauth_client, profiles, rate_limits, sessions, unlocking
+from accounts import (
+    browsers,
+    enrolment,
+    failures,
+    oauth,
+    oauth_client,
+    profiles,
+    rate_limits,
+    sessions,
+    unlocking,
+)
 from accounts.agent import agent
 from accounts.identities import IdentityError
 from accounts.models import Account, OAuthSession
@@ -108,7 +118,8 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """Ends the session at the person's server and here."""
     session: OAuthSession | None = getattr(request, "oauth_session", None)
     if session is not None:
-        unlocking.end_quietly(request, session.account)
+        browsers.signed_out.send(sender=OAuthSession, session=session)
+        unlocking.end_quietly(request.session, session.account)
     if session is not None and not oauth.revoke(session):
         logger.warning("%s could not be told of a sign-out", session.issuer)
     sessions.sign_out_browser(request)
@@ -172,7 +183,7 @@ def _confirm(account: Account, fields: Mapping[str, str]) -> str:
 
 
 def _signed_in(request: HttpRequest, session: OAuthSession, next_path: str) -> HttpResponse:
-    _end_former_session(request)
+    _end_former_session(request, session)
     sessions.sign_in_browser(request, session)
     if session.account.passkey_required:
         sessions.note_passkey(request)
@@ -184,11 +195,12 @@ def _signed_in(request: HttpRequest, session: OAuthSession, next_path: str) -> H
     return redirect(next_path or "/")
 
 
-def _end_former_session(request: HttpRequest) -> None:
+def _end_former_session(request: HttpRequest, session: OAuthSession) -> None:
     """Signing in again replaces what this browser had; the server need not keep both."""
     former: OAuthSession | None = getattr(request, "oauth_session", None)
     if former is not None:
-        unlocking.end_quietly(request, former.account)
+        browsers.signed_in_again.send(sender=OAuthSession, former=former, session=session)
+        unlocking.end_quietly(request.session, former.account)
         oauth.revoke(former)
 
 

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
-from accounts import enrolment, failures, oauth, own_entries, plc_history
+from accounts import browsers, enrolment, failures, oauth, own_entries, plc_history
 from accounts.identities import IdentityError
 from accounts.models import Account
 from accounts.peers import PeerError
@@ -78,6 +78,7 @@ def forget_old() -> None:
     """Forgets sign-ins that were never finished, and browsers that stayed away."""
     oauth.forget_expired_requests()
     SessionStore.clear_expired()
+    browsers.forget_ended()
 
 
 @shared_task

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils import timezone
@@ -76,21 +77,30 @@ def forget(request: HttpRequest) -> None:
     request.session.pop(SESSION_KEY, None)
 
 
-def end_quietly(request: HttpRequest, account: Account) -> None:
-    """As ``lock`` for this browser, for a sign-out: that the agent is away keeps nobody signed in."""
-    if SESSION_KEY not in request.session:
+def end_quietly(session: SessionBase, account: Account) -> None:
+    """As ``lock`` for the browser with that session, for a sign-out: that the agent is away keeps nobody
+    signed in. The session is left to be saved."""
+    if SESSION_KEY not in session:
         return
+    kept = _in_session(session, account, timezone.now())
+    session.pop(SESSION_KEY)
     try:
-        with unlocked_by(token_of(request, account, timezone.now())):
-            lock(request, account, everywhere=False)
+        with unlocked_by(kept.token if kept else None):
+            if account.may_lock:
+                agent().lock_now(account.did, everywhere=False)
     except AgentError as error:
         log.warning("an unlock session of account %s ends by itself: %s", account.pk, error.code)
-        forget(request)
+        return
+    account_locked.send(sender=Account, account=account)
 
 
 def of(request: HttpRequest, account: Account, now: datetime) -> BrowserUnlock | None:
     """What this browser has kept for the account and can still use."""
-    kept = request.session.get(SESSION_KEY)
+    return _in_session(request.session, account, now)
+
+
+def _in_session(session: SessionBase, account: Account, now: datetime) -> BrowserUnlock | None:
+    kept = session.get(SESSION_KEY)
     if not isinstance(kept, Mapping) or kept.get("did") != account.did:
         return None
     until = parse_datetime(str(kept.get("until")))

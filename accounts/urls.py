@@ -4,6 +4,7 @@ from django.urls import path
 
 from accounts import (
     app_pages,
+    browser_pages,
     custody_pages,
     device_pages,
     oauth_client,
@@ -45,6 +46,9 @@ urlpatterns = [
     path(
         "devices/keys/passkeys/<str:passkey_id>/remove/", passkey_pages.passkey_remove, name="passkey-remove"
     ),
+    path("devices/browsers/", browser_pages.signed_in_browsers, name="browsers"),
+    path("devices/browsers/sign-out/", browser_pages.sign_out_everywhere, name="sign-out-everywhere"),
+    path("devices/browsers/<int:session_pk>/sign-out/", browser_pages.sign_out, name="browser-sign-out"),
     path("devices/apps/", app_pages.apps, name="apps"),
     path("devices/apps/new/", app_pages.app_new, name="app-new"),
     path("devices/apps/<str:grant_id>/revoke/", app_pages.app_revoke, name="app-revoke"),

@@ -141,6 +141,8 @@
     stream = new EventSource(address);
     stream.addEventListener("ready", () => { found(); asked = true; tell("caught-up"); });
     for (const name of ["conversations", "settings", "kept-aside", "mail", "answers", "custody"]) stream.addEventListener(name, () => tell(name));
+    // The page goes with the sign-in: what it shows is not for whoever sits there now.
+    stream.addEventListener("signed-out", () => { stream.close(); location.reload(); });
     names = new Set();
     listen();
     stream.addEventListener("error", () => {

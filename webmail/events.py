@@ -9,12 +9,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 
 import redis
 import redis.asyncio
 from django.conf import settings
+from django.db import transaction
 
+from accounts.models import OAuthSession
 from webmail.open_streams import Place
 from webmail.redis_client import redis_client
 
@@ -43,7 +45,17 @@ def publish(account_id: int, *names: str, message: str | None = None) -> None:
     mail), "answers" (to it), "custody" or "conversation:<hex id>"; `message` is the hex id of the message.
     A broker that cannot be reached is logged and otherwise ignored: the data is already stored.
     """
-    payload = json.dumps({"names": names, "message": message})
+    _send(account_id, {"names": names, "message": message})
+
+
+def on_session_ended(*, instance: OAuthSession, **_: object) -> None:
+    """Ends the streams of a browser that is not signed in any more, whoever ended that."""
+    ended: dict[str, object] = {"names": [], "message": None, "ended": instance.pk}
+    transaction.on_commit(partial(_send, instance.account_id, ended))
+
+
+def _send(account_id: int, event: Mapping[str, object]) -> None:
+    payload = json.dumps(event)
     try:
         _publisher().publish(channel_of(account_id), payload)
     except redis.RedisError as error:
@@ -63,9 +75,13 @@ def conversations_changed(account_id: int, changed: Mapping[str, str]) -> None:
 
 
 async def stream(
-    account_id: int, unlocked_s: float | None = None, place: Place | None = None
+    account_id: int,
+    unlocked_s: float | None = None,
+    place: Place | None = None,
+    session_id: int | None = None,
 ) -> AsyncIterator[bytes]:
-    """The server-sent events of one open page (WHATWG HTML §9.2), endlessly.
+    """The server-sent events of one open page (WHATWG HTML §9.2), until its browser's sign-in ends, which is
+    the one with the key ``session_id``.
 
     ``unlocked_s``: for how many more seconds the page's browser has the keys unlocked; it is told then.
     ``place``: what it holds of the streams that may be open.
@@ -90,6 +106,9 @@ async def stream(
                 yield b": still here\n\n"
                 continue
             event = json.loads(received["data"])
+            if session_id is not None and event.get("ended") == session_id:
+                yield b"event: signed-out\ndata: {}\n\n"
+                return
             data = json.dumps({"message": event["message"]})
             for name in event["names"]:
                 yield f"event: {name}\ndata: {data}\n\n".encode()

@@ -12,6 +12,9 @@ from accounts.sessions import OAUTH_SESSION_KEY
 
 def cookies_of_new_browser(account: Account) -> dict[str, str]:
     """What a browser holds that has just signed in to the account, for a day."""
+    browser = SessionStore()
+    browser.create()
+    assert browser.session_key is not None
     session = OAuthSession.objects.create(
         account=account,
         issuer="http://localhost:1",
@@ -20,9 +23,9 @@ def cookies_of_new_browser(account: Account) -> dict[str, str]:
         sealed_refresh_token=b"",
         sealed_dpop_key=b"",
         access_expires_at=timezone.now() + timedelta(days=1),
+        session_key=browser.session_key,
+        seen_at=timezone.now(),
     )
-    browser = SessionStore()
     browser[OAUTH_SESSION_KEY] = session.pk
-    browser.create()
-    assert browser.session_key is not None
+    browser.save()
     return {settings.SESSION_COOKIE_NAME: browser.session_key}

@@ -5,13 +5,17 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from accounts.models import Account
+from accounts.models import Account, OAuthSession
 
 
 class PushSubscription(models.Model):
     """One browser's address at its maker's push service (RFC 8030). In no export: browsers ask anew."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="push_subscriptions")
+    #: The sign-in of the browser, while it is known: with its end by a sign-out this ends.
+    session = models.ForeignKey(
+        OAuthSession, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     #: Whoever knows it can wake the browser, so nobody is shown it.
     endpoint = models.CharField(max_length=1000)
     created_at = models.DateTimeField(default=timezone.now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accounts.models import Account
+from accounts.models import Account, OAuthSession
 from outbound import is_web_address
 from webmail.models import PushSubscription
 
@@ -15,12 +15,13 @@ class BadEndpoint(Exception):
     """What a browser gave is no address of a push service that would be called."""
 
 
-def add(account: Account, endpoint: str) -> PushSubscription:
-    """Remembers a browser's address. May be called again with the same. Raises BadEndpoint."""
+def add(account: Account, endpoint: str, session: OAuthSession | None = None) -> PushSubscription:
+    """Remembers a browser's address, and by which sign-in it is there. May be called again with the same.
+    Raises BadEndpoint."""
     if len(endpoint) > MAX_ENDPOINT or not endpoint.isascii() or not is_web_address(endpoint):
         raise BadEndpoint
     row, _created = PushSubscription.objects.update_or_create(
-        account=account, endpoint=endpoint, defaults={"failures": 0}
+        account=account, endpoint=endpoint, defaults={"failures": 0, "session": session}
     )
     kept = account.push_subscriptions.order_by("-created_at", "-pk").values_list("pk", flat=True)[:AT_MOST]
     account.push_subscriptions.exclude(pk__in=[*kept, row.pk]).delete()
@@ -35,3 +36,20 @@ def remove(account: Account, endpoint: str) -> None:
 def remove_all(account: Account) -> None:
     """Forgets all browsers of an account."""
     account.push_subscriptions.all().delete()
+
+
+def on_signed_out(*, session: OAuthSession, **_: object) -> None:
+    """A browser that is signed out is woken no more."""
+    PushSubscription.objects.filter(session=session).delete()
+
+
+def on_signed_out_everywhere(*, account: Account, **_: object) -> None:
+    """Nor is any."""
+    remove_all(account)
+
+
+def on_signed_in_again(*, former: OAuthSession, session: OAuthSession, **_: object) -> None:
+    """Who signs in to the same account again keeps what they chose in this browser."""
+    rows = PushSubscription.objects.filter(session=former)
+    rows.filter(account=session.account_id).update(session=session)
+    PushSubscription.objects.filter(session=former).delete()

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from accounts.models import OAuthSession
 from webmail import events, open_streams
 from webmail.idle_connections import let_go_of_database
 
@@ -23,8 +24,11 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
         return HttpResponse(status=429, headers={"Retry-After": retry_after, "Cache-Control": "no-store"})
     unlocked = getattr(request, "unlocked", None)
     left = (unlocked.until - timezone.now()).total_seconds() if unlocked else None
+    session: OAuthSession = request.oauth_session  # type: ignore[attr-defined]
     await sync_to_async(let_go_of_database)()
-    response = StreamingHttpResponse(events.stream(account.pk, left, place), content_type="text/event-stream")
+    response = StreamingHttpResponse(
+        events.stream(account.pk, left, place, session.pk), content_type="text/event-stream"
+    )
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response

@@ -29,7 +29,7 @@ def notifications(request: PageRequest) -> HttpResponse:
 def turn_on(request: PageRequest) -> HttpResponse:
     """Remember this browser by its push service's address, ``endpoint``."""
     try:
-        subscriptions.add(request.account, request.POST.get("endpoint", ""))
+        subscriptions.add(request.account, request.POST.get("endpoint", ""), request.oauth_session)
     except subscriptions.BadEndpoint:
         return HttpResponse(_("This browser's push service has an address that is not called."), status=422)
     return HttpResponse(status=204)
