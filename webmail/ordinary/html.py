@@ -119,7 +119,7 @@ _LAYOUT = frozenset(
     ]
 )
 ATTRIBUTES = {tag: set(_LAYOUT) for tag in _TABLE} | {
-    "a": {"href", "title"},
+    "a": {"href"},
     "img": {"src", "alt", "width", "height", "title"},
     "ol": {"start"},
     "font": {"color", "size"},
@@ -150,6 +150,9 @@ def clean(html: str, pictures: dict[str, tuple[str, bytes]]) -> CleanHtml:
 
     def attribute(tag: str, name: str, value: str) -> str | None:
         nonlocal left_out, room
+        if (tag, name) == ("a", "title"):
+            # It would be read as where the link leads.
+            return None
         if (tag, name) != ("img", "src"):
             return value
         scheme, _colon, content_id = value.strip().partition(":")

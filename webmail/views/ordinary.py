@@ -16,7 +16,7 @@ from accounts.models import Account
 from accounts.sessions import signed_in
 from webmail.conversations import NotFound
 from webmail.mailbox import MailboxError
-from webmail.ordinary import answering, answers, frame, html, marks, reading, unsent
+from webmail.ordinary import answering, answers, frame, html, links, marks, reading, unsent
 from webmail.ordinary.parsing import OrdinaryMail
 from webmail.own_addresses import is_address_of
 from webmail.security import CONTENT_SECURITY_POLICY
@@ -158,7 +158,7 @@ def framed(request: HttpRequest, name: str) -> HttpResponse:
     if wanted is None or account is None:
         raise Http404
     shown = _shown(account, wanted[1])
-    body = html.clean(shown.mail.html or "", shown.mail.pictures).html
+    body = links.with_places(html.clean(shown.mail.html or "", shown.mail.pictures).html)
     answer = render(request, "webmail/ordinary_frame.html", {"body": body})
     answer["Content-Security-Policy"] = frame.policy()
     answer["Referrer-Policy"] = "no-referrer"
