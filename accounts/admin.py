@@ -25,6 +25,7 @@ from accounts.models import (
     PlcOperation,
     PublishedEntry,
 )
+from accounts.visible import visible
 from crypto_agent.client import AgentError
 
 logger = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ class CertificateAdmin(ReadOnlyAdmin):
 
     @admin.display(description="alternative names")
     def alternative_names(self, row: Any) -> str:
-        return "\n".join(self._field(row, "names"))
+        return visible("\n".join(self._field(row, "names")))
 
     @admin.display(description="public key")
     def public_key(self, row: Any) -> Any:
@@ -185,7 +186,8 @@ class CertificateAdmin(ReadOnlyAdmin):
     @staticmethod
     def _field(row: Any, name: str) -> Any:
         fields = certificate_fields.read(row.certificate_pem)
-        return getattr(fields, name) if fields else ""
+        found = getattr(fields, name) if fields else ""
+        return visible(found) if isinstance(found, str) else found
 
 
 @admin.register(Device)

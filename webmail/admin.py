@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts import token_encryption
 from accounts.admin import ReadOnlyAdmin
+from accounts.visible import visible
 from webmail import reporting
 from webmail.models import Blob, Report
 
@@ -77,7 +78,7 @@ class ReportAdmin(ReadOnlyAdmin):
     @admin.display(description="in their words")
     def words(self, report: Report) -> str:
         try:
-            return reporting.disclosed_in(report).words
+            return visible(reporting.disclosed_in(report).words)
         except token_encryption.TokenUnreadable:
             return _("None of this installation's token keys opens it.")
 
@@ -87,4 +88,4 @@ class ReportAdmin(ReadOnlyAdmin):
             messages = reporting.disclosed_in(report).messages
         except token_encryption.TokenUnreadable:
             return ""
-        return format_html_join("", "<p>{}<br>{}</p>", messages)
+        return format_html_join("", "<p>{}<br>{}</p>", ((at, visible(text)) for at, text in messages))

@@ -7,8 +7,10 @@ import unicodedata
 from django.utils.translation import get_language_bidi
 
 #: Isolates what stands between them, so that it orders nothing around it (Unicode annex 9).
-_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 _LEFT_TO_RIGHT_MARK, _RIGHT_TO_LEFT_MARK = "\u200e", "\u200f"
+#: All of them.
+MARKS = (FIRST_STRONG_ISOLATE, POP_ISOLATE, _LEFT_TO_RIGHT_MARK, _RIGHT_TO_LEFT_MARK)
 
 
 def is_mixed(words: str) -> bool:
@@ -19,7 +21,7 @@ def is_mixed(words: str) -> bool:
 
 def isolated(name: str) -> str:
     """A name as a part of a sentence, which it would turn around if it runs the other way."""
-    return f"{_FIRST_STRONG_ISOLATE}{name}{_POP_ISOLATE}" if is_mixed(name) else name
+    return f"{FIRST_STRONG_ISOLATE}{name}{POP_ISOLATE}" if is_mixed(name) else name
 
 
 def as_the_page(sentence: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from dataclasses import dataclass
 
 from django.core.cache import cache
@@ -16,9 +17,14 @@ from webmail.conversations import title_of, with_news
 from webmail.models import PushSubscription
 from webmail.ordinary import marks
 from webmail.people import people_of
+from webmail.text_direction import FIRST_STRONG_ISOLATE, MARKS, POP_ISOLATE
 
 log = logging.getLogger(__name__)
 
+#: Letters of a title; the rest of many or long names is left out.
+MOST_TITLE = 120
+#: Joins letters in many languages, and what title_of sets names apart with.
+_KEPT = frozenset({"\u200c", "\u200d", *MARKS})
 #: What arrives within so many seconds is one notice; what is read in them on an open page is none.
 GATHER_SECONDS = 3
 
@@ -57,13 +63,23 @@ def _written(account: Account) -> Notice | None:
     if not count:
         return None
     newest = unread[0]
-    title = title_of(account, newest, people_of([*newest.participants, account.did]))
+    title = _short(title_of(account, newest, people_of([*newest.participants, account.did])))
     if count == 1:
         path = reverse("conversation", args=[newest.conversation_id])
         body = ngettext("%(count)d new message", "%(count)d new messages", newest.unread_count)
         return Notice(title, body % {"count": newest.unread_count}, path)
     body = _("New messages in %(count)d conversations") % {"count": count}
     return Notice(title, body, reverse("inbox"))
+
+
+def _short(title: str) -> str:
+    """Without letters that nobody sees, no longer than systems show; what isolates a name ends with it."""
+    seen = "".join(letter for letter in title if letter in _KEPT or unicodedata.category(letter) != "Cf")
+    if len(seen) <= MOST_TITLE:
+        return seen
+    cut = seen[: MOST_TITLE - 2]
+    left_open = cut.count(FIRST_STRONG_ISOLATE) - cut.count(POP_ISOLATE)
+    return f"{cut}{POP_ISOLATE * left_open}\u2026"
 
 
 def _mail(account: Account) -> Notice | None:
