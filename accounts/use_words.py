@@ -63,6 +63,8 @@ PURPOSES: dict[str, Promise] = {
     "confirmPasskey": gettext_lazy("Signed in with a passkey"),
     "requirePasskey": gettext_lazy("Changed whether a passkey is needed"),
     "rotateDataKey": gettext_lazy("Encrypted your keys anew"),
+    "sealAgain": gettext_lazy("Encrypted what is kept here under your newest key"),
+    "destroyDataKeys": gettext_lazy("Destroyed former keys that nothing needs"),
     "app.status": gettext_lazy("Looked at your devices"),
     "app.attest": gettext_lazy("Vouched for a record"),
     "app.sign": gettext_lazy("Signed a message as you"),
@@ -147,6 +149,10 @@ def who(group: UseGroup) -> str:
         return group.app_name
     if group.caller == "unknown app":
         return _("An app that you did not allow")
+    if group.caller == "schedule":
+        return _("The key agent by itself")
+    if group.caller == "command":
+        return _("The key agent's operator")
     return group.caller
 
 

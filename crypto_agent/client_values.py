@@ -26,6 +26,27 @@ class AgentStatus:
     version: str
     #: Alarms on bulk opening within the last day.
     alarms: int
+    #: Accounts whose data key is older than it should get.
+    late_data_keys: int = 0
+
+
+@dataclass(frozen=True)
+class FormerDataKeys:
+    """An account that has former versions of its data key, and the number of the newest."""
+
+    did: str
+    newest: int
+
+
+@dataclass(frozen=True)
+class RestingItem:
+    """What the agent encrypted and the caller keeps: a message by its ids, a draft by its id, or a file."""
+
+    kind: Literal["message", "draft", "file"]
+    sealed: bytes = field(repr=False)
+    conversation_id: str = ""
+    message_id: str = ""
+    draft_id: str = ""
 
 
 @dataclass(frozen=True)

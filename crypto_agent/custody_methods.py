@@ -9,15 +9,19 @@ from crypto_agent import (
     custody_json,
     custody_status,
     data_key_rotation,
+    former_data_keys,
     lock_secrets,
     passkey_requirement,
     passkeys,
     step_up,
 )
 from crypto_agent.account_locking import Change
+from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json
+from crypto_agent.client_values import RestingItem
 from crypto_agent.custody_values import PasskeyUse, Passphrase, RecoveryCode, Secret
 from crypto_agent.errors import InvalidRequest
+from crypto_agent.hex_fields import hex_value
 from crypto_agent.lock_secrets import NewSecret, OpenedLock
 from crypto_agent.passkey_challenges import PasskeyPurpose
 from crypto_agent.unlock_sessions import sessions
@@ -96,6 +100,21 @@ def rotate_data_key(call: Call) -> Json:
     return {"version": data_key_rotation.rotate_data_key(call.fields["did"], call.now, call.random)}
 
 
+def seal_again(call: Call) -> Json:
+    items = [_resting_item(item, f"items[{index}]") for index, item in enumerate(call.fields["items"])]
+    sealed = former_data_keys.seal_again(call.fields["did"], items, call.random)
+    return {"items": [{} if one is None else {"sealed": bytes_json(one)} for one in sealed]}
+
+
+def list_former_data_keys(call: Call) -> Json:
+    found = former_data_keys.list_former(call.now)
+    return {"accounts": [{"did": account.did, "newest": account.newest} for account in found]}
+
+
+def destroy_data_keys(call: Call) -> Json:
+    return {"destroyed": former_data_keys.destroy(call.fields["did"], call.fields["oldest"], call.now)}
+
+
 def begin_passkey(call: Call) -> Json:
     return {"options": passkeys.begin_passkey(call.fields["did"], call.fields["userName"], call.random)}
 
@@ -148,6 +167,9 @@ CUSTODY_METHODS: Mapping[str, Answering | InTwoSteps] = {
     "changePassphrase": InTwoSteps(change_passphrase),
     "newRecoveryCode": InTwoSteps(new_recovery_code),
     "rotateDataKey": Answering(rotate_data_key, writes=True),
+    "sealAgain": Answering(seal_again, counted="items"),
+    "listFormerDataKeys": Answering(list_former_data_keys),
+    "destroyDataKeys": Answering(destroy_data_keys, writes=True),
     "beginPasskey": Answering(begin_passkey, writes=True),
     "addPasskey": Answering(add_passkey, writes=True),
     "removePasskey": Answering(remove_passkey, writes=True),
@@ -190,6 +212,19 @@ def _secret(fields: Fields, name: str) -> Secret:
         case {"credential": dict(credential), **rest} if not rest:
             return PasskeyUse(credential)
     raise InvalidRequest(f"{name}: not one secret")
+
+
+def _resting_item(fields: Fields, path: str) -> RestingItem:
+    for name in ("conversationId", "messageId", "draftId"):
+        if name in fields:
+            hex_value(fields[name], f"{path}.{name}")
+    return RestingItem(
+        kind=fields["kind"],
+        sealed=fields["sealed"],
+        conversation_id=fields.get("conversationId", ""),
+        message_id=fields.get("messageId", ""),
+        draft_id=fields.get("draftId", ""),
+    )
 
 
 def _nothing(act: Callable[..., None], *arguments: object) -> Json:

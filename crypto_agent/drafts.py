@@ -18,14 +18,24 @@ _HEAD_BYTES = 5
 def seal_draft(did: str, draft_id: str, draft: bytes, random: Random) -> bytes:
     """The blob of a draft, which opens for ``did`` under this id alone. Raises NoSuchAccount."""
     _, keys = account_keys(did)
-    head = bytes((_VERSION,)) + keys.current_version.to_bytes(4, "big")
-    return head + keys.encrypt(_context(did, draft_id), draft, random)
+    return _sealed(keys, draft_id, draft, random)
 
 
 def open_drafts(did: str, items: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
     """The drafts of pairs of id and blob in their order; None for what is not one. Raises NoSuchAccount."""
     _, keys = account_keys(did)
     return [_opened(keys, draft_id, sealed) for draft_id, sealed in items]
+
+
+def seal_again(keys: AccountKeys, draft_id: str, sealed: bytes, random: Random) -> bytes | None:
+    """A blob under the newest version of the data key; None for what is not one."""
+    draft = _opened(keys, draft_id, sealed)
+    return None if draft is None else _sealed(keys, draft_id, draft, random)
+
+
+def _sealed(keys: AccountKeys, draft_id: str, draft: bytes, random: Random) -> bytes:
+    head = bytes((_VERSION,)) + keys.current_version.to_bytes(4, "big")
+    return head + keys.encrypt(_context(keys.did, draft_id), draft, random)
 
 
 def _opened(keys: AccountKeys, draft_id: str, sealed: bytes) -> bytes | None:

@@ -18,6 +18,7 @@ DEFAULTS: Mapping[str, int] = {
     "worker.seal": 200_000,
     "worker.indexMessages": 200_000,
     "worker.forgetMessages": 200_000,
+    "worker.sealAgain": 200_000,
     "web.read": 50_000,
     "web.compose": 5_000,
     "web.search": 3_000,

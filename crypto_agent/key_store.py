@@ -150,6 +150,13 @@ def forget(did: str) -> None:
     sessions.end_all(did)
 
 
+def forget_data_keys(did: str) -> None:
+    """The same of its data keys alone: unlock sessions go on, and unwrap again what they need."""
+    unwrapped_keys.forget(did)
+    signing_keys.drop(did)
+    sessions.forget_data_keys(did)
+
+
 def new_account(
     did: str, now: datetime, random: Random, *, with_archive_key: bool = True
 ) -> tuple[Account, AccountKeys]:

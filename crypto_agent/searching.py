@@ -146,7 +146,7 @@ def _look_through(
             break
         if not stored.times.overlap(least_ms, before_ms):
             continue
-        plaintext = stored_segments.plaintext(account, keys, stored)
+        plaintext = stored_segments.plaintext(account, keys, stored.number)
         if not may_hold(plaintext, wanted.query):
             continue
         for hit in Segment(plaintext).hits(wanted, newest.least_ms):

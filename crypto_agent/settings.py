@@ -30,6 +30,10 @@ OPERATOR_KEY = env(
 UNSEAL_SOCKET = DATA_DIR / "unseal.sock"
 #: How often the agent destroys prekeys whose time is over.
 PREKEY_DESTRUCTION_SECONDS = env.float("WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS", default=3600.0)
+#: After how many days an account gets a new version of its data key, or 0 for never, and how often the agent
+#: looks for such accounts.
+DATA_KEY_DAYS = env.float("WAXWING_AGENT_DATA_KEY_DAYS", default=365.0)
+DATA_KEY_RENEWAL_SECONDS = env.float("WAXWING_AGENT_DATA_KEY_RENEWAL_SECONDS", default=3600.0)
 #: Verify the short-lived tokens of this installation's processes. With a secret of its own for each
 #: caller, one that is broken into can't pass for the other; by default both have the same.
 _SHARED_SECRET = env("WAXWING_AGENT_TOKEN_SECRET", default="")

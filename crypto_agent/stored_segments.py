@@ -25,15 +25,16 @@ _ANY_TIME = Times(0, 2**64 - 1)
 _OVERVIEW = PreparedQuery(
     lambda did: SearchSegment.objects.filter(account__did=did), ("number", "times", "key_version")
 )
-_SEALED_SQL = f"SELECT sealed FROM {SearchSegment._meta.db_table} WHERE account_id = %s AND number = %s"  # noqa: S608
+_SEALED_SQL = (
+    f"SELECT sealed, key_version FROM {SearchSegment._meta.db_table} WHERE account_id = %s AND number = %s"  # noqa: S608
+)
 
 
 @dataclass(frozen=True, repr=False)
 class Stored:
-    """A segment of an account: its number, the version of its key, and when its messages were sent."""
+    """A segment of an account: its number, and when its messages were sent."""
 
     number: int
-    key_version: int
     times: Times
 
 
@@ -44,20 +45,21 @@ class SegmentGone(Exception):
 def overview(keys: AccountKeys) -> list[Stored]:
     """All segments of the account, that with the newest message first; raises CannotUnseal."""
     listed = [
-        Stored(number, key_version, _opened_times(keys, number, times, key_version))
+        Stored(number, _opened_times(keys, number, times, key_version))
         for number, times, key_version in _OVERVIEW.rows(keys.did)
     ]
     return sorted(listed, key=lambda stored: (stored.times.newest_ms, stored.number), reverse=True)
 
 
-def plaintext(account: Account, keys: AccountKeys, stored: Stored) -> bytes:
+def plaintext(account: Account, keys: AccountKeys, number: int) -> bytes:
     """What is in a segment; raises SegmentGone, CannotUnseal."""
     with connection.cursor() as cursor:
-        cursor.execute(_SEALED_SQL, [account.pk, stored.number])
+        cursor.execute(_SEALED_SQL, [account.pk, number])
         row = cursor.fetchone()
     if row is None:
         raise SegmentGone
-    return keys.decrypt(_context(keys.did, stored.number), bytes(row[0]), stored.key_version)
+    # Since it was listed it may have been encrypted again, under a newer version.
+    return keys.decrypt(_context(keys.did, number), bytes(row[0]), row[1])
 
 
 def plaintexts(
@@ -68,8 +70,8 @@ def plaintexts(
     rows = account.search_segments.order_by("number")
     if fewer_than is not None:
         rows = rows.filter(messages__lt=fewer_than)
-    for number, key_version in list(rows.values_list("number", "key_version")):
-        yield number, plaintext(account, keys, Stored(number, key_version, _ANY_TIME))
+    for number in list(rows.values_list("number", flat=True)):
+        yield number, plaintext(account, keys, number)
 
 
 def add_entries(
@@ -89,6 +91,28 @@ def add_entries(
             created_at=now,
         )
     Account.objects.filter(pk=account.pk).update(last_search_segment=account.last_search_segment)
+
+
+def encrypt_again(account: Account, keys: AccountKeys, numbers: Sequence[int], random: Random) -> int:
+    """Encrypts those of the segments that are under former versions under the newest; how many there were.
+
+    The caller has locked the account. One that does not open stays as it is.
+    """
+    rows = account.search_segments.filter(number__in=numbers, key_version__lt=keys.current_version)
+    moved = 0
+    for row in list(rows):
+        context, times_context = _context(keys.did, row.number), _times_context(keys.did, row.number)
+        try:
+            content = keys.decrypt(context, bytes(row.sealed), row.key_version)
+            times = row.times and keys.decrypt(times_context, bytes(row.times), row.key_version)
+        except CannotUnseal:
+            continue
+        row.sealed = keys.encrypt(context, content, random)
+        row.times = times and keys.encrypt(times_context, times, random)
+        row.key_version = keys.current_version
+        row.save(update_fields=["sealed", "times", "key_version"])
+        moved += 1
+    return moved
 
 
 def _opened_times(keys: AccountKeys, number: int, times: bytes | None, key_version: int) -> Times:

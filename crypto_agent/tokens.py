@@ -90,6 +90,9 @@ PERMITTED: Mapping[str, frozenset[str]] = {
             "emptyIndex",
             "getCustody",
             "rotateDataKey",
+            "sealAgain",
+            "listFormerDataKeys",
+            "destroyDataKeys",
         }
     ),
 }

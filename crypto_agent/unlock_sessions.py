@@ -124,6 +124,12 @@ class UnlockSessions:
         with self._lock:
             self._accounts.pop(did, None)
 
+    def forget_data_keys(self, did: str) -> None:
+        """Drops the account's unwrapped data keys; its sessions go on."""
+        with self._lock:
+            if did in self._accounts:
+                self._accounts[did].ciphers = {}
+
     def sweep(self) -> None:
         """Drops the keys of every account whose last session is over."""
         with self._lock:

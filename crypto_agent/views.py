@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.http.request import UnreadablePostError
 from django.utils import timezone
 
-from crypto_agent import app_calls, audit, limits, public_identity, unlock_sessions
+from crypto_agent import app_calls, audit, data_key_renewal, limits, public_identity, unlock_sessions
 from crypto_agent.app_methods import APP_METHODS
 from crypto_agent.calls import Answering, Call, InTwoSteps
 from crypto_agent.client_json import Json
@@ -124,7 +124,7 @@ def _answered(request: HttpRequest, nsid: str) -> Json | FramedAnswer:
     if name == "getStatus":
         # It uses no key and says nothing of any account, so it is not put on record.
         check_permitted(caller.name, name)
-        return _status(now)
+        return {**_status(now), "lateDataKeys": data_key_renewal.late(now)}
     record = _Record()
     body = None
     try:

@@ -8,8 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crypto_agent.settings")
 application = get_wsgi_application()
 
 # Django has to be set up before anything of the agent is loaded.
-from crypto_agent import prekey_destruction, unlock_sessions, unsealing  # noqa: E402
+from crypto_agent import data_key_renewal, prekey_destruction, unlock_sessions, unsealing  # noqa: E402
 
 unsealing.listen_if_needed()
 prekey_destruction.begin()
+data_key_renewal.begin()
 unlock_sessions.begin_sweeping()

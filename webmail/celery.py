@@ -33,5 +33,9 @@ def _set_schedule(sender: Celery, **_arguments: object) -> None:
         "prune-deleted-mail": {"task": "webmail.tasks.prune_deleted_mail", "schedule": 3600.0},
         "prune-reports": {"task": "webmail.tasks.prune_reports", "schedule": 3600.0},
         "forget-pictures": {"task": "webmail.tasks.forget_pictures", "schedule": 3600.0},
+        "leave-former-data-keys": {
+            "task": "webmail.tasks.leave_all_former_data_keys",
+            "schedule": 3600.0,
+        },
         "forget-old": {"task": "accounts.tasks.forget_old", "schedule": 3600.0},
     }

@@ -28,6 +28,7 @@ from webmail import (
     blocking,
     deliveries,
     forgetting,
+    former_data_keys,
     graph,
     held_messages,
     intake,
@@ -264,6 +265,30 @@ def take_in(import_pk: int) -> None:
         return
     for account_pk in Account.objects.filter(imports__pk=import_pk).values_list("pk", flat=True):
         queues.give(queues.PULL, account_pk)
+
+
+@shared_task
+def leave_former_data_keys(account_pk: int, newest: int) -> None:
+    """Have what rests under former data keys of an account encrypted under its newest one."""
+    try:
+        more = former_data_keys.let_go(Account.objects.get(pk=account_pk), newest)
+    except AgentError as error:
+        log.info("what rests under former keys of account %s waits: %s", account_pk, error.code)
+        return
+    if more:
+        leave_former_data_keys.delay(account_pk, newest)
+
+
+@shared_task(expires=3600)
+def leave_all_former_data_keys() -> None:
+    """Start leave_former_data_keys for every account that has such keys."""
+    try:
+        due = former_data_keys.due()
+    except AgentError as error:
+        log.warning("former data keys wait: %s", error.code)
+        return
+    for account_pk, newest in due:
+        leave_former_data_keys.delay(account_pk, newest)
 
 
 @shared_task

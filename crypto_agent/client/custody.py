@@ -1,8 +1,13 @@
 """Who can open an account's keys: its lock, and the secrets that open it."""
 
+from collections.abc import Sequence
+
 from crypto_agent import client_json as js
 from crypto_agent import custody_json
+from crypto_agent.atsms.json_bytes import to_json as bytes_json
+from crypto_agent.client.batching import batches
 from crypto_agent.client.transport import Transport, asserted
+from crypto_agent.client_values import FormerDataKeys, RestingItem
 from crypto_agent.custody_values import (
     Custody,
     Locked,
@@ -97,6 +102,38 @@ class CustodyCalls(Transport):
         version: int = self._procedure("rotateDataKey", {"did": did})["version"]
         return version
 
+    def seal_again(self, did: str, items: Sequence[RestingItem]) -> list[bytes | None]:
+        """Each item under the newest version of the data key; None for what can't be unsealed."""
+        sealed: list[bytes | None] = []
+        for batch in batches(items, lambda item: len(item.sealed)):
+            arguments = {"did": did, "items": [_resting_json(item) for item in batch]}
+            answer = self._procedure("sealAgain", arguments)["items"]
+            sealed += [js.bytes_value(item["sealed"]) if "sealed" in item else None for item in answer]
+        return sealed
+
+    def former_data_keys(self) -> list[FormerDataKeys]:
+        """Accounts with former versions of their data key under which nothing new was written for a week."""
+        answer = self._query("listFormerDataKeys", {})["accounts"]
+        return [FormerDataKeys(account["did"], account["newest"]) for account in answer]
+
+    def destroy_data_keys(self, did: str, oldest: int) -> int:
+        """Destroys versions before ``oldest``, under which nothing is left here; how many."""
+        destroyed: int = self._procedure("destroyDataKeys", {"did": did, "oldest": oldest})["destroyed"]
+        return destroyed
+
 
 def _proven(did: str, proof: Secret, assertion: js.Json | None) -> js.Json:
     return {"did": did, "proof": custody_json.secret_json(proof), **asserted(assertion)}
+
+
+def _resting_json(item: RestingItem) -> js.Json:
+    ids = {
+        "conversationId": item.conversation_id,
+        "messageId": item.message_id,
+        "draftId": item.draft_id,
+    }
+    return {
+        "kind": item.kind,
+        "sealed": bytes_json(item.sealed),
+        **{name: value for name, value in ids.items() if value},
+    }

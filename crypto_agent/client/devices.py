@@ -11,7 +11,12 @@ class DeviceCalls(Transport):
     def status(self) -> AgentStatus:
         """Whether the agent is open or sealed; answered even while it is sealed."""
         answer = self._query("getStatus", {})
-        return AgentStatus(state=answer["state"], version=answer["version"], alarms=answer["alarms"])
+        return AgentStatus(
+            state=answer["state"],
+            version=answer["version"],
+            alarms=answer["alarms"],
+            late_data_keys=answer.get("lateDataKeys", 0),
+        )
 
     def create_device(
         self, did: str, handle: str, mail_domain: str, *, assertion: js.Json | None = None

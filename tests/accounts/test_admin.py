@@ -251,9 +251,25 @@ def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
                 (entry, did, now, now),
             )
         database.commit()
+        (account,) = database.execute(
+            "INSERT INTO crypto_agent_account (did, created_at, last_search_segment)"
+            " VALUES (?, ?, 0) RETURNING id",
+            (f"{device.account.did}-old", now),
+        ).fetchone()
+        database.execute(
+            "INSERT INTO crypto_agent_datakey"
+            " (account_id, version, wrapped, key_version, lock_id, created_at)"
+            " VALUES (?, 1, x'00', 1, '', '2024-01-01 00:00:00')",
+            (account,),
+        )
+        database.commit()
         shown = admin_client.get("/admin/agent/").content.decode()
         database.execute("DELETE FROM crypto_agent_alarm")
+        database.execute("DELETE FROM crypto_agent_datakey WHERE account_id = ?", (account,))
+        database.execute("DELETE FROM crypto_agent_account WHERE id = ?", (account,))
         database.commit()
+    assert "Late: " not in before
+    assert "<strong>Late: 1 account</strong>" in shown
     assert "<strong>2 alarms</strong> within the last day" in shown
     assert "ann.test</a>" in shown
     assert "All accounts together" in shown

@@ -11,6 +11,7 @@ from crypto_agent.client import (
     PasskeyUse,
     Passphrase,
     Receipt,
+    RestingItem,
     SealedContent,
 )
 from tests.crypto_agent.people import ALICE, BOB, CAROL, WRITTEN_AT
@@ -109,6 +110,9 @@ CALLS: dict[str, tuple[str, Callable[[AgentClient], Any]]] = {
     "changePassphrase": ("web", lambda client: client.change_passphrase(NOBODY, PASSPHRASE, PASSPHRASE)),
     "newRecoveryCode": ("web", lambda client: client.new_recovery_code(NOBODY, PASSPHRASE)),
     "rotateDataKey": ("web", lambda client: client.rotate_data_key(NOBODY)),
+    "sealAgain": ("worker", lambda client: client.seal_again(ALICE, [RestingItem("file", b"sealed")])),
+    "listFormerDataKeys": ("worker", lambda client: client.former_data_keys()),
+    "destroyDataKeys": ("worker", lambda client: client.destroy_data_keys(ALICE, 1)),
     "beginPasskey": ("web", lambda client: client.begin_passkey(NOBODY, "alice.test")),
     "addPasskey": ("web", lambda client: client.add_passkey(NOBODY, "A passkey", {})),
     "removePasskey": ("web", lambda client: client.remove_passkey(NOBODY, "00" * 8)),

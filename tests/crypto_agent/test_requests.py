@@ -86,6 +86,9 @@ WELL_FORMED: dict[str, Json] = {
     "changePassphrase": {**PROVEN, **PASSPHRASE},
     "newRecoveryCode": PROVEN,
     "rotateDataKey": {"did": NOBODY},
+    "sealAgain": {"did": ALICE, "items": [{"kind": "file", "sealed": BYTES}]},
+    "listFormerDataKeys": {},
+    "destroyDataKeys": {"did": ALICE, "oldest": 1},
     "beginPasskey": {"did": NOBODY, "userName": "alice.test"},
     "addPasskey": {"did": NOBODY, "name": "A phone", "credential": {}},
     "removePasskey": {"did": NOBODY, "passkeyId": "ab" * 8},
@@ -119,9 +122,9 @@ WELL_FORMED: dict[str, Json] = {
     "importAccount": {"did": NOBODY, **PASSPHRASE, "keys": BYTES, "revoked": []},
     "eraseAccount": {"did": NOBODY},
 }
-QUERIES = ("listDevices", "listGrants", "getCustody", "listUses", "listUseEntries", "listAlarms")
-#: All name the account but the one for administrators.
-OF_AN_ACCOUNT = [method for method in WELL_FORMED if method != "listAlarms"]
+OF_ALL_ACCOUNTS = ("listAlarms", "listFormerDataKeys")
+QUERIES = ("listDevices", "listGrants", "getCustody", "listUses", "listUseEntries", *OF_ALL_ACCOUNTS)
+OF_AN_ACCOUNT = [method for method in WELL_FORMED if method not in OF_ALL_ACCOUNTS]
 
 #: Method, what is changed in its well-formed call (None takes a field away), and where the fault is.
 MALFORMED: list[tuple[str, Json, str]] = [
@@ -160,6 +163,18 @@ MALFORMED: list[tuple[str, Json, str]] = [
     ("sealDraft", {"draftId": "xy" * 16}, "draftId: not lowercase hex"),
     ("sealDraft", {"draft": {"$bytes": ""}}, "draft: fewer than 1 bytes"),
     ("openDrafts", {"items": []}, "items: fewer than 1 items"),
+    (
+        "sealAgain",
+        {"items": [{"kind": "key", "sealed": BYTES}]},
+        "items[0].kind: not one of message, draft, file",
+    ),
+    ("sealAgain", {"items": [{"kind": "draft", "sealed": BYTES}]}, "items[0]: without the ids of its kind"),
+    (
+        "sealAgain",
+        {"items": [{**CONTENT, "kind": "message", "messageId": "x" * 64}]},
+        "items[0].messageId: not",
+    ),
+    ("destroyDataKeys", {"oldest": 0}, "oldest: out of range"),
     (
         "openDrafts",
         {"items": [{"draftId": "AB" * 16, "sealed": BYTES}]},

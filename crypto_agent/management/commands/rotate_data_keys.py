@@ -1,26 +1,22 @@
 """Makes new versions of accounts' data keys, on request or on a schedule."""
 
 import os
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
-from crypto_agent import audit
-from crypto_agent.data_key_rotation import rotate_data_key
+from crypto_agent import data_key_renewal
 from crypto_agent.errors import AccountLocked, AgentProblem
 from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import unsealed_source
-from crypto_agent.models import Account
 
 
 class Command(OperatorCommand):
     help = (
-        "Make a new version of data keys, and encrypt the accounts' private keys under it. Each account is a "
-        "transaction of its own: it may be stopped and run again. Locked accounts are told as late."
+        "Make a new version of data keys, and encrypt the accounts' private keys and search indexes under "
+        "it. It may be stopped at any time and run again. Locked accounts are told as late."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,13 +29,12 @@ class Command(OperatorCommand):
         except AgentProblem as error:
             raise CommandError(f"The operator's key can't be used now: {error}.") from None
         now = timezone.now()
-        dids: list[str] = options["did"] or _with_key_before(now - timedelta(days=options["days"]))
+        old = now - timedelta(days=options["days"])
+        dids: list[str] = options["did"] or data_key_renewal.older_than(old)
         done = late = failed = 0
         for did in dids:
             try:
-                with transaction.atomic():
-                    rotate_data_key(did, now, os.urandom)
-                    audit.append(audit.Use(now, "command", did, "rotateDataKey", 1, "ok", None))
+                data_key_renewal.replace(did, data_key_renewal.COMMAND, now, os.urandom)
             except AccountLocked:
                 late += 1
                 self.stdout.write(f"{did}: late, since its user locked it.")
@@ -49,10 +44,17 @@ class Command(OperatorCommand):
             else:
                 done += 1
         self.stdout.write(f"{done} data keys rotated, {late} late.")
+        self._move_on()
         if failed:
             raise CommandError(f"{failed} accounts failed.")
 
-
-def _with_key_before(moment: datetime) -> list[str]:
-    newest = Account.objects.annotate(newest=Max("data_keys__created_at"))
-    return list(newest.filter(newest__lt=moment).order_by("pk").values_list("did", flat=True))
+    def _move_on(self) -> None:
+        """What earlier runs left, too."""
+        moved = 0
+        for did in data_key_renewal.behind():
+            try:
+                moved += sum(data_key_renewal.move_on(did, os.urandom))
+            except AgentProblem as error:
+                self.stderr.write(f"{did}: {error}.")
+        if moved:
+            self.stdout.write(f"{moved} segments of search indexes are under the newest data keys.")

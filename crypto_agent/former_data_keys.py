@@ -1,0 +1,116 @@
+"""The end of former versions of data keys: what is under them is encrypted again, then they are destroyed.
+
+The agent sees to its own rows (data_key_renewal). What rests outside is brought by whoever keeps it, who says
+in the end from which version on something is left there.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice, pairwise
+
+from django.db import models, transaction
+from django.db.models import Count, Max
+
+from crypto_agent import drafts, key_store, write_ahead_log
+from crypto_agent.client_values import FormerDataKeys, RestingItem, SealedContent
+from crypto_agent.content_at_rest import seal_content, unseal_content
+from crypto_agent.custody import AccountKeys, Random
+from crypto_agent.errors import CannotUnseal, InvalidRequest, NoSuchAccount
+from crypto_agent.files_at_rest import seal_file, unseal_file
+from crypto_agent.key_store import account_keys
+from crypto_agent.models import (
+    Account,
+    ArchiveKey,
+    AttestationKey,
+    DataKey,
+    DeviceKey,
+    PrekeySecret,
+    SearchSegment,
+)
+from crypto_agent.unlock_sessions import sessions
+
+#: So long after another one has followed, nothing that was encrypted under a version is still on its way.
+SETTLED = timedelta(days=7)
+MOST_LISTED = 1000
+
+
+def seal_again(did: str, items: Sequence[RestingItem], random: Random) -> list[bytes | None]:
+    """The items under the newest version, in their order; None for what can't be unsealed.
+
+    Raises NoSuchAccount, AccountLocked, InvalidRequest for an item without the ids of its kind.
+    """
+    _, keys = account_keys(did)
+    return [_sealed_again(keys, item, f"items[{index}]", random) for index, item in enumerate(items)]
+
+
+def list_former(now: datetime) -> list[FormerDataKeys]:
+    """The accounts with former versions that are settled, of locked ones those that whoever asks may use."""
+    accounts = (
+        Account.objects.annotate(
+            versions=Count("data_keys"),
+            newest=Max("data_keys__version"),
+            newest_at=Max("data_keys__created_at"),
+            lock=Max("data_keys__lock_id"),
+        )
+        .filter(versions__gt=1, newest_at__lte=now - SETTLED)
+        .order_by("pk")
+        .values_list("did", "newest", "lock")
+    )
+    usable = (
+        FormerDataKeys(did, newest)
+        for did, newest, lock in accounts
+        if not lock or sessions.seconds_left(did, lock) > 0
+    )
+    return list(islice(usable, MOST_LISTED))
+
+
+def destroy(did: str, oldest: int, now: datetime) -> int:
+    """Destroys versions before ``oldest``, in the caller's transaction; how many. Needs no key.
+
+    Kept are the newest, those that were followed less than SETTLED ago, and those under which the agent has
+    a row. Raises NoSuchAccount.
+    """
+    account = Account.objects.select_for_update().filter(did=did).first()
+    if account is None:
+        raise NoSuchAccount("this account has no keys here")
+    rows = list(account.data_keys.order_by("version"))
+    settled = [
+        row
+        for row, following in pairwise(rows)
+        if row.version < oldest and following.created_at <= now - SETTLED
+    ]
+    used = _used(account)
+    ended = [row.pk for row in settled if row.version not in used]
+    DataKey.objects.filter(pk__in=ended).delete()
+    if ended:
+        transaction.on_commit(partial(key_store.forget_data_keys, did))
+        # Its wrap lies there still.
+        transaction.on_commit(write_ahead_log.empty)
+    return len(ended)
+
+
+def _used(account: Account) -> set[int]:
+    """The versions under which the agent itself has something."""
+    of_account: list[models.QuerySet[models.Model]] = [
+        model._default_manager.filter(account=account)
+        for model in (DeviceKey, ArchiveKey, AttestationKey, SearchSegment)
+    ]
+    of_account.append(PrekeySecret._default_manager.filter(device__account=account))
+    return {version for rows in of_account for version in rows.values_list("key_version", flat=True)}
+
+
+def _sealed_again(keys: AccountKeys, item: RestingItem, path: str, random: Random) -> bytes | None:
+    try:
+        match item.kind:
+            case "message" if item.conversation_id and item.message_id:
+                ids = item.conversation_id, item.message_id
+                resting = unseal_content(keys, SealedContent(*ids, item.sealed))
+                return seal_content(keys, *ids, resting, random)
+            case "draft" if item.draft_id:
+                return drafts.seal_again(keys, item.draft_id, item.sealed, random)
+            case "file":
+                return seal_file(keys, unseal_file(keys, item.sealed), random)
+    except CannotUnseal:
+        return None
+    raise InvalidRequest(f"{path}: without the ids of its kind")

@@ -1,0 +1,120 @@
+"""Former versions of data keys: encrypting again what is under them, and destroying what nothing needs."""
+# ruff: noqa: S608 (nobody but a test gives the queries their names)
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from crypto_agent.client import (
+    AgentLocked,
+    FormerDataKeys,
+    IndexItem,
+    RestingItem,
+    SealedContent,
+)
+from tests.crypto_agent.people import BOB, WRITTEN_AT
+from tests.crypto_agent.persons import PASSPHRASE, locked_person, new_person, refused
+from tests.crypto_agent.running_agent import Agent
+
+
+def _let_time_pass(agent: Agent, did: str, days: int) -> None:
+    """As if all versions had been made so many days ago."""
+    at = str((datetime.now(UTC) - timedelta(days=days)).replace(tzinfo=None))
+    owner = f"SELECT id FROM crypto_agent_account WHERE did = '{did}'"
+    agent.execute(f"UPDATE crypto_agent_datakey SET created_at = '{at}' WHERE account_id = ({owner})")
+
+
+def _versions(agent: Agent, did: str) -> list[int]:
+    rows = agent.execute(
+        "SELECT version FROM crypto_agent_datakey k JOIN crypto_agent_account a ON a.id = account_id"
+        f" WHERE did = '{did}' ORDER BY version"
+    )
+    return [version for (version,) in rows]
+
+
+def test_what_rests_outside_is_encrypted_again_and_is_the_same(either_agent: Agent) -> None:
+    web, worker = either_agent.client(), either_agent.client("worker")
+    did = new_person(either_agent)
+    message = web.compose(did, [BOB], "Good morning", created_at=WRITTEN_AT).content
+    draft = web.seal_draft(did, "ab" * 16, b"a draft")
+    file = web.encrypt_file(did, "a.txt", "text/plain", 3, [b"abc"], lambda _: None).sealed
+    web.rotate_data_key(did)
+    ids = {"conversation_id": message.conversation_id, "message_id": message.message_id}
+    items = [
+        RestingItem("message", message.sealed, **ids),
+        RestingItem("draft", draft, draft_id="ab" * 16),
+        RestingItem("file", file),
+        # Nothing that is in another place, or of another kind.
+        RestingItem("message", message.sealed, conversation_id=message.conversation_id, message_id="00" * 32),
+        RestingItem("draft", draft, draft_id="00" * 16),
+        RestingItem("file", draft),
+    ]
+    first, second, third, *others = worker.seal_again(did, items)
+    assert others == [None, None, None]
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (first[2:6], second[1:5], third[1:5]) == ((2).to_bytes(4, "big"),) * 3
+    _let_time_pass(either_agent, did, 8)
+    assert FormerDataKeys(did, 2) in worker.former_data_keys()
+    assert worker.destroy_data_keys(did, 2) == 1
+    assert did not in {account.did for account in worker.former_data_keys()}
+    again = SealedContent(message.conversation_id, message.message_id, first)
+    assert web.read(did, [again])[0].text == "Good morning"
+    assert web.open_drafts(did, [("ab" * 16, second), ("ab" * 16, draft)]) == [b"a draft", None]
+    assert worker.seal_again(did, [RestingItem("file", third), RestingItem("file", file)])[1] is None
+    # It is what the account wrote, as before, and is signed.
+    assert worker.seal(did, again, []).sealed
+
+
+def test_versions_are_kept_that_something_may_need(agent: Agent) -> None:
+    web, worker, did = agent.client(), agent.client("worker"), new_person(agent)
+    message = web.compose(did, [BOB], "found", created_at=WRITTEN_AT).content
+    worker.index_messages(did, [IndexItem(message, did, WRITTEN_AT)])
+    for _ in range(3):
+        web.rotate_data_key(did)
+    assert worker.destroy_data_keys(did, 4) == 0, "something may be on its way"
+    assert did not in {account.did for account in worker.former_data_keys()}
+    _let_time_pass(agent, did, 8)
+    assert worker.destroy_data_keys(did, 3) == 1, "the first has the index"
+    assert _versions(agent, did) == [1, 3, 4]
+    assert worker.destroy_data_keys(did, 99) == 1, "nor is the newest destroyed, whatever is said"
+    assert _versions(agent, did) == [1, 4]
+    assert web.search(did, "found").found
+    assert web.rotate_data_key(did) == 5
+    with refused("NotPermitted"):
+        web.destroy_data_keys(did, 2)
+
+
+def test_a_locked_account_waits_to_be_unlocked_and_stays_so(agent: Agent) -> None:
+    web, worker = agent.client(), agent.client("worker")
+    did, locked = locked_person(agent)
+    mine = web.unlocked(locked.session.token)
+    draft = mine.seal_draft(did, "ab" * 16, b"a draft")
+    mine.rotate_data_key(did)
+    item = RestingItem("draft", draft, draft_id="ab" * 16)
+    web.lock_now(did, everywhere=True)
+    _let_time_pass(agent, did, 8)
+    assert did not in {account.did for account in worker.former_data_keys()}
+    with pytest.raises(AgentLocked):
+        worker.seal_again(did, [item])
+    again = web.unlocked(web.unlock(did, PASSPHRASE, lifetime_s=600).token)
+    assert FormerDataKeys(did, 3) in worker.former_data_keys()
+    (sealed,) = worker.seal_again(did, [item])
+    assert sealed
+    assert worker.destroy_data_keys(did, 3) == 2
+    assert again.open_drafts(did, [("ab" * 16, sealed), ("ab" * 16, draft)]) == [b"a draft", None]
+
+
+def test_a_destroyed_version_is_gone_from_the_files(own_agent: Agent) -> None:
+    web, worker, did = own_agent.client(), own_agent.client("worker"), new_person(own_agent)
+    first = bytes(own_agent.execute("SELECT wrapped FROM crypto_agent_datakey")[0][0])
+    web.rotate_data_key(did)
+    _let_time_pass(own_agent, did, 8)
+
+    def files() -> bytes:
+        return b"".join(path.read_bytes() for path in own_agent.directory.glob("agent.sqlite3*"))
+
+    assert first in files()
+    assert worker.destroy_data_keys(did, 2) == 1
+    assert first not in files()
