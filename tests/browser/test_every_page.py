@@ -47,6 +47,10 @@ def test_pages_fit_and_break_no_rule_of_accessibility(visit: Visit, seeded: Seed
             alice.page.set_viewport_size(screen)  # type: ignore[arg-type]
             if problems := problems_of(alice.page, screen):
                 found[f"{name}, {form}"] = problems
+        if problems := [*problems_when_zoomed(alice.page), *lasting(unseen, alice.page)]:
+            found[f"{name}, zoomed or in forced colours"] = problems
+        if problems := problems_in_german(alice.page):
+            found[f"{name}, in German"] = problems
     alice.excuse(r"status of 4(04|22)")
     assert found == {}
 
