@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from crypto_agent import audit, own_clock, stored_segments
@@ -72,15 +72,19 @@ def replace(did: str, caller: str, now: datetime, random: Random) -> None:
 
 def older_than(moment: datetime) -> list[str]:
     """The accounts whose newest data key was made before ``moment``."""
+    return list(_older_than(moment).order_by("pk").values_list("did", flat=True))
+
+
+def _older_than(moment: datetime) -> QuerySet[Account]:
     newest = Account.objects.annotate(newest=Max("data_keys__created_at"))
-    return list(newest.filter(newest__lt=moment).order_by("pk").values_list("did", flat=True))
+    return newest.filter(newest__lt=moment)
 
 
 def late(now: datetime) -> int:
     """How many accounts have a data key that should have been replaced, such as locked ones."""
     if not settings.DATA_KEY_DAYS:
         return 0
-    return len(older_than(now - timedelta(days=settings.DATA_KEY_DAYS) - GRACE))
+    return _older_than(now - timedelta(days=settings.DATA_KEY_DAYS) - GRACE).count()
 
 
 def behind() -> list[str]:

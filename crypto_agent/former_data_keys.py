@@ -32,6 +32,8 @@ from crypto_agent.unlock_sessions import sessions
 
 #: So long after another one has followed, nothing that was encrypted under a version is still on its way.
 SETTLED = timedelta(days=7)
+#: And so long after that, a backup from before it was encrypted again still opens.
+KEPT_FOR_BACKUPS = timedelta(days=30)
 MOST_LISTED = 1000
 
 
@@ -68,8 +70,8 @@ def list_former(now: datetime) -> list[FormerDataKeys]:
 def destroy(did: str, oldest: int, now: datetime) -> int:
     """Destroys versions before ``oldest``, in the caller's transaction; how many. Needs no key.
 
-    Kept are the newest, those that were followed less than SETTLED ago, and those under which the agent has
-    a row. Raises NoSuchAccount.
+    Kept are the newest, those that were followed less than SETTLED and KEPT_FOR_BACKUPS ago, and those under
+    which the agent has a row. Raises NoSuchAccount.
     """
     account = Account.objects.select_for_update().filter(did=did).first()
     if account is None:
@@ -78,7 +80,7 @@ def destroy(did: str, oldest: int, now: datetime) -> int:
     settled = [
         row
         for row, following in pairwise(rows)
-        if row.version < oldest and following.created_at <= now - SETTLED
+        if row.version < oldest and following.created_at <= now - SETTLED - KEPT_FOR_BACKUPS
     ]
     used = _used(account)
     ended = [row.pk for row in settled if row.version not in used]

@@ -57,22 +57,23 @@ def _file(_row: Blob, sealed: bytes) -> RestingItem:
     return RestingItem("file", sealed)
 
 
+#: What moves on to another of them comes before it.
 _HOLDERS = (
-    _Holder(
-        lambda account: Message.objects.filter(account=account).select_related("conversation"),
-        "sealed",
-        3,
-        _message,
-    ),
+    _Holder(lambda account: Draft.objects.filter(account=account), "sealed", 2, _draft),
+    _Holder(lambda account: Draft.objects.filter(account=account), "overtaken", 2, _draft),
+    _Holder(lambda account: PendingMessage.objects.filter(account=account), "draft", 2, _draft),
     _Holder(
         lambda account: PendingMessage.objects.filter(account=account).select_related("conversation"),
         "sealed",
         3,
         _message,
     ),
-    _Holder(lambda account: PendingMessage.objects.filter(account=account), "draft", 2, _draft),
-    _Holder(lambda account: Draft.objects.filter(account=account), "sealed", 2, _draft),
-    _Holder(lambda account: Draft.objects.filter(account=account), "overtaken", 2, _draft),
+    _Holder(
+        lambda account: Message.objects.filter(account=account).select_related("conversation"),
+        "sealed",
+        3,
+        _message,
+    ),
     _Holder(lambda account: Blob.objects.filter(account=account), "sealed", 2, _file),
     _Holder(
         lambda account: AccountImport.objects.filter(account=account, state=AccountImport.State.RUNNING),
@@ -110,8 +111,8 @@ def let_go(account: Account, newest: int) -> bool:
                 return done > 0
             done += _seal_again(account, holder, batch)
             left -= 1
-    if not found:
-        # What was on its way from one place here to another when it was encrypted again has arrived by now.
+    # A second look, since what is taken back moves the other way.
+    if not found and not any(holder.under_former(account, newest).exists() for holder in _HOLDERS):
         agent().destroy_data_keys(account.did, newest)
     return False
 

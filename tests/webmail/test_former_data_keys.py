@@ -55,7 +55,7 @@ def alice(db: None, agent_process: AgentProcess, monkeypatch: pytest.MonkeyPatch
         database.execute(
             "UPDATE crypto_agent_datakey SET created_at = ? WHERE account_id ="
             " (SELECT id FROM crypto_agent_account WHERE did = ?)",
-            (str((timezone.now() - timedelta(days=8)).replace(tzinfo=None)), account.did),
+            (str((timezone.now() - timedelta(days=38)).replace(tzinfo=None)), account.did),
         )
     return account
 
