@@ -143,7 +143,7 @@ def test_choices_of_the_operator_arrive(secrets: Path) -> None:
 def test_apps_reach_the_agent_under_its_public_name(secrets: Path) -> None:
     added = yaml.safe_load((ROOT / "deploy" / "apps.yml").read_text())["services"]
     assert set(added) == {"agent"}
-    assert set(added["agent"]["networks"]) == {"edge", "agent", "agent-data"}
+    assert set(added["agent"]["networks"]) == {"apps", "agent", "agent-data"}
     assert all(port.startswith("127.0.0.1:") for port in added["agent"]["ports"])
     settings = settings_of(
         "agent", secrets, {**GIVEN, "WAXWING_AGENT_PUBLIC_URL": "https://agent.example.org"}
