@@ -6,10 +6,12 @@ A browser is signed in for as long as its OAuthSession lives, which knows the ke
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth import SESSION_KEY as STAFF_SESSION_KEY
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.models import Session
 from django.dispatch import Signal
 from django.http import HttpRequest
@@ -92,13 +94,14 @@ def sign_out_everywhere(account: Account) -> None:
     """Sign all browsers of the account out, and lock its keys if they can be."""
     sessions = list(account.oauth_sessions.all())
     signed_out_everywhere.send(sender=Account, account=account)
-    for session in sessions:
-        _end_here(session)
+    account.oauth_sessions.all().delete()
     if account.may_lock:
         try:
             agent().lock_now(account.did, everywhere=True)
         except AgentError as error:
             logger.warning("unlock sessions of account %s end by themselves: %s", account.pk, error.code)
+    for session in sessions:
+        _end_here(session)
     _tell_server(sessions)
 
 
@@ -126,7 +129,9 @@ def _end_here(session: OAuthSession) -> None:
     for name in list(browser.keys()):
         if not name.startswith("_auth_user"):
             del browser[name]
-    browser.save(must_create=False)
+    # It may have ended meanwhile.
+    with suppress(UpdateError):
+        browser.save(must_create=False)
 
 
 def _tell_server(sessions: list[OAuthSession]) -> None:

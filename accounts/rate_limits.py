@@ -73,14 +73,19 @@ def take_sign_in(request: HttpRequest) -> None:
 def take_admin_sign_in(request: HttpRequest, name: str) -> None:
     """One try of an administrator's password, whether it is right or not. Raises TooOften.
 
-    Names that differ in case or width alone, or beyond what a name may have, count as one.
+    Names that differ in case, width or blanks around them, or beyond what a name may have, count as one.
     """
     site = client_site(request)
     take(
         Limit("admin-of", client_network(request), settings.ADMIN_SIGN_INS_OF_ONE),
         *([Limit("admin-of-site", site, SITE_FACTOR * settings.ADMIN_SIGN_INS_OF_ONE)] if site else []),
-        Limit("admin", unicodedata.normalize("NFKC", name).casefold()[:150], settings.ADMIN_SIGN_INS_OF_NAME),
+        Limit("admin", _as_one_name(name), settings.ADMIN_SIGN_INS_OF_NAME),
     )
+
+
+def _as_one_name(name: str) -> str:
+    """As Django's form of sign-in cuts it, and beyond."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()[:150]
 
 
 def take_searches(account_pk: int, people: int) -> None:

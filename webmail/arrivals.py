@@ -148,6 +148,7 @@ def _note_again(mailbox: Mailbox, arrival: Arrival, mail: Stored, validity: int)
     # The mailbox was renumbered, or the first copy went away: this copy is the one to go on with.
     waits = arrival.reason == "gone" or arrival.folder == QUARANTINE
     state = Arrival.State.WAITING if waits else arrival.state
+    marked = marks.said_of(arrival, mail.flags) if arrival.reason == marks.REASON else {}
     Arrival.objects.filter(pk=arrival.pk).update(
-        uid_validity=validity, uid=mail.uid, folder=INBOX, state=state
+        uid_validity=validity, uid=mail.uid, folder=INBOX, state=state, **marked
     )

@@ -36,6 +36,7 @@ def test_a_name_has_so_many_tries_from_wherever_they_come() -> None:
     assert {tried(address=f"192.0.2.{number}") for number in range(5)} == {200}
     assert tried(password=PASSWORD, address="192.0.2.9") == 429
     assert tried("ROOT", address="192.0.2.10") == 429
+    assert tried(" root\t", address="192.0.2.12") == 429
     assert tried("somebody", address="192.0.2.11") == 200
 
 

@@ -12,8 +12,15 @@ from accounts.models import Account
 from webmail import consent_export, intake
 from webmail.conversations import NotFound
 from webmail.list_counts import list_counts
-from webmail.mailbox import DELETED, INBOX, JUNK, SEEN, open_mailbox
-from webmail.models import Arrival, BlockedAddress, MailboxCursor, PushSubscription
+from webmail.mailbox import DELETED, INBOX, JUNK, SEEN, MailboxError, open_mailbox
+from webmail.models import (
+    Arrival,
+    BlockedAddress,
+    MailboxCursor,
+    OutgoingMail,
+    PushSubscription,
+    UnsentAnswer,
+)
 from webmail.ordinary import marks, reading
 from webmail.push import notices
 
@@ -172,3 +179,35 @@ def test_nothing_can_be_noted_of_mail_that_is_somebody_elses_or_gone(account: Ac
         mailbox.expunge(INBOX, [row.uid])
     with pytest.raises(NotFound):
         marks.mark_spam(account, row.pk)
+
+
+def test_deleted_mail_stays_while_an_answer_to_it_is_nowhere_else(account: Account) -> None:
+    (row,) = arrived(account, mail(1))
+    marks.delete(account, row.pk)
+    later = timezone.now() + marks.KEPT + timedelta(days=1)
+    unsent = UnsentAnswer.objects.create(account=account, arrival=row, sealed=b"x", written_at=timezone.now())
+    assert marks.prune(later) == 0
+    unsent.delete()
+    sent = OutgoingMail.objects.create(account=account, arrival=row, token="1", name="2", sealed=b"x")
+    assert marks.prune(later) == 0
+    OutgoingMail.objects.filter(pk=sent.pk).update(sealed=None)
+    assert marks.prune(later) == 1
+
+
+def test_what_is_marked_elsewhere_meanwhile_stays_so(account: Account) -> None:
+    (before,) = arrived(account, mail(1))
+    marks.delete(account, before.pk)
+    assert marks._note(before, {SEEN})
+    assert state(before) == (False, False, True)
+
+
+def test_a_server_that_takes_no_mark_of_spam_holds_nothing_up(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_marks: object) -> None:
+        raise MailboxError("refused", "no new keywords")
+
+    BlockedAddress.objects.create(account=account, address="spam@x.example")
+    with open_mailbox(account.did) as mailbox:
+        monkeypatch.setattr(type(mailbox), "mark", refuse)
+    assert [row.spam for row in arrived(account, mail(1, "spam@x.example"), mail(2))] == [True, False]

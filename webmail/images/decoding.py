@@ -28,6 +28,9 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
+#: Profile pictures come in dozens from anybody's server: what people send does not wait behind them.
+_avatar_turns = threading.BoundedSemaphore(1)
+AVATAR_PATIENCE_SECONDS = 2.0
 
 
 class NotDecoded(Exception):
@@ -72,12 +75,12 @@ def decode(
 
     At most ``seconds`` for all of it, its turn included, if that is less than usual. Raises NotDecoded.
     """
-    return _told(_run(image, mode, seconds))
+    return _told(_run(image, mode, seconds, _turns, PATIENCE_SECONDS))
 
 
 def decode_avatar(image: Spool) -> dict[int, bytes]:
     """A profile picture as a small square WebP, by its size in pixels: AVATAR_PIXELS. Raises NotDecoded."""
-    found = _told(_run(image, "avatar", None))
+    found = _told(_run(image, "avatar", None, _avatar_turns, AVATAR_PATIENCE_SECONDS))
     lengths = found.lengths
     if len(lengths) != len(AVATAR_PIXELS) or min(lengths) < 1 or sum(lengths) != len(found.content):
         raise NotDecoded("not-an-image")
@@ -88,12 +91,14 @@ def decode_avatar(image: Spool) -> dict[int, bytes]:
     return pictures
 
 
-def _run(image: Spool, mode: str, seconds: float | None) -> bytes:
-    """What a child says of an image."""
+def _run(
+    image: Spool, mode: str, seconds: float | None, turns: threading.BoundedSemaphore, patience_s: float
+) -> bytes:
+    """What a child says of an image, once it has one of the turns."""
     ends_at = None if seconds is None else time.monotonic() + seconds
     if image.size > MOST_BYTES:
         raise NotDecoded("too-large")
-    if not _turns.acquire(timeout=_left(ends_at, PATIENCE_SECONDS)):
+    if not turns.acquire(timeout=_left(ends_at, patience_s)):
         raise NotDecoded("busy")
     try:
         image.seek(0)
@@ -110,7 +115,7 @@ def _run(image: Spool, mode: str, seconds: float | None) -> bytes:
     except subprocess.TimeoutExpired:
         raise NotDecoded("too-large") from None
     finally:
-        _turns.release()
+        turns.release()
     return done.stdout
 
 

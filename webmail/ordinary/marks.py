@@ -29,7 +29,7 @@ from webmail.mailbox import (
     Stored,
     open_mailbox,
 )
-from webmail.models import Arrival, BlockedAddress
+from webmail.models import Arrival, BlockedAddress, OutgoingMail, UnsentAnswer
 from webmail.ordinary.parsing import senders
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,13 @@ def set_aside_blocked(account: Account, mailbox: Mailbox, mails: Sequence[Stored
     blocked = frozenset(account.blocked_addresses.values_list("address", flat=True)) if mails else frozenset()
     theirs = [mail.uid for mail in mails if mail.uid not in spam and blocked & _senders(mail, blocked)]
     if theirs:
-        mailbox.mark(INBOX, theirs, add={JUNK})
+        try:
+            mailbox.mark(INBOX, theirs, add={JUNK})
+        except MailboxError as error:
+            # A server may take no such mark: they are spam here all the same, and nothing waits for it.
+            if error.code != "refused":
+                raise
+            log.warning("mail from blocked addresses could not be marked in a mailbox")
     return frozenset(spam.union(theirs))
 
 
@@ -139,10 +145,12 @@ def follow(account: Account, mailbox: Mailbox, validity: int) -> None:
 
 def prune(now: datetime) -> int:
     """Removes deleted mail whose time is over from the mailboxes, for good; how many. What a mailbox that is
-    away holds is left for the next time."""
-    old = Arrival.objects.filter(deleted_at__lt=now - KEPT, reason=REASON).select_related("account")
+    away holds is left for the next time, and what has an answer that is nowhere else."""
+    old = Arrival.objects.filter(deleted_at__lt=now - KEPT, reason=REASON)
+    old = old.exclude(pk__in=UnsentAnswer.objects.values("arrival"))
+    old = old.exclude(pk__in=OutgoingMail.objects.filter(sealed__isnull=False).values("arrival"))
     removed = 0
-    for account in {row.account for row in old.order_by("deleted_at")[:MOST_REMOVED]}:
+    for account in Account.objects.filter(pk__in=old.order_by().values("account")):
         rows = list(old.filter(account=account).order_by("deleted_at")[:MOST_REMOVED])
         try:
             removed += _remove(account, rows)
@@ -184,11 +192,17 @@ def _mark(
         events.publish(account.pk, EVENT)
 
 
-def _note(row: Arrival, flags: Collection[str]) -> bool:
-    """Repeat in the index what the mailbox says; whether that was news."""
+def said_of(row: Arrival, flags: Collection[str]) -> dict[str, bool | datetime | None]:
+    """What flags in the mailbox make of an ordinary mail's row, by its columns."""
     marks = Marks.of(flags)
     deleted_at = (row.deleted_at or timezone.now()) if marks.deleted else None
-    if (row.unread, row.spam, row.deleted_at) == (marks.unread, marks.spam, deleted_at):
-        return False
-    rows = Arrival.objects.filter(pk=row.pk)
-    return bool(rows.update(unread=marks.unread, spam=marks.spam, deleted_at=deleted_at))
+    return {"unread": marks.unread, "spam": marks.spam, "deleted_at": deleted_at}
+
+
+def _note(row: Arrival, flags: Collection[str]) -> bool:
+    """Repeat in the index what the mailbox says and the row does not; whether that was news.
+
+    Somebody else may have marked it since the flags were read: what is as it was in the row stays to them.
+    """
+    news = {name: value for name, value in said_of(row, flags).items() if getattr(row, name) != value}
+    return bool(news) and bool(Arrival.objects.filter(pk=row.pk).update(**news))

@@ -18,7 +18,7 @@ def avatar(request: HttpRequest, did: str) -> HttpResponse:
     pixels = max(AVATAR_PIXELS) if "large" in request.GET else min(AVATAR_PIXELS)
     picture = avatars.avatar_of(did, pixels) if account_of(request) and handles.is_did(did) else None
     if picture is None:
-        return HttpResponse(status=404, headers={"Cache-Control": "private, max-age=300"})
+        return HttpResponse(status=404, headers={"Cache-Control": "private, max-age=60"})
     return HttpResponse(
         picture,
         content_type=avatars.MEDIA_TYPE,
