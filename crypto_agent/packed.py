@@ -16,7 +16,7 @@ PACKED_METHODS = frozenset(
 
 
 def pack(value: Any) -> bytes:
-    """The packed form of a value with ``bytes`` in it."""
+    """The packed form of a value with ``bytes`` in it; integers from -2**63 to 2**64 - 1."""
     return _ENCODER.encode(value)
 
 

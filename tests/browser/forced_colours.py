@@ -15,7 +15,13 @@ _WITHOUT_RING = """() => {
   };
   const places = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
   document.activeElement.blur();
-  return [...document.querySelectorAll(places)].filter((one) => {
+  // One of each look: to take the focus has all of a page's styles computed anew.
+  const looks = new Set();
+  const isFirst = (one) => {
+    const look = [one, one.parentElement].map(({ tagName, className }) => `${tagName}.${className}`).join();
+    return !looks.has(look) && looks.add(look);
+  };
+  return [...document.querySelectorAll(places)].filter(isFirst).filter((one) => {
     const stands = one.closest(one.matches("textarea") ? ".composer__box" : ".attach") ?? one;
     const before = ringOf(stands);
     one.focus({ preventScroll: true });
@@ -32,7 +38,7 @@ _STATES = """() => {
     const { backgroundColor, outline, border, fontWeight, textDecoration } = getComputedStyle(one);
     return [backgroundColor, outline, border, fontWeight, textDecoration].join();
   };
-  const those = (name) => [...document.querySelectorAll(`[${name}]:not([${name}="false"])`)];
+  const those = (name) => [...document.querySelectorAll(`[${name}]:not([${name}="false"])`)].slice(0, 20);
   return names.flatMap((name) => those(name).filter((one) => {
     const value = one.getAttribute(name);
     const before = look(one);

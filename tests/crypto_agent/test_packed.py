@@ -19,7 +19,7 @@ from tests.crypto_agent.running_agent import LEXICONS, Agent
 SCALARS = (
     st.none()
     | st.booleans()
-    | st.integers(-(2**64), 2**64 - 1)
+    | st.integers(-(2**63), 2**64 - 1)
     | st.text(max_size=20)
     | st.binary(max_size=80)
 )
