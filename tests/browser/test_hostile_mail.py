@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, Route, expect
+from playwright.sync_api import FrameLocator, Page, expect
 
 from demo.local_network import NetworkInfo
 from tests.accounts.http_server import Server, reply
@@ -118,25 +118,6 @@ def test_it_shows_its_words_and_loads_runs_and_covers_nothing(
     page.get_by_role("link", name="Show the words alone").click()
     expect(page.locator(".postcard__body")).to_contain_text(WORDS)
     assert asked == []
-
-
-def test_the_frame_alone_keeps_all_of_it_out(
-    visit: Visit, mail: str, html: str, asked: list[tuple[str, str | None]]
-) -> None:
-    """As if nothing had been cleaned: what the frame's own policy and sandbox hold back."""
-
-    def uncleaned(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, body=html)
-
-    visitor = visit("alice")
-    visitor.page.route("**/frame/**", uncleaned)
-    frame = designed(visitor.page, mail)
-    expect(frame.get_by_text(WORDS)).to_be_attached()
-    is_in_peace(visitor.page, mail, asked)
-    frame.locator("#go").evaluate("(button) => button.form.requestSubmit(button)")
-    is_in_peace(visitor.page, mail, asked)
-    visitor.excuse("/frame/", "refused by policy", "Content Security Policy", "sandboxed", "Refused to")
 
 
 def test_a_link_opens_apart_and_says_where_it_leads(
