@@ -225,7 +225,7 @@ def test_a_stranger_in_somebody_elses_group_learns_nothing(
     assert [each.recipient_did for each in receipt.deliveries.all()] == [bob.did]
     bring(alice, bob, [receipt])
     assert [each.message.message_id for each in ReceiptRow.objects.all()] == [from_bob.message_id]
-    waiting_for.delete()
+    assert not waiting_for.all().exists()
 
     # Whoever writes to all of them has accepted her.
     bring(alice, carol, [write(alice, [bob, carol], "hello both")])
