@@ -21,7 +21,7 @@ from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json
 from crypto_agent.client_values import RestingItem
 from crypto_agent.custody_values import PasskeyUse, Passphrase, RecoveryCode, Secret
 from crypto_agent.errors import InvalidRequest
-from crypto_agent.hex_fields import hex_value
+from crypto_agent.hex_fields import check_hex_fields
 from crypto_agent.lock_secrets import NewSecret, OpenedLock
 from crypto_agent.passkey_challenges import PasskeyPurpose
 from crypto_agent.unlock_sessions import sessions
@@ -215,9 +215,7 @@ def _secret(fields: Fields, name: str) -> Secret:
 
 
 def _resting_item(fields: Fields, path: str) -> RestingItem:
-    for name in ("conversationId", "messageId", "draftId"):
-        if name in fields:
-            hex_value(fields[name], f"{path}.{name}")
+    check_hex_fields(fields, ("conversationId", "messageId", "draftId"), path)
     return RestingItem(
         kind=fields["kind"],
         sealed=fields["sealed"],

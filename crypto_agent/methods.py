@@ -31,7 +31,7 @@ from crypto_agent.client_values import ArchiveItem, Target
 from crypto_agent.custody_methods import CUSTODY_METHODS
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.framed import FramedAnswer
-from crypto_agent.hex_fields import hex_value
+from crypto_agent.hex_fields import check_hex_fields, hex_value
 from crypto_agent.leaving_methods import LEAVING_METHODS
 from crypto_agent.new_message import NewMessage
 from crypto_agent.passkey_challenges import PasskeyPurpose
@@ -360,9 +360,7 @@ def target_value(fields: Fields) -> Target:
 
 
 def _archive_item(fields: Fields, path: str) -> ArchiveItem:
-    for name in ("conversationId", "messageId", "envelopeId"):
-        if name in fields:
-            hex_value(fields[name], f"{path}.{name}")
+    check_hex_fields(fields, ("conversationId", "messageId", "envelopeId"), path)
     return ArchiveItem(
         conversation_id=fields["conversationId"],
         message_id=fields["messageId"],
