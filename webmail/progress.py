@@ -169,7 +169,7 @@ def words_at(steps: int, recipients: int = 1) -> str:
     if steps == OPENED:
         return _("Opened on their device") if recipients == 1 else _("Opened by everybody")
     if steps == 3:
-        return ngettext("Their server has it", "Their servers have it", recipients)
+        return _("Their server has it") if recipients == 1 else _("Their servers have it")
     return [_("Sealing"), _("Sealed"), _("Handed over")][steps]
 
 

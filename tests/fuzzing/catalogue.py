@@ -105,7 +105,14 @@ CATALOGUE = dict(
         _entry("passkey-field", "uploads", "accounts.passkey_fields", settings=WEBMAIL),
         _entry("cached-value", "uploads", "webmail.cached_json", settings=WEBMAIL),
         _entry("mail", "mail", "webmail.mailbox.envelope_mail", settings=WEBMAIL, longest=65536),
-        _entry("ordinary-mail", "mail", "webmail.ordinary.parsing", settings=WEBMAIL, longest=65536),
+        _entry(
+            "ordinary-mail",
+            "mail",
+            "webmail.ordinary.parsing",
+            "webmail.ordinary.links",
+            settings=WEBMAIL,
+            longest=65536,
+        ),
         _entry("mail-id", "mail", "webmail.mailbox.maildir", settings=WEBMAIL, longest=65536),
         _entry(
             "delivery-report",

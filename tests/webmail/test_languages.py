@@ -66,6 +66,24 @@ def test_a_catalogue_is_compiled_once_and_again_when_it_changed(tmp_path: Path) 
     assert [entry.msgstr for entry in polib.mofile(str(folder / "django.mo"))] == ["b"]
 
 
+def test_no_sentence_that_has_a_plural_is_asked_for_without_one() -> None:
+    """Python 3.11 finds such a sentence under its plural alone, and the page would stay English there."""
+    code = [
+        path.read_text()
+        for folder, ending in (("templates", "html"), ("webmail", "py"), ("accounts", "py"))
+        for path in (ROOT / folder).rglob(f"*.{ending}")
+    ]
+    plurals = [entry.msgid for entry in polib.pofile(str(CATALOGUES[0])) if entry.msgid_plural]
+    assert plurals
+    alone = [
+        sentence
+        for sentence in plurals
+        for asked in (f'translate "{sentence}"', f'_("{sentence}")', f'gettext("{sentence}")')
+        if any(asked in text for text in code)
+    ]
+    assert alone == []
+
+
 @pytest.mark.django_db
 def test_pages_speak_the_browsers_language_until_a_person_chooses() -> None:
     client = Client(headers={"accept-language": "pt-BR,pt;q=0.9,en;q=0.5"})

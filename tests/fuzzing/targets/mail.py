@@ -26,6 +26,7 @@ from webmail.mailbox.maildir import _digest_of_mail
 from webmail.mailbox.names import did_of_local_part, mailbox_name
 from webmail.ordinary.answer import Addressees, addressees, answer_mail
 from webmail.ordinary.html import clean, text_of
+from webmail.ordinary.links import with_places
 from webmail.ordinary.parsing import attachment, read_mail
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -56,6 +57,8 @@ def _mails() -> Iterator[bytes]:
     yield mixed + b"--b\r\n" + text + b"--b\r\n" + part + b"\r\n--b--\r\n"
     nested = b'Content-Type: multipart/mixed; boundary="c"\r\n\r\n--c\r\n' + part + b"\r\n--c--\r\n"
     yield mixed + b"--b\r\n" + nested + b"--b--\r\n"
+    link = b'<p><a href="https://evil.example">\n<b>bank.example</b></a></p>\r\n'
+    yield b"Content-Type: text/html\r\n\r\n" + link
     yield b"Subject: =?utf-8?q?Hello?=\r\nContent-Type: application/pkcs7-mime\r\n" + (
         b"Content-Transfer-Encoding: quoted-printable\r\n\r\n=30=50\r\n"
     )
@@ -101,6 +104,7 @@ def mail_target(data: bytes) -> None:
         b"From: a <b@c.example>, ",
         b"Date: Tue, 17 Nov 2026 17:44:00 ",
         b"cid:",
+        *(b'<a href="https://', b"</a>", b"text/html"),
     ),
 )
 def ordinary_mail_target(data: bytes) -> None:
@@ -110,6 +114,7 @@ def ordinary_mail_target(data: bytes) -> None:
     if mail.html is not None:
         cleaned = clean(mail.html, mail.pictures).html
         assert "<script" not in cleaned
+        assert len(with_places(cleaned)) >= len(cleaned)
         text_of(mail.html)
     whom = addressees(mail, is_own=lambda address: False, may_reach=lambda address: True)
     if isinstance(whom, Addressees):
