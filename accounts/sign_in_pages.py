@@ -183,11 +183,16 @@ def _confirm(account: Account, fields: Mapping[str, str]) -> str:
 
 
 def _signed_in(request: HttpRequest, session: OAuthSession, next_path: str) -> HttpResponse:
-    _end_former_session(request, session)
+    former: OAuthSession | None = getattr(request, "oauth_session", None)
+    if former is not None:
+        unlocking.end_quietly(request.session, former.account)
+        oauth.tell_ended(former)
+    _catch_up(session.account)
     sessions.sign_in_browser(request, session)
     if session.account.passkey_required:
         sessions.note_passkey(request)
-    _catch_up(session.account)
+    if former is not None:
+        _replace(former, session)
     # Who stopped on their first visit goes on with it, unless they are on their way somewhere.
     on_the_way = next_path not in ("", "/")
     if session.account.enrolled_at is None or (session.account.welcomed_at is None and not on_the_way):
@@ -195,13 +200,14 @@ def _signed_in(request: HttpRequest, session: OAuthSession, next_path: str) -> H
     return redirect(next_path or "/")
 
 
-def _end_former_session(request: HttpRequest, session: OAuthSession) -> None:
-    """Signing in again replaces what this browser had; the server need not keep both."""
-    former: OAuthSession | None = getattr(request, "oauth_session", None)
-    if former is not None:
-        browsers.signed_in_again.send(sender=OAuthSession, former=former, session=session)
-        unlocking.end_quietly(request.session, former.account)
-        oauth.revoke(former)
+def _replace(former: OAuthSession, session: OAuthSession) -> None:
+    """Signing in again replaces what this browser had; the server need not keep both.
+
+    Last of all, since the browser's other tabs learn of it: until the answer is there, they have no other
+    session.
+    """
+    browsers.signed_in_again.send(sender=OAuthSession, former=former, session=session)
+    former.delete()
 
 
 def _catch_up(account: Account) -> None:

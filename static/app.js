@@ -141,8 +141,13 @@
     stream = new EventSource(address);
     stream.addEventListener("ready", () => { found(); asked = true; tell("caught-up"); });
     for (const name of ["conversations", "settings", "kept-aside", "mail", "answers", "custody"]) stream.addEventListener(name, () => tell(name));
-    // The page goes with the sign-in: what it shows is not for whoever sits there now.
-    stream.addEventListener("signed-out", () => { stream.close(); location.reload(); });
+    // The page goes with the sign-in: what it shows is not for whoever sits there now. Who signs in as somebody else in
+    // another tab is about to be answered with the new cookie.
+    stream.addEventListener("signed-out", () => {
+      stream.close();
+      document.body.hidden = true;
+      setTimeout(() => location.reload(), 500);
+    });
     names = new Set();
     listen();
     stream.addEventListener("error", () => {

@@ -20,6 +20,7 @@ class WebmailConfig(AppConfig):
         signed_out.connect(subscriptions.on_signed_out, dispatch_uid="webmail")
         signed_out_everywhere.connect(subscriptions.on_signed_out_everywhere, dispatch_uid="webmail")
         signed_in_again.connect(subscriptions.on_signed_in_again, dispatch_uid="webmail")
+        signed_in_again.connect(events.on_signed_in_again, dispatch_uid="webmail-events")
         post_delete.connect(events.on_session_ended, sender=OAuthSession, dispatch_uid="webmail")
         # What is loaded by now stays. Python would look through all of it again and again while the rest of
         # a process starts, which takes a third of the start, and in processes that others are made from,

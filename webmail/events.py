@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 20.0
 #: Milliseconds after which a browser reconnects.
 RETRY_MILLISECONDS = 2000
+SIGNED_OUT = b"event: signed-out\ndata: {}\n\n"
 
 
 def channel_of(account_id: int) -> str:
@@ -52,6 +53,13 @@ def on_session_ended(*, instance: OAuthSession, **_: object) -> None:
     """Ends the streams of a browser that is not signed in any more, whoever ended that."""
     ended: dict[str, object] = {"names": [], "message": None, "ended": instance.pk}
     transaction.on_commit(partial(_send, instance.account_id, ended))
+
+
+def on_signed_in_again(*, former: OAuthSession, session: OAuthSession, **_: object) -> None:
+    """The streams of a browser in which the same person signed in again go on, until that sign-in ends."""
+    if former.account_id == session.account_id:
+        event: dict[str, object] = {"names": [], "message": None, "moved": [former.pk, session.pk]}
+        transaction.on_commit(partial(_send, session.account_id, event))
 
 
 def _send(account_id: int, event: Mapping[str, object]) -> None:
@@ -81,7 +89,7 @@ async def stream(
     session_id: int | None = None,
 ) -> AsyncIterator[bytes]:
     """The server-sent events of one open page (WHATWG HTML §9.2), until its browser's sign-in ends, which is
-    the one with the key ``session_id``.
+    the one with the key ``session_id``, or the one that took its place.
 
     ``unlocked_s``: for how many more seconds the page's browser has the keys unlocked; it is told then.
     ``place``: what it holds of the streams that may be open.
@@ -106,8 +114,10 @@ async def stream(
                 yield b": still here\n\n"
                 continue
             event = json.loads(received["data"])
+            if session_id is not None and event.get("moved", [None])[0] == session_id:
+                session_id = event["moved"][1]
             if session_id is not None and event.get("ended") == session_id:
-                yield b"event: signed-out\ndata: {}\n\n"
+                yield SIGNED_OUT
                 return
             data = json.dumps({"message": event["message"]})
             for name in event["names"]:

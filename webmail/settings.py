@@ -153,7 +153,7 @@ MIDDLEWARE = [
     "webmail.ordinary.host.FrameHost",
     "accounts.canonical_host.CanonicalHost",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "accounts.session_cookie.SessionCookie",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

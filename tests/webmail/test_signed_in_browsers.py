@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -57,6 +59,14 @@ def listed(client: Client) -> list[str]:
     return [
         " ".join(re.sub("<[^>]*>", " ", each).split()) for each in re.findall(r"<li .*?</li>", html, re.S)
     ]
+
+
+def in_thread(do: Callable[[], object]) -> None:
+    """Without leaving its connection behind."""
+    try:
+        do()
+    finally:
+        connection.close()
 
 
 def sign_out(here: Client, other: Client) -> None:
@@ -181,7 +191,7 @@ def test_its_stream_of_events_ends_and_says_so(alice: Account) -> None:
     async def look() -> tuple[list[bytes], list[bytes]]:
         its, ours = (events.stream(alice.pk, session_id=key) for key in (there, session_of_pk))
         seen = [await anext(its)], [await anext(ours)]
-        await asyncio.to_thread(sign_out_in_thread)
+        await asyncio.to_thread(in_thread, lambda: sign_out(here, other))
         async with asyncio.timeout(3):
             async for event in its:
                 seen[0].append(event)
@@ -194,9 +204,6 @@ def test_its_stream_of_events_ends_and_says_so(alice: Account) -> None:
         return seen
 
     session_of_pk = session_of(here).pk
-
-    def sign_out_in_thread() -> None:
-        sign_out(here, other)
 
     its, ours = asyncio.run(look())
     assert its[-1].startswith(b"event: signed-out\n")
@@ -249,3 +256,33 @@ def test_asking_again_on_the_same_day_writes_nothing(alice: Account) -> None:
     OAuthSession.objects.filter(pk=row.pk).update(seen_at=timezone.now() - browsers.TO_THE_DAY)
     here.get("/devices/browsers/")
     assert timezone.now() - session_of(here).seen_at < timedelta(minutes=1)  # type: ignore[operator]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_streams_of_a_browser_in_which_the_same_person_signs_in_again_go_on(alice: Account) -> None:
+    former, again = session_of(browser(alice)), session_of(browser(alice))
+
+    def replace() -> None:
+        browsers.signed_in_again.send(sender=OAuthSession, former=former, session=again)
+        former.delete()
+        events.publish(alice.pk, "settings")
+        again.delete()
+
+    async def look() -> list[bytes]:
+        stream = events.stream(alice.pk, session_id=former.pk)
+        seen = [await anext(stream)]
+        await asyncio.to_thread(in_thread, replace)
+        async with asyncio.timeout(3):
+            return seen + [event async for event in stream]
+
+    seen = asyncio.run(look())
+    told = [event for event in seen if b"event: settings" in event or b"event: signed-out" in event]
+    assert [event.partition(b"\n")[0] for event in told] == [b"event: settings", b"event: signed-out"]
+
+
+def test_an_answer_to_a_former_key_does_not_take_the_cookie_away(alice: Account) -> None:
+    here = browser(alice)
+    Session.objects.filter(pk=here.session.session_key).delete()
+    assert "session" not in here.get("/").cookies
+    other = browser(alice)
+    assert other.post("/sign-out/").cookies["session"]["max-age"] == 0
