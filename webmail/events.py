@@ -13,10 +13,12 @@ from functools import cache, partial
 
 import redis
 import redis.asyncio
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import transaction
 
 from accounts.models import OAuthSession
+from webmail.idle_connections import let_go_of_database
 from webmail.open_streams import Place
 from webmail.redis_client import redis_client
 
@@ -82,6 +84,13 @@ def conversations_changed(account_id: int, changed: Mapping[str, str]) -> None:
     publish(account_id, "conversations", *(f"conversation:{each}" for each in changed), message=message)
 
 
+def _is_signed_in(session_id: int) -> bool:
+    try:
+        return OAuthSession.objects.filter(pk=session_id).exists()
+    finally:
+        let_go_of_database()
+
+
 async def stream(
     account_id: int,
     unlocked_s: float | None = None,
@@ -99,6 +108,11 @@ async def stream(
     pubsub = client.pubsub(ignore_subscribe_messages=True)
     try:
         await pubsub.subscribe(channel_of(account_id))
+        # What happens from here on is heard; of what ended before it, only the database knows.
+        await pubsub.get_message(timeout=HEARTBEAT_SECONDS)
+        if session_id is not None and not await sync_to_async(_is_signed_in)(session_id):
+            yield SIGNED_OUT
+            return
         yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {{}}\n\n".encode()
         renewed_at = time.monotonic()
         while True:

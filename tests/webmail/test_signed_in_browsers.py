@@ -13,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from redis.asyncio.client import PubSub
 
 from accounts import browsers, tasks, unlocking
 from accounts.agent import kept_client
@@ -286,3 +287,23 @@ def test_an_answer_to_a_former_key_does_not_take_the_cookie_away(alice: Account)
     assert "session" not in here.get("/").cookies
     other = browser(alice)
     assert other.post("/sign-out/").cookies["session"]["max-age"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stream_that_is_opened_while_its_browser_is_signed_out_ends(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = session_of(browser(alice))
+    subscribe = PubSub.subscribe
+
+    async def late(pubsub: PubSub, *channels: str) -> None:
+        await asyncio.to_thread(in_thread, there.delete)
+        await subscribe(pubsub, *channels)
+
+    monkeypatch.setattr(PubSub, "subscribe", late)
+
+    async def look() -> list[bytes]:
+        async with asyncio.timeout(3):
+            return [event async for event in events.stream(alice.pk, session_id=there.pk)]
+
+    assert asyncio.run(look()) == [b"event: signed-out\ndata: {}\n\n"]
