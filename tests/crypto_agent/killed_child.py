@@ -1,15 +1,17 @@
 """The program that does one kind of work on an agent's database again and again, in children that are killed.
 
-Every line on the standard input is a number of seconds. A child begins to work, tells of its first progress,
-and gets SIGKILL that long after; what it had done by then is answered by one line.
+Every line on the standard input is a number of steps and a number of seconds. A child begins to work, tells
+of so much progress, and gets SIGKILL that long after; what it had done by then is answered by one line.
 """
 
+import io
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import django
 
@@ -24,8 +26,11 @@ from crypto_agent.calls import Call  # noqa: E402
 from crypto_agent.methods import METHODS  # noqa: E402
 from crypto_agent.models import Account, DeviceKey  # noqa: E402
 
+#: Said by the work whenever it came a step further.
+Tell = Callable[[], object]
 
-def rotate_prekeys() -> Iterator[None]:
+
+def rotate_prekeys(tell: Tell) -> None:
     """As the method does that workers call."""
     devices = list(DeviceKey.objects.filter(state="active").values_list("account__did", "fingerprint"))
     while True:
@@ -34,48 +39,60 @@ def rotate_prekeys() -> Iterator[None]:
             use = audit.Use(now, "worker", did, "rotatePrekey", 1, "ok", None)
             fields = {"did": did, "fingerprint": fingerprint, "force": True}
             views._on_record(METHODS["rotatePrekey"], Call(fields, now, os.urandom), use)
-            yield
+            tell()
 
 
-def rotate_data_keys() -> Iterator[None]:
+def rotate_data_keys(tell: Tell) -> None:
     """As the schedule and the command do, with the search indexes."""
     while True:
         did = Account.objects.order_by("?").values_list("did", flat=True)[0]
         data_key_renewal.replace(did, data_key_renewal.SCHEDULE, timezone.now(), os.urandom)
-        yield
+        tell()
         for did in data_key_renewal.behind():
-            yield from (None for _ in data_key_renewal.move_on(did, os.urandom))
+            for _ in data_key_renewal.move_on(did, os.urandom):
+                tell()
 
 
-def make_operator_keys() -> Iterator[None]:
+def make_operator_keys(tell: Tell) -> None:
     """By the command itself."""
     while True:
         call_command("make_operator_key", "--next", stdout=open(os.devnull, "w"))  # noqa: SIM115
-        yield
+        tell()
 
 
-WORK: dict[str, Callable[[], Iterator[None]]] = {
-    work.__name__: work for work in (rotate_prekeys, rotate_data_keys, make_operator_keys)
+def rewrap(tell: Tell) -> None:
+    """By the command itself, which ends; each of its lines is progress."""
+
+    class Lines(io.StringIO):
+        def write(self, text: str) -> int:
+            tell()
+            return len(text)
+
+    call_command("rewrap", "--batch", "2", stdout=Lines())
+
+
+WORK: dict[str, Callable[[Tell], None]] = {
+    work.__name__: work for work in (rotate_prekeys, rotate_data_keys, make_operator_keys, rewrap)
 }
 
 
-def main(work: Callable[[], Iterator[None]]) -> None:
+def main(work: Callable[[Tell], None]) -> None:
     for line in sys.stdin:
+        steps, seconds = line.split()
         connections.close_all()
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
             try:
-                for _ in work():
-                    os.write(writing, b".")
+                work(partial(os.write, writing, b"."))
             finally:
                 traceback.print_exc()
                 # At once, so that it is not taken for one that was killed.
                 os._exit(1)
         os.close(writing)
-        done = len(os.read(reading, 1))
-        time.sleep(float(line))
+        done = sum(len(os.read(reading, 1)) for _ in range(int(steps)))
+        time.sleep(float(seconds))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         while progress := os.read(reading, 1 << 16):

@@ -1,13 +1,6 @@
 """Prekeys, data keys and the operator's key are replaced by what is killed fifty times: nothing is lost."""
 # ruff: noqa: S608 (nobody but a test gives the queries their names)
 
-import os
-import random
-import secrets
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -17,46 +10,15 @@ from crypto_agent.client import IndexItem, SealedContent
 from crypto_agent.custody import AccountKeys, unwrap_account_keys
 from crypto_agent.operator_keys.key_file import read_key_file
 from crypto_agent.purposes import Context, Purpose
+from tests.crypto_agent.killing import KILLS, killer
 from tests.crypto_agent.people import BOB, WRITTEN_AT
 from tests.crypto_agent.persons import new_person
-from tests.crypto_agent.running_agent import ROOT, Agent
+from tests.crypto_agent.running_agent import Agent
 from tests.faults.secret_search import keys_of_agent
 
-KILLS = 50
 PEOPLE = 3
 #: Each in a segment of its own; more than go into one transaction.
 TEXTS = 12
-
-
-@contextmanager
-def _killer(agent: Agent, work: str) -> Iterator[Callable[[], int]]:
-    """Has the work begun and killed some time after its first progress; answers how far it came."""
-    seed = int(os.environ.get("WAXWING_TEST_SEED") or secrets.randbelow(1 << 32))
-    print(f"WAXWING_TEST_SEED={seed}")  # noqa: T201
-    dice = random.Random(seed)
-    program = subprocess.Popen(
-        [sys.executable, "-m", "tests.crypto_agent.killed_child", work],
-        cwd=ROOT,
-        env={**agent.environment, "WAXWING_LOG_LEVEL": "WARNING"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert program.stdin is not None
-    assert program.stdout is not None
-
-    def kill() -> int:
-        assert program.stdin is not None
-        assert program.stdout is not None
-        print(dice.uniform(0, 0.03), file=program.stdin, flush=True)
-        return int(program.stdout.readline())
-
-    try:
-        yield kill
-    finally:
-        program.stdin.close()
-        program.stdout.close()
-        assert program.wait(30) == 0
 
 
 def _keys(agent: Agent) -> dict[str, bytes]:
@@ -89,7 +51,7 @@ def people(own_agent: Agent) -> dict[str, SealedContent]:
 
 def test_prekeys(own_agent: Agent, people: dict[str, SealedContent]) -> None:
     agent, newest = own_agent, [0] * PEOPLE
-    with _killer(agent, "rotate_prekeys") as kill:
+    with killer(agent, "rotate_prekeys") as kill:
         done = sum(kill() for _ in range(KILLS) if _prekeys_are_whole(agent, newest))
     assert _prekeys_are_whole(agent, newest)
     # What was done and what stands there differ by what was killed before it could tell.
@@ -125,7 +87,7 @@ def _prekeys_are_whole(agent: Agent, newest: list[int]) -> bool:
 
 def test_data_keys(own_agent: Agent, people: dict[str, SealedContent]) -> None:
     agent, held = own_agent, _keys(own_agent)
-    with _killer(agent, "rotate_data_keys") as kill:
+    with killer(agent, "rotate_data_keys") as kill:
         for _ in range(KILLS):
             assert kill() > 0
             now = _keys(agent)
@@ -150,7 +112,7 @@ def test_the_operators_key(own_agent: Agent, people: dict[str, SealedContent]) -
     agent, held = own_agent, _keys(own_agent)
     del held["the operator's key"]
     lines: list[str] = [f"1 {agent.operator_key.read_text().strip()}"]
-    with _killer(agent, "make_operator_keys") as kill:
+    with killer(agent, "make_operator_keys") as kill:
         for _ in range(KILLS):
             made = len(lines) + kill()
             # Every version that was told of is there, and each is what it was.

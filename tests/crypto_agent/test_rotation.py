@@ -1,13 +1,7 @@
 """From one version of the operator's key to the next: nothing is lost, whenever it is killed."""
 
 import os
-import random
-import secrets
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from crypto_agent.operator_keys.key_file import read_key_file
+from tests.crypto_agent.killing import KILLS, killer
 from tests.crypto_agent.people import ALICE, BOB, CAROL
-from tests.crypto_agent.running_agent import ROOT, Agent, running_agent
+from tests.crypto_agent.running_agent import Agent, running_agent
 from tests.services.postgres import new_database
 from tests.services.programs import need
 
 #: More than fifty runs get done before they are killed, on a fast machine too.
 ROWS = 4000
-KILLS = 50
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -91,16 +85,14 @@ def test_an_agent_with_a_retired_version_alone_writes_nothing(own_agent: Agent) 
 
 
 def test_killed_at_any_time_it_goes_on_and_nothing_is_lost(own_agent: Agent) -> None:
-    seed = int(os.environ.get("WAXWING_TEST_SEED") or secrets.randbelow(1 << 32))
-    print(f"WAXWING_TEST_SEED={seed}")  # noqa: T201
-    dice = random.Random(seed)
     own_agent.running.stop()
     data_keys = _fill(own_agent)
     own_agent.command("make_operator_key", "--next").check_returncode()
     rewrapped = []
-    for _ in range(KILLS):
-        _run_and_kill(own_agent, lines=dice.randint(0, 5), delay_s=dice.uniform(0, 0.02))
-        rewrapped.append(_check(own_agent, data_keys))
+    with killer(own_agent, "rewrap", steps=6, seconds=0.02) as kill:
+        for _ in range(KILLS):
+            kill()
+            rewrapped.append(_check(own_agent, data_keys))
     assert rewrapped == sorted(rewrapped)
     assert 0 < rewrapped[-1] < ROWS, "the kills came too late to be a test"
     own_agent.command("rewrap").check_returncode()
@@ -126,23 +118,6 @@ def _fill(agent: Agent) -> dict[str, bytes]:
                 (number, operator_key.wrap(data_key, did, os.urandom)),
             )
     return data_keys
-
-
-def _run_and_kill(agent: Agent, *, lines: int, delay_s: float) -> None:
-    """Starts the command as operators do, and kills it some time after it told of its first progress."""
-    command = subprocess.Popen(
-        [sys.executable, "-m", "django", "rewrap", "--batch", "2"],
-        cwd=ROOT,
-        env=agent.environment,
-        stdout=subprocess.PIPE,
-    )
-    assert command.stdout is not None
-    for _ in range(lines + 1):
-        assert command.stdout.readline()
-    time.sleep(delay_s)
-    command.send_signal(signal.SIGKILL)
-    command.communicate()
-    assert command.returncode == -signal.SIGKILL
 
 
 def _check(agent: Agent, data_keys: dict[str, bytes]) -> int:
