@@ -151,6 +151,7 @@ urlpatterns = [
     path("keys/", keyboard.keys, name="keys"),
     path("notifications/", notifications.notifications, name="notifications"),
     path("notifications/on/", notifications.turn_on, name="notifications-on"),
+    path("notifications/here/", notifications.confirm, name="notifications-here"),
     path("notifications/off/", notifications.turn_off, name="notifications-off"),
     path("notifications/notice/", notifications.notice, name="notice"),
     path("manifest.webmanifest", installable.manifest, name="manifest"),

@@ -131,6 +131,26 @@ def test_a_browser_without_an_open_page_is_woken_and_says_who_wrote(
     assert worker.shown_after_push() == []
 
 
+def test_a_browser_whose_notifications_are_on_says_once_that_it_is_signed_in(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    alice = visit("alice")
+    page = alice.page
+    alice.context.grant_permissions(["notifications"], origin=installation.url)
+    alice.context.add_init_script(
+        "PushManager.prototype.getSubscription = async () => ({ endpoint: 'https://push.example/hers' });"
+    )
+    said: list[str] = []
+    page.on("request", lambda asked: said.append(asked.post_data or "") if "/here/" in asked.url else None)
+    with page.expect_response("**/notifications/here/") as answered:
+        page.goto("/devices/")
+    assert answered.value.status == 204
+    page.goto("/devices/")
+    page.wait_for_timeout(1500)
+    assert len(said) == 1
+    assert "push.example%2Fhers" in said[0]
+
+
 def unread_of(visitor: Visitor, installation: RunningInstallation) -> list[str]:
     """The ids of the conversations in which something is unread."""
     rows = installation.sql(

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account
+from tests.webmail.installation import browser_of
 from webmail import consent_export, intake
 from webmail.conversations import NotFound
 from webmail.list_counts import list_counts
@@ -18,11 +19,10 @@ from webmail.models import (
     BlockedAddress,
     MailboxCursor,
     OutgoingMail,
-    PushSubscription,
     UnsentAnswer,
 )
 from webmail.ordinary import marks, reading
-from webmail.push import notices
+from webmail.push import notices, subscriptions
 
 pytestmark = pytest.mark.usefixtures("mailboxes")
 
@@ -140,7 +140,8 @@ def test_browsers_are_woken_for_what_is_new_and_for_no_spam(
     BlockedAddress.objects.create(account=account, address="spam@x.example")
     arrived(account, mail(1))
     assert woken == []
-    PushSubscription.objects.create(account=account, endpoint="https://push.example/1")
+    browser_of(account)
+    subscriptions.add(account, "https://push.example/1", account.oauth_sessions.get())
     arrived(account, mail(2, "spam@x.example"))
     assert woken == []
     arrived(account, mail(3))

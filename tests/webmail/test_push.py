@@ -16,7 +16,7 @@ from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64decode
 from pytest_django import Settings
 
-from accounts.models import Account
+from accounts.models import Account, OAuthSession
 from demo.secrets_file import keep_push_key
 from tests.services.agent import AgentProcess
 from tests.webmail.conftest import Write, hand_over, seal
@@ -67,6 +67,12 @@ def push_key(settings: Settings, tmp_path: Path) -> None:
     settings.PUSH_KEY_FILE = str(tmp_path / "push.pem")
 
 
+def sign_in(account: Account) -> OAuthSession:
+    """Of one more browser of the account."""
+    browser_of(account)
+    return account.oauth_sessions.latest("pk")
+
+
 @pytest.fixture
 def alice_here(agent_process: AgentProcess) -> Account:
     return new_account("alice")
@@ -75,7 +81,7 @@ def alice_here(agent_process: AgentProcess) -> Account:
 def test_a_push_service_learns_that_something_came_and_nothing_else(
     alice_here: Account, push_service: PushService
 ) -> None:
-    subscriptions.add(alice_here, f"{push_service.url}/browser/1")
+    subscriptions.add(alice_here, f"{push_service.url}/browser/1", sign_in(alice_here))
     received(alice_here, peer("bob", display_name="Bob").did, "the secret plan")
 
     assert sending.wake(alice_here, NOW_S) == 1
@@ -102,7 +108,7 @@ def test_a_push_service_learns_that_something_came_and_nothing_else(
 def test_an_address_that_is_gone_is_forgotten(
     status: int, alice_here: Account, push_service: PushService
 ) -> None:
-    subscriptions.add(alice_here, f"{push_service.url}/1")
+    subscriptions.add(alice_here, f"{push_service.url}/1", sign_in(alice_here))
     push_service.status = status
     assert sending.wake(alice_here, NOW_S) == 0
     assert not PushSubscription.objects.exists()
@@ -111,7 +117,7 @@ def test_an_address_that_is_gone_is_forgotten(
 def test_a_push_service_in_trouble_is_asked_again_with_the_next_message_but_not_for_ever(
     alice_here: Account, push_service: PushService
 ) -> None:
-    subscriptions.add(alice_here, f"{push_service.url}/1")
+    subscriptions.add(alice_here, f"{push_service.url}/1", sign_in(alice_here))
     push_service.status = 503
     sending.wake(alice_here, NOW_S)
     assert PushSubscription.objects.get().failures == 1
@@ -128,7 +134,7 @@ def test_nobody_is_woken_without_a_key(
     alice_here: Account, push_service: PushService, settings: Settings
 ) -> None:
     settings.PUSH_KEY_FILE = ""
-    subscriptions.add(alice_here, f"{push_service.url}/1")
+    subscriptions.add(alice_here, f"{push_service.url}/1", sign_in(alice_here))
     assert sending.wake(alice_here, NOW_S) == 0
     assert push_service.calls == []
     page = browser_of(alice_here).get("/notifications/").content.decode()
@@ -149,7 +155,7 @@ def test_nobody_is_woken_without_a_key(
 )
 def test_other_addresses_are_refused(endpoint: str, alice_here: Account) -> None:
     with pytest.raises(subscriptions.BadEndpoint):
-        subscriptions.add(alice_here, endpoint)
+        subscriptions.add(alice_here, endpoint, sign_in(alice_here))
     browser = browser_of(alice_here)
     assert browser.post("/notifications/on/", {"endpoint": endpoint}).status_code == 422
 
@@ -166,9 +172,35 @@ def test_the_page_turns_browsers_on_and_off(alice_here: Account) -> None:
     assert not PushSubscription.objects.exists()
 
 
+def test_a_browser_of_which_no_sign_in_is_known_is_woken_once_its_page_says_that_it_is_there(
+    alice_here: Account, push_service: PushService
+) -> None:
+    address = f"{push_service.url}/1"
+    session = sign_in(alice_here)
+    subscriptions.add(alice_here, address, session)
+    # The person's own server ended it.
+    session.delete()
+    assert not notices.any_browser(alice_here.pk)
+    assert sending.wake(alice_here, NOW_S) == 0
+    assert push_service.calls == []
+    mallory = browser_of(new_account("mallory"))
+    assert mallory.post("/notifications/here/", {"endpoint": address}).status_code == 204
+    browser = browser_of(alice_here)
+    assert browser.post("/notifications/here/", {"endpoint": f"{push_service.url}/2"}).status_code == 204
+    assert not notices.any_browser(alice_here.pk)
+    browser.post("/notifications/here/", {"endpoint": address})
+    assert notices.any_browser(alice_here.pk)
+    assert sending.wake(alice_here, NOW_S) == 1
+    browser.post("/sign-out/")
+    # One that is not remembered is not turned on by that.
+    again = browser_of(alice_here)
+    again.post("/notifications/here/", {"endpoint": address})
+    assert not PushSubscription.objects.exists()
+
+
 def test_an_account_has_so_many_browsers_at_most(alice_here: Account) -> None:
     for number in range(subscriptions.AT_MOST + 3):
-        subscriptions.add(alice_here, f"https://push.example/{number}")
+        subscriptions.add(alice_here, f"https://push.example/{number}", sign_in(alice_here))
     kept = {row.endpoint for row in alice_here.push_subscriptions.all()}
     assert len(kept) == subscriptions.AT_MOST
     assert "https://push.example/0" not in kept
@@ -216,7 +248,7 @@ def test_what_comes_close_together_is_one_notice_and_what_was_read_is_none(
     cache.clear()
     hand_over(bob, texts[0])
     assert given == []
-    subscriptions.add(bob, f"{push_service.url}/1")
+    subscriptions.add(bob, f"{push_service.url}/1", sign_in(bob))
     third = seal(write(alice, [bob], "three"))[bob.did]
     hand_over(bob, [*texts[1], *third])
     assert given == [(bob.pk, notices.GATHER_SECONDS)]

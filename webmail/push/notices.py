@@ -14,9 +14,9 @@ from django.utils.translation import ngettext
 from accounts.models import Account
 from webmail import queues
 from webmail.conversations import title_of, with_news
-from webmail.models import PushSubscription
 from webmail.ordinary import marks
 from webmail.people import people_of
+from webmail.push import subscriptions
 from webmail.text_direction import FIRST_STRONG_ISOLATE, MARKS, POP_ISOLATE
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Notice:
 
 def any_browser(account_pk: int) -> bool:
     """Whether the account has browsers that are woken."""
-    return PushSubscription.objects.filter(account=account_pk).exists()
+    return subscriptions.signed_in(account_pk).exists()
 
 
 def something_came(account_pk: int) -> None:

@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey
 from accounts.models import Account
 from outbound import shared_client
 from webmail.models import PushSubscription
-from webmail.push import vapid
+from webmail.push import subscriptions, vapid
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +24,14 @@ KEPT_SECONDS = 24 * 60 * 60
 
 
 def wake(account: Account, now_s: int) -> int:
-    """Wakes every browser of the account, with an empty body; how many push services took it.
+    """Wakes every browser in which the account is signed in; how many push services took the empty notice.
 
     Addresses that are gone are forgotten; whatever else goes wrong is tried again with the next message.
     """
     key = vapid.key()
     if key is None:
         return 0
-    return sum(_wake(row, key, now_s) for row in account.push_subscriptions.all())
+    return sum(_wake(row, key, now_s) for row in subscriptions.signed_in(account.pk))
 
 
 def _wake(row: PushSubscription, key: ECKey, now_s: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from accounts.models import Account, OAuthSession
 from outbound import is_web_address
 from webmail.models import PushSubscription
@@ -15,7 +17,7 @@ class BadEndpoint(Exception):
     """What a browser gave is no address of a push service that would be called."""
 
 
-def add(account: Account, endpoint: str, session: OAuthSession | None = None) -> PushSubscription:
+def add(account: Account, endpoint: str, session: OAuthSession) -> PushSubscription:
     """Remembers a browser's address, and by which sign-in it is there. May be called again with the same.
     Raises BadEndpoint."""
     if len(endpoint) > MAX_ENDPOINT or not endpoint.isascii() or not is_web_address(endpoint):
@@ -26,6 +28,16 @@ def add(account: Account, endpoint: str, session: OAuthSession | None = None) ->
     kept = account.push_subscriptions.order_by("-created_at", "-pk").values_list("pk", flat=True)[:AT_MOST]
     account.push_subscriptions.exclude(pk__in=[*kept, row.pk]).delete()
     return row
+
+
+def confirm(account: Account, endpoint: str, session: OAuthSession) -> None:
+    """The browser with this address, if it is remembered, is there by this sign-in now."""
+    account.push_subscriptions.filter(endpoint=endpoint).exclude(session=session).update(session=session)
+
+
+def signed_in(account_pk: int) -> QuerySet[PushSubscription]:
+    """The account's browsers that may be woken: of the others it is not known whose they are by now."""
+    return PushSubscription.objects.filter(account=account_pk, session__isnull=False)
 
 
 def remove(account: Account, endpoint: str) -> None:

@@ -37,6 +37,14 @@ def turn_on(request: PageRequest) -> HttpResponse:
 
 @require_POST
 @signed_in
+def confirm(request: PageRequest) -> HttpResponse:
+    """The browser with ``endpoint`` is there by this sign-in, and is woken if that was chosen before."""
+    subscriptions.confirm(request.account, request.POST.get("endpoint", ""), request.oauth_session)
+    return HttpResponse(status=204)
+
+
+@require_POST
+@signed_in
 def turn_off(request: PageRequest) -> HttpResponse:
     """Forget the browser with ``endpoint``, or all of them."""
     if endpoint := request.POST.get("endpoint", ""):
