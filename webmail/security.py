@@ -20,11 +20,15 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
+_NEVER_USED = "geolocation=(), microphone=(), payment=(), usb=()"
+#: For the one page that reads a code with the camera.
+PERMISSIONS_WITH_CAMERA = f"camera=(self), {_NEVER_USED}"
+
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": f"camera=(), {_NEVER_USED}",
     "X-DNS-Prefetch-Control": "off",
 }
 

@@ -117,6 +117,8 @@ def test_the_code_is_pasted_without_script(visit: Visit) -> None:
     expect(alice.page.get_by_role("alert")).to_contain_text("not the code of the two of you")
     alice.page.get_by_label("Text of their code").fill(code)
     alice.page.get_by_role("button", name="Compare the codes").click()
+    expect(alice.page.locator(".notice--good")).to_contain_text("they match")
+    alice.page.get_by_role("link", name="Back").click()
     expect(alice.page.get_by_role("link", name="Compared keys with Bob")).to_be_visible()
     alice.excuse("status of 422")
 

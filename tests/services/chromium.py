@@ -1,6 +1,6 @@
 """Debian's Chromium, driven by Playwright."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Playwright
@@ -22,16 +22,16 @@ FLAGS = [
 
 
 @contextmanager
-def chromium(playwright: Playwright, *, whole: bool = False) -> Iterator[Browser]:
+def chromium(playwright: Playwright, *, whole: bool = False, flags: Sequence[str] = ()) -> Iterator[Browser]:
     """A running browser; every person in a test gets a context of their own from it.
 
     The shell, where it is installed, has no windows, and none of the pages that a `whole` browser loads for
-    its own bars in each of them. It shows no notifications either.
+    its own bars in each of them. It shows no notifications either. `flags` are further ones.
     """
     need("Chromium")
     shell = None if whole else find_program("chromium-headless-shell")
     program = shell or find_program("chromium")
-    browser = playwright.chromium.launch(executable_path=str(program), args=FLAGS, headless=True)
+    browser = playwright.chromium.launch(executable_path=str(program), args=[*FLAGS, *flags], headless=True)
     try:
         yield browser
     finally:

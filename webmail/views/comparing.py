@@ -2,6 +2,7 @@
 
 import io
 from typing import Any
+from urllib.parse import urlencode
 
 import segno
 from django.http import Http404, HttpResponse
@@ -18,6 +19,7 @@ from webmail import comparisons, person_page
 from webmail.comparisons import ChangedMeanwhile, How, Outcome
 from webmail.people import people_of
 from webmail.safety_numbers import CodeError
+from webmail.security import PERMISSIONS_WITH_CAMERA
 from webmail.views.new_conversation import limited
 from webmail.views.page_request import PageRequest
 
@@ -51,7 +53,9 @@ def compare(request: PageRequest, did: str) -> HttpResponse:
         return _page(request, did, error=words, status=409)
     except PeerError as error:
         return _page(request, did, error=str(error), typed=code, status=503)
-    return redirect(_next(request) or reverse("compare", args=[did]))
+    here = reverse("compare", args=[did])
+    # Whoever compared by number knows the outcome; what a code said stands on this page.
+    return redirect(f"{here}?{urlencode({'next': _next(request)})}" if code else _next(request) or here)
 
 
 @never_cache
@@ -114,7 +118,9 @@ def _page(
         "state": comparisons.state_of(request.account, did),
         "unknown_devices": own_entries.unknown_devices(request.account),
     }
-    return render(request, "webmail/compare.html", context, status=status)
+    page = render(request, "webmail/compare.html", context, status=status)
+    page["Permissions-Policy"] = PERMISSIONS_WITH_CAMERA
+    return page
 
 
 def _next(request: PageRequest) -> str:
