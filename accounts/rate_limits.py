@@ -93,6 +93,11 @@ def take_searches(account_pk: int, people: int) -> None:
     take(Limit("search", str(account_pk), settings.SEARCHES_OF_ONE, people))
 
 
+def take_suggestion(account_pk: int) -> None:
+    """One look among the people whom somebody knows, while they type. Raises TooOften."""
+    take(Limit("suggestion", str(account_pk), settings.SUGGESTIONS_OF_ONE))
+
+
 def client_network(request: HttpRequest) -> str:
     """The client's address, of IPv6 the /64 that one household has.
 

@@ -15,8 +15,9 @@ from webmail.conversations import in_list
 from webmail.models import Contact, ConversationMember, GraphEntry
 from webmail.people import Person, person
 
-#: Of those accepted, those in conversations, and those followed so many each, the latest.
-MOST_KNOWN = 2000
+#: Of those accepted, those in conversations, and those followed so many each, the latest. All of
+#: them are read while somebody types; others are found by their whole handle.
+MOST_KNOWN = 500
 MOST_SHOWN = 8
 #: Words of what is typed that are looked for, and characters of it.
 MOST_WORDS = 6

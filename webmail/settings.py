@@ -90,14 +90,16 @@ SPOOL_DIR = Path(env("WAXWING_SPOOL_DIR", default=str(DATA_DIR / "spool")))
 SPOOL_BYTES = env.int("WAXWING_SPOOL_BYTES", default=6 * 1024**3)
 
 #: What strangers and people here may have other servers asked in ten minutes: sign-ins begun from one address
-#: and in all, people looked up by one account, and previews of links made for one. And the pages that may be
-#: open, of one account and in all.
+#: and in all, people looked up by one account, and previews of links made for one. What one account may have
+#: looked for among the people it knows, which is once for each pause in typing a name. And the pages that may
+#: be open, of one account and in all.
 SIGN_INS_OF_ONE = env.int("WAXWING_SIGN_INS_OF_ONE", default=30)
 SIGN_INS_OF_ALL = env.int("WAXWING_SIGN_INS_OF_ALL", default=1000)
 #: And of tries to sign in as an administrator, from one address and for one name.
 ADMIN_SIGN_INS_OF_ONE = env.int("WAXWING_ADMIN_SIGN_INS_OF_ONE", default=10)
 ADMIN_SIGN_INS_OF_NAME = env.int("WAXWING_ADMIN_SIGN_INS_OF_NAME", default=30)
 SEARCHES_OF_ONE = env.int("WAXWING_SEARCHES_OF_ONE", default=300)
+SUGGESTIONS_OF_ONE = env.int("WAXWING_SUGGESTIONS_OF_ONE", default=600)
 PREVIEWS_OF_ONE = env.int("WAXWING_PREVIEWS_OF_ONE", default=60)
 STREAMS_OF_ONE = env.int("WAXWING_STREAMS_OF_ONE", default=30)
 STREAMS_OF_ALL = env.int("WAXWING_STREAMS_OF_ALL", default=2000)

@@ -37,6 +37,7 @@ QUICK = {
     "WAXWING_SIGN_INS_OF_ONE": "1000",
     # On a busy machine each letter of a handle is looked up.
     "WAXWING_SEARCHES_OF_ONE": "5000",
+    "WAXWING_SUGGESTIONS_OF_ONE": "50000",
     "WAXWING_UNDO_SECONDS": "0",
     # Receipts are messages too; most tests here count those that people wrote.
     "WAXWING_TELL_OPENED": "false",

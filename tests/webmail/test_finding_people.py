@@ -6,19 +6,21 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts import people as directory
 from accounts.identities import IdentityError
 from accounts.models import Account, Peer
 from tests.services.agent import AgentProcess
-from tests.webmail.installation import new_account, peer, received
+from tests.webmail.installation import browser_of, new_account, peer, received
 from webmail import blocking, contacts
-from webmail.finding_people import MOST_SHOWN, folded, suggested
+from webmail.finding_people import MOST_KNOWN, MOST_SHOWN, folded, suggested
 from webmail.models import Conversation, GraphEntry, Message
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +104,36 @@ def test_few_are_shown_and_the_queries_stay_the_same(alice: Account) -> None:
     with CaptureQueriesContext(connection) as many:
         assert len(names(alice, "sam")) == MOST_SHOWN
     assert len(few) == len(many) == 2
+
+
+def test_those_met_last_are_looked_through_and_no_more(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 3 * MOST_KNOWN <= 1500
+    monkeypatch.setattr("webmail.finding_people.MOST_KNOWN", 2)
+    for number in range(4):
+        followed(alice, f"sam{number}", f"Sam {number}")
+    assert names(alice, "sam") == ["Sam 2", "Sam 3"]
+
+
+def test_an_account_may_look_so_often_and_is_told_when_to_come_back(
+    alice: Account, at_alices: Client, settings: Settings
+) -> None:
+    settings.SUGGESTIONS_OF_ONE = 2
+    cache.clear()
+    known(alice, "sam", "Sam One")
+    part = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "results"}
+
+    def asked(client: Client, typed: str) -> tuple[int, str]:
+        answer = client.post(reverse("find-person"), {"q": typed}, **part)
+        return answer.status_code, answer.content.decode()
+
+    assert [asked(at_alices, typed)[0] for typed in ("", "s", "", "sa")] == [200] * 4
+    status, page = asked(at_alices, "sam")
+    assert (status, "You looked for very many people." in page, "Sam One" in page) == (422, True, False)
+    # By its button as well.
+    assert at_alices.post(reverse("choose-people"), {"q": "sam"}).status_code == 429
+    assert asked(browser_of(new_account("carol")), "sam")[0] == 200
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ def _former(account: Account, conversation_id: str) -> Conversation | None:
 def find(request: PageRequest) -> HttpResponse:
     """Who is called what is being typed, of those whom the account knows, or answers to it as a handle."""
     choice = Choice(chosen=_chosen(request), typed=request.POST.get("q", "").strip())
-    choice.suggested = suggested(request.account, choice.typed, leaving_out=choice.chosen_dids)
+    choice.suggested = _suggested(request, choice)
     # Anything else is a name, or the beginning of a handle, which is no mistake.
     if _is_whole(choice.typed) and not _begins_known(choice):
         choice = _found(request, choice, choice.typed)
@@ -177,7 +177,7 @@ def _choice(request: PageRequest) -> Choice:
 
 def _by_name(request: PageRequest, choice: Choice) -> Choice:
     """The one whom the account knows by that name among the chosen, or those who may be meant."""
-    choice.suggested = suggested(request.account, choice.typed, leaving_out=choice.chosen_dids)
+    choice.suggested = _suggested(request, choice)
     if not choice.suggested:
         nobody = _("You know nobody called “%(name)s”. Somebody new is found by their whole handle.")
         choice.problem = nobody % {"name": choice.typed}
@@ -187,6 +187,14 @@ def _by_name(request: PageRequest, choice: Choice) -> Choice:
     else:
         return _with_found(request.account, _found(request, choice, choice.suggested[0].person.did))
     return choice
+
+
+def _suggested(request: PageRequest, choice: Choice) -> list[Suggestion]:
+    """Those whom the account knows and who may be meant. Raises TooOften."""
+    if not choice.typed:
+        return []
+    rate_limits.take_suggestion(request.account.pk)
+    return suggested(request.account, choice.typed, leaving_out=choice.chosen_dids)
 
 
 def _is_sending(request: PageRequest) -> bool:
