@@ -3,15 +3,21 @@
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
-from accounts import rate_limits
+from accounts import admin_browsers, rate_limits
 from accounts.rate_limits import TooOften, too_often_page
 
 
 def admin_sign_in(request: HttpRequest) -> HttpResponse:
-    """Django's own page. A try counts against the address that it comes from and the name that it is for."""
-    if request.method == "POST":
-        try:
-            rate_limits.take_admin_sign_in(request, request.POST.get("username", ""))
-        except TooOften as error:
-            return too_often_page(request, error)
-    return admin.site.login(request)
+    """Django's own page. A try counts against the address that it comes from and the name that it is for, or
+    against the browser, where that name has signed in before."""
+    if request.method != "POST":
+        return admin.site.login(request)
+    name = request.POST.get("username", "")
+    try:
+        rate_limits.take_admin_sign_in(request, name, admin_browsers.known_as(request, name))
+    except TooOften as error:
+        return too_often_page(request, error)
+    answer = admin.site.login(request)
+    if answer.status_code == 302 and admin.site.has_permission(request):
+        admin_browsers.remember(answer, request.user.get_username())
+    return answer

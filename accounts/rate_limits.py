@@ -70,21 +70,23 @@ def take_sign_in(request: HttpRequest) -> None:
     )
 
 
-def take_admin_sign_in(request: HttpRequest, name: str) -> None:
+def take_admin_sign_in(request: HttpRequest, name: str, browser: str | None = None) -> None:
     """One try of an administrator's password, whether it is right or not. Raises TooOften.
 
-    Names that differ in case, width or blanks around them, or beyond what a name may have, count as one.
+    ``browser`` is one in which that name has signed in before: its tries are its own, whatever strangers do.
     """
+    if browser is not None:
+        return take(Limit("admin-browser", browser, settings.ADMIN_SIGN_INS_OF_ONE))
     site = client_site(request)
     take(
         Limit("admin-of", client_network(request), settings.ADMIN_SIGN_INS_OF_ONE),
         *([Limit("admin-of-site", site, SITE_FACTOR * settings.ADMIN_SIGN_INS_OF_ONE)] if site else []),
-        Limit("admin", _as_one_name(name), settings.ADMIN_SIGN_INS_OF_NAME),
+        Limit("admin", as_one_name(name), settings.ADMIN_SIGN_INS_OF_NAME),
     )
 
 
-def _as_one_name(name: str) -> str:
-    """As Django's form of sign-in cuts it, and beyond."""
+def as_one_name(name: str) -> str:
+    """As Django's form of sign-in cuts it, and beyond: case, width and blanks around it do not count."""
     return unicodedata.normalize("NFKC", name).strip().casefold()[:150]
 
 

@@ -40,6 +40,51 @@ def test_a_name_has_so_many_tries_from_wherever_they_come() -> None:
     assert tried("somebody", address="192.0.2.11") == 200
 
 
+def test_who_signed_in_before_is_not_kept_out_by_strangers_and_has_so_many_tries_as_well() -> None:
+    known = Client()
+
+    def tries(name: str = "root", password: str = "wrong", address: str = "192.0.2.1") -> int:
+        form = {"username": name, "password": password}
+        return known.post("/admin/login/?next=/admin/", form, REMOTE_ADDR=address).status_code
+
+    assert tries(password=PASSWORD) == 302
+    cookie = known.cookies["admin-browser"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/admin/login/")
+    assert "root" not in cookie.value
+    known.post("/admin/logout/")
+    for number in range(7):
+        tried(address=f"192.0.2.{number}")
+    for _ in range(4):
+        tried()
+    assert tried(password=PASSWORD, address="192.0.2.99") == 429
+    assert tries(password=PASSWORD) == 302
+    # It is a new one each time; a copy of it may try as often as an address.
+    assert known.cookies["admin-browser"].value != cookie.value
+    assert [tries() for _ in range(4)] == [200, 200, 200, 429]
+    assert tries(password=PASSWORD, address="192.0.2.98") == 429
+
+
+@pytest.mark.parametrize("name", ["admin", "root"])
+def test_a_cookie_is_of_one_name_and_of_this_installation(name: str, settings: Settings) -> None:
+    User.objects.create_superuser("admin", password=PASSWORD)
+    known = Client()
+    known.post("/admin/login/", {"username": "root", "password": PASSWORD}, REMOTE_ADDR="192.0.2.90")
+    if name == "root":
+        known.cookies["admin-browser"] = known.cookies["admin-browser"].value[:-1]
+    for number in range(6):
+        tried(name, address=f"192.0.2.{number}")
+    form = {"username": name, "password": PASSWORD}
+    assert known.post("/admin/login/", form, REMOTE_ADDR="192.0.2.91").status_code == 429
+
+
+def test_a_wrong_password_gets_no_cookie_nor_does_one_without_the_right() -> None:
+    User.objects.create_user("reader", password=PASSWORD)
+    for name, password in (("root", "wrong"), ("reader", PASSWORD)):
+        browser = Client()
+        browser.post("/admin/login/", {"username": name, "password": password}, REMOTE_ADDR="192.0.2.80")
+        assert "admin-browser" not in browser.cookies
+
+
 def test_networks_of_one_site_share_their_tries(settings: Settings) -> None:
     settings.ADMIN_SIGN_INS_OF_NAME = 1000
     assert {tried(address=f"2001:db8:0:{number}::1") for number in range(12)} == {200}
