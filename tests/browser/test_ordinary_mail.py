@@ -111,6 +111,33 @@ def test_new_mail_is_announced_by_itself_and_no_more_once_it_is_seen(
     expect(page.locator(f'#mails a[href="{another}"]')).to_be_visible()
 
 
+def test_the_list_is_read_once_a_visit_and_says_when_the_mailbox_is_away(visit: Visit, mail: str) -> None:
+    visitor = visit("alice")
+    page = visitor.page
+    with page.expect_response(re.compile("/mail/[?]show=mail&")) as again:
+        page.goto("/mail/")
+    assert again.value.status == 204
+    row = page.locator(f'#mails a[href="{mail}"]')
+    expect(row).to_be_visible()
+    away = (
+        '<div id="mails-state"><div class="notice notice--fault" role="alert"><p>It is away.</p></div></div>'
+    )
+    headers = {"HX-Retarget": "#mails-state", "HX-Reswap": "outerHTML", "Content-Type": "text/html"}
+    page.route("**/mail/?show=mail&*", lambda route: route.fulfill(status=503, headers=headers, body=away))
+    for _ in range(2):
+        with page.expect_response(re.compile("/mail/[?]show=mail")):
+            page.evaluate("htmx.trigger(document.body, 'caught-up')")
+        page.unroute_all()
+        page.route("**/mail/?show=mail", lambda route: route.fulfill(status=503, headers=headers, body=away))
+        expect(page.get_by_role("alert")).to_have_text("It is away.")
+        expect(row).to_be_visible()
+    page.unroute_all()
+    page.evaluate("htmx.trigger(document.body, 'caught-up')")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(row).to_be_visible()
+    visitor.excuse("503")
+
+
 def test_without_script_mail_is_marked_as_read_and_deleted(visit: Visit, mail: str) -> None:
     page = visit("alice", script=False).page
     page.goto("/mail/")

@@ -96,6 +96,58 @@ def test_what_was_written_while_the_mailbox_is_away_stands_on_a_page_and_can_be_
     assert OutgoingMail.objects.get().recipients.count() == 2
 
 
+OPEN_PAGE = {"HX-Request": "true", "HX-Target": "mails"}
+
+
+def test_the_list_on_an_open_page_is_read_again_only_if_it_changed(
+    alice: Account, sink: SmtpSink, settings: Settings
+) -> None:
+    browser, arrival = browser_of(alice), arrived(alice, mail_to(alice))
+    path = f"/mail/?show=mail&mark={mark_in(browser.get('/mail/').content.decode())}"
+    with mailbox_away(settings):
+        assert browser.get(path, headers=OPEN_PAGE).status_code == 204
+    assert browser.get(f"{path}x", headers=OPEN_PAGE).status_code == 200
+    # Also by its mark, a page that is loaded has it all.
+    assert f'href="/mail/{arrival.pk}/"' in browser.get(path).content.decode()
+    seen = [mark_in(path)]
+    for change in (
+        lambda: browser.post(f"/mail/{arrival.pk}/mark/", {"do": "seen"}),
+        lambda: write(browser, arrival.pk),
+        lambda: arrived(alice, mail_to(alice, cc="another@parcels.example")),
+        lambda: browser.post(f"/mail/{arrival.pk}/mark/", {"do": "delete"}),
+    ):
+        change()
+        answer = browser.get(f"/mail/?show=mail&mark={seen[-1]}", headers=OPEN_PAGE)
+        assert answer.status_code == 200
+        seen.append(mark_in(answer.content.decode()))
+    assert len(set(seen)) == 5
+
+
+def test_that_the_mailbox_is_away_shows_above_the_list_of_an_open_page(
+    alice: Account, settings: Settings
+) -> None:
+    browser = browser_of(alice)
+    with mailbox_away(settings):
+        answer = browser.get("/mail/?show=mail&mark=former", headers=OPEN_PAGE)
+        assert (answer.status_code, answer["HX-Retarget"], answer["HX-Reswap"]) == (
+            503,
+            "#mails-state",
+            "outerHTML",
+        )
+        said = answer.content.decode()
+        whole = browser.get("/mail/").content.decode()
+    assert said.strip().startswith('<div id="mails-state"><div class="notice')
+    # The next look asks for the list in any case.
+    assert 'name="mark"' not in said + whole
+    assert "cannot be reached just now" in whole
+
+
+def mark_in(text: str) -> str:
+    found = re.search(r'(?:name="mark" value="|mark=)([0-9a-f]{16})', text)
+    assert found is not None
+    return found[1]
+
+
 def test_a_mail_whose_mailbox_is_away_is_not_said_to_be_missing(
     alice: Account, bob: Account, settings: Settings
 ) -> None:

@@ -51,10 +51,7 @@ def listed(
     account: Account, shown: Shown = "mail", *, before: int | None = None
 ) -> tuple[list[ListedMail], int | None]:
     """A page of them, newest first, and what to pass as `before` for the next one. Raises MailboxError."""
-    rows = _shown(account, shown).order_by("-pk")
-    if before is not None:
-        rows = rows.filter(pk__lt=before)
-    found = list(rows[: PAGE + 1])
+    found = list(_page(account, shown, before))
     more, found = len(found) > PAGE, found[:PAGE]
     with open_mailbox(account.did) as mailbox:
         stored = _fetch(mailbox, found)
@@ -65,6 +62,13 @@ def listed(
         for row in found
     ]
     return mails, found[-1].pk if more else None
+
+
+def state(
+    account: Account, shown: Shown = "mail", *, before: int | None = None
+) -> list[tuple[int, bool, str, int, int]]:
+    """What the page of the list that ``listed`` reads depends on, without asking the mailbox."""
+    return list(_page(account, shown, before).values_list("pk", "unread", "folder", "uid_validity", "uid"))
 
 
 def shown(account: Account, arrival_id: int) -> ShownMail:
@@ -110,6 +114,12 @@ def whole(account: Account, arrival_id: int) -> Iterator[bytes]:
             yield octets
     if not there:
         raise NotFound(str(arrival_id))
+
+
+def _page(account: Account, shown: Shown, before: int | None) -> QuerySet[Arrival]:
+    """With one more than the page has, where there is one."""
+    rows = _shown(account, shown).order_by("-pk")
+    return (rows if before is None else rows.filter(pk__lt=before))[: PAGE + 1]
 
 
 def _shown(account: Account, shown: Shown) -> QuerySet[Arrival]:

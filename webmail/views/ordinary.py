@@ -1,5 +1,6 @@
 """Ordinary mail: the list, a mail, its files, and the frame of its HTML."""
 
+import hashlib
 import re
 from dataclasses import asdict
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -26,19 +28,33 @@ from webmail.views.page_request import PageRequest
 @require_safe
 @signed_in
 def mails(request: PageRequest) -> HttpResponse:
-    """The list, newest first."""
+    """The list, newest first. An open page that has it as it is, as its ``mark`` says, is answered 204."""
     before = _number(request.GET.get("before", ""))
     show: reading.Shown = next((each for each in reading.SHOWN if each == request.GET.get("show")), "mail")
     partial = request.htmx.target == "mails"
     template = "webmail/_ordinary_rows.html" if partial else "webmail/ordinary_mails.html"
-    context: dict[str, Any] = {"show": show, "before": before}
+    # Before anything is read: what changes meanwhile has another mark.
+    context: dict[str, Any] = {"show": show, "before": before, "mark": _mark(request.account, show, before)}
+    if partial and request.GET.get("mark") == context["mark"]:
+        return HttpResponse(status=204)
     try:
         found, cursor = reading.listed(request.account, show, before=before)
     except MailboxError:
-        return render(request, template, context | {"error": unreachable()}, status=503)
+        page = render(request, template, context | {"error": unreachable()}, status=503)
+        if partial:
+            # Above the list, which stays. By this scripts tell it from what a proxy says (static/app.js).
+            page["HX-Retarget"], page["HX-Reswap"] = "#mails-state", "outerHTML"
+        return page
     answered = answers.answered(request.account, [one.id for one in found])
     context |= {"mails": found, "cursor": cursor, "answered": answered}
     return render(request, template, context | ({} if partial else {"done": _just_done(request)}))
+
+
+def _mark(account: Account, show: reading.Shown, before: int | None) -> str:
+    """Of what a page of the list shows: its rows, which were answered, and the day that times are said by."""
+    rows = reading.state(account, show, before=before)
+    answered = sorted(answers.answered(account, [row[0] for row in rows]))
+    return hashlib.sha256(repr((rows, answered, timezone.localdate())).encode()).hexdigest()[:16]
 
 
 def _just_done(request: PageRequest) -> tuple[str, int] | None:
