@@ -46,9 +46,10 @@ def renew(now: datetime, random: Random) -> None:
     if not is_present(operator_key_source):
         return
     if settings.DATA_KEY_DAYS:
-        for did in older_than(now - timedelta(days=settings.DATA_KEY_DAYS)):
+        old = now - timedelta(days=settings.DATA_KEY_DAYS)
+        for did in older_than(old):
             try:
-                replace(did, SCHEDULE, now, random)
+                replace(did, SCHEDULE, now, random, made_before=old)
             except AccountLocked:
                 continue
             except AgentProblem as error:
@@ -63,11 +64,22 @@ def renew(now: datetime, random: Random) -> None:
             log.error("a search index was not encrypted anew: %s", error.name)
 
 
-def replace(did: str, caller: str, now: datetime, random: Random) -> None:
-    """A new version of the account's data key, on record. Raises NoSuchAccount, AccountLocked."""
+def replace(
+    did: str, caller: str, now: datetime, random: Random, *, made_before: datetime | None = None
+) -> bool:
+    """A new version of the account's data key, on record; whether one was made.
+
+    None is where the newest was not ``made_before`` then, if that is given. Raises NoSuchAccount,
+    AccountLocked.
+    """
     with writing():
+        # Another process may have seen it, too, and have been first.
+        Account.objects.select_for_update().filter(did=did).first()
+        if made_before is not None and not _older_than(made_before).filter(did=did).exists():
+            return False
         rotate_data_key(did, now, random)
         audit.append(audit.Use(now, caller, did, "rotateDataKey", 1, "ok", None))
+        return True
 
 
 def older_than(moment: datetime) -> list[str]:

@@ -1,20 +1,23 @@
 """Data keys are replaced on the agent's own clock, and what is under former ones moves on."""
 # ruff: noqa: S608 (nobody but a test gives the queries their names)
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from crypto_agent import data_key_renewal, key_store
 from crypto_agent.client import IndexItem
-from tests.crypto_agent.people import BOB, WRITTEN_AT
+from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT
 from tests.crypto_agent.persons import PASSPHRASE, locked_person, new_person
 from tests.crypto_agent.running_agent import Agent, running_agent
 from tests.services.postgres import new_database
 from tests.services.programs import need
 
+LONG_AGO, NOW = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)
 OLD = "UPDATE crypto_agent_datakey SET created_at = '2024-01-01 00:00:00'"
 
 
@@ -101,3 +104,23 @@ def test_the_command_moves_on_what_an_earlier_one_left(own_agent: Agent) -> None
         "2 segments of search indexes are under the newest data keys.",
     ]
     assert _versions(agent, did, "searchsegment", "key_version") == [1, 2]
+
+
+@pytest.mark.django_db
+def test_two_that_replace_the_same_key_at_once_make_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    account, _ = key_store.new_account(ALICE, LONG_AGO, os.urandom)
+    older_than = data_key_renewal.older_than
+
+    def seen_by_both(moment: datetime) -> list[str]:
+        found = older_than(moment)
+        # The other one is faster.
+        monkeypatch.setattr(data_key_renewal, "older_than", lambda _: found)
+        data_key_renewal.renew(NOW, os.urandom)
+        return found
+
+    monkeypatch.setattr(data_key_renewal, "older_than", seen_by_both)
+    data_key_renewal.renew(NOW, os.urandom)
+    assert list(account.data_keys.order_by("version").values_list("version", flat=True)) == [1, 2]
+    # Who asks for another one gets it.
+    assert data_key_renewal.replace(ALICE, data_key_renewal.COMMAND, NOW, os.urandom)
+    assert account.data_keys.count() == 3

@@ -34,15 +34,19 @@ class Command(OperatorCommand):
         done = late = failed = 0
         for did in dids:
             try:
-                data_key_renewal.replace(did, data_key_renewal.COMMAND, now, os.urandom)
+                done += data_key_renewal.replace(
+                    did,
+                    data_key_renewal.COMMAND,
+                    now,
+                    os.urandom,
+                    made_before=None if options["did"] else old,
+                )
             except AccountLocked:
                 late += 1
                 self.stdout.write(f"{did}: late, since its user locked it.")
             except AgentProblem as error:
                 failed += 1
                 self.stderr.write(f"{did}: {error}.")
-            else:
-                done += 1
         self.stdout.write(f"{done} data keys rotated, {late} late.")
         self._move_on()
         if failed:
