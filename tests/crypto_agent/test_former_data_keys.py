@@ -1,7 +1,11 @@
 """Former versions of data keys: encrypting again what is under them, and destroying what nothing needs."""
 # ruff: noqa: S608 (nobody but a test gives the queries their names)
 
+import sqlite3
+import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +18,7 @@ from crypto_agent.client import (
 )
 from tests.crypto_agent.people import BOB, WRITTEN_AT
 from tests.crypto_agent.persons import PASSPHRASE, locked_person, new_person, refused
-from tests.crypto_agent.running_agent import Agent
+from tests.crypto_agent.running_agent import Agent, running_agent
 
 
 def _let_time_pass(agent: Agent, did: str, days: int) -> None:
@@ -120,3 +124,25 @@ def test_a_destroyed_version_is_gone_from_the_files(own_agent: Agent) -> None:
     assert first in files()
     assert worker.destroy_data_keys(did, 2) == 1
     assert first not in files()
+
+
+def test_a_destroyed_version_that_a_reader_held_in_the_log_is_gone_from_there_later(tmp_path: Path) -> None:
+    with running_agent(tmp_path, WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS="0.5") as agent:
+        web, worker, did = agent.client(), agent.client("worker"), new_person(agent)
+        first = bytes(agent.execute("SELECT wrapped FROM crypto_agent_datakey")[0][0])
+        web.rotate_data_key(did)
+        _let_time_pass(agent, did, 38)
+
+        def lies_there() -> bool:
+            return any(first in path.read_bytes() for path in tmp_path.glob("agent.sqlite3*"))
+
+        with closing(sqlite3.connect(agent.database, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT COUNT(*) FROM crypto_agent_datakey").fetchall()
+            assert worker.destroy_data_keys(did, 2) == 1
+            assert lies_there()
+            reader.execute("COMMIT")
+        give_up = time.monotonic() + 15
+        while lies_there() and time.monotonic() < give_up:
+            time.sleep(0.1)
+        assert not lies_there()
