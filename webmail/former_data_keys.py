@@ -7,9 +7,9 @@ again, and one that finds nothing more says so to the agent, which then destroys
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import BinaryField, Model, QuerySet
 from django.db.models.functions import Substr
@@ -25,6 +25,16 @@ log = logging.getLogger(__name__)
 BATCH = 100
 #: So many calls before somebody else's work has its turn.
 MOST_BATCHES = 20
+
+
+class Place(NamedTuple):
+    """How far a round has come: the holder that it looks at, and the last of its rows that it has seen."""
+
+    holder: int
+    row: int
+
+
+BEGINNING = Place(0, 0)
 
 
 @dataclass(frozen=True)
@@ -94,39 +104,32 @@ def due() -> list[tuple[int, int]]:
     return [(pk, newest[did]) for pk, did in accounts]
 
 
-def let_go(account: Account, newest: int) -> bool:
-    """Encrypts what is under versions before ``newest`` again, and says whether there is more. May run twice.
+def let_go(account: Account, newest: int, place: Place = BEGINNING) -> Place | None:
+    """Encrypts what is under versions before ``newest`` again; where to go on from, if there may be more.
 
-    Where nothing was left from the beginning, the agent is told to destroy what nothing needs. Raises
+    A round sees each row once, also those that can't be encrypted again and stay as they are. May run twice.
+    Where one finds nothing, the agent is told to destroy what nothing needs. Raises
     crypto_agent.client.AgentError.
     """
-    left, done, found = MOST_BATCHES, 0, False
-    for holder in _HOLDERS:
-        for batch in _batches(holder, account, newest):
+    left, found = MOST_BATCHES, place != BEGINNING
+    for number, holder in list(enumerate(_HOLDERS))[place.holder :]:
+        last = place.row if number == place.holder else 0
+        while batch := list(holder.under_former(account, newest).filter(pk__gt=last)[:BATCH]):
             found = True
             if holder.item is None:
                 break
             if left == 0:
-                # What can't be encrypted again stays as it is, and is not tried without end.
-                return done > 0
-            done += _seal_again(account, holder, batch)
-            left -= 1
+                return Place(number, last)
+            _seal_again(account, holder, batch)
+            left, last = left - 1, batch[-1].pk
     # A second look, since what is taken back moves the other way.
     if not found and not any(holder.under_former(account, newest).exists() for holder in _HOLDERS):
         agent().destroy_data_keys(account.did, newest)
-    return False
+    return None
 
 
-def _batches(holder: _Holder, account: Account, newest: int) -> Iterator[list[Any]]:
-    """Each row once, also those that stay as they are."""
-    last = 0
-    while batch := list(holder.under_former(account, newest).filter(pk__gt=last)[:BATCH]):
-        yield batch
-        last = batch[-1].pk
-
-
-def _seal_again(account: Account, holder: _Holder, rows: list[Any]) -> int:
-    """How many of the rows the agent could encrypt again."""
+def _seal_again(account: Account, holder: _Holder, rows: list[Any]) -> None:
+    """The rows, but those that the agent can't encrypt again."""
     assert holder.item is not None
     former = [bytes(getattr(row, holder.column)) for row in rows]
     items = [holder.item(row, sealed) for row, sealed in zip(rows, former, strict=True)]
@@ -140,4 +143,3 @@ def _seal_again(account: Account, holder: _Holder, rows: list[Any]) -> int:
         model._default_manager.filter(pk=row.pk, **{holder.column: before}).update(**{holder.column: sealed})
     if refused:
         log.warning("%d things of account %s can't be encrypted again", refused, account.pk)
-    return len(rows) - refused

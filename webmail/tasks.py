@@ -268,15 +268,16 @@ def take_in(import_pk: int) -> None:
 
 
 @shared_task
-def leave_former_data_keys(account_pk: int, newest: int) -> None:
-    """Have what rests under former data keys of an account encrypted under its newest one."""
+def leave_former_data_keys(account_pk: int, newest: int, holder: int = 0, row: int = 0) -> None:
+    """Have what rests under former data keys of an account encrypted under its newest one, from there on."""
+    place = former_data_keys.Place(holder, row)
     try:
-        more = former_data_keys.let_go(Account.objects.get(pk=account_pk), newest)
+        more = former_data_keys.let_go(Account.objects.get(pk=account_pk), newest, place)
     except AgentError as error:
         log.info("what rests under former keys of account %s waits: %s", account_pk, error.code)
         return
     if more:
-        leave_former_data_keys.delay(account_pk, newest)
+        leave_former_data_keys.delay(account_pk, newest, *more)
 
 
 @shared_task(expires=3600)

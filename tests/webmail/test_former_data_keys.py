@@ -143,6 +143,26 @@ def test_what_does_not_open_keeps_the_key_and_ends_no_round(
     assert bytes(Draft.objects.get(account=alice).sealed)[1:5] == NEWEST.to_bytes(4, "big")
 
 
+def test_what_lies_behind_much_that_does_not_open_moves_on_in_the_same_round(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(former_data_keys, "BATCH", 1)
+    monkeypatch.setattr(former_data_keys, "MOST_BATCHES", 2)
+    message = Message.objects.get(account=alice)
+    sealed, opens = bytes(message.sealed), message.message_id
+    Message.objects.filter(pk=message.pk).delete()
+    for number in range(5):
+        message.pk, message.message_id, message.sealed = None, f"{number:064x}", sealed[:-1] + b"?"
+        message.save(force_insert=True)
+    message.pk, message.message_id, message.sealed = None, opens, sealed
+    message.save(force_insert=True)
+    _round()
+    rows = Message.objects.filter(account=alice).order_by("pk")
+    versions = [bytes(row.sealed)[2:6] for row in rows]
+    assert versions == [(1).to_bytes(4, "big")] * 5 + [NEWEST.to_bytes(4, "big")]
+    assert bytes(Blob.objects.get(account=alice).sealed)[1:5] == NEWEST.to_bytes(4, "big")
+
+
 def test_what_somebody_writes_meanwhile_is_not_overwritten(
     alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
