@@ -1,5 +1,6 @@
 """What a call is to the methods that answer it: its checked fields, and when its answer may write."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +8,13 @@ from functools import partial
 from typing import Any
 
 from crypto_agent.custody import Random
+from crypto_agent.errors import InvalidRequest
 from crypto_agent.framed import FramedAnswer, FramedBody
 
 Fields = Mapping[str, Any]
 Json = dict[str, Any]
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -64,3 +68,13 @@ class InTwoSteps:
 
     def count(self, _fields: Fields) -> int:
         return 1
+
+
+def number_cursor(fields: Fields) -> int | None:
+    """The cursor of a call whose method has numbers for such, if there is one. Raises InvalidRequest."""
+    cursor = fields.get("cursor")
+    if cursor is None:
+        return None
+    if _NUMBER.fullmatch(cursor) is None:
+        raise InvalidRequest("cursor: not one of this method")
+    return int(cursor)

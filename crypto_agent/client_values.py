@@ -39,6 +39,14 @@ class FormerDataKeys:
 
 
 @dataclass(frozen=True)
+class FormerDataKeysPage:
+    """Some of such accounts; ``cursor`` is for the next ones, None where there are no more."""
+
+    accounts: list[FormerDataKeys]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
 class RestingItem:
     """What the agent encrypted and the caller keeps: a message by its ids, a draft by its id, or a file."""
 

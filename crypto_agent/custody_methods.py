@@ -17,7 +17,7 @@ from crypto_agent import (
 )
 from crypto_agent.account_locking import Change
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
-from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json
+from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json, number_cursor
 from crypto_agent.client_values import RestingItem
 from crypto_agent.custody_values import PasskeyUse, Passphrase, RecoveryCode, Secret
 from crypto_agent.errors import InvalidRequest
@@ -107,8 +107,11 @@ def seal_again(call: Call) -> Json:
 
 
 def list_former_data_keys(call: Call) -> Json:
-    found = former_data_keys.list_former(call.now)
-    return {"accounts": [{"did": account.did, "newest": account.newest} for account in found]}
+    page = former_data_keys.list_former(call.now, number_cursor(call.fields))
+    return {
+        "accounts": [{"did": account.did, "newest": account.newest} for account in page.accounts],
+        **({} if page.cursor is None else {"cursor": page.cursor}),
+    }
 
 
 def destroy_data_keys(call: Call) -> Json:

@@ -13,7 +13,7 @@ from django.db import models, transaction
 from django.db.models import Count, Max
 
 from crypto_agent import drafts, key_store, write_ahead_log
-from crypto_agent.client_values import FormerDataKeys, RestingItem, SealedContent
+from crypto_agent.client_values import FormerDataKeys, FormerDataKeysPage, RestingItem, SealedContent
 from crypto_agent.content_at_rest import seal_content, unseal_content
 from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.errors import CannotUnseal, InvalidRequest, NoSuchAccount
@@ -46,8 +46,11 @@ def seal_again(did: str, items: Sequence[RestingItem], random: Random) -> list[b
     return [_sealed_again(keys, item, f"items[{index}]", random) for index, item in enumerate(items)]
 
 
-def list_former(now: datetime) -> list[FormerDataKeys]:
-    """The accounts with former versions that are settled, of locked ones those that whoever asks may use."""
+def list_former(now: datetime, cursor: int | None = None) -> FormerDataKeysPage:
+    """The accounts with former versions that are settled, of locked ones those that whoever asks may use.
+
+    The first of them, or those behind the ``cursor`` of a page.
+    """
     accounts = (
         Account.objects.annotate(
             versions=Count("data_keys"),
@@ -55,16 +58,20 @@ def list_former(now: datetime) -> list[FormerDataKeys]:
             newest_at=Max("data_keys__created_at"),
             lock=Max("data_keys__lock_id"),
         )
-        .filter(versions__gt=1, newest_at__lte=now - SETTLED)
+        .filter(pk__gt=cursor or 0, versions__gt=1, newest_at__lte=now - SETTLED)
         .order_by("pk")
-        .values_list("did", "newest", "lock")
+        .values_list("pk", "did", "newest", "lock")
     )
     usable = (
-        FormerDataKeys(did, newest)
-        for did, newest, lock in accounts
+        (pk, FormerDataKeys(did, newest))
+        for pk, did, newest, lock in accounts
         if not lock or sessions.seconds_left(did, lock) > 0
     )
-    return list(islice(usable, MOST_LISTED))
+    found = list(islice(usable, MOST_LISTED + 1))
+    listed = found[:MOST_LISTED]
+    return FormerDataKeysPage(
+        [account for _, account in listed], str(listed[-1][0]) if len(found) > MOST_LISTED else None
+    )
 
 
 def destroy(did: str, oldest: int, now: datetime) -> int:

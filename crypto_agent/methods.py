@@ -1,6 +1,5 @@
 """The XRPC methods: from the checked fields of a call to its answer, one short function each."""
 
-import re
 from collections.abc import Mapping
 
 from django.conf import settings
@@ -26,7 +25,7 @@ from crypto_agent import (
     uses,
 )
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
-from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json
+from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json, number_cursor
 from crypto_agent.client_values import ArchiveItem, Target
 from crypto_agent.custody_methods import CUSTODY_METHODS
 from crypto_agent.errors import InvalidRequest
@@ -36,8 +35,6 @@ from crypto_agent.leaving_methods import LEAVING_METHODS
 from crypto_agent.new_message import NewMessage
 from crypto_agent.passkey_challenges import PasskeyPurpose
 from crypto_agent.public_identity import service_reference
-
-_CURSOR = re.compile(r"[0-9]{1,18}")
 
 
 def create_device(call: Call) -> Json:
@@ -277,13 +274,10 @@ def list_alarms(_call: Call) -> Json:
 
 def list_uses(call: Call) -> Json:
     fields = call.fields
-    cursor = fields.get("cursor")
-    if cursor is not None and _CURSOR.fullmatch(cursor) is None:
-        raise InvalidRequest("cursor: not one of this method")
     page = uses.list_uses(
         fields["did"],
         show=fields.get("show", "all"),
-        before=None if cursor is None else int(cursor),
+        before=number_cursor(fields),
         limit=fields.get("limit", 40),
         time_zone=fields.get("timeZone", "UTC"),
     )

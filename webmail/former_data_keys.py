@@ -7,7 +7,7 @@ again, and one that finds nothing more says so to the agent, which then destroys
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -94,14 +94,20 @@ _HOLDERS = (
 )
 
 
-def due() -> list[tuple[int, int]]:
+def due() -> Iterator[tuple[int, int]]:
     """Keys of the accounts here that have former data keys, each with the number of its newest one.
 
-    Raises crypto_agent.client.AgentError.
+    Raises crypto_agent.client.AgentError, perhaps after some.
     """
-    newest = {account.did: account.newest for account in agent().former_data_keys()}
-    accounts = Account.objects.filter(did__in=newest).values_list("pk", "did")
-    return [(pk, newest[did]) for pk, did in accounts]
+    cursor = None
+    while True:
+        page = agent().former_data_keys(cursor)
+        newest = {account.did: account.newest for account in page.accounts}
+        accounts = Account.objects.filter(did__in=newest).values_list("pk", "did")
+        yield from [(pk, newest[did]) for pk, did in accounts]
+        if page.cursor is None:
+            return
+        cursor = page.cursor
 
 
 def let_go(account: Account, newest: int, place: Place = BEGINNING) -> Place | None:

@@ -284,12 +284,10 @@ def leave_former_data_keys(account_pk: int, newest: int, holder: int = 0, row: i
 def leave_all_former_data_keys() -> None:
     """Start leave_former_data_keys for every account that has such keys."""
     try:
-        due = former_data_keys.due()
+        for account_pk, newest in former_data_keys.due():
+            leave_former_data_keys.delay(account_pk, newest)
     except AgentError as error:
         log.warning("former data keys wait: %s", error.code)
-        return
-    for account_pk, newest in due:
-        leave_former_data_keys.delay(account_pk, newest)
 
 
 @shared_task

@@ -7,7 +7,7 @@ from crypto_agent import custody_json
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.client.batching import batches
 from crypto_agent.client.transport import Transport, asserted
-from crypto_agent.client_values import FormerDataKeys, RestingItem
+from crypto_agent.client_values import FormerDataKeys, FormerDataKeysPage, RestingItem
 from crypto_agent.custody_values import (
     Custody,
     Locked,
@@ -111,10 +111,11 @@ class CustodyCalls(Transport):
             sealed += [js.bytes_value(item["sealed"]) if "sealed" in item else None for item in answer]
         return sealed
 
-    def former_data_keys(self) -> list[FormerDataKeys]:
+    def former_data_keys(self, cursor: str | None = None) -> FormerDataKeysPage:
         """Accounts with former versions of their data key under which nothing new was written for a week."""
-        answer = self._query("listFormerDataKeys", {})["accounts"]
-        return [FormerDataKeys(account["did"], account["newest"]) for account in answer]
+        answer = self._query("listFormerDataKeys", {} if cursor is None else {"cursor": cursor})
+        found = [FormerDataKeys(account["did"], account["newest"]) for account in answer["accounts"]]
+        return FormerDataKeysPage(found, answer.get("cursor"))
 
     def destroy_data_keys(self, did: str, oldest: int) -> int:
         """Destroys versions before ``oldest``, under which nothing is left here; how many."""

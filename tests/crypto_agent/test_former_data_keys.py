@@ -1,6 +1,7 @@
 """Former versions of data keys: encrypting again what is under them, and destroying what nothing needs."""
 # ruff: noqa: S608 (nobody but a test gives the queries their names)
 
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto_agent import former_data_keys, key_store
 from crypto_agent.client import (
     AgentLocked,
     FormerDataKeys,
@@ -16,6 +18,7 @@ from crypto_agent.client import (
     RestingItem,
     SealedContent,
 )
+from crypto_agent.data_key_rotation import rotate_data_key
 from tests.crypto_agent.people import BOB, WRITTEN_AT
 from tests.crypto_agent.persons import PASSPHRASE, locked_person, new_person, refused
 from tests.crypto_agent.running_agent import Agent, running_agent
@@ -60,11 +63,11 @@ def test_what_rests_outside_is_encrypted_again_and_is_the_same(either_agent: Age
     assert third is not None
     assert (first[2:6], second[1:5], third[1:5]) == ((2).to_bytes(4, "big"),) * 3
     _let_time_pass(either_agent, did, 8)
-    assert FormerDataKeys(did, 2) in worker.former_data_keys()
+    assert FormerDataKeys(did, 2) in worker.former_data_keys().accounts
     assert worker.destroy_data_keys(did, 2) == 0, "a backup may need it"
     _let_time_pass(either_agent, did, 38)
     assert worker.destroy_data_keys(did, 2) == 1
-    assert did not in {account.did for account in worker.former_data_keys()}
+    assert did not in {account.did for account in worker.former_data_keys().accounts}
     again = SealedContent(message.conversation_id, message.message_id, first)
     assert web.read(did, [again])[0].text == "Good morning"
     assert web.open_drafts(did, [("ab" * 16, second), ("ab" * 16, draft)]) == [b"a draft", None]
@@ -80,7 +83,7 @@ def test_versions_are_kept_that_something_may_need(agent: Agent) -> None:
     for _ in range(3):
         web.rotate_data_key(did)
     assert worker.destroy_data_keys(did, 4) == 0, "something may be on its way"
-    assert did not in {account.did for account in worker.former_data_keys()}
+    assert did not in {account.did for account in worker.former_data_keys().accounts}
     _let_time_pass(agent, did, 38)
     assert worker.destroy_data_keys(did, 3) == 1, "the first has the index"
     assert _versions(agent, did) == [1, 3, 4]
@@ -101,11 +104,11 @@ def test_a_locked_account_waits_to_be_unlocked_and_stays_so(agent: Agent) -> Non
     item = RestingItem("draft", draft, draft_id="ab" * 16)
     web.lock_now(did, everywhere=True)
     _let_time_pass(agent, did, 38)
-    assert did not in {account.did for account in worker.former_data_keys()}
+    assert did not in {account.did for account in worker.former_data_keys().accounts}
     with pytest.raises(AgentLocked):
         worker.seal_again(did, [item])
     again = web.unlocked(web.unlock(did, PASSPHRASE, lifetime_s=600).token)
-    assert FormerDataKeys(did, 3) in worker.former_data_keys()
+    assert FormerDataKeys(did, 3) in worker.former_data_keys().accounts
     (sealed,) = worker.seal_again(did, [item])
     assert sealed
     assert worker.destroy_data_keys(did, 3) == 2
@@ -146,3 +149,20 @@ def test_a_destroyed_version_that_a_reader_held_in_the_log_is_gone_from_there_la
         while lies_there() and time.monotonic() < give_up:
             time.sleep(0.1)
         assert not lies_there()
+
+
+@pytest.mark.django_db
+def test_a_page_of_stuck_accounts_keeps_nobody_from_being_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(former_data_keys, "MOST_LISTED", 2)
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    dids = [f"did:plc:{number:024d}" for number in range(4)]
+    for did in dids:
+        key_store.new_account(did, now - timedelta(days=40), os.urandom)
+        rotate_data_key(did, now - timedelta(days=39), os.urandom)
+    key_store.new_account("did:plc:with-one-version", now - timedelta(days=40), os.urandom)
+    seen, cursor = [], None
+    for _ in range(2):
+        page = former_data_keys.list_former(now, cursor)
+        seen += [account.did for account in page.accounts]
+        cursor = int(page.cursor) if page.cursor else None
+    assert (seen, cursor) == (dids, None)

@@ -137,6 +137,7 @@ MALFORMED: list[tuple[str, Json, str]] = [
     ("listUses", {"show": "some"}, "show: not one of all, refused, apps"),
     ("listUses", {"limit": "0"}, "limit: out of range"),
     ("listUses", {"cursor": "x"}, "cursor: not one of this method"),
+    ("listFormerDataKeys", {"cursor": "x"}, "cursor: not one of this method"),
     ("listUses", {"timeZone": "../etc/passwd"}, "timeZone: not a known time zone"),
     ("listUseEntries", {"oldest": "-1"}, "oldest: not an integer"),
     ("exportAccount", {"passphrase": ""}, "passphrase: fewer than 1 bytes"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.agent import agent, kept_client
 from accounts.models import Account
-from crypto_agent.client import RestingItem, SealedContent
+from crypto_agent.client import FormerDataKeys, FormerDataKeysPage, RestingItem, SealedContent
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from webmail import drafts, former_data_keys, tasks
@@ -114,7 +114,18 @@ def test_what_rests_moves_on_and_the_former_key_is_destroyed_a_round_later(
     assert _versions(agent_process, alice) == [NEWEST]
     _check_that_all_opens(alice)
     with _in_a_worker():
-        assert former_data_keys.due() == []
+        assert list(former_data_keys.due()) == []
+
+
+def test_all_accounts_are_asked_for_page_by_page(alice: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    bob = new_account("bob")
+    pages = {
+        None: FormerDataKeysPage([FormerDataKeys("did:plc:stuck", 2), FormerDataKeys(bob.did, 3)], "7"),
+        "7": FormerDataKeysPage([FormerDataKeys(alice.did, NEWEST)], None),
+    }
+    asked = type("Asked", (), {"former_data_keys": lambda _self, cursor=None: pages[cursor]})
+    monkeypatch.setattr(former_data_keys, "agent", asked)
+    assert list(former_data_keys.due()) == [(bob.pk, 3), (alice.pk, NEWEST)]
 
 
 def test_what_waits_for_its_own_end_keeps_the_key(alice: Account, agent_process: AgentProcess) -> None:
