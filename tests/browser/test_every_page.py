@@ -15,6 +15,7 @@ from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.every_page import pages_of
 from tests.browser.forced_colours import unseen
 from tests.browser.in_german import in_german, words_of
+from tests.browser.more_contrast import too_faint
 from tests.browser.seeding import Seeded, seed
 from tests.browser.visitors import NARROWEST, PHONE, WIDE, ZOOMED
 from tests.services.installations import RunningInstallation
@@ -27,7 +28,8 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ARRIVED = 500
 
 
-#: Also zoomed, in forced colours and in German, which take seconds each: one of every kind of page.
+#: Also zoomed, in forced colours, with more contrast and in German, which take seconds each: one of every
+#: kind of page.
 LOOKED_AT_CLOSELY = frozenset(
     {"inbox", "conversation", "message", "people", "new-conversation", "compare", "mail", "keys"}
 )
@@ -57,6 +59,8 @@ def test_pages_fit_and_break_no_rule_of_accessibility(visit: Visit, seeded: Seed
             continue
         if problems := [*problems_when_zoomed(alice.page), *lasting(unseen, alice.page)]:
             found[f"{name}, zoomed or in forced colours"] = problems
+        if problems := lasting(too_faint, alice.page):
+            found[f"{name}, with more contrast"] = problems
         if problems := problems_in_german(alice.page):
             found[f"{name}, in German"] = problems
     alice.excuse(r"status of 4(04|22)")
@@ -108,6 +112,19 @@ def test_what_is_wrong_in_one_theme_alone_is_noticed(visit: Visit) -> None:
     page.locator("h1 img").evaluate("(img) => { img.className = 'only-dark'; img.width = img.height = 20; }")
     (problem,) = problems_of(page, WIDE)
     assert problem.startswith("dark: image-alt")
+
+
+def test_what_is_faint_to_somebody_who_asks_for_more_contrast_is_noticed(visit: Visit) -> None:
+    page = visit("alice", still=True).page
+    page.goto("/undo-send/")
+    assert too_faint(page) == []
+    page.locator("main h1").evaluate("(h1) => { h1.style.color = 'light-dark(#888, #555)'; }")
+    button = page.locator("main button")
+    button.evaluate("({ style }) => Object.assign(style, { background: 'none', borderColor: '#888' })")
+    assert {problem.split(": ")[1] for problem in too_faint(page)} == {
+        "color-contrast-enhanced",
+        "outline is faint",
+    }
 
 
 def test_what_cannot_be_seen_or_is_cut_off_or_english_is_noticed(visit: Visit) -> None:
