@@ -140,7 +140,7 @@
     stream?.close();
     stream = new EventSource(address);
     stream.addEventListener("ready", () => { found(); asked = true; tell("caught-up"); });
-    for (const name of ["conversations", "settings", "kept-aside", "mail", "answers", "custody"]) stream.addEventListener(name, () => tell(name));
+    for (const name of ["conversations", "settings", "kept-aside", "mail", "answers", "room", "custody"]) stream.addEventListener(name, () => tell(name));
     // The page goes with the sign-in: what it shows is not for whoever sits there now. Who signs in as somebody else in
     // another tab is about to be answered with the new cookie.
     stream.addEventListener("signed-out", () => {

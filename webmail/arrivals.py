@@ -65,11 +65,11 @@ def _note_batch(
         again = [each for each in found if not _is_where(arrivals[each.name], each.mail, validity)]
         # In one commit with them, unless there is more to do for them.
         if not again:
-            cursor.save()
+            cursor.save(update_fields=["uid_validity", "last_uid"])
     if again:
         for each in again:
             _note_again(mailbox, arrivals[each.name], each.mail, validity)
-        cursor.save()
+        cursor.save(update_fields=["uid_validity", "last_uid"])
     _tell(account, ordinary, spam)
     return {each.name: each.envelope.data for each in found if each.envelope}
 

@@ -45,7 +45,8 @@ def publish(account_id: int, *names: str, message: str | None = None) -> None:
     """Tell the account's open pages that something changed.
 
     `names` are "conversations", "settings" (of conversations), "kept-aside", "mail" (ordinary
-    mail), "answers" (to it), "custody" or "conversation:<hex id>"; `message` is the hex id of the message.
+    mail), "answers" (to it), "room" (in the mailbox), "custody" or "conversation:<hex id>"; `message` is the
+    hex id of the message.
     A broker that cannot be reached is logged and otherwise ignored: the data is already stored.
     """
     _send(account_id, {"names": names, "message": message})

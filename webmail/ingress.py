@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import Account
-from webmail import delivery_reports, queues
+from webmail import delivery_reports, mailbox_room, queues
 from webmail.carriers.bounces import report_in_mail
 from webmail.ingress_quota import Quota, QuotaExceeded, redis_quota
 from webmail.mailbox import INBOX, MailboxError, open_mailbox
@@ -67,7 +67,7 @@ def accept(did: str, envelope: bytes, *, now: datetime, quota: Quota | None = No
             if not duplicate:
                 mailbox.append(INBOX, mail_with_envelope(envelope))
     except MailboxError as error:
-        raise _unavailable(error) from error
+        raise _refusal(account, error) from error
     _start_pull(account)
     return Accepted(read.envelope_id, duplicate)
 
@@ -85,7 +85,7 @@ def accept_mail(did: str, raw: bytes, *, now: datetime, quota: Quota | None = No
         with open_mailbox(did) as mailbox:
             mailbox.append(INBOX, raw)
     except MailboxError as error:
-        raise _unavailable(error) from error
+        raise _refusal(account, error) from error
     _start_pull(account)
 
 
@@ -134,8 +134,10 @@ def _take_quota(quota: Quota, did: str, size: int, now: datetime) -> None:
         ) from error
 
 
-def _unavailable(error: MailboxError) -> IngressRefusal:
+def _refusal(account: Account, error: MailboxError) -> IngressRefusal:
     if error.code == "full":
+        mailbox_room.ask_anew(account)
+        _start_pull(account)
         log.warning("a mailbox is full: its senders are asked to come back")
         return IngressRefusal("mailbox-full", "this mailbox is full at the moment", retry_after=FULL_SECONDS)
     log.error("the mailbox could not store what arrived: %s", error)

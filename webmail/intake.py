@@ -22,7 +22,7 @@ from accounts import peers
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, OpenedEnvelope
-from webmail import archive, arrivals, events, trust, waiting
+from webmail import archive, arrivals, events, mailbox_room, trust, waiting
 from webmail.mailbox import INBOX, QUARANTINE, Mailbox, open_mailbox
 from webmail.mailbox.copies import keep_one_of_each
 from webmail.mailbox.envelope_mail import (
@@ -64,6 +64,7 @@ def _pull(account: Account, now: datetime, seconds: float) -> _Pulled:
     began = time.monotonic()
     end, signers_until = began + seconds, began + trust.PATIENCE
     with open_mailbox(account.did) as mailbox:
+        mailbox_room.look(account, mailbox, now=now)
         incoming = _Incoming(account, mailbox, end)
         if waiting.is_waiting(account.pk, now):
             incoming.note_the_rest()

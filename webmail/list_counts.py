@@ -9,30 +9,41 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Account
 from accounts.prepared_rows import PreparedValues
-from webmail import kept_aside, requests
+from webmail import kept_aside, mailbox_room, requests
+from webmail.mailbox import Room
+from webmail.mailbox_room import Fullness
 from webmail.ordinary import marks
 
 
 @dataclass(frozen=True)
 class ListCounts:
     """`kept`: mails that somebody should look into; `requests`: conversations that wait for an answer;
-    `mail`: unread ordinary mail."""
+    `mail`: unread ordinary mail; `room`: how full the mailbox is, where its server says so."""
 
     kept: int
     requests: int
     mail: int
+    room: Room | None
+
+    @property
+    def fullness(self) -> Fullness:
+        return mailbox_room.fullness(self.room)
 
 
 def list_counts(account: Account) -> ListCounts:
     """What waits for this account besides its messages."""
-    return ListCounts(*_COUNTS.rows(account.pk)[0])
+    kept, waiting, mail, held, most = _COUNTS.rows(account.pk)[0]
+    room = None if held is None or most is None else Room(held, most)
+    return ListCounts(kept, waiting, mail, room)
 
 
-def _counts(account: int) -> QuerySet[Account, tuple[int, int, int]]:
+def _counts(account: int) -> QuerySet[Account, tuple[int, int, int, int | None, int | None]]:
     kept = _count(kept_aside.to_look_into(account))
     waiting = _count(requests.waiting(account))
     mail = _count(marks.waiting(account))
-    return Account.objects.filter(pk=account).values_list(kept, waiting, mail)
+    return Account.objects.filter(pk=account).values_list(
+        kept, waiting, mail, "mailbox_cursor__held_octets", "mailbox_cursor__most_octets"
+    )
 
 
 _COUNTS = PreparedValues(_counts)

@@ -5,7 +5,7 @@ import json
 import os
 import smtplib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,13 @@ from pytest_django.fixtures import Settings
 from accounts.models import Account
 from tests.services.dovecot import DovecotServer, dovecot_server
 from tests.services.ingress import ingress_process
+from webmail import events, mailbox_room
 from webmail.ingress import FULL_SECONDS, IngressRefusal, accept_mail
-from webmail.mailbox import ARCHIVE, FOLDERS, INBOX, QUARANTINE, SENT, MailboxError, open_mailbox
+from webmail.intake import pull
+from webmail.list_counts import list_counts
+from webmail.mailbox import ARCHIVE, FOLDERS, INBOX, QUARANTINE, SENT, MailboxError, Room, open_mailbox
 from webmail.mailbox.names import mailbox_name
+from webmail.mailbox_room import Fullness, fullness
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 MAIL = b"From: somebody@example.com\r\nSubject: large\r\n\r\n" + (b"x" * 76 + b"\r\n") * 1200
@@ -33,6 +37,18 @@ def small_dovecot() -> Iterator[DovecotServer]:
 def in_small_dovecot(settings: Settings, small_dovecot: DovecotServer) -> None:
     settings.MAILBOX_URL = small_dovecot.url
     settings.MAIL_TOKEN_KEY_FILE = small_dovecot.token_key
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what open pages were told about the room."""
+    names: list[str] = []
+
+    def publish(_account: int, *told: str, **_more: object) -> None:
+        names.extend({*told} & {mailbox_room.EVENT})
+
+    monkeypatch.setattr(events, "publish", publish)
+    return names
 
 
 def count(did: str, folder: str = INBOX) -> int:
@@ -99,6 +115,55 @@ def test_the_archive_has_an_end_as_well(did: str) -> None:
             mailbox.append_all(ARCHIVE, [MAIL] * 10)
     assert refused.value.code == "full"
     assert count(did, ARCHIVE) == 2
+
+
+def accept_until_refused(did: str) -> str:
+    """Lets different mails in; the code with which one is refused."""
+    for number in range(100, 120):
+        try:
+            accept_mail(did, MAIL.replace(b"large", b"large %d" % number), now=NOW)
+        except IngressRefusal as refusal:
+            return refusal.code
+    raise AssertionError("it took everything")
+
+
+def test_the_owner_is_told_and_what_is_removed_makes_room(account: Account, published: list[str]) -> None:
+    accept_mail(account.did, MAIL, now=NOW)
+    pull(account, now=NOW)
+    room = list_counts(account).room
+    assert room is not None
+    assert room.most == 1024 * 1024
+    assert len(MAIL) <= room.held < len(MAIL) + 2048
+    assert (list_counts(account).fullness, published) == (Fullness.ENOUGH, [])
+
+    for number in range(8):
+        accept_mail(account.did, MAIL.replace(b"large", b"large %d" % number), now=NOW)
+    pull(account, now=NOW + timedelta(seconds=60))
+    assert list_counts(account).fullness == Fullness.ENOUGH
+    assert accept_until_refused(account.did) == "mailbox-full"
+    pull(account, now=NOW + timedelta(seconds=60))
+    assert (list_counts(account).fullness, published) == (Fullness.FULL, ["room"])
+
+    with open_mailbox(account.did) as mailbox:
+        mailbox.expunge(INBOX, mailbox.uids_after(INBOX, 0)[:6])
+    pull(account, now=NOW + timedelta(seconds=70))
+    assert list_counts(account).fullness == Fullness.FULL
+    pull(account, now=NOW + timedelta(seconds=120))
+    assert (list_counts(account).fullness, published) == (Fullness.ENOUGH, ["room", "room"])
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [(0, Fullness.ENOUGH), (899, Fullness.ENOUGH), (900, Fullness.NEARLY_FULL), (1000, Fullness.FULL)],
+)
+def test_a_mailbox_is_nearly_full_before_it_is_full(held: int, expected: Fullness) -> None:
+    assert fullness(Room(held << 20, 1000 << 20)) == expected
+
+
+def test_a_mailbox_without_a_limit_is_never_full(account: Account, in_maildir: None) -> None:
+    accept_mail(account.did, MAIL, now=NOW)
+    pull(account, now=NOW)
+    assert (list_counts(account).room, list_counts(account).fullness) == (None, Fullness.ENOUGH)
 
 
 def test_lmtp_says_it_in_the_words_of_mail(

@@ -16,6 +16,7 @@ from .mailbox import (
     SENT,
     Mailbox,
     MailboxError,
+    Room,
     Stored,
     Uid,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "SENT",
     "Mailbox",
     "MailboxError",
+    "Room",
     "Stored",
     "Uid",
     "check_mailboxes",

@@ -14,8 +14,10 @@ from imapclient.exceptions import IMAPClientError, LoginError
 
 from .mailbox import (
     FETCH_BYTES,
+    INBOX,
     SENT,
     MailboxError,
+    Room,
     Stored,
     Uid,
     check_folder,
@@ -36,6 +38,8 @@ FETCH_BATCH = 32
 FLAGS_BATCH = 500
 #: How many UIDs one SEARCH may name: imaplib refuses an answer line beyond a million octets.
 SEARCH_WINDOW = 50_000
+#: Octets of one unit of a limit of storage (RFC 9208 §5.1).
+QUOTA_UNIT = 1024
 #: How many Message-IDs one SEARCH asks for, so that its line stays short.
 SEARCH_BATCH = 100
 
@@ -195,6 +199,18 @@ class ImapMailbox:
     def uidvalidity(self, folder: str) -> int:
         with self._speaking() as client:
             return self._status(client, folder, "UIDVALIDITY")
+
+    def room(self) -> Room | None:
+        with self._speaking() as client:
+            if not client.has_capability("QUOTA"):
+                return None
+            _roots, quotas = client.get_quota_root(INBOX)
+        limits = [
+            Room(int(quota.usage) * QUOTA_UNIT, int(quota.limit) * QUOTA_UNIT)
+            for quota in quotas
+            if quota.resource.upper() == "STORAGE"
+        ]
+        return min(limits, key=lambda room: room.most - room.held, default=None)
 
     def find(self, folder: str, message_id: str) -> list[int]:
         return self.find_all(folder, [message_id]).get(message_id, [])

@@ -45,6 +45,14 @@ class Uid:
     uidvalidity: int
 
 
+@dataclass(frozen=True)
+class Room:
+    """How much a mailbox holds and may hold at most, in octets."""
+
+    held: int
+    most: int
+
+
 @dataclass(frozen=True, repr=False)
 class Stored:
     """One message as it lies in a folder.
@@ -122,6 +130,10 @@ class Mailbox(Protocol):
 
     def uidvalidity(self, folder: str) -> int:
         """The folder's UIDVALIDITY (1 to 2^32-1). When it changes, every UID known before is void."""
+        ...
+
+    def room(self) -> Room | None:
+        """How full the mailbox is for what arrives in INBOX; None where nobody says, or nothing limits it."""
         ...
 
     def find(self, folder: str, message_id: str) -> list[int]:

@@ -30,6 +30,7 @@ from .mailbox import (
     INBOX,
     SEEN,
     MailboxError,
+    Room,
     Stored,
     Uid,
     check_folder,
@@ -209,6 +210,9 @@ class MaildirMailbox:
     def uidvalidity(self, folder: str) -> int:
         with self._files(folder) as place, _locked(place):
             return _take_uids(place, 0)[0]
+
+    def room(self) -> Room | None:
+        return None
 
     def find(self, folder: str, message_id: str) -> list[int]:
         return self.find_all(folder, [message_id]).get(message_id, [])

@@ -9,11 +9,15 @@ from webmail.models.message import Message
 
 
 class MailboxCursor(models.Model):
-    """How far the INBOX of an account was read."""
+    """How far the INBOX of an account was read, and how full its mailbox was."""
 
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="mailbox_cursor")
     uid_validity = models.BigIntegerField(default=0)
     last_uid = models.BigIntegerField(default=0)
+    #: Octets that the mailbox holds and may hold, where its server says so; and when it was asked.
+    held_octets = models.BigIntegerField(null=True, blank=True)
+    most_octets = models.BigIntegerField(null=True, blank=True)
+    room_asked_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.account_id}: {self.uid_validity}/{self.last_uid}"

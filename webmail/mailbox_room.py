@@ -1,0 +1,71 @@
+"""How full a mailbox is: its server is asked at a look into it, and pages show what it said last."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from accounts.models import Account
+from webmail import events
+from webmail.mailbox import Mailbox, MailboxError, Room
+from webmail.models import MailboxCursor
+
+#: The event that open pages hear of.
+EVENT = "room"
+#: With less room than the largest message needs, what arrives is refused.
+LEAST_OCTETS = 256 * 1024
+#: From this part of what it may hold on, a mailbox is nearly full.
+NEARLY = 0.9
+#: How old the server's answer may be; where there is little room, its owner may be making some.
+ASKED_EVERY = timedelta(minutes=10)
+ASKED_EVERY_WHEN_FULL = timedelta(seconds=30)
+
+
+class Fullness(StrEnum):
+    """What the owner of a mailbox should know of the room in it."""
+
+    ENOUGH = "enough"
+    NEARLY_FULL = "nearly-full"
+    FULL = "full"
+
+
+def fullness(room: Room | None) -> Fullness:
+    """How full a mailbox is; one that nobody limits has enough room."""
+    if room is None:
+        return Fullness.ENOUGH
+    if room.held + LEAST_OCTETS > room.most:
+        return Fullness.FULL
+    return Fullness.NEARLY_FULL if room.held >= NEARLY * room.most else Fullness.ENOUGH
+
+
+def look(account: Account, mailbox: Mailbox, *, now: datetime) -> None:
+    """Asks the server of the account's open mailbox, unless that was done lately; open pages hear of a
+    change. Raises MailboxError "unavailable"."""
+    cursor, _created = MailboxCursor.objects.get_or_create(account=account)
+    before = fullness(room_of(cursor))
+    old = ASKED_EVERY if before == Fullness.ENOUGH else ASKED_EVERY_WHEN_FULL
+    if cursor.room_asked_at is not None and now - cursor.room_asked_at < old:
+        return
+    try:
+        room = mailbox.room()
+    except MailboxError as error:
+        if error.code == "unavailable":
+            raise
+        room = None
+    cursor.held_octets, cursor.most_octets = (room.held, room.most) if room else (None, None)
+    cursor.room_asked_at = now
+    cursor.save(update_fields=["held_octets", "most_octets", "room_asked_at"])
+    if before != fullness(room):
+        events.publish(account.pk, EVENT)
+
+
+def ask_anew(account: Account) -> None:
+    """Has the next look into the mailbox ask its server, since it refused something."""
+    MailboxCursor.objects.filter(account=account, room_asked_at__isnull=False).update(room_asked_at=None)
+
+
+def room_of(cursor: MailboxCursor) -> Room | None:
+    """What the server said last."""
+    if cursor.held_octets is None or cursor.most_octets is None:
+        return None
+    return Room(cursor.held_octets, cursor.most_octets)
