@@ -15,8 +15,10 @@ from accounts import identity_age
 from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, Peer
 from webmail.conversations import in_list, title_of
+from webmail.groups import is_group, name_in
 from webmail.handle_letters import Letters, letters_of
 from webmail.models import Contact, ConversationMember, GraphEntry
+from webmail.opened import read_placed
 from webmail.people import Person, people_of, person
 
 #: How many conversations in common are named.
@@ -45,7 +47,9 @@ class IdentityFacts:
 
 
 def facts_of(account: Account, dids: Iterable[str]) -> dict[str, IdentityFacts]:
-    """The facts about these people, every one of them, in a constant number of queries."""
+    """The facts about these people, every one of them, in a constant number of queries and at most one call
+    to the agent. Raises crypto_agent.client.AgentLocked if it was not known before that the keys are locked.
+    """
     wanted = set(dids)
     peers = {peer.did: peer for peer in Peer.objects.filter(did__in=wanted)}
     people = people_of(wanted)
@@ -104,7 +108,8 @@ class _Shared:
 
 
 def _shared(account: Account, wanted: set[str]) -> dict[str, _Shared]:
-    """The newest conversations with each by name, and how many there are, in a constant number of queries."""
+    """The newest conversations with each by name, and how many there are. A group that nobody named goes by
+    its people, and so does every one while the agent does not answer."""
     members = ConversationMember.objects.filter(
         did__in=wanted - {account.did}, conversation__in=in_list(account)
     )
@@ -112,12 +117,23 @@ def _shared(account: Account, wanted: set[str]) -> dict[str, _Shared]:
         place=Window(RowNumber(), partition_by=F("did"), order_by=[*_NEWEST]),
         count=Window(Count("pk"), partition_by=F("did")),
     )
-    named = list(rows.filter(place__lte=MOST_SHARED).select_related("conversation").order_by("did", "place"))
+    newest = rows.filter(place__lte=MOST_SHARED).select_related("conversation__named_by")
+    named = list(newest.order_by("did", "place"))
+    naming = {
+        row.conversation.named_by.pk: (row.conversation.conversation_id, row.conversation.named_by)
+        for row in named
+        if row.conversation.named_by and is_group(row.conversation)
+    }
+    read = read_placed(account, naming.values())
     everybody = {did for row in named for did in row.conversation.participants} | {account.did}
     people = people_of(everybody) if named else {}
     found = {did: _Shared([], 0) for did in wanted}
     for did, theirs in groupby(named, key=lambda row: row.did):
         theirs_named = list(theirs)
-        names = [title_of(account, row.conversation, people) for row in theirs_named]
+        names = [
+            name_in(read.get(row.conversation.named_by_id or 0))
+            or title_of(account, row.conversation, people)
+            for row in theirs_named
+        ]
         found[did] = _Shared(names, vars(theirs_named[0])["count"])
     return found

@@ -13,6 +13,7 @@ from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from webmail import conversations, rebuild, threads
 from webmail.group_page import name_group
+from webmail.identity_facts import facts_of
 from webmail.models import Conversation, Message
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +50,19 @@ def test_a_name_reaches_everybody_and_comes_back_from_the_archive(
     Conversation.objects.filter(account=bob).delete()
     rebuild.rebuild(bob)
     assert shown_to(bob) == before
+
+
+def test_what_one_shares_with_somebody_is_called_as_in_the_list(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    write(alice, [bob], "hello")
+    write(alice, [bob, carol], "where to?")
+    carol_too = facts_of(alice, [bob.did])[bob.did].shared
+    assert carol_too == [row.title for row in conversations.list_conversations(alice).rows]
+    assert " and " in carol_too[0]
+    group = Conversation.objects.order_by("-last_activity")[0]
+    name_group(alice, group, "Sunday walk", TOKEN.format(5))
+    assert facts_of(alice, [bob.did])[bob.did].shared == ["Sunday walk", carol_too[1]]
 
 
 def test_adding_somebody_starts_a_wider_conversation_of_the_same_name_and_says_so(
