@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.browser.accessibility import violations
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, Visitor, bubble, composer
 from tests.services.chromium import chromium
 from tests.services.installations import RunningInstallation, wait_until
@@ -56,8 +56,10 @@ def test_there_are_words_for_a_missing_network_and_an_offer_of_notifications(vis
     bob.excuse("ERR_INTERNET_DISCONNECTED")
 
 
-def test_the_list_of_keys_opens_on_top_and_leaves_everything_where_it_was(visit: Visit) -> None:
-    visit("bob")
+def test_the_list_of_keys_opens_on_top_and_leaves_everything_where_it_was(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
     alice = visit("alice")
     alice.start_conversation("bob.test", text="A place to come back to")
     page = alice.page

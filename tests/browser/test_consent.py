@@ -10,7 +10,7 @@ from playwright.sync_api import APIResponse, Page, Route, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_every_page import SCREENS, problems_of, too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, reload_until
 from tests.services.installations import RunningInstallation
@@ -31,11 +31,13 @@ AS_BEFORE = (
 
 
 @pytest.fixture
-def strangers(installation: RunningInstallation, local_network: NetworkInfo, visit: Visit) -> Iterator[None]:
+def strangers(
+    installation: RunningInstallation, local_network: NetworkInfo, visit: Visit, first_visit_of: FirstVisitOf
+) -> Iterator[None]:
     """For alice carol is a stranger, whatever tests before this one had them write; what she wrote to bob as
     well stays where it is."""
     alice, bob, carol = (local_network.accounts[name].did for name in ("alice", "bob", "carol"))
-    visit("alice")
+    first_visit_of("alice")
     installation.sql(ARE_STRANGERS[0], alice, carol)
     installation.sql(ARE_STRANGERS[1], carol, alice, carol, bob)
     yield

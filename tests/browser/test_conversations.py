@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, ZOOMED, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.services.profiles import set_profile
@@ -16,8 +16,10 @@ from tests.services.profiles import set_profile
 TEXT = "Tide is out at six 🌊\nPath by the weir: https://river.example/weir?from=here#map\n<b>not bold</b>"
 
 
-def test_in_a_low_window_a_conversation_begins_at_its_end_as_well(visit: Visit) -> None:
-    visit("bob")
+def test_in_a_low_window_a_conversation_begins_at_its_end_as_well(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
     alice = visit("alice", viewport=ZOOMED)
     alice.start_conversation("bob.test", text="\n".join(["As long as the river"] * 30))
     alice.write("and here it ends")
@@ -98,9 +100,9 @@ def test_the_words_change_while_the_other_opens_and_reads(visit: Visit) -> None:
 
 
 def test_the_state_of_a_message_changes_while_one_looks(
-    visit: Visit, installation: RunningInstallation
+    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation
 ) -> None:
-    visit("bob")
+    first_visit_of("bob")
     alice = visit("alice")
     alice.start_conversation("bob.test", text="First, to have the thread open")
     meta = message(alice.page, "Watch this one").locator(".msg__meta")
@@ -159,10 +161,10 @@ def test_several_people_get_one_message_and_everybodys_answers(visit: Visit) -> 
 
 
 def test_a_handle_is_checked_as_it_is_typed(
-    visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
-    visit("bob")
-    visit("carol")
+    first_visit_of("bob")
+    first_visit_of("carol")
     set_profile(local_network, "carol", display_name="Carol", picture=True)
     installation.a_day_passes()
     alice = visit("alice")
@@ -193,8 +195,10 @@ def test_a_handle_is_checked_as_it_is_typed(
     expect(page.locator("#chips .chip")).to_have_count(0)
 
 
-def test_details_open_beside_the_conversation_and_on_a_phone_instead_of_it(visit: Visit) -> None:
-    visit("carol")
+def test_details_open_beside_the_conversation_and_on_a_phone_instead_of_it(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("carol")
     alice = visit("alice")
     alice.start_conversation("carol.test", text="What way does this take?")
     meta = message(alice.page, "What way").locator(".msg__meta")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_every_page import SCREENS, problems_of
 from tests.browser.visitors import ARRIVAL, message
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_somebody_known_is_chosen_by_name_with_the_keys(screen: dict[str, int], visit: Visit) -> None:
-    visit("bob"), visit("carol")
+def test_somebody_known_is_chosen_by_name_with_the_keys(
+    screen: dict[str, int], visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice", viewport=screen)
     page = alice.page
     for known in ("bob.test", "carol.test"):
@@ -68,8 +71,8 @@ def test_somebody_known_is_chosen_by_name_with_the_keys(screen: dict[str, int], 
     expect(page.locator("#thread-title")).to_contain_text("Carol")
 
 
-def test_somebody_known_is_chosen_by_name_without_script(visit: Visit) -> None:
-    visit("bob")
+def test_somebody_known_is_chosen_by_name_without_script(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
     visit("alice").start_conversation("bob.test", text="So that you are known")
     page = visit("alice", script=False).page
     page.get_by_role("link", name="New conversation").click()

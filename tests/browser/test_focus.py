@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, composer, message
 
 
@@ -35,8 +35,8 @@ def _nothing_stays_scheduled(page: Page) -> Iterator[None]:
             page.wait_for_url("**/scheduled/")
 
 
-def test_a_menu_that_closes_gives_the_focus_back(visit: Visit) -> None:
-    visit("bob")
+def test_a_menu_that_closes_gives_the_focus_back(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
     alice = visit("alice")
     page = alice.page
     alice.start_conversation("bob.test", text="Where was I?")
@@ -125,9 +125,11 @@ def test_news_leave_to_the_next_key_what_it_would_have_pressed(visit: Visit) -> 
     assert set(page.evaluate("noted")) == {address}
 
 
-def test_a_control_that_is_replaced_gives_the_focus_to_its_heir(visit: Visit) -> None:
-    visit("bob")
-    visit("carol")
+def test_a_control_that_is_replaced_gives_the_focus_to_its_heir(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice")
     page = alice.page
     alice.start_conversation("bob.test", text="Older than the other")

@@ -101,9 +101,13 @@ def test_without_script_it_is_put_away_too(visit: Visit, unopenable: str) -> Non
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_another_copy_is_offered_only_where_it_can_help(
-    screen: dict[str, int], visit: Visit, installation: RunningInstallation, unopenable: str
+    screen: dict[str, int],
+    visit: Visit,
+    first_visit_of: FirstVisitOf,
+    installation: RunningInstallation,
+    unopenable: str,
 ) -> None:
-    visit("bob")
+    first_visit_of("bob")
     carol = visit("carol", viewport=screen)
     carol.start_conversation("bob.test", text="Somebody whom she could ask")
     page = carol.page

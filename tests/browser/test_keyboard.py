@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, composer, message
 
 
@@ -100,9 +100,9 @@ def test_a_conversation_is_begun_opened_and_answered_by_keys(visit: Visit) -> No
     expect(composer(bob.page)).to_be_focused()
 
 
-def test_letters_move_in_the_list_but_not_while_writing(visit: Visit) -> None:
-    visit("bob")
-    visit("carol")
+def test_letters_move_in_the_list_but_not_while_writing(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice")
     page = alice.page
     alice.start_conversation("bob.test", text="one")
@@ -124,9 +124,11 @@ def test_letters_move_in_the_list_but_not_while_writing(visit: Visit) -> None:
     assert "/c/" in page.url
 
 
-def test_a_key_for_a_row_is_heard_while_news_of_the_list_come(visit: Visit) -> None:
+def test_a_key_for_a_row_is_heard_while_news_of_the_list_come(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
     """Its menu is fetched first, and the list is asked for anew meanwhile."""
-    visit("bob")
+    first_visit_of("bob")
     alice = visit("alice")
     page = alice.page
     alice.start_conversation("bob.test", text="Quiet, or not")

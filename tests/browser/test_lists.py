@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, Visitor, bubble
 
 
@@ -35,8 +35,8 @@ def _search(visitor: Visitor, words: str) -> Locator:
     return page.locator("#found .row")
 
 
-def test_conversations_are_put_in_order_named_and_found(visit: Visit) -> None:
-    visit("carol")
+def test_conversations_are_put_in_order_named_and_found(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("carol")
     bob, alice = visit("bob"), visit("alice")
     alice.start_conversation("bob.test", text="The periwinkle is in flower")
     with_bob = alice.page.url
@@ -101,7 +101,6 @@ def test_conversations_are_put_in_order_named_and_found(visit: Visit) -> None:
 
 def test_what_is_pressed_is_not_taken_away_before_it_is_let_go(visit: Visit) -> None:
     """As a row of the list would be by a message that comes just then, and the click with it."""
-    visit("alice")
     bob, alice = visit("bob"), visit("alice")
     bob.start_conversation("alice.test", text="The first of two")
     row = alice.page.locator(f'#convos .row[href="{urlsplit(bob.page.url).path}"]')

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, composer, reload_until
 
 
@@ -75,9 +75,11 @@ def test_what_one_does_with_a_message_shows_at_the_other(visit: Visit, viewport:
     expect(bob.page.locator(".bubble--gone").last).to_contain_text("took back a message")
 
 
-def test_what_is_known_of_a_message_takes_the_place_of_its_menu(visit: Visit) -> None:
+def test_what_is_known_of_a_message_takes_the_place_of_its_menu(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
     word = uuid4().hex[:8]
-    visit("bob")
+    first_visit_of("bob")
     page = (alice := visit("alice")).page
     alice.start_conversation("bob.test", text=f"Who has this one? {word}")
     opened = menu(page, word)
@@ -86,9 +88,11 @@ def test_what_is_known_of_a_message_takes_the_place_of_its_menu(visit: Visit) ->
     expect(opened.locator(".menu__list")).to_be_hidden()
 
 
-def test_a_message_mentions_somebody_is_saved_passed_on_and_disappears(visit: Visit) -> None:
+def test_a_message_mentions_somebody_is_saved_passed_on_and_disappears(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
     word = uuid4().hex[:8]
-    visit("carol")
+    first_visit_of("carol")
     alice, bob = visit("alice"), visit("bob")
     alice.start_conversation("bob.test", text=f"Between us {word}")
     with_bob = alice.page.url

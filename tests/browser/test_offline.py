@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, bubble, composer, message
 from tests.services.installations import RunningInstallation
 
@@ -44,9 +44,9 @@ def test_pages_say_that_the_server_is_away_and_catch_up_when_it_is_back(
 
 
 def test_a_draft_that_could_not_be_shown_comes_once_the_agent_answers(
-    visit: Visit, installation: RunningInstallation
+    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation
 ) -> None:
-    visit("bob")
+    first_visit_of("bob")
     alice = visit("alice")
     alice.start_conversation("bob.test", text="Before the agent goes away")
     with alice.page.expect_response("**/draft/keep/"):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_every_page import problems_of
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, bubble, composer, message
 
@@ -18,8 +18,11 @@ TOO_LONG = 16_000
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_another_conversation_opens_without_another_page(visit: Visit, viewport: dict[str, int]) -> None:
-    visit("bob"), visit("carol")
+def test_another_conversation_opens_without_another_page(
+    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice", viewport=viewport)
     nets, key = (f"{words} On {viewport['width']}?" for words in ("Are the nets dry?", "Who has the key?"))
     with_bob, with_carol = _two_conversations(alice, nets, key)
@@ -44,10 +47,10 @@ def test_another_conversation_opens_without_another_page(visit: Visit, viewport:
         _expect_open(page, with_bob, "Bob")
 
 
-def test_what_is_written_goes_where_it_was_written(visit: Visit) -> None:
+def test_what_is_written_goes_where_it_was_written(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     """Drafts stay with their conversation, messages go to the one that is open, and news come to it alone."""
     bob = visit("bob")
-    visit("carol")
+    first_visit_of("carol")
     alice = visit("alice")
     with_bob, with_carol = _two_conversations(alice, "Are the sails dry?", "Who has the anchor?")
     bob.open_conversation(with_bob)
@@ -83,9 +86,11 @@ def test_what_is_written_goes_where_it_was_written(visit: Visit) -> None:
     assert page.evaluate("window.samePage")
 
 
-def test_nothing_that_was_written_is_left_before_it_is_kept_or_sent(visit: Visit) -> None:
+def test_nothing_that_was_written_is_left_before_it_is_kept_or_sent(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
     bob = visit("bob")
-    visit("carol")
+    first_visit_of("carol")
     alice = visit("alice")
     with_bob, with_carol = _two_conversations(alice, "Is the mast up?", "Who has the lamp?")
     bob.open_conversation(with_bob)
@@ -136,8 +141,9 @@ def test_nothing_that_was_written_is_left_before_it_is_kept_or_sent(visit: Visit
     expect(page.get_by_role("navigation", name="Conversations")).to_be_visible()
 
 
-def test_what_cannot_open_in_the_pane_opens_as_a_page(visit: Visit) -> None:
-    visit("bob"), visit("carol")
+def test_what_cannot_open_in_the_pane_opens_as_a_page(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice")
     with_bob, with_carol = _two_conversations(alice, "Are the ropes dry?", "Who has the oars?")
     page = alice.page
@@ -162,9 +168,11 @@ def test_what_cannot_open_in_the_pane_opens_as_a_page(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_a_page_says_the_same_of_itself_whichever_way_it_came(visit: Visit, viewport: dict[str, int]) -> None:
+def test_a_page_says_the_same_of_itself_whichever_way_it_came(
+    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+) -> None:
     """The pane's page and the one at its address have the same title and the same headings."""
-    visit("bob")
+    first_visit_of("bob")
     alice = visit("alice", viewport=viewport)
     alice.start_conversation("bob.test", text="Is the fog gone?")
     with_bob = alice.page.url
@@ -182,9 +190,10 @@ def test_a_page_says_the_same_of_itself_whichever_way_it_came(visit: Visit, view
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_what_does_not_come_is_given_up_and_asked_for_once_more(
-    visit: Visit, viewport: dict[str, int]
+    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
 ) -> None:
-    visit("bob"), visit("carol")
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice", viewport=viewport)
     tide, chart = (f"{words} On {viewport['width']}?" for words in ("Is the tide in?", "Who has the chart?"))
     with_bob, with_carol = _two_conversations(alice, tide, chart)
@@ -218,8 +227,9 @@ def test_what_does_not_come_is_given_up_and_asked_for_once_more(
     alice.excuse("htmx:", "Failed to load resource")
 
 
-def test_a_draft_whose_keeping_hangs_holds_nobody(visit: Visit) -> None:
-    visit("bob"), visit("carol")
+def test_a_draft_whose_keeping_hangs_holds_nobody(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice")
     with_bob, with_carol = _two_conversations(alice, "Is the hull dry?", "Who has the pump?")
     page = alice.page
@@ -242,8 +252,9 @@ def test_a_draft_whose_keeping_hangs_holds_nobody(visit: Visit) -> None:
     alice.excuse("htmx:", "Failed to load resource")
 
 
-def test_back_within_a_conversation_stays_on_the_page(visit: Visit) -> None:
-    visit("bob"), visit("carol")
+def test_back_within_a_conversation_stays_on_the_page(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice")
     with_bob, with_carol = _two_conversations(alice, "Is the deck dry?", "Who has the rope?")
     page = alice.page
@@ -280,9 +291,12 @@ def test_back_within_a_conversation_stays_on_the_page(visit: Visit) -> None:
     expect(bubble(page, "Is the deck dry?")).to_be_visible()
 
 
-def test_a_drawer_of_another_conversation_says_nothing_of_this_one(visit: Visit) -> None:
+def test_a_drawer_of_another_conversation_says_nothing_of_this_one(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
     """What is closed, or opened, beside a conversation that is about to go changes no address later."""
-    visit("bob"), visit("carol")
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice")
     with_bob, with_carol = _two_conversations(alice, "Is the keel dry?", "Who has the bell?")
     page = alice.page
@@ -306,8 +320,10 @@ def test_a_drawer_of_another_conversation_says_nothing_of_this_one(visit: Visit)
     alice.excuse("htmx:")
 
 
-def test_back_from_a_drawer_leads_to_its_message_on_the_same_page(visit: Visit) -> None:
-    visit("bob")
+def test_back_from_a_drawer_leads_to_its_message_on_the_same_page(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
     alice = visit("alice")
     alice.start_conversation("bob.test", text="Is the mast dry?")
     page, with_bob = alice.page, alice.page.url
@@ -326,9 +342,12 @@ def test_back_from_a_drawer_leads_to_its_message_on_the_same_page(visit: Visit) 
     expect(page.locator("#info-title")).to_be_visible()
 
 
-def test_half_of_a_file_is_left_to_the_browser(visit: Visit, tmp_path: Path) -> None:
+def test_half_of_a_file_is_left_to_the_browser(
+    visit: Visit, first_visit_of: FirstVisitOf, tmp_path: Path
+) -> None:
     """While a file is on its way, another conversation is another page, as by its address."""
-    visit("bob"), visit("carol")
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice")
     with_bob, with_carol = _two_conversations(alice, "Is the sail dry?", "Who has the tar?")
     page = alice.page

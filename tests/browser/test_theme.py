@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, message
 
 #: Milliseconds after which nothing fades any more.
@@ -22,8 +22,8 @@ HEAR_OF_FADING = """() => {
 }"""
 
 
-def test_no_surface_keeps_the_colour_of_the_theme_before(visit: Visit) -> None:
-    visit("bob")
+def test_no_surface_keeps_the_colour_of_the_theme_before(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
     alice = visit("alice")
     page = alice.page
     alice.start_conversation("bob.test", text="Is it dark where you are?")

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import composer, message, reload_until
 
 
-def test_somebody_without_script_writes_and_reads(visit: Visit) -> None:
-    visit("bob")
+def test_somebody_without_script_writes_and_reads(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
     alice = visit("alice", script=False)
     page = alice.page
     page.get_by_role("link", name="New conversation").click()
@@ -79,8 +79,10 @@ def test_menu_theme_and_devices_work_without_script(visit: Visit) -> None:
     expect(alice.page.get_by_role("link", name="Revoke").first).to_be_visible()
 
 
-def test_conversations_and_messages_have_their_menus_without_script(visit: Visit) -> None:
-    visit("bob")
+def test_conversations_and_messages_have_their_menus_without_script(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
     word = uuid4().hex[:8]
     page = visit("alice", script=False).page
     page.goto("/new/")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from demo.local_network import NetworkInfo
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_consent import make_strangers_ask, strangers  # noqa: F401
 from tests.browser.test_keyboard import focus_is_visible
 from tests.browser.visitors import ARRIVAL, composer, message
@@ -51,8 +51,10 @@ def nothing_compared(installation: RunningInstallation) -> Iterator[None]:
     installation.sql("DELETE FROM webmail_verification")
 
 
-def test_a_message_with_a_file_is_sent_edited_and_taken_back(visit: Visit, tmp_path: Path) -> None:
-    visit("bob")
+def test_a_message_with_a_file_is_sent_edited_and_taken_back(
+    visit: Visit, first_visit_of: FirstVisitOf, tmp_path: Path
+) -> None:
+    first_visit_of("bob")
     alice, word = visit("alice"), uuid4().hex[:8]
     page = alice.page
     alice.start_conversation("bob.test", text=f"First of all {word}")
@@ -87,8 +89,8 @@ def test_a_message_with_a_file_is_sent_edited_and_taken_back(visit: Visit, tmp_p
     expect(page.locator("#thread .msg:focus-within, #text:focus")).to_have_count(1)
 
 
-def test_a_message_waits_for_its_time_which_is_changed(visit: Visit) -> None:
-    visit("bob")
+def test_a_message_waits_for_its_time_which_is_changed(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
     alice, word = visit("alice"), uuid4().hex[:8]
     page = alice.page
     alice.start_conversation("bob.test", text=f"Before the walk {word}")
@@ -110,8 +112,11 @@ def test_a_message_waits_for_its_time_which_is_changed(visit: Visit) -> None:
     expect(waits).to_have_count(0)
 
 
-def test_a_group_is_made_and_keys_are_compared(visit: Visit, nothing_compared: None) -> None:
-    visit("bob"), visit("carol")
+def test_a_group_is_made_and_keys_are_compared(
+    visit: Visit, first_visit_of: FirstVisitOf, nothing_compared: None
+) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice, word = visit("alice"), uuid4().hex[:8]
     page = alice.page
     page.keyboard.press("c")

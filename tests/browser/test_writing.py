@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, NARROWEST, Visitor, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
@@ -20,9 +20,11 @@ from tests.webmail.pictures import photo
 UNDO_SECONDS = 20
 
 
-def test_a_draft_shows_in_every_browser_and_a_message_waits_for_its_time(visit: Visit) -> None:
+def test_a_draft_shows_in_every_browser_and_a_message_waits_for_its_time(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
     word = uuid4().hex[:8]
-    visit("bob")
+    first_visit_of("bob")
     alice, elsewhere = visit("alice"), visit("alice")
     alice.start_conversation("bob.test", text=f"Begun {word}")
     conversation = urlsplit(alice.page.url).path
@@ -126,9 +128,11 @@ def test_what_is_taken_back_is_in_the_field_again_and_never_arrives(
     ],
     ids=["long", "right to left"],
 )
-def test_a_long_name_is_cut_short_in_the_field_at_its_own_end(name: str, visit: Visit) -> None:
-    visit("bob")
-    visit("carol")
+def test_a_long_name_is_cut_short_in_the_field_at_its_own_end(
+    name: str, visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
     alice = visit("alice", viewport=NARROWEST)
     page, name = alice.page, name.strip()
     alice.start_conversation("bob.test", "carol.test", text="A walk on Sunday?")
