@@ -4,6 +4,6 @@ from tests.environment import RUN
 from webmail.settings import *  # noqa: F403
 from webmail.settings import DATABASES
 
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+if DATABASES["default"]["ENGINE"].endswith("sqlite_in_turn"):
     # A file, as in real use: threads do not wait for each other's locks on a database in memory.
     DATABASES["default"]["TEST"] = {"NAME": str(RUN.directory / "tests-of-webmail.sqlite3")}

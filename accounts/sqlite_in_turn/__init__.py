@@ -1,0 +1,1 @@
+"""Django's backend for SQLite, whose transactions queue up within a process."""
