@@ -5,15 +5,15 @@ Django opens a connection for each request: PostgreSQL starts a process for it, 
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TypeVar
 
-from asgiref.sync import sync_to_async
 from django.db import connections
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 #: Of one process. Threads that wait for other servers are many at times; they are made as they are needed.
 MOST_THREADS = 512
@@ -21,7 +21,7 @@ MOST_KEPT = 8
 #: A connection that is older is opened anew.
 KEPT_SECONDS = 60
 
-Answer = Callable[[HttpRequest], HttpResponseBase]
+Done = TypeVar("Done")
 
 
 class AnsweringThreads:
@@ -33,18 +33,27 @@ class AnsweringThreads:
         self._room = threading.BoundedSemaphore(most_kept)
         self._here = threading.local()
 
-    async def answer(self, answer: Answer, request: HttpRequest) -> HttpResponseBase:
-        """What `answer` makes of a request, in one of the threads."""
-        in_thread = sync_to_async(self._answer, thread_sensitive=False, executor=self._threads)
-        return await in_thread(answer, request)
+    async def run(self, work: Callable[[], Done], end: Callable[[Done], None] | None = None) -> Done:
+        """What `work` gives, in one of the threads, once `end` was called with it there.
 
-    def _answer(self, answer: Answer, request: HttpRequest) -> HttpResponseBase:
+        Of what they change in their context nothing stays.
+        """
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, context.run, self._with_connections, work, end
+        )
+
+    def _with_connections(self, work: Callable[[], Done], end: Callable[[Done], None] | None) -> Done:
         for connection in connections.all(initialized_only=True):
             connection.close_if_unusable_or_obsolete()
         try:
-            return answer(request)
+            done = work()
         finally:
             self._keep_or_close()
+        if end is not None:
+            # Django closes then what was opened for this request, unless it is kept.
+            end(done)
+        return done
 
     def _keep_or_close(self) -> None:
         is_open = [each for each in connections.all(initialized_only=True) if each.connection is not None]

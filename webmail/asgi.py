@@ -7,17 +7,13 @@ from typing import Any
 
 import django
 from django.conf import settings
-from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
 django.setup(set_prefix=False)
 
 # Django has to be set up before anything of the webmail is loaded.
-from webmail.answering_threads import AnsweringThreads  # noqa: E402
-from webmail.blobs.spool import Spool, SpoolFull  # noqa: E402
+from webmail.blobs.spool import SpoolFull  # noqa: E402
+from webmail.request_handler import SpoolingHandler  # noqa: E402
 from webmail.uploads import largest_body  # noqa: E402
 
 Event = Mapping[str, Any]
@@ -78,40 +74,6 @@ class BoundedBodies:
             if account_pk is not None:
                 self._on_their_way[account_pk] -= size
                 self._on_their_way += Counter()
-
-
-class SpoolingHandler(ASGIHandler):
-    """Django's own, but that nothing of a long body can be read on the disk, and that a request goes once to
-    a thread, which may have answered another before.
-
-    Nearly all views and middleware are synchronous. Django's own chain goes back and forth between the event
-    loop and a thread for each of them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._threads = AnsweringThreads()
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        super().load_middleware(is_async=False)
-
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        return await self._threads.answer(self.get_response, request)
-
-    async def read_body(self, receive: Receive) -> Spool:  # type: ignore[override]
-        body = Spool()
-        try:
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise RequestAborted
-                body.write(event.get("body", b""))
-                if not event.get("more_body", False):
-                    body.seek(0)
-                    return body
-        except BaseException:
-            body.close()
-            raise
 
 
 application = BoundedBodies(SpoolingHandler())

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
 import pytest
@@ -44,7 +45,7 @@ def ask(threads: AnsweringThreads) -> Ask:
     def asked(*answers: Callable[[HttpRequest], HttpResponseBase]) -> list[HttpResponse]:
         async def run() -> list[HttpResponseBase]:
             waiting: list[Awaitable[HttpResponseBase]] = [
-                threads.answer(answer, HttpRequest()) for answer in answers
+                threads.run(partial(answer, HttpRequest())) for answer in answers
             ]
             return await asyncio.gather(*waiting)
 

@@ -1,6 +1,6 @@
 """The stream of events that an open page holds."""
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -10,7 +10,7 @@ from webmail import events, open_streams
 from webmail.idle_connections import let_go_of_database
 
 
-async def stream(request: HttpRequest) -> HttpResponseBase:
+def stream(request: HttpRequest) -> HttpResponseBase:
     """Server-sent events for the signed-in account; 204 tells a browser without one to stop asking.
 
     429 with Retry-After where too many are open, of the account or in all.
@@ -18,14 +18,14 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     account = getattr(request, "account", None)
     if account is None:
         return HttpResponse(status=204)
-    place = await open_streams.take(account.pk)
+    place = async_to_sync(open_streams.take)(account.pk)
     if place is None:
         retry_after = str(open_streams.RETRY_AFTER_SECONDS)
         return HttpResponse(status=429, headers={"Retry-After": retry_after, "Cache-Control": "no-store"})
     unlocked = getattr(request, "unlocked", None)
     left = (unlocked.until - timezone.now()).total_seconds() if unlocked else None
     session: OAuthSession = request.oauth_session  # type: ignore[attr-defined]
-    await sync_to_async(let_go_of_database)()
+    let_go_of_database()
     response = StreamingHttpResponse(
         events.stream(account.pk, left, place, session.pk), content_type="text/event-stream"
     )
