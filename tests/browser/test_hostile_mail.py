@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Page, expect
+from pytest_django import Settings
 
 from demo.local_network import NetworkInfo
 from tests.accounts.http_server import Server, reply
@@ -21,6 +22,7 @@ from tests.browser.visitors import PHONE, WIDE
 from tests.services.installations import RunningInstallation
 from tests.services.windows import Window
 from tests.webmail.pictures import photo
+from webmail.ordinary import frame
 
 WORDS = "The words of this mail"
 #: Milliseconds in which whatever a mail has a browser do would have begun.
@@ -106,12 +108,12 @@ def test_it_shows_its_words_and_loads_runs_and_covers_nothing(
     visit: Visit, mail: str, asked: list[tuple[str, str | None]], viewport: dict[str, int]
 ) -> None:
     page = visit("alice", viewport=viewport).page
-    frame = designed(page, mail)
-    expect(frame.get_by_text(WORDS)).to_be_visible()
-    assert frame.get_by_alt_text("inside").evaluate("(image) => image.naturalWidth") == 40
+    shown = designed(page, mail)
+    expect(shown.get_by_text(WORDS)).to_be_visible()
+    assert shown.get_by_alt_text("inside").evaluate("(image) => image.naturalWidth") == 40
     is_in_peace(page, mail, asked)
     assert (
-        frame.locator("form, input, button, style:not(head *), script, svg, math, iframe, [style]").count()
+        shown.locator("form, input, button, style:not(head *), script, svg, math, iframe, [style]").count()
         == 0
     )
     # The words alone come from the same mail.
@@ -125,13 +127,13 @@ def test_a_link_opens_apart_and_says_where_it_leads(
 ) -> None:
     visitor = visit("alice")
     page = visitor.page
-    frame = designed(page, mail)
+    shown = designed(page, mail)
     host = elsewhere.url.partition("//")[2].partition(":")[0]
-    expect(frame.locator("a", has_text="bank.example")).not_to_have_attribute("title", "https://bank.example")
-    expect(frame.get_by_text(f"(leads to {host})")).to_be_visible()
+    expect(shown.locator("a", has_text="bank.example")).not_to_have_attribute("title", "https://bank.example")
+    expect(shown.get_by_text(f"(leads to {host})")).to_be_visible()
     for words, path in (("https://www.bank.example/login", "/bank"), ("to the top", "/toplink")):
         with page.expect_popup() as opened:
-            frame.get_by_role("link", name=words).click()
+            shown.get_by_role("link", name=words).click()
         opened.value.wait_for_load_state()
         assert opened.value.evaluate("window.opener") is None
         opened.value.close()
@@ -140,3 +142,35 @@ def test_a_link_opens_apart_and_says_where_it_leads(
     assert page.url.endswith(f"{mail}?designed=1")
     # Somebody asked for it.
     visitor.hosts.discard(elsewhere.url.partition("//")[2])
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_the_frame_alone_keeps_what_was_not_cleaned_from_loading_and_running(
+    browser: Browser, html: str, asked: list[tuple[str, str | None]], settings: Settings, guarded: bool
+) -> None:
+    # A page that leads elsewhere by itself is what only the cleaning stops.
+    uncleaned = "".join(line for line in html.splitlines(keepends=True) if "refresh" not in line)
+    sandbox = 'sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer"'
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path == "/frame":
+            headers = {"content_security_policy": frame.policy()} if guarded else {}
+            reply(handler, 200, uncleaned.encode(), content_type="text/html", **headers)
+        else:
+            source = f"{settings.FRAME_URL}/frame"
+            page = f'<!doctype html><iframe src="{source}" {sandbox if guarded else ""}></iframe>'
+            reply(handler, 200, page.encode(), content_type="text/html")
+
+    with Server(answer) as server:
+        settings.FRAME_URL, settings.PUBLIC_URL = server.url, server.url
+        context = browser.new_context()
+        try:
+            page = context.new_page()
+            page.goto(server.url, wait_until="commit")
+            page.wait_for_timeout(IN_PEACE)
+            if guarded:
+                assert page.frames[1].locator("p[title=abc]").inner_text() == WORDS
+                assert page.frames[1].evaluate("document.documentElement.dataset.ran") is None
+        finally:
+            context.close()
+    assert (asked == []) == guarded
