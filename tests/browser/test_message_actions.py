@@ -10,7 +10,16 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, composer, reload_until
+from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, composer, reload_until
+
+#: As in languages with longer words: how high what stands below a message is, and how far below its menu.
+_WITH_LONGER_WORDS = """(message) => {
+  const meta = message.querySelector(".msg__meta");
+  meta.style.inlineSize = "100%";
+  meta.prepend("and words ".repeat(8));
+  const { bottom } = message.querySelector(".msg__tools").getBoundingClientRect();
+  return [meta.clientHeight, meta.getBoundingClientRect().top - bottom];
+}"""
 
 
 def message(page: Page, text: str) -> Locator:
@@ -165,3 +174,15 @@ def _let_it_stay(page: Page) -> None:
     page.get_by_label("What you write here disappears").select_option("never")
     page.get_by_role("button", name="Set", exact=True).click()
     expect(page.locator(".composer")).not_to_contain_text("disappears")
+
+
+def test_on_a_narrow_screen_the_menu_does_not_lie_over_what_stands_below_the_message(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    alice = visit("alice", viewport=NARROWEST)
+    word = uuid4().hex[:8]
+    alice.start_conversation("bob.test", text=f"{word} and as many words as fill two lines of this screen")
+    height, below = message(alice.page, word).evaluate(_WITH_LONGER_WORDS)
+    assert height > 30
+    assert below >= 0

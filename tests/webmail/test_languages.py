@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import string
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polib
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import translation
 
 from tests.services.programs import need
 from webmail.catalogues import ROOT, compile_all, update
+from webmail.templatetags import times
 
 CATALOGUES = sorted((ROOT / "locale").glob("*/LC_MESSAGES/django.po"))
 #: What a translation has to keep: values to be put in, and elements.
@@ -103,3 +106,18 @@ def test_a_language_without_a_catalogue_gets_english() -> None:
     page = Client(headers={"accept-language": "fr"}).get("/sign-in/").content.decode()
     assert '<html lang="en"' in page
     assert "Sign in with your handle" in page
+
+
+@pytest.mark.parametrize(
+    ("language", "whole", "in_list"),
+    [
+        ("en", "8 November 2025, 14:02", "Nov 2025"),
+        ("de", "8. November 2025, 14:02", "Nov 2025"),
+        ("pt", "8 de novembro de 2025, 14:02", "Nov 2025"),
+        ("ja", "2025年11月8日 14:02", "2025年11月"),
+    ],
+)
+def test_days_are_written_as_the_language_writes_them(language: str, whole: str, in_list: str) -> None:
+    then = datetime(2025, 11, 8, 14, 2, tzinfo=UTC)
+    with translation.override(language):
+        assert (times.moment(then), times.in_list(then)) == (whole, in_list)

@@ -12,6 +12,12 @@ from django.utils.translation import gettext as _
 register = template.Library()
 
 
+def _written(value: date, letters: str) -> str:
+    written = date_format(value, letters)
+    # Django has Portuguese days and months with capitals, as they were written until 2009.
+    return written[:1] + written[1:].lower() if get_language() == "pt" else written
+
+
 @register.filter
 def in_list(moment: datetime) -> str:
     """14:02 today, Thu within a week, 12 Nov within the year, Nov 2025 before."""
@@ -25,10 +31,10 @@ def in_list(moment: datetime) -> str:
 @lru_cache(maxsize=2048)
 def _day_in_list(day: date, today: date, _language: str | None) -> str:
     if timedelta() <= today - day < timedelta(days=7):
-        return date_format(day, "D")
+        return _written(day, "D")
     if day.year == today.year:
-        return date_format(day, pgettext("letters of Django's date format", "j M"))
-    return date_format(day, pgettext("letters of Django's date format", "M Y"))
+        return _written(day, pgettext("letters of Django's date format", "j M"))
+    return _written(day, pgettext("letters of Django's date format", "M Y"))
 
 
 @register.filter
@@ -40,7 +46,7 @@ def day(value: date) -> str:
     if value == today - timedelta(days=1):
         return _("Yesterday")
     if value.year == today.year:
-        return date_format(value, pgettext("letters of Django's date format", "l j F"))
+        return _written(value, pgettext("letters of Django's date format", "l j F"))
     return whole_date(value)
 
 
@@ -53,17 +59,17 @@ def clock(moment: datetime) -> str:
 @register.filter
 def moment(value: datetime) -> str:
     """20 November 2026, 14:02"""
-    return date_format(timezone.localtime(value), pgettext("letters of Django's date format", "j F Y, H:i"))
+    return _written(timezone.localtime(value), pgettext("letters of Django's date format", "j F Y, H:i"))
 
 
 @register.filter
 def moment_with_seconds(value: datetime) -> str:
     """20 November 2026, 14:02:31"""
-    return date_format(timezone.localtime(value), pgettext("letters of Django's date format", "j F Y, H:i:s"))
+    return _written(timezone.localtime(value), pgettext("letters of Django's date format", "j F Y, H:i:s"))
 
 
 @register.filter
 def whole_date(value: date) -> str:
     """20 November 2026"""
     local = timezone.localtime(value) if isinstance(value, datetime) else value
-    return date_format(local, pgettext("letters of Django's date format", "j F Y"))
+    return _written(local, pgettext("letters of Django's date format", "j F Y"))
