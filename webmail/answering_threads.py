@@ -6,6 +6,7 @@ Django opens a connection for each request: PostgreSQL starts a process for it, 
 from __future__ import annotations
 
 import asyncio
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
+from django.core.signals import request_started
 from django.db import connections
+from django.dispatch import receiver
 
 #: Of one process. Threads that wait for other servers are many at times; they are made as they are needed.
 MOST_THREADS = 512
@@ -22,6 +25,18 @@ MOST_KEPT = 8
 KEPT_SECONDS = 60
 
 Done = TypeVar("Done")
+
+
+@receiver(request_started)
+def spare_round_trips(**_: object) -> None:
+    """Has no question put to the database of whether it still answers (CONN_HEALTH_CHECKS) where nothing came
+    over its connection since the last answer: a server that ends one says so, or closes it."""
+    for connection in connections.all(initialized_only=True):
+        # Called after Django's own receiver, which has each connection asked again.
+        if connection.vendor == "postgresql" and connection.connection is not None:
+            came = select.poll()
+            came.register(connection.connection.fileno(), select.POLLIN)
+            connection.health_check_done = not came.poll(0)  # type: ignore[attr-defined]
 
 
 class AnsweringThreads:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import cast
 
 import pytest
+from django.core.signals import request_started
 from django.db import DatabaseError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -130,3 +131,25 @@ def test_nothing_of_a_request_is_left_in_its_thread(ask: Ask) -> None:
     ask(in_german)
     (answer,) = ask(lambda request: HttpResponse(translation.get_language()))
     assert answer.content == b"en"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no server that could go away")
+def test_the_database_is_asked_whether_it_answers_only_where_something_came(ask: Ask) -> None:
+    asked_again: list[bool] = []
+
+    def of_server(request: HttpRequest) -> HttpResponse:
+        request_started.send(sender=None)
+        asked_again.append(not connection.health_check_done)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return HttpResponse(str(cursor.fetchone()[0]))
+
+    def end(pid: bytes) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [int(pid)])
+
+    first, second = (ask(of_server)[0].content for _ in range(2))
+    assert first == second
+    end(second)
+    assert ask(of_server)[0].content != second
+    assert asked_again[1:] == [False, True]
