@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.history_models import PeerEvent, PlcOperation, PublishedEntry
+from accounts.named import Named, NamedQuerySet
 
 __all__ = [
     "Account",
@@ -35,7 +36,7 @@ CERTIFICATE_LATE_BEFORE = timedelta(days=30)
 TOMBSTONE_LIFETIME = timedelta(days=30)
 
 
-class Account(models.Model):
+class Account(Named):
     """A person who has signed in here. The DID is who they are; the rest follows what their PDS says."""
 
     class Custody(models.TextChoices):
@@ -66,6 +67,8 @@ class Account(models.Model):
 
     #: Whether whoever asks has not unlocked the keys: nothing is opened for them. Set with each request.
     locked_here = False
+
+    objects = NamedQuerySet["Account"].as_manager()
 
     class Meta:
         ordering = ("handle", "did")
@@ -268,7 +271,7 @@ class Device(models.Model):
         return self.revoked_at is not None and self.withdrawn_at is None
 
 
-class Peer(models.Model):
+class Peer(Named):
     """What was last learned about somebody to whom mail goes or from whom it came (a cache)."""
 
     did = models.CharField("DID", max_length=2048, unique=True)
@@ -292,6 +295,8 @@ class Peer(models.Model):
     #: When the PLC directory's log was last asked for, and what was wrong with it, a stable code.
     plc_checked_at = models.DateTimeField(null=True, blank=True)
     plc_problem = models.CharField(max_length=40, blank=True, default="")
+
+    objects = NamedQuerySet["Peer"].as_manager()
 
     class Meta:
         ordering = ("handle", "did")

@@ -15,12 +15,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import people as directory
+from accounts.folded_names import folded
 from accounts.identities import IdentityError
 from accounts.models import Account, Peer
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from webmail import blocking, contacts
-from webmail.finding_people import MOST_KNOWN, MOST_SHOWN, folded, suggested
+from webmail.finding_people import MOST_SHOWN, suggested
 from webmail.models import Conversation, GraphEntry, Message
 
 pytestmark = pytest.mark.django_db
@@ -106,10 +107,56 @@ def test_few_are_shown_and_the_queries_stay_the_same(alice: Account) -> None:
     assert len(few) == len(many) == 2
 
 
+def test_the_oldest_of_thousands_followed_is_found(alice: Account) -> None:
+    oldest = followed(alice, "sevda", "Şevda Ünsal")
+    crowd = Peer.objects.bulk_create(
+        Peer(did=f"did:plc:crowd{number}", handle=f"sam{number}.test", display_name=f"Sam {number:04}")
+        for number in range(3000)
+    )
+    GraphEntry.objects.bulk_create(
+        GraphEntry(account=alice, kind=GraphEntry.Kind.FOLLOW, did=one.did) for one in crowd
+    )
+    for typed in ("sevda", "UNSAL sev", "vda", "s ün", "u", "@sevda.te"):
+        with CaptureQueriesContext(connection) as queries:
+            assert names(alice, typed) == ["Şevda Ünsal"], typed
+        assert len(queries) == 2
+    # So is one of very many who have what is typed.
+    assert names(alice, "sam 2999") == ["Sam 2999"]
+    known(alice, "zsam", "Zoe Sam")
+    assert names(alice, "sam")[0] == "Zoe Sam"
+    followed(alice, "rosa", "Aa Rosamund")
+    assert names(alice, "sam")[1:] == [f"Sam {number:04}" for number in range(MOST_SHOWN - 1)]
+    assert oldest.did not in {each.person.did for each in suggested(alice, "s")}
+
+
+def test_whoever_has_another_name_or_handle_is_found_by_the_new_one_alone(
+    alice: Account, bob: Account
+) -> None:
+    sam = known(alice, "sam", "Sam One")
+    sam.display_name = "Åsa Two"
+    sam.save(update_fields=["display_name"])
+    assert (names(alice, "one"), names(alice, "asa")) == ([], ["Åsa Two"])
+    sam.handle = "ida.test"
+    sam.save(update_fields=["handle"])
+    assert (names(alice, "sam"), names(alice, "ida")) == ([], ["Åsa Two"])
+    # Of somebody of this installation their account is right.
+    Peer.objects.update_or_create(did=bob.did, defaults={"display_name": "Bob", "avatar": "bafypicture"})
+    contacts.accept(alice, {bob.did: timezone.now()})
+    Account.objects.filter(pk=bob.pk).update(display_name="Robert", handle="robert.test")
+    assert (names(alice, "bob"), names(alice, "robert")) == ([], ["Robert"])
+    assert suggested(alice, "robert")[0].person.has_avatar
+
+
+def test_somebody_whose_handle_leads_nowhere_is_found_by_name_alone(alice: Account) -> None:
+    lost = known(alice, "lost", "Sam One")
+    lost.handle = "handle.invalid"
+    lost.save(update_fields=["handle"])
+    assert (names(alice, "sam"), names(alice, "invalid"), names(alice, "lost")) == (["Sam One"], [], [])
+
+
 def test_those_met_last_are_looked_through_and_no_more(
     alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 3 * MOST_KNOWN <= 1500
     monkeypatch.setattr("webmail.finding_people.MOST_KNOWN", 2)
     for number in range(4):
         followed(alice, f"sam{number}", f"Sam {number}")
