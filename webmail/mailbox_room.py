@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,6 +10,8 @@ from accounts.models import Account
 from webmail import events
 from webmail.mailbox import Mailbox, MailboxError, Room
 from webmail.models import MailboxCursor
+
+log = logging.getLogger(__name__)
 
 #: The event that open pages hear of.
 EVENT = "room"
@@ -40,23 +43,26 @@ def fullness(room: Room | None) -> Fullness:
 
 def look(account: Account, mailbox: Mailbox, *, now: datetime) -> None:
     """Asks the server of the account's open mailbox, unless that was done lately; open pages hear of a
-    change. Raises MailboxError "unavailable"."""
+    change. Where it cannot say, what it said last stays: mail is taken in all the same."""
     cursor, _created = MailboxCursor.objects.get_or_create(account=account)
-    before = fullness(room_of(cursor))
-    old = ASKED_EVERY if before == Fullness.ENOUGH else ASKED_EVERY_WHEN_FULL
+    said = room_of(cursor)
+    old = ASKED_EVERY if fullness(said) == Fullness.ENOUGH else ASKED_EVERY_WHEN_FULL
     if cursor.room_asked_at is not None and now - cursor.room_asked_at < old:
         return
-    try:
-        room = mailbox.room()
-    except MailboxError as error:
-        if error.code == "unavailable":
-            raise
-        room = None
+    room = _asked(account, mailbox, said)
     cursor.held_octets, cursor.most_octets = (room.held, room.most) if room else (None, None)
     cursor.room_asked_at = now
     cursor.save(update_fields=["held_octets", "most_octets", "room_asked_at"])
-    if before != fullness(room):
+    if fullness(said) != fullness(room):
         events.publish(account.pk, EVENT)
+
+
+def _asked(account: Account, mailbox: Mailbox, said: Room | None) -> Room | None:
+    try:
+        return mailbox.room()
+    except MailboxError as error:
+        log.warning("the room of account %s is not known: %s", account.pk, error.code)
+        return said if error.code == "unavailable" else None
 
 
 def ask_anew(account: Account) -> None:

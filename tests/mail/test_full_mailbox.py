@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Account
 from tests.services.dovecot import DovecotServer, dovecot_server
+from tests.services.imap_between import imap_between
 from tests.services.ingress import ingress_process
 from webmail import events, mailbox_room
 from webmail.ingress import FULL_SECONDS, IngressRefusal, accept_mail
@@ -164,6 +165,43 @@ def test_a_mailbox_without_a_limit_is_never_full(account: Account, in_maildir: N
     accept_mail(account.did, MAIL, now=NOW)
     pull(account, now=NOW)
     assert (list_counts(account).room, list_counts(account).fullness) == (None, Fullness.ENOUGH)
+
+
+@pytest.mark.parametrize(
+    ("begins", "instead", "known"),
+    [
+        # Nobody says: without a root, with a limit that is no number, with one without a list.
+        (b"* QUOTAROOT", b"", False),
+        (b"* QUOTA ", b'* QUOTA "User quota" (STORAGE many 1024)\r\n', False),
+        (b"* QUOTA ", b'* QUOTA "User quota" 7\r\n', False),
+        # Not now: what was said last stays.
+        (b"OK Getquotaroot", b"NO [SERVERBUG] Internal error\r\n", True),
+    ],
+)
+def test_a_server_that_says_odd_things_of_its_limits_still_delivers(
+    begins: bytes, instead: bytes, known: bool, account: Account, settings: Settings
+) -> None:
+    pull(account, now=NOW)
+    said = list_counts(account).room
+    assert said is not None
+    changed: list[bytes] = []
+
+    def change(line: bytes) -> bytes:
+        tag, _space, rest = line.partition(b" ")
+        if line.startswith(begins):
+            changed.append(line)
+            return instead
+        if rest.startswith(begins):
+            changed.append(line)
+            return tag + b" " + instead
+        return line
+
+    accept_mail(account.did, MAIL, now=NOW)
+    with imap_between(settings.MAILBOX_URL, change) as url:
+        settings.MAILBOX_URL = url
+        assert pull(account, now=NOW + timedelta(hours=1)) == 1
+    assert len(changed) == 1
+    assert list_counts(account).room == (said if known else None)
 
 
 def test_lmtp_says_it_in_the_words_of_mail(

@@ -43,6 +43,9 @@ QUOTA_UNIT = 1024
 #: How many Message-IDs one SEARCH asks for, so that its line stays short.
 SEARCH_BATCH = 100
 
+#: What imapclient raises where an answer about a limit has another form than it expects.
+_ODD_ANSWERS = (AttributeError, IndexError, TypeError, ValueError)
+
 Result = TypeVar("Result")
 
 _APPENDUID = re.compile(rb"\[APPENDUID (\d+) ([\d:,]+)\]")
@@ -204,12 +207,15 @@ class ImapMailbox:
         with self._speaking() as client:
             if not client.has_capability("QUOTA"):
                 return None
-            _roots, quotas = client.get_quota_root(INBOX)
-        limits = [
-            Room(int(quota.usage) * QUOTA_UNIT, int(quota.limit) * QUOTA_UNIT)
-            for quota in quotas
-            if quota.resource.upper() == "STORAGE"
-        ]
+            try:
+                _roots, quotas = client.get_quota_root(INBOX)
+                limits = [
+                    Room(int(quota.usage) * QUOTA_UNIT, int(quota.limit) * QUOTA_UNIT)
+                    for quota in quotas
+                    if quota.resource.upper() == "STORAGE"
+                ]
+            except _ODD_ANSWERS:
+                return None
         return min(limits, key=lambda room: room.most - room.held, default=None)
 
     def find(self, folder: str, message_id: str) -> list[int]:
