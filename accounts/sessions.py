@@ -98,16 +98,16 @@ def account_of(request: HttpRequest) -> Account | None:
     return account
 
 
-async def account_behind(cookies: str) -> int | None:
+def account_behind(cookies: str) -> int | None:
     """The key of the account that is signed in in the browser with this ``Cookie`` header, if any is."""
     key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME)
     store = SessionStore(key)
-    session_id = await store.aget(OAUTH_SESSION_KEY) if key else None
+    session_id = store.get(OAUTH_SESSION_KEY) if key else None
     if session_id is None:
         return None
     rows = OAuthSession.objects.filter(pk=session_id).values_list("account_id", "account__passkey_required")
-    found = await rows.afirst()
-    if found is None or (found[1] and await store.aget(PASSKEY_KEY) != session_id):
+    found = rows.first()
+    if found is None or (found[1] and store.get(PASSKEY_KEY) != session_id):
         return None
     return found[0]
 

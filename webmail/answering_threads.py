@@ -5,14 +5,13 @@ Django opens a connection for each request: PostgreSQL starts a process for it, 
 
 from __future__ import annotations
 
-import asyncio
 import select
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.core.signals import request_started
 from django.db import connections
@@ -23,14 +22,20 @@ MOST_THREADS = 512
 MOST_KEPT = 8
 #: A connection that is older is opened anew.
 KEPT_SECONDS = 60
+#: A connection that was used so recently is taken for sound. A server that is cut off says nothing.
+MOMENTS_S = 2.0
 
 Done = TypeVar("Done")
+#: Of each thread: when it last had its connections in use, and whether it keeps them.
+_here = threading.local()
 
 
 @receiver(request_started)
 def spare_round_trips(**_: object) -> None:
     """Has no question put to the database of whether it still answers (CONN_HEALTH_CHECKS) where nothing came
-    over its connection since the last answer: a server that ends one says so, or closes it."""
+    over its connection, which answered moments ago: a server that ends one says so, or closes it."""
+    if time.monotonic() - getattr(_here, "answered_at", -MOMENTS_S) >= MOMENTS_S:
+        return
     for connection in connections.all(initialized_only=True):
         # Called after Django's own receiver, which has each connection asked again.
         if connection.vendor == "postgresql" and connection.connection is not None:
@@ -46,17 +51,28 @@ class AnsweringThreads:
     def __init__(self, most_kept: int = MOST_KEPT) -> None:
         self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="answer")
         self._room = threading.BoundedSemaphore(most_kept)
-        self._here = threading.local()
+        self._counting = threading.Lock()
+        self._unfinished = 0
 
-    async def run(self, work: Callable[[], Done], end: Callable[[Done], None] | None = None) -> Done:
-        """What `work` gives, in one of the threads, once `end` was called with it there.
+    @property
+    def are_all_busy(self) -> bool:
+        """Whether what was given to them last has to wait for one of them."""
+        return self._unfinished > MOST_THREADS
 
-        Of what they change in their context nothing stays.
+    def start(self, work: Callable[[], Done], end: Callable[[Done], None] | None = None) -> Future[Done]:
+        """What `work` will give in one of the threads, once `end` was called with it there.
+
+        Of what they change in their context nothing stays. Called in the event loop.
         """
-        context = copy_context()
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, context.run, self._with_connections, work, end
-        )
+        with self._counting:
+            self._unfinished += 1
+        started = self._threads.submit(copy_context().run, self._with_connections, work, end)
+        started.add_done_callback(self._finish)
+        return started
+
+    def _finish(self, _finished: Future[Any]) -> None:
+        with self._counting:
+            self._unfinished -= 1
 
     def _with_connections(self, work: Callable[[], Done], end: Callable[[Done], None] | None) -> Done:
         for connection in connections.all(initialized_only=True):
@@ -72,14 +88,14 @@ class AnsweringThreads:
 
     def _keep_or_close(self) -> None:
         is_open = [each for each in connections.all(initialized_only=True) if each.connection is not None]
-        keeps = getattr(self._here, "keeps", False)
+        keeps = getattr(_here, "keeps", False)
         if not is_open and keeps:
             # It was let go of while the request was answered (webmail/idle_connections.py).
-            self._here.keeps = False
+            _here.keeps = False
             self._room.release()
         elif is_open and not keeps:
-            self._here.keeps = keeps = self._room.acquire(blocking=False)
-        now = time.monotonic()
+            _here.keeps = keeps = self._room.acquire(blocking=False)
+        now = _here.answered_at = time.monotonic()
         for connection in is_open:
             if not keeps:
                 connection.close()

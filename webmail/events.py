@@ -4,6 +4,7 @@ Events travel through Redis from any process to the web processes that hold a st
 a page that missed some catches up by asking again when it reconnects.
 """
 
+import asyncio
 import json
 import logging
 import time
@@ -13,7 +14,6 @@ from functools import cache, partial
 
 import redis
 import redis.asyncio
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import transaction
 
@@ -111,7 +111,7 @@ async def stream(
         await pubsub.subscribe(channel_of(account_id))
         # What happens from here on is heard; of what ended before it, only the database knows.
         await pubsub.get_message(timeout=HEARTBEAT_SECONDS)
-        if session_id is not None and not await sync_to_async(_is_signed_in)(session_id):
+        if session_id is not None and not await asyncio.to_thread(_is_signed_in, session_id):
             yield SIGNED_OUT
             return
         yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {{}}\n\n".encode()

@@ -6,13 +6,14 @@ A place ends by itself when its stream's process dies. Without Redis all are let
 import logging
 import secrets
 import time
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import cast
+from functools import cache
 
 import redis
 import redis.asyncio
 from django.conf import settings
+
+from webmail.redis_client import redis_client
 
 log = logging.getLogger(__name__)
 
@@ -56,18 +57,20 @@ class Place:
             await client.zrem(key, self.name)
 
 
-async def take(account_id: int) -> Place | None:
+def take(account_id: int) -> Place | None:
     """A place for one more stream of the account; None if it, or everybody together, has too many."""
     place = Place(account_id, secrets.token_hex(8))
     now = time.time()
     limits = (settings.STREAMS_OF_ONE, settings.STREAMS_OF_ALL)
     arguments = (now, now + PLACE_SECONDS, place.name, *limits, 2 * PLACE_SECONDS)
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
     try:
-        taken = await cast(Awaitable[int], client.eval(_TAKE, 2, *place.keys, *map(str, arguments)))
+        taken = _client().eval(_TAKE, 2, *place.keys, *map(str, arguments))
     except redis.RedisError as error:
         log.warning("no open streams were counted: %s", type(error).__name__)
         return place
-    finally:
-        await client.aclose()
     return place if taken else None
+
+
+@cache
+def _client() -> redis.Redis:
+    return redis_client(settings.REDIS_URL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -49,13 +50,26 @@ class SpoolingHandler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        response = await self._threads.run(
+        answering = self._threads.start(
             partial(self._response, scope, body), partial(self._end_unless_streamed, body)
         )
+        if self._threads.are_all_busy and await self._left_before(answering, receive):
+            body.close()
+            return
+        response = await asyncio.wrap_future(answering)
         if response.streaming:
             await self._stream(response, body, receive, send)
         else:
             await self.send_response(response, send)
+
+    async def _left_before(self, answering: Future[HttpResponseBase], receive: Receive) -> bool:
+        """Whether who asked went away before a thread was free for it: it is not done any more then."""
+        leaving = asyncio.create_task(self.listen_for_disconnect(receive))
+        waiting = asyncio.wrap_future(answering)
+        await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        return answering.cancel()
 
     def _response(self, scope: dict[str, Any], body: Spool) -> HttpResponseBase:
         set_script_prefix(get_script_prefix(scope))
@@ -74,17 +88,19 @@ class SpoolingHandler(ASGIHandler):
 
     async def _stream(self, response: HttpResponseBase, body: Spool, receive: Receive, send: Send) -> None:
         """Sends it until its end, or until nobody reads any more."""
-        # The parts of one answer are made in one thread.
-        async with ThreadSensitiveContext():
-            sending = asyncio.create_task(self.send_response(response, send))
-            leaving = asyncio.create_task(self.listen_for_disconnect(receive))
-            try:
-                await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                leaving.cancel()
-                sending.cancel()
-                sent, _ = await asyncio.gather(sending, leaving, return_exceptions=True)
-                await self._threads.run(partial(_end, body, response))
+        try:
+            # Parts are made in one thread, which has ended with this: so nothing is closed while it is read.
+            async with ThreadSensitiveContext():
+                sending = asyncio.create_task(self.send_response(response, send))
+                leaving = asyncio.create_task(self.listen_for_disconnect(receive))
+                try:
+                    await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    leaving.cancel()
+                    sending.cancel()
+                    sent, _ = await asyncio.gather(sending, leaving, return_exceptions=True)
+        finally:
+            await asyncio.wrap_future(self._threads.start(partial(_end, body, response)))
         if isinstance(sent, Exception):
             raise sent
 

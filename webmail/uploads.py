@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from webmail.blobs import attaching
 from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.names import safe_name
 from webmail.blobs.spool import CHUNK_BYTES
+from webmail.idle_connections import let_go_of_database
 from webmail.images.preparing import Keeps, Prepared, is_film, prepared
 from webmail.models import Blob
 
@@ -71,6 +73,14 @@ def longest_at(path: str) -> int:
     return int(settings.BLOB_MAX_BYTES) + _ROOM if _PATHS.fullmatch(path) else 0
 
 
+def _signed_in(cookies: str) -> int | None:
+    """The key of the account. Its thread keeps no connection: it could be lost until it is needed again."""
+    try:
+        return account_behind(cookies)
+    finally:
+        let_go_of_database()
+
+
 async def largest_body(scope: Mapping[str, Any], usual: int) -> tuple[int, int | None]:
     """How long a body may be where files come in, and which account sends it; 0 where nobody is signed in,
     and where the body says that it is no longer than `usual`, so that nobody need be looked up."""
@@ -82,7 +92,7 @@ async def largest_body(scope: Mapping[str, Any], usual: int) -> tuple[int, int |
     if len(said) == 1 and said[0].isdigit() and int(said[0][:20]) <= usual:
         return 0, None
     cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-    account_pk = await account_behind("; ".join(cookies))
+    account_pk = await asyncio.to_thread(_signed_in, "; ".join(cookies))
     return (most, account_pk) if account_pk is not None else (0, None)
 
 

@@ -1,7 +1,8 @@
 """Transactions one after the other: SQLite lets one connection write at a time.
 
 Whoever comes meanwhile would ask SQLite again after pauses that get longer, and may be overtaken for long.
-The threads of this process queue up here before they ask at all, so that of each process one asks at a time.
+The threads of this process wait here before they ask at all, so that of each process one asks at a time, and
+the next begins at once when one has ended.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def _commit(self) -> Any:
-        done = super()._commit()  # type: ignore[misc]
-        self._end_turn()
-        return done
+        try:
+            return super()._commit()  # type: ignore[misc]
+        finally:
+            self._end_turn()
 
     def _rollback(self) -> Any:
         try:

@@ -46,7 +46,7 @@ def ask(threads: AnsweringThreads) -> Ask:
     def asked(*answers: Callable[[HttpRequest], HttpResponseBase]) -> list[HttpResponse]:
         async def run() -> list[HttpResponseBase]:
             waiting: list[Awaitable[HttpResponseBase]] = [
-                threads.run(partial(answer, HttpRequest())) for answer in answers
+                asyncio.wrap_future(threads.start(partial(answer, HttpRequest()))) for answer in answers
             ]
             return await asyncio.gather(*waiting)
 

@@ -6,10 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -113,7 +111,7 @@ def test_one_accounts_bodies_take_no_more_than_its_share(
 def test_nobody_is_looked_up_for_a_body_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    async def account_behind(cookies: str) -> int:
+    def account_behind(cookies: str) -> int:
         asked.append(cookies)
         return 1
 
@@ -152,16 +150,8 @@ def test_only_who_showed_the_passkey_sends_long_bodies_where_it_is_required() ->
     store[sessions.OAUTH_SESSION_KEY] = session.pk
     store.save()
 
-    async def asked() -> int | None:
-        cookies = f"{django_settings.SESSION_COOKIE_NAME}={store.session_key}"
-        try:
-            return await sessions.account_behind(cookies)
-        finally:
-            await sync_to_async(connections.close_all)()
-
     def behind() -> int | None:
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(asyncio.run, asked()).result()
+        return sessions.account_behind(f"{django_settings.SESSION_COOKIE_NAME}={store.session_key}")
 
     assert behind() == account.pk
     Account.objects.filter(pk=account.pk).update(passkey_required=True)

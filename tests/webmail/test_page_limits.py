@@ -38,7 +38,7 @@ def test_so_many_people_are_looked_up_for_one_account_and_then_a_page_says_when_
 
 
 def taken(account: int) -> open_streams.Place | None:
-    return asyncio.run(open_streams.take(account))
+    return open_streams.take(account)
 
 
 def test_one_account_and_all_together_have_so_many_streams(redis_server: str, settings: Settings) -> None:
@@ -57,16 +57,16 @@ def test_a_stream_gives_its_place_back(redis_server: str, settings: Settings) ->
     settings.STREAMS_OF_ONE = 1
 
     async def opened() -> AsyncIterator[bytes]:
-        place = await open_streams.take(77)
+        place = open_streams.take(77)
         assert place
         return events.stream(77, None, place)
 
     async def course() -> None:
         stream = await opened()
         assert b"event: ready" in await anext(stream)
-        assert await open_streams.take(77) is None
+        assert open_streams.take(77) is None
         await stream.aclose()
-        assert await open_streams.take(77)
+        assert open_streams.take(77)
 
     asyncio.run(course())
 

@@ -10,41 +10,48 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core import signals
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from webmail import answering_threads
 from webmail.request_handler import SpoolingHandler
 
 
 def answered(response: Callable[[], HttpResponseBase], *, leaves: bool = False) -> list[Mapping[str, Any]]:
     """What is sent; its reader stays, or leaves once it has the first part."""
-    sent: list[Mapping[str, Any]] = []
-
-    async def run() -> None:
-        has_part, asked = asyncio.Event(), False
-
-        async def receive() -> dict[str, Any]:
-            nonlocal asked
-            if not asked:
-                asked = True
-                return {"type": "http.request", "body": b""}
-            await (has_part.wait() if leaves else asyncio.Event().wait())
-            return {"type": "http.disconnect"}
-
-        async def send(event: Mapping[str, Any]) -> None:
-            sent.append(event)
-            if event.get("body"):
-                has_part.set()
-
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
-        handler = SpoolingHandler()
-        with patch.object(handler, "get_response", lambda request: response()):
-            await asyncio.wait_for(handler(scope, receive, send), 10)
-
     # In a thread of its own: the browser tests' event loop runs in this one.
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, run()).result()
+        return pool.submit(asyncio.run, course(SpoolingHandler(), response, leaves=leaves)).result()
+
+
+async def course(
+    handler: SpoolingHandler,
+    response: Callable[[], HttpResponseBase],
+    *,
+    leaves: asyncio.Event | bool = False,
+) -> list[Mapping[str, Any]]:
+    sent: list[Mapping[str, Any]] = []
+    left = leaves if isinstance(leaves, asyncio.Event) else asyncio.Event()
+    asked = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": b""}
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(event: Mapping[str, Any]) -> None:
+        sent.append(event)
+        if event.get("body") and leaves is True:
+            left.set()
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    with patch.object(handler, "get_response", lambda request: response()):
+        await asyncio.wait_for(handler(scope, receive, send), 20)
     return sent
 
 
@@ -111,3 +118,54 @@ async def _parts(number: int | None, ended: Callable[[], None] = lambda: None) -
             await asyncio.sleep(0)
     finally:
         ended()
+
+
+def test_nothing_is_closed_while_a_part_of_it_is_made() -> None:
+    closed_while: list[bool] = []
+    making, has_left = threading.Event(), threading.Event()
+
+    class Parts:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"part"
+            yield await sync_to_async(self.make)()
+
+        def make(self) -> bytes:
+            making.set()
+            has_left.wait(0.3)
+            making.clear()
+            return b"part"
+
+        def close(self) -> None:
+            closed_while.append(making.is_set())
+
+    answered(lambda: StreamingHttpResponse(Parts()), leaves=True)
+    assert closed_while == [False]
+
+
+def test_what_waits_for_a_thread_is_not_done_for_who_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering_threads, "MOST_THREADS", 1)
+    handler = SpoolingHandler()
+    done: list[str] = []
+    may_end = threading.Event()
+
+    def slow() -> HttpResponse:
+        may_end.wait(10)
+        done.append("slow")
+        return HttpResponse()
+
+    def quick() -> HttpResponse:
+        done.append("quick")
+        return HttpResponse()
+
+    async def both() -> None:
+        first = asyncio.create_task(course(handler, slow))
+        await asyncio.sleep(0.05)
+        left = asyncio.Event()
+        left.set()
+        assert await course(handler, quick, leaves=left) == []
+        may_end.set()
+        assert await first
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, both()).result()
+    assert done == ["slow"]

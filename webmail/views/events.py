@@ -1,6 +1,5 @@
 """The stream of events that an open page holds."""
 
-from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -18,7 +17,7 @@ def stream(request: HttpRequest) -> HttpResponseBase:
     account = getattr(request, "account", None)
     if account is None:
         return HttpResponse(status=204)
-    place = async_to_sync(open_streams.take)(account.pk)
+    place = open_streams.take(account.pk)
     if place is None:
         retry_after = str(open_streams.RETRY_AFTER_SECONDS)
         return HttpResponse(status=429, headers={"Retry-After": retry_after, "Cache-Control": "no-store"})
