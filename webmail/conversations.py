@@ -46,6 +46,8 @@ _BY_ID = PreparedRows(
 
 #: Rows of a page of the list: more than a screen holds, since the next ones come by themselves.
 PAGE = 30
+#: Groups of which the names are read where one of them is chosen.
+MOST_NAMED = 100
 
 
 def _all_listed(account: int) -> QuerySet[Conversation]:
@@ -195,19 +197,36 @@ class Titled:
 
 
 def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled]:
-    """The account's newest conversations with people whose names or handles hold ``words``."""
+    """The account's newest conversations whose name, or people's names or handles, hold ``words``.
+
+    Groups go by their names where the agent reads them. Raises crypto_agent.client.AgentLocked if it was not
+    known before that the keys are locked.
+    """
     rows = in_list(account).filter(last_message__isnull=False)
     found = list(rows[: 500 if words else limit])
     people = people_of({did for row in found for did in row.participants} | {account.did})
+    names = _group_names(account)
     folded = words.casefold()
     named = []
     for row in found:
         others = [people[did] for did in others_in(account, row)]
-        names = f"{title_of(account, row, people)} {' '.join(one.handle for one in others)}"
-        if folded in names.casefold():
-            title = title_of(account, row, people)
-            named.append(Titled(row.conversation_id, title, others, len(others) > 1))
+        by_people = title_of(account, row, people)
+        name = names.get(row.conversation_id, "")
+        if folded in " ".join((name, by_people, *(one.handle for one in others))).casefold():
+            named.append(Titled(row.conversation_id, name or by_people, others, len(others) > 1))
     return named[:limit]
+
+
+def _group_names(account: Account) -> Mapping[str, str]:
+    """The names of the account's newest groups by conversation id; none while the agent does not answer."""
+    if account.locked_here:
+        return {}
+    try:
+        return groups.names_of(account, MOST_NAMED)
+    except AgentLocked:
+        raise
+    except AgentError:
+        return {}
 
 
 def with_news(account: Account) -> QuerySet[Conversation]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.agent import agent, kept_client
 from accounts.models import Account, PeerCertificate
-from crypto_agent.client import NewGroupUpdate, NewMessage
+from crypto_agent.client import AgentUnavailable, NewGroupUpdate, NewMessage
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
@@ -267,3 +267,21 @@ def test_a_name_goes_along_and_the_former_conversation_is_told(alice: Account, g
     narrower = send(alice, everybody[:1], "just us", str(uuid4()))
     go_on_from(alice, Conversation.objects.get(pk=group.pk), narrower, tell=False, token=str(uuid4()))
     assert narrower.conversation.messages.count() == 1
+
+
+def test_a_group_to_forward_to_is_found_by_its_name_and_by_its_people(
+    alice: Account, group: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named(group, "Book club")
+
+    def found(words: str) -> list[str]:
+        return [each.title for each in conversations.titled(alice, words)]
+
+    assert found("") == found("BOOK") == found("carol") == ["Book club"]
+    assert found("chess") == []
+    monkeypatch.setattr(conversations.groups, "names_of", _away)
+    assert [title for title in found("carol") if "Carol" in title]
+
+
+def _away(account: Account, most: int) -> dict[str, str]:
+    raise AgentUnavailable("Away", "nobody answers")
