@@ -18,12 +18,13 @@ TONES = 6
 #: In one answer, which says of each row whether it is somebody of this installation.
 _PEOPLE = PreparedValues(
     lambda dids: (
-        Peer.objects.filter(did__in=dids)
+        Peer.objects.order_by()
+        .filter(did__in=dids)
         .values_list("did", "handle", "display_name", "avatar", Value(0))
         .union(
-            Account.objects.filter(did__in=dids).values_list(
-                "did", "handle", "display_name", Value(""), Value(1)
-            ),
+            Account.objects.order_by()
+            .filter(did__in=dids)
+            .values_list("did", "handle", "display_name", Value(""), Value(1)),
             all=True,
         )
     )
