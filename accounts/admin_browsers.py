@@ -1,7 +1,7 @@
 """Browsers in which an administrator has signed in before (device cookies, as OWASP describes them).
 
 Strangers can use up all tries that a name has. Whoever holds such a cookie has tries of their own, which
-nobody gets without having known the password once.
+nobody gets without having known the password that there is.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import secrets
 
 from django.conf import settings
+from django.contrib.auth.forms import UsernameField
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse
-
-from accounts.rate_limits import as_one_name
 
 COOKIE = "__Secure-admin-browser" if settings.SECURE else "admin-browser"
 PATH = "/admin/login/"
@@ -21,19 +22,25 @@ KEPT_SECONDS = 180 * 24 * 60 * 60
 
 
 def known_as(request: HttpRequest, name: str) -> str | None:
-    """What tells this browser from others, if an administrator of that name signed in there; else None."""
-    try:
-        return _signer(name).unsign(request.COOKIES.get(COOKIE, ""), max_age=KEPT_SECONDS)
-    except BadSignature:
+    """What tells this browser from others, if an administrator of that name signed in there with the
+    password that they still have; else None."""
+    cookie = request.COOKIES.get(COOKIE)
+    if cookie is None:
         return None
+    try:
+        user = User.objects.filter(username=UsernameField().clean(name)).first()
+    except ValidationError:
+        return None
+    return _token_in(cookie, user) if user else None
 
 
-def remember(answer: HttpResponse, name: str) -> None:
-    """Adds the cookie to the answer to the administrator of that name, who has just shown their password."""
-    value = _signer(name).sign(secrets.token_hex(16))
+def remember(request: HttpRequest, answer: HttpResponse, user: User) -> None:
+    """Adds the cookie to the answer to an administrator who has just shown their password. A browser that is
+    known stays what it was, so that its tries do not begin anew."""
+    token = _token_in(request.COOKIES.get(COOKIE, ""), user) or secrets.token_hex(16)
     answer.set_cookie(
         COOKIE,
-        value,
+        _signer(user).sign(token),
         max_age=KEPT_SECONDS,
         path=PATH,
         secure=settings.SECURE,
@@ -42,5 +49,13 @@ def remember(answer: HttpResponse, name: str) -> None:
     )
 
 
-def _signer(name: str) -> TimestampSigner:
-    return TimestampSigner(salt=f"{__name__}:{as_one_name(name)}")
+def _token_in(cookie: str, user: User) -> str | None:
+    try:
+        return _signer(user).unsign(cookie, max_age=KEPT_SECONDS)
+    except BadSignature:
+        return None
+
+
+def _signer(user: User) -> TimestampSigner:
+    """Another password makes all cookies invalid, as it does the user's sessions."""
+    return TimestampSigner(salt=f"{__name__}:{user.pk}:{user.get_session_auth_hash()}")

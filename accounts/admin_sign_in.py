@@ -1,6 +1,7 @@
 """Where administrators sign in, by a name and a password of this installation: so many tries, and no more."""
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
 from accounts import admin_browsers, rate_limits
@@ -18,6 +19,7 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     except TooOften as error:
         return too_often_page(request, error)
     answer = admin.site.login(request)
-    if answer.status_code == 302 and admin.site.has_permission(request):
-        admin_browsers.remember(answer, request.user.get_username())
+    user = request.user
+    if answer.status_code == 302 and admin.site.has_permission(request) and isinstance(user, User):
+        admin_browsers.remember(request, answer, user)
     return answer
