@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
@@ -179,7 +180,8 @@ def test_an_account_may_look_so_often_and_is_told_when_to_come_back(
     status, page = asked(at_alices, "sam")
     assert (status, "You looked for very many people." in page, "Sam One" in page) == (422, True, False)
     # By its button as well.
-    assert at_alices.post(reverse("choose-people"), {"q": "sam"}).status_code == 429
+    chips = at_alices.post(reverse("choose-people"), {"q": "sam"}).content.decode()
+    assert ("You looked for very many people." in chips, 'name="to"' in chips) == (True, False)
     assert asked(browser_of(new_account("carol")), "sam")[0] == 200
 
 
@@ -199,6 +201,37 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(directory, "look_up", look_up)
     return asked
+
+
+def test_whole_handles_are_looked_up_where_nobody_is_suggested_any_more(
+    alice: Account, at_alices: Client, settings: Settings, reached: list[str]
+) -> None:
+    settings.SUGGESTIONS_OF_ONE = 0
+    cache.clear()
+    sam = known(alice, "sam", "Sam One")
+    page = at_alices.post(reverse("find-person"), {"q": "sam.test"}).content.decode()
+    assert f'name="add" value="{sam.did}"' in page
+    assert "suggestions" not in page
+
+
+@pytest.mark.parametrize("typed", ["sam", "sam.test"])
+def test_a_form_that_looked_too_often_keeps_what_was_written(
+    typed: str, alice: Account, at_alices: Client, settings: Settings, reached: list[str]
+) -> None:
+    # Whoever is chosen already uses up the one search.
+    settings.SUGGESTIONS_OF_ONE, settings.SEARCHES_OF_ONE = 0, 1
+    cache.clear()
+    known(alice, "sam", "Sam One")
+    ben = known(alice, "ben", "Ben")
+    form = {"do": "send", "q": typed, "to": [ben.did], "text": "A long letter", "token": str(uuid4())}
+    answer = at_alices.post(reverse("new-conversation"), form)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "You looked for very many people. Try again in" in page
+    assert "A long letter</textarea>" in page
+    assert f'value="{typed}"' in page
+    assert f'name="to" value="{ben.did}"' in page
+    assert not Message.objects.filter(account=alice).exists()
 
 
 def test_the_beginning_of_a_known_handle_is_no_question_to_the_network(

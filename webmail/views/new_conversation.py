@@ -53,11 +53,15 @@ def limited(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         except rate_limits.TooOften as error:
             if request.htmx.target != "results":
                 return rate_limits.too_often_page(request, error)
-            problem = _("You looked for very many people. Try again in %(minutes)d minutes.")
-            context = _context(request, Choice(problem=problem % {"minutes": error.minutes}))
+            context = _context(request, Choice(problem=_too_often(error)))
             return render(request, "webmail/_looked_for.html", context, status=422)
 
     return answer
+
+
+def _too_often(error: rate_limits.TooOften) -> str:
+    sentence = _("You looked for very many people. Try again in %(minutes)d minutes.")
+    return sentence % {"minutes": error.minutes}
 
 
 def _when_signed_out(request: HttpRequest) -> HttpResponse:
@@ -140,9 +144,15 @@ def _former(account: Account, conversation_id: str) -> Conversation | None:
 def find(request: PageRequest) -> HttpResponse:
     """Who is called what is being typed, of those whom the account knows, or answers to it as a handle."""
     choice = Choice(chosen=_chosen(request), typed=request.POST.get("q", "").strip())
-    choice.suggested = _suggested(request, choice)
+    is_whole = _is_whole(choice.typed)
+    try:
+        choice.suggested = _suggested(request, choice)
+    except rate_limits.TooOften:
+        # Who is typed in whole needs no suggestion.
+        if not is_whole:
+            raise
     # Anything else is a name, or the beginning of a handle, which is no mistake.
-    if _is_whole(choice.typed) and not _begins_known(choice):
+    if is_whole and not _begins_known(choice):
         choice = _found(request, choice, choice.typed)
     return render(request, "webmail/_looked_for.html", _context(request, choice))
 
@@ -161,7 +171,8 @@ def people(request: PageRequest) -> HttpResponse:
 
 
 def _choice(request: PageRequest) -> Choice:
-    """What the form says, with the person whom its button adds or removes."""
+    """What the form says, with the person whom its button adds or removes. That there were too many of them
+    is a problem of the form, which keeps what was written; TooOften where `_chosen` raises it."""
     removed = request.POST.get("remove")
     choice = Choice(chosen=[person for person in _chosen(request) if person.did != removed])
     if removed:
@@ -170,13 +181,18 @@ def _choice(request: PageRequest) -> Choice:
     choice.typed = request.POST.get("add", "") or request.POST.get("q", "").strip()
     if not choice.typed:
         return choice
-    if _is_whole(choice.typed):
-        return _with_found(request.account, _found(request, choice, choice.typed))
-    return _by_name(request, choice)
+    try:
+        if _is_whole(choice.typed):
+            return _with_found(request.account, _found(request, choice, choice.typed))
+        return _by_name(request, choice)
+    except rate_limits.TooOften as error:
+        choice.problem = _too_often(error)
+        return choice
 
 
 def _by_name(request: PageRequest, choice: Choice) -> Choice:
-    """The one whom the account knows by that name among the chosen, or those who may be meant."""
+    """The one whom the account knows by that name among the chosen, or those who may be meant. Raises
+    TooOften."""
     choice.suggested = _suggested(request, choice)
     if not choice.suggested:
         nobody = _("You know nobody called “%(name)s”. Somebody new is found by their whole handle.")
