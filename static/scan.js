@@ -37,9 +37,20 @@
       try { return [decodeQR(pixels, patience)]; } catch { return []; /* it throws where there is none */ }
     };
   };
+  // Some browsers offer a reader whose part in the system is missing: that shows once it looks.
+  const orBrought = (own) => {
+    let read = own;
+    return async (source, patience) => {
+      try {
+        if (read === own) return await own(source);
+      } catch { read = await brought(); }
+      return read(source, patience);
+    };
+  };
   let reader;
   const loadReader = async () => {
-    reader ??= await builtIn().catch(() => null) ?? await brought();
+    const own = reader ? null : await builtIn().catch(() => null);
+    reader ??= own ? orBrought(own) : await brought();
     return reader;
   };
 

@@ -40,6 +40,13 @@ window.BarcodeDetector = class {
   async detect() { return [{ rawValue: %s }]; }
 };"""
 
+#: As it is where the system's part of it is missing.
+_BROKEN_READER = """
+window.BarcodeDetector = class {
+  static async getSupportedFormats() { return ["qr_code"]; }
+  async detect() { throw new DOMException("Barcode detection service unavailable.", "NotSupportedError"); }
+};"""
+
 
 @pytest.fixture(autouse=True)
 def both_have_devices(installation: RunningInstallation, first_visit_of: FirstVisitOf) -> Iterator[None]:
@@ -235,3 +242,21 @@ def test_a_browser_that_reads_codes_itself_fetches_nothing_for_it(
     look(page)
     expect(page.locator(".notice--good")).to_contain_text("they match")
     assert not any("/qr-" in url for url in fetched)
+
+
+@pytest.mark.parametrize("way", ["camera", "picture"])
+def test_where_the_browsers_own_reader_fails_the_other_one_reads(
+    way: str, visit: Visit, visit_with_camera: Visit, local_network: NetworkInfo, film: Path
+) -> None:
+    dids = {name: account.did for name, account in local_network.accounts.items()}
+    alice = visit_with_camera("alice")
+    alice.context.add_init_script(_BROKEN_READER)
+    taken = photo_of_code(comparing(visit("bob"), dids["alice"]))
+    page = comparing(alice, dids["bob"])
+    if way == "camera":
+        film.write_bytes(taken)
+        look(page)
+    else:
+        code = {"name": "code.jpg", "mimeType": "image/jpeg", "buffer": taken}
+        page.get_by_label("Or a picture of their code").set_input_files(code)
+    expect(page.locator(".notice--good")).to_contain_text("they match")
