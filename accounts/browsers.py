@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth import SESSION_KEY as STAFF_SESSION_KEY
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.models import Session
+from django.db.models import QuerySet
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils import timezone
@@ -62,8 +63,6 @@ def note(request: HttpRequest, session: OAuthSession, now: datetime) -> None:
 
 def signed_in_browsers(account: Account, here: OAuthSession | None) -> list[Browser]:
     """The one that asks first, then those that signed in last."""
-    sessions = list(account.oauth_sessions.exclude(session_key=""))
-    alive = _alive({session.session_key for session in sessions})
     found = [
         Browser(
             id=session.pk,
@@ -73,10 +72,14 @@ def signed_in_browsers(account: Account, here: OAuthSession | None) -> list[Brow
             seen_at=session.seen_at,
             here=here is not None and session.pk == here.pk,
         )
-        for session in sessions
-        if session.session_key in alive
+        for session in alive(account.oauth_sessions.all())
     ]
     return sorted(found, key=lambda browser: (not browser.here, -browser.signed_in_at.timestamp()))
+
+
+def alive(sessions: QuerySet[OAuthSession]) -> QuerySet[OAuthSession]:
+    """Those of them whose browsers are signed in; the others wait for nobody any more."""
+    return sessions.filter(session_key__in=_living_keys())
 
 
 def sign_out(account: Account, session_pk: int) -> bool:
@@ -108,9 +111,7 @@ def sign_out_everywhere(account: Account) -> None:
 def forget_ended() -> None:
     """Forget the keys of browsers' sessions that have ended."""
     rows = OAuthSession.objects.exclude(session_key="")
-    rows.exclude(
-        session_key__in=Session.objects.filter(expire_date__gt=timezone.now()).values("session_key")
-    ).update(session_key="")
+    rows.exclude(session_key__in=_living_keys()).update(session_key="")
 
 
 def _end_here(session: OAuthSession) -> None:
@@ -143,6 +144,5 @@ def _tell_server(sessions: list[OAuthSession]) -> None:
             away.add(session.issuer)
 
 
-def _alive(keys: set[str]) -> set[str]:
-    rows = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
-    return set(rows.values_list("session_key", flat=True))
+def _living_keys() -> QuerySet[Session, str]:
+    return Session.objects.filter(expire_date__gt=timezone.now()).values_list("session_key", flat=True)

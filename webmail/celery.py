@@ -31,6 +31,7 @@ def _set_schedule(sender: Celery, **_arguments: object) -> None:
         "read-graphs": {"task": "webmail.tasks.read_graphs", "schedule": 600.0},
         "prune-set-aside": {"task": "webmail.tasks.prune_set_aside", "schedule": 3600.0},
         "prune-deleted-mail": {"task": "webmail.tasks.prune_deleted_mail", "schedule": 3600.0},
+        "prune-subscriptions": {"task": "webmail.tasks.prune_subscriptions", "schedule": 3600.0},
         "prune-reports": {"task": "webmail.tasks.prune_reports", "schedule": 3600.0},
         "forget-pictures": {"task": "webmail.tasks.forget_pictures", "schedule": 3600.0},
         "leave-former-data-keys": {

@@ -306,6 +306,7 @@ CELERY_TASK_ROUTES = {
     "webmail.tasks.prune_set_aside": {"queue": "schedule"},
     "webmail.tasks.prune_deleted_mail": {"queue": "schedule"},
     "webmail.tasks.prune_reports": {"queue": "schedule"},
+    "webmail.tasks.prune_subscriptions": {"queue": "schedule"},
     "webmail.tasks.leave_former_data_keys": {"queue": "schedule"},
     "webmail.tasks.leave_all_former_data_keys": {"queue": "schedule"},
     "webmail.tasks.reconcile": {"queue": "schedule"},

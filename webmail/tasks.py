@@ -47,7 +47,7 @@ from webmail.blobs import sweeping
 from webmail.mailbox import MailboxError
 from webmail.models import Arrival, Conversation, Delivery, Message
 from webmail.ordinary import carrying, filing, in_transit, marks, unsent
-from webmail.push import notices, sending
+from webmail.push import notices, sending, subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -238,6 +238,12 @@ def prune_deleted_mail() -> None:
 def prune_reports() -> None:
     """Remove reports whose time is over."""
     log.info("%s reports removed", reporting.prune(timezone.now()))
+
+
+@shared_task(expires=3600)
+def prune_subscriptions() -> None:
+    """Forget browsers that wait to be woken and in which nobody was signed in for long."""
+    log.info("%s browsers that were to be woken forgotten", subscriptions.prune(timezone.now()))
 
 
 @shared_task

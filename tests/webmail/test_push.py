@@ -6,16 +6,20 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64decode
 from pytest_django import Settings
 
+from accounts import browsers
 from accounts.models import Account, OAuthSession
 from demo.secrets_file import keep_push_key
 from tests.services.agent import AgentProcess
@@ -71,6 +75,14 @@ def sign_in(account: Account) -> OAuthSession:
     """Of one more browser of the account."""
     browser_of(account)
     return account.oauth_sessions.latest("pk")
+
+
+def end_of_browser(session: OAuthSession | None) -> None:
+    """Its own session expires, while what its person's server granted lives on."""
+    assert session is not None
+    Session.objects.filter(session_key=session.session_key).update(
+        expire_date=timezone.now() - timedelta(seconds=1)
+    )
 
 
 @pytest.fixture
@@ -196,6 +208,51 @@ def test_a_browser_of_which_no_sign_in_is_known_is_woken_once_its_page_says_that
     again = browser_of(alice_here)
     again.post("/notifications/here/", {"endpoint": address})
     assert not PushSubscription.objects.exists()
+
+
+def test_a_browser_whose_sign_in_expired_is_not_woken_whoever_is_there_now(
+    alice_here: Account, push_service: PushService
+) -> None:
+    address = f"{push_service.url}/1"
+    session = sign_in(alice_here)
+    subscriptions.add(alice_here, address, session)
+    assert sending.wake(alice_here, NOW_S) == 1
+    end_of_browser(session)
+    assert not notices.any_browser(alice_here.pk)
+    assert sending.wake(alice_here, NOW_S) == 0
+    browsers.forget_ended()
+    assert sending.wake(alice_here, NOW_S) == 0
+    assert len(push_service.calls) == 1
+
+    browser = browser_of(alice_here)
+    subscriptions.add(alice_here, f"{push_service.url}/2", sign_in(alice_here))
+    page = browser.get("/notifications/").content.decode()
+    assert "On in 1 browser." in page
+    # Its own address tells a page in which browser it is.
+    assert f'value="{address}"' in page
+    browser.post("/notifications/here/", {"endpoint": address})
+    assert "On in 2 browsers." in browser.get("/notifications/").content.decode()
+    assert sending.wake(alice_here, NOW_S) == 2
+
+
+def test_a_browser_in_which_nobody_signs_in_again_is_forgotten_after_some_weeks(alice_here: Account) -> None:
+    alive, expired, ended, back = (sign_in(alice_here) for _ in range(4))
+    for number, session in enumerate((alive, expired, ended, back)):
+        subscriptions.add(alice_here, f"https://push.example/{number}", session)
+    PushSubscription.objects.update(created_at=timezone.now() - timedelta(days=365))
+    end_of_browser(expired)
+    end_of_browser(back)
+    ended.delete()
+    began = timezone.now()
+    later = began + subscriptions.KEPT_SIGNED_OUT + timedelta(hours=1)
+    assert [subscriptions.prune(began), subscriptions.prune(began + timedelta(weeks=3))] == [0, 0]
+    subscriptions.confirm(alice_here, "https://push.example/3", sign_in(alice_here))
+    assert subscriptions.prune(later) == 2
+    kept = [row.endpoint for row in PushSubscription.objects.all()]
+    assert kept == ["https://push.example/0", "https://push.example/3"]
+    # What comes to an end later has its own weeks.
+    end_of_browser(PushSubscription.objects.get(endpoint=kept[1]).session)
+    assert [subscriptions.prune(later), PushSubscription.objects.count()] == [0, 2]
 
 
 def test_an_account_has_so_many_browsers_at_most(alice_here: Account) -> None:

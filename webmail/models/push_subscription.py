@@ -20,6 +20,8 @@ class PushSubscription(models.Model):
     #: Whoever knows it can wake the browser, so nobody is shown it.
     endpoint = models.CharField(max_length=1000)
     created_at = models.DateTimeField(default=timezone.now)
+    #: Since when it is known that nobody is signed in there by that sign-in.
+    signed_out_since = models.DateTimeField(null=True, blank=True)
     #: How often in a row the push service did not take a notice.
     failures = models.PositiveIntegerField(default=0)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db.models import QuerySet
 
+from accounts import browsers
 from accounts.models import Account, OAuthSession
 from outbound import is_web_address
 from webmail.models import PushSubscription
@@ -11,6 +14,8 @@ from webmail.models import PushSubscription
 #: Browsers of one account; the oldest gives way to one more.
 AT_MOST = 10
 MAX_ENDPOINT = 1000
+#: How long a browser in which nobody is signed in stays known.
+KEPT_SIGNED_OUT = timedelta(weeks=4)
 
 
 class BadEndpoint(Exception):
@@ -37,7 +42,8 @@ def confirm(account: Account, endpoint: str, session: OAuthSession) -> None:
 
 def signed_in(account_pk: int) -> QuerySet[PushSubscription]:
     """The account's browsers that may be woken: of the others it is not known whose they are by now."""
-    return PushSubscription.objects.filter(account=account_pk, session__isnull=False)
+    alive = browsers.alive(OAuthSession.objects.filter(account=account_pk))
+    return PushSubscription.objects.filter(account=account_pk, session__in=alive)
 
 
 def remove(account: Account, endpoint: str) -> None:
@@ -48,6 +54,19 @@ def remove(account: Account, endpoint: str) -> None:
 def remove_all(account: Account) -> None:
     """Forgets all browsers of an account."""
     account.push_subscriptions.all().delete()
+
+
+def prune(now: datetime) -> int:
+    """Forgets browsers in which nobody was signed in for long, and notes of the others since when nobody is;
+    how many were forgotten."""
+    alive = browsers.alive(OAuthSession.objects.all()).values("pk")
+    PushSubscription.objects.filter(session__in=alive, signed_out_since__isnull=False).update(
+        signed_out_since=None
+    )
+    signed_out = PushSubscription.objects.exclude(session__in=alive)
+    signed_out.filter(signed_out_since__isnull=True).update(signed_out_since=now)
+    forgotten, _each = signed_out.filter(signed_out_since__lt=now - KEPT_SIGNED_OUT).delete()
+    return forgotten
 
 
 def on_signed_out(*, session: OAuthSession, **_: object) -> None:

@@ -14,11 +14,11 @@ from webmail.views.page_request import PageRequest
 @require_safe
 @signed_in
 def notifications(request: PageRequest) -> HttpResponse:
-    """What notifications are, and on how many browsers they are on."""
+    """What notifications are, and how many browsers are woken."""
     key = vapid.key()
     context = {
         "public_key": vapid.public_key(key) if key else "",
-        "count": request.account.push_subscriptions.count(),
+        "count": subscriptions.signed_in(request.account.pk).count(),
         "endpoints": list(request.account.push_subscriptions.values_list("endpoint", flat=True)),
     }
     return render(request, "webmail/notifications.html", context)
