@@ -134,7 +134,10 @@ def test_nothing_of_a_request_is_left_in_its_thread(ask: Ask) -> None:
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no server that could go away")
-def test_the_database_is_asked_whether_it_answers_only_where_something_came(ask: Ask) -> None:
+def test_the_database_is_asked_whether_it_answers_only_where_something_came_or_it_is_long_ago(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering_threads, "MOMENTS_S", 60)
     asked_again: list[bool] = []
 
     def of_server(request: HttpRequest) -> HttpResponse:
@@ -152,4 +155,6 @@ def test_the_database_is_asked_whether_it_answers_only_where_something_came(ask:
     assert first == second
     end(second)
     assert ask(of_server)[0].content != second
-    assert asked_again[1:] == [False, True]
+    monkeypatch.setattr(answering_threads, "MOMENTS_S", 0)
+    ask(of_server)
+    assert asked_again[1:] == [False, True, True]
