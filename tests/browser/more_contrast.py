@@ -31,20 +31,29 @@ _FAINT_OUTLINES = """(least) => {
   const grounds = (one) => (one ? [...grounds(one.parentElement), groundOf(one)] : []);
   const controls = "button, .btn, input:not([type=hidden], [type=radio], [type=checkbox]), select, textarea, "
     + ".composer__box, .notice, .badge";
-  return [...document.querySelectorAll(controls)].filter((one) => {
+  return [...document.querySelectorAll(controls)].flatMap((one) => {
     const { borderTopStyle, borderTopWidth, borderTopColor } = getComputedStyle(one);
-    if (!one.checkVisibility({ visibilityProperty: true }) || one.matches(":disabled, .sr")) return false;
+    if (!one.checkVisibility({ visibilityProperty: true }) || one.matches(":disabled, .sr")) return [];
     const around = grounds(one.parentElement);
     const ground = paint(around);
     const outlined = borderTopStyle !== "none" && parseFloat(borderTopWidth) > 0;
     const edge = outlined ? paint([...around, groundOf(one), borderTopColor]) : ground;
     const filled = paint([...around, groundOf(one)]);
     // What has neither outline nor ground is words alone, as a link is.
-    if (`${edge}` === `${ground}` && `${filled}` === `${ground}`) return false;
-    return Math.max(ratio(edge, ground), ratio(filled, ground)) < least;
-  }).map((one) => `outline is faint: ${one.outerHTML.slice(0, 160)}`);
+    if (`${edge}` === `${ground}` && `${filled}` === `${ground}`) return [];
+    if (Math.max(ratio(edge, ground), ratio(filled, ground)) >= least) return [];
+    return [`outline ${edge} around ${filled} on ${ground} is faint: ${one.outerHTML.slice(0, 160)}`];
+  });
 }"""
 _LEAST_OF_OUTLINES = 4.5
+#: Chromium keeps the colours of parts of a page that is open while the system's wish changes; what is opened
+#: or shown after that has the right ones.
+_SHOWN_ANEW = """() => {
+  const { documentElement } = document;
+  documentElement.style.display = "none";
+  documentElement.getBoundingClientRect();
+  documentElement.style.display = "";
+}"""
 #: Milliseconds after which colours that change at once have changed.
 _CHANGED = 50
 
@@ -64,6 +73,7 @@ def too_faint(page: Page) -> list[str]:
     with more_contrast(page):
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
+            page.evaluate(_SHOWN_ANEW)
             page.wait_for_timeout(_CHANGED)
             faint = page.evaluate(_FAINT_OUTLINES, _LEAST_OF_OUTLINES)
             found += [f"{theme}: {problem}" for problem in [*violations(page, rules=_WORDS), *faint]]
