@@ -38,15 +38,17 @@ def spare_round_trips(**_: object) -> None:
         return
     for connection in connections.all(initialized_only=True):
         # Called after Django's own receiver, which has each connection asked again.
-        if connection.vendor == "postgresql" and connection.connection is not None:
+        held = connection.connection
+        if connection.vendor == "postgresql" and held is not None and not held.closed:
             came = select.poll()
-            came.register(connection.connection.fileno(), select.POLLIN)
+            came.register(held.fileno(), select.POLLIN)
             connection.health_check_done = not came.poll(0)  # type: ignore[attr-defined]
 
 
 class AnsweringThreads:
     """Threads that answer one request after the other, with at most `most_kept` connections kept between
-    them. One that was lost meanwhile is opened again (CONN_HEALTH_CHECKS)."""
+    them. One that is too old or was lost meanwhile is opened again (CONN_HEALTH_CHECKS): Django looks at them
+    when a request begins, whose signal comes from what the threads are given to do."""
 
     def __init__(self, most_kept: int = MOST_KEPT) -> None:
         self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="answer")
@@ -75,8 +77,6 @@ class AnsweringThreads:
             self._unfinished -= 1
 
     def _with_connections(self, work: Callable[[], Done], end: Callable[[Done], None] | None) -> Done:
-        for connection in connections.all(initialized_only=True):
-            connection.close_if_unusable_or_obsolete()
         try:
             done = work()
         finally:

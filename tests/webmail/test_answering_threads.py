@@ -32,6 +32,12 @@ def ask_database(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(id(connection.connection)))
 
 
+def begun(answer: Callable[[HttpRequest], HttpResponseBase]) -> HttpResponseBase:
+    """As a request is answered."""
+    request_started.send(sender=None)
+    return answer(HttpRequest())
+
+
 @pytest.fixture
 def threads() -> Iterator[AnsweringThreads]:
     made = AnsweringThreads(most_kept=1)
@@ -46,7 +52,7 @@ def ask(threads: AnsweringThreads) -> Ask:
     def asked(*answers: Callable[[HttpRequest], HttpResponseBase]) -> list[HttpResponse]:
         async def run() -> list[HttpResponseBase]:
             waiting: list[Awaitable[HttpResponseBase]] = [
-                asyncio.wrap_future(threads.start(partial(answer, HttpRequest()))) for answer in answers
+                asyncio.wrap_future(threads.start(partial(begun, answer))) for answer in answers
             ]
             return await asyncio.gather(*waiting)
 
@@ -141,7 +147,6 @@ def test_the_database_is_asked_whether_it_answers_only_where_something_came_or_i
     asked_again: list[bool] = []
 
     def of_server(request: HttpRequest) -> HttpResponse:
-        request_started.send(sender=None)
         asked_again.append(not connection.health_check_done)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
