@@ -42,7 +42,7 @@ _FAINT_OUTLINES = """(least) => {
     // What has neither outline nor ground is words alone, as a link is.
     if (`${edge}` === `${ground}` && `${filled}` === `${ground}`) return [];
     if (Math.max(ratio(edge, ground), ratio(filled, ground)) >= least) return [];
-    return [`outline ${edge} around ${filled} on ${ground} is faint: ${one.outerHTML.slice(0, 160)}`];
+    return [`outline is faint: ${edge} around ${filled} on ${ground}: ${one.outerHTML.slice(0, 160)}`];
   });
 }"""
 _LEAST_OF_OUTLINES = 4.5
