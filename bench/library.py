@@ -33,8 +33,9 @@ def _sealing(targets: Sequence[Target]) -> str:
     messages = max(1, COPIES_A_ROUND // count)
 
     def work() -> None:
+        sealed_at = now()
         for _ in range(messages):
-            sealing.seal(ALICE, content, targets, now(), os.urandom)
+            sealing.seal(ALICE, content, targets, sealed_at, os.urandom)
 
     bucket_bytes = len(sample.copies[0].envelope) - OVERHEAD_BYTES
     medians = interleaved(work, primitives.sealing(messages, count, bucket_bytes), ROUNDS)

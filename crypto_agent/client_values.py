@@ -7,7 +7,7 @@ The reprs name ids only: neither text, nor envelopes, nor sealed content can rea
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from crypto_agent.atsms.prekeys import Prekey
 from crypto_agent.message_values import Expires, Facet, GroupUpdate, LinkPreview, Receipt
@@ -71,14 +71,16 @@ class Device:
     prekey: Prekey | None
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A device to seal for; without a prekey it gets a copy that does not hide the sender."""
 
     did: str
     fingerprint: str
-    certificate_pem: str = field(repr=False)
+    certificate_pem: str
     prekey: Prekey | None = None
+
+    def __repr__(self) -> str:
+        return f"Target({self.did!r}, {self.fingerprint!r})"
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,7 @@ class Composed:
         return SealedContent(self.conversation_id, self.message_id, self.sealed)
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(NamedTuple):
     """One device's envelope; form ``cms`` is a bare CMS, which shows who sent it.
 
     ``prekey_error`` says what was wrong with the target's prekey, where that led to the bare form.
@@ -142,8 +143,11 @@ class Copy:
     fingerprint: str
     form: CopyForm
     envelope_id: str
-    envelope: bytes = field(repr=False)
+    envelope: bytes
     prekey_error: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Copy {self.envelope_id}>"
 
 
 @dataclass(frozen=True)
@@ -155,13 +159,15 @@ class RefusedTarget:
     code: str
 
 
-@dataclass(frozen=True)
-class SealedMessage:
+class SealedMessage(NamedTuple):
     """``sealed`` replaces the composed one: it now holds the signed message too."""
 
-    sealed: bytes = field(repr=False)
+    sealed: bytes
     copies: list[Copy]
     refused: list[RefusedTarget]
+
+    def __repr__(self) -> str:
+        return f"SealedMessage({self.copies!r}, {self.refused!r})"
 
 
 @dataclass(frozen=True)

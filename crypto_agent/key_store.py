@@ -21,7 +21,7 @@ from crypto_agent.lock_key import unlock_data_key
 from crypto_agent.models import Account, ArchiveKey, DataKey, DeviceKey
 from crypto_agent.operator_keys import rotation
 from crypto_agent.operator_keys.sources import source_of
-from crypto_agent.prepared_query import PreparedQuery, time_in_row
+from crypto_agent.prepared_query import PreparedQuery, PreparedStatement, time_in_row
 from crypto_agent.purposes import Context, Purpose
 from crypto_agent.signing_keys import Ready, Signer, SigningKeys
 from crypto_agent.unlock_sessions import sessions
@@ -49,8 +49,11 @@ _WITH_DEVICE_COLUMNS = (
 )
 _DATA_KEYS_AND_DEVICE = PreparedQuery(lambda did: _WITH_DEVICE.filter(account__did=did), _WITH_DEVICE_COLUMNS)
 #: The same of an account whose row is known, which takes a database half as long.
-_DATA_KEYS_AND_DEVICE_OF = PreparedQuery(
-    lambda account_id: _WITH_DEVICE.filter(account_id=account_id), _WITH_DEVICE_COLUMNS, (int,)
+_DATA_KEYS_AND_DEVICE_OF = PreparedStatement(
+    "SELECT k.account_id, k.version, k.wrapped, k.key_version, k.lock_id,"  # noqa: S608 (names)
+    " d.fingerprint, d.certificate, d.wrapped, d.key_version"
+    f" FROM {DataKey._meta.db_table} k LEFT JOIN {DeviceKey._meta.db_table} d"
+    f" ON d.account_id = k.account_id AND d.state = '{DeviceKey.State.ACTIVE}' WHERE k.account_id = %s"
 )
 
 
@@ -80,7 +83,7 @@ def account_keys_and_signer(did: str) -> tuple[AccountKeys, Signer | None]:
     """The account's data keys as from ``account_keys``, and what it signs with; by one query where it
     signed before, else by two at most."""
     epoch, signing_epoch = unwrapped_keys.epoch, signing_keys.epoch
-    ready = _kept_signing_keys(did)
+    ready = signing_keys.find(did, _DATA_KEYS_AND_DEVICE_OF.rows)
     if ready is not None:
         rotation.key_with(operator_key_source, ready.operator_versions)
         return AccountKeys(did, ready.ciphers, read_again=partial(_ciphers_now, did)), ready.signer
@@ -95,12 +98,6 @@ def account_keys_and_signer(did: str) -> tuple[AccountKeys, Signer | None]:
         operator_versions = frozenset(row[3] for row in rows)
         signing_keys.keep(did, rows, Ready(keys.ciphers, operator_versions, signer), signing_epoch)
     return keys, signer
-
-
-def _kept_signing_keys(did: str) -> Ready | None:
-    """What is kept ready for the account, if its rows are still those that it was unwrapped from."""
-    account_id = signing_keys.account_of(did)
-    return None if account_id is None else signing_keys.find(did, _DATA_KEYS_AND_DEVICE_OF.rows(account_id))
 
 
 @dataclass(frozen=True, repr=False)

@@ -22,6 +22,10 @@ from crypto_agent.key_store import account_keys_and_signer
 from crypto_agent.purposes import Purpose
 from crypto_agent.signing_keys import Signer
 
+#: An id is made of the DIDs in its conversation, so these never change; some 100 bytes each.
+_participants_by_id: dict[str, frozenset[str]] = {}
+_MOST_CONVERSATIONS = 512
+
 
 class _Refused(Exception):
     def __init__(self, code: str) -> None:
@@ -38,7 +42,8 @@ def seal(
     account did not compose in this conversation.
     """
     keys, signer = account_keys_and_signer(did)
-    resting, participants = _own_content(keys, message)
+    resting = _composed(keys, message)
+    participants = _participants(did, message.conversation_id, resting.content)
     certificate, signed = _signed(signer, resting)
     copies, refused = [], []
     for target in targets:
@@ -65,28 +70,42 @@ def sign(did: str, message: SealedContent) -> bytes:
     conversation.
     """
     keys, signer = account_keys_and_signer(did)
-    resting, _ = _own_content(keys, message)
-    return _signed(signer, resting)[1]
+    return _signed(signer, _composed(keys, message))[1]
 
 
 def composed_content(keys: AccountKeys, message: SealedContent) -> bytes:
     """The content of a message that this account composed, every id derived again; else CannotUnseal."""
-    return _own_content(keys, message)[0].content
-
-
-def _own_content(keys: AccountKeys, message: SealedContent) -> tuple[RestingContent, frozenset[str]]:
-    """The composed content and the DIDs in its conversation, every id derived again."""
-    resting = unseal_content(keys, message)
-    if resting.purpose is not Purpose.OUTGOING_CONTENT:
-        raise CannotUnseal("it can't be unsealed here")
-    salt, named_conversation, recipients = composed_names(resting.content)
-    conversation, participants = between(keys.did, recipients)
-    derived = message_id(keys.did, conversation, resting.content, salt)
+    content = _composed(keys, message).content
+    salt, named_conversation, recipients = composed_names(content)
+    conversation, _ = between(keys.did, recipients)
+    derived = message_id(keys.did, conversation, content, salt)
     if (conversation.hex(), derived.hex()) != (message.conversation_id, message.message_id):
         raise CannotUnseal("it can't be unsealed here")
     if conversation != named_conversation:
         raise CannotUnseal("it can't be unsealed here")
-    return resting, participants
+    return content
+
+
+def _composed(keys: AccountKeys, message: SealedContent) -> RestingContent:
+    """What was composed under the ids of ``message``, which are authenticated with it."""
+    resting = unseal_content(keys, message)
+    if resting.purpose is not Purpose.OUTGOING_CONTENT:
+        raise CannotUnseal("it can't be unsealed here")
+    return resting
+
+
+def _participants(did: str, conversation_id: str, content: bytes) -> frozenset[str]:
+    """The DIDs in a conversation, read from content that was composed in it where they are not known."""
+    participants = _participants_by_id.get(conversation_id)
+    if participants is None:
+        _, _, recipients = composed_names(content)
+        conversation, participants = between(did, recipients)
+        if conversation.hex() != conversation_id:
+            raise CannotUnseal("it can't be unsealed here")
+        if len(_participants_by_id) >= _MOST_CONVERSATIONS:
+            _participants_by_id.clear()
+        _participants_by_id[conversation_id] = participants
+    return participants
 
 
 def _signed(signer: Signer | None, resting: RestingContent) -> tuple[EndpointCertificate, bytes]:

@@ -1,12 +1,12 @@
 """What accounts sign with, kept ready; of managed accounts alone, and of a bounded number of them.
 
-Keys are found by the rows that hold them, exactly as these are now: whoever asks has just read them. So
-changed, moved or revoked rows find nothing, and what revoking, locking or erasing drops is not needed again.
+Keys are found by the rows that hold them, exactly as these are when somebody asks. So changed, moved or
+revoked rows find nothing, and what revoking, locking or erasing drops is not needed again.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -56,19 +56,15 @@ class SigningKeys:
     def __contains__(self, did: str) -> bool:
         return did in self._keys
 
-    def account_of(self, did: str) -> int | None:
-        """The key of the account's row, where keys of it are kept."""
+    def find(self, did: str, rows_now: Callable[[int], Rows]) -> Ready | None:
+        """What is kept for the account, if ``rows_now``, given the key of its row, are those it came from."""
         with self._lock:
             kept = self._keys.get(did)
-            return kept[0][0][0] if kept is not None else None
-
-    def find(self, did: str, rows: Rows) -> Ready | None:
-        with self._lock:
-            kept = self._keys.get(did)
-            if kept is None or kept[0] != rows:
+            if kept is None:
                 return None
             self._keys.move_to_end(did)
-            return kept[1]
+        rows, ready = kept
+        return ready if rows_now(rows[0][0]) == rows else None
 
     def keep(self, did: str, rows: Rows, ready: Ready, epoch: int) -> None:
         """Remembers keys whose rows were read when ``epoch`` was the present one, or later."""

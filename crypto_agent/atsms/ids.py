@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from hashlib import sha256
+
+from cryptography.hazmat.primitives import hashes
 
 from crypto_agent.atsms.errors import BadContent
 
@@ -12,6 +13,7 @@ MESSAGE_ID_BYTES = 32
 ONE_SHOT = 0x01
 GROUP = 0x02
 
+_SHA256 = hashes.SHA256()
 _SHA256_ID = b"\x01"
 _ONE_SHOT_ID = bytes((ONE_SHOT,))
 _ONE_SHOT_DOMAIN = b"atsms/convo/oneshot/v2"
@@ -28,7 +30,7 @@ def conversation_id(dids: Iterable[str]) -> bytes:
     pieces = [_ONE_SHOT_DOMAIN]
     for did in sorted([did.encode() for did in set(dids)]):
         pieces += (_len16(did), did)
-    return _ONE_SHOT_ID + sha256(b"".join(pieces)).digest()
+    return _ONE_SHOT_ID + _sha256(b"".join(pieces))
 
 
 # People write to each other more than once.
@@ -49,12 +51,16 @@ def message_id(sender: str, conversation_id: bytes, content: bytes, salt: bytes)
     """
     did = sender.encode()
     hashed = _len16(did) + did + _len16(conversation_id) + conversation_id + content + salt
-    return _SHA256_ID + sha256(hashed).digest()[: MESSAGE_ID_BYTES - 1]
+    return _SHA256_ID + _sha256(hashed)[: MESSAGE_ID_BYTES - 1]
 
 
 def envelope_id(envelope: bytes) -> bytes:
     """The 32-byte id of an envelope as it crosses the network (protocol §3)."""
-    return sha256(envelope).digest()
+    return _sha256(envelope)
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashes.Hash.hash(_SHA256, data)
 
 
 def _len16(value: bytes) -> bytes:

@@ -1,10 +1,9 @@
 """Prekeys: the X25519 key that a device publishes each week for others to seal to (protocol §1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -23,8 +22,7 @@ SIGNATURE_BYTES = 64
 _MAX_TIME_LENGTH = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Prekey:
+class Prekey(NamedTuple):
     """A published bundle: X25519 and Ed25519 public keys, ISO 8601 times, compact ``r‖s`` signature."""
 
     signed_prekey: bytes

@@ -1,7 +1,6 @@
 """One-shot messages: the reference's 36, and our own from signing to opening."""
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -118,7 +117,7 @@ def test_a_device_without_a_prekey_gets_bare_cms() -> None:
 )
 def test_a_bad_prekey_is_not_sealed_to_and_its_code_is_told(changes: dict, now: datetime, code: str) -> None:
     assert BOB.prekey is not None
-    recipient = Recipient(BOB.certificate, replace(BOB.prekey, **changes))
+    recipient = Recipient(BOB.certificate, BOB.prekey._replace(**changes))
     copy = seal_for_device(signed_text("hello", BOB), recipient, now=now, random=os.urandom)
     assert (copy.form, copy.prekey_error) == ("cms", code)
     assert open_message(copy.envelope, BOB.keys()).content.text == "hello"

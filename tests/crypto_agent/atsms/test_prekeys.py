@@ -1,7 +1,6 @@
 """Prekey bundles: the reference's signatures, our own, and what is refused."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -45,17 +44,17 @@ def test_the_reference_signatures_are_reproduced(device) -> None:  # type: ignor
 @pytest.mark.parametrize(
     "changed",
     [
-        replace(PREKEY, signed_prekey=bytes(32)),
-        replace(PREKEY, signed_prekey=bytes(31)),
-        replace(PREKEY, signing_pk=bytes(32)),
-        replace(PREKEY, created_at="2026-07-26T00:00:00.001Z"),
-        replace(PREKEY, expires_at="2027-08-02T00:00:00.000Z"),
-        replace(PREKEY, expires_at="2026-08-02T00:00:00"),
-        replace(PREKEY, expires_at="soon"),
-        replace(PREKEY, bundle_sig=bytes(64)),
-        replace(PREKEY, bundle_sig=b"\xff" * 64),
-        replace(PREKEY, bundle_sig=PREKEY.bundle_sig + b"\x00"),
-        replace(PREKEY, bundle_sig=PREKEY.bundle_sig[:-1] + b"\x01"),
+        PREKEY._replace(signed_prekey=bytes(32)),
+        PREKEY._replace(signed_prekey=bytes(31)),
+        PREKEY._replace(signing_pk=bytes(32)),
+        PREKEY._replace(created_at="2026-07-26T00:00:00.001Z"),
+        PREKEY._replace(expires_at="2027-08-02T00:00:00.000Z"),
+        PREKEY._replace(expires_at="2026-08-02T00:00:00"),
+        PREKEY._replace(expires_at="soon"),
+        PREKEY._replace(bundle_sig=bytes(64)),
+        PREKEY._replace(bundle_sig=b"\xff" * 64),
+        PREKEY._replace(bundle_sig=PREKEY.bundle_sig + b"\x00"),
+        PREKEY._replace(bundle_sig=PREKEY.bundle_sig[:-1] + b"\x01"),
     ],
 )
 def test_a_changed_bundle_does_not_verify(changed: Prekey) -> None:
