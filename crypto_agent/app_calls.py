@@ -52,9 +52,13 @@ def answered(
     )
     user = verify_user_token(authorization, method.nsid, audiences, keys, now.timestamp())
     audit.check_unused(user.token_id)
-    fields = lexicons.input(method, body())
-    use = audit.Use(now, UNKNOWN_APP, user.did, name, APP_METHODS[name].count(fields), "ok", user.token_id)
-    return _granted(name, fields, user, use)
+    use = audit.Use(now, UNKNOWN_APP, user.did, name, 0, "ok", user.token_id)
+    try:
+        fields = lexicons.input(method, body())
+    except AgentProblem as error:
+        _put_refusal_on_record(use, error)
+        raise
+    return _granted(name, fields, user, replace(use, count=APP_METHODS[name].count(fields)))
 
 
 def _key_of_user(
@@ -81,11 +85,15 @@ def _granted(name: str, fields: dict[str, Any], user: UserToken, use: audit.Use)
     except AuditUnavailable:
         raise
     except Exception as error:
-        outcome = error.name if isinstance(error, AgentProblem) else AgentProblem.name
-        if _refusals(user.did, use.at) < REFUSALS_ON_RECORD:
-            audit.append(replace(use, caller=caller, outcome=outcome))
+        _put_refusal_on_record(replace(use, caller=caller), error)
         raise
     return answer
+
+
+def _put_refusal_on_record(use: audit.Use, error: Exception) -> None:
+    outcome = error.name if isinstance(error, AgentProblem) else AgentProblem.name
+    if _refusals(use.did, use.at) < REFUSALS_ON_RECORD:
+        audit.append(replace(use, outcome=outcome))
 
 
 def _label(grant: Grant) -> str:

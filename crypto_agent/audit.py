@@ -117,9 +117,18 @@ def head_sequence() -> int:
     return AuditHead.objects.values_list("sequence", flat=True).get()
 
 
+def newest_entry() -> tuple[int, bytes]:
+    """The number and hash of the newest entry, as the log's head has them; zeros while there is none."""
+    sequence, digest = AuditHead.objects.values_list("sequence", "entry_hash").get()
+    return sequence, bytes(digest)
+
+
 def first_broken_link() -> BrokenLink | None:
-    """Walks the chain up to its head; None if every entry follows from the one before."""
-    head = AuditHead.objects.get()
+    """Walks the chain up to its head; None if every entry follows from the one before, and none after it."""
+    heads = list(AuditHead.objects.all()[:2])
+    if len(heads) != 1:
+        return BrokenLink(0, "the log has no head, or several")
+    (head,) = heads
     sequence, previous = 0, FIRST_HASH
     try:
         for entry in _entries(head.sequence):
@@ -135,6 +144,9 @@ def first_broken_link() -> BrokenLink | None:
         return BrokenLink(sequence + 1, "the entry is missing")
     if bytes(head.entry_hash) != previous:
         return BrokenLink(sequence, "the log's head names another hash")
+    beyond = AuditEntry.objects.exclude(sequence__range=(1, head.sequence)).order_by("sequence").first()
+    if beyond is not None:
+        return BrokenLink(beyond.sequence, "it stands beyond the log's head")
     return None
 
 

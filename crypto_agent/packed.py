@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from crypto_agent.plain_json import MOST_VALUES
+
 PACKED = "application/vnd.msgpack"
 #: The methods that take and give it.
 PACKED_METHODS = frozenset(
@@ -24,8 +26,10 @@ def unpack(body: bytes) -> Any:
     """What ``pack`` made of a value of JSON with ``bytes`` in it.
 
     Raises ValueError for anything else: names twice or out of other types than text that were not written so,
-    longer heads than needed, extensions, bytes after the value, more than some hundred values in each other.
+    longer heads than needed, extensions, bytes after the value, more than some hundred values in each other,
+    or more than MOST_VALUES in all.
     """
+    _check_count(body)
     try:
         value = msgspec.msgpack.decode(body, ext_hook=_refuse)
         # A name twice would be one: what is not written as it would be written here is not taken.
@@ -36,9 +40,56 @@ def unpack(body: bytes) -> Any:
     raise ValueError("not packed as it is here")
 
 
+def _check_count(body: bytes) -> None:
+    """Raises ValueError for more than MOST_VALUES; what is not packed at all is for the decoder to find."""
+    position, size, left = 0, len(body), MOST_VALUES
+    while position < size:
+        if left == 0:
+            raise ValueError("too many values")
+        left -= 1
+        width, length_bytes = _HEADS[body[position]]
+        if length_bytes:
+            length = body[position + 1 : position + 1 + length_bytes]
+            position += int.from_bytes(length, "big")
+        position += width
+
+
+def _head(first: int) -> tuple[int, int]:
+    """The bytes that a value takes which begins with ``first``, and how many of them give the length of more.
+
+    What is inside an array or a map are values of their own.
+    """
+    if 0xA0 <= first < 0xC0:
+        return 1 + (first & 0x1F), 0
+    if first in (0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB):
+        length_bytes = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}[first]
+        return 1 + length_bytes, length_bytes
+    if first in _NUMBERS_AND_HEADS:
+        return 1 + _NUMBERS_AND_HEADS[first], 0
+    return 1, 0
+
+
 def _refuse(*_arguments: object) -> NoReturn:
     # Extensions would make what no lexicon knows.
     raise ValueError("an extension")
 
 
 _ENCODER = msgspec.msgpack.Encoder()
+#: How many bytes follow the first of a number (MessagePack's float, uint and int), an array or a map.
+_NUMBERS_AND_HEADS = {
+    0xCA: 4,
+    0xCB: 8,
+    0xCC: 1,
+    0xCD: 2,
+    0xCE: 4,
+    0xCF: 8,
+    0xD0: 1,
+    0xD1: 2,
+    0xD2: 4,
+    0xD3: 8,
+    0xDC: 2,
+    0xDD: 4,
+    0xDE: 2,
+    0xDF: 4,
+}
+_HEADS = tuple(_head(first) for first in range(0x100))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.db.models import Q, QuerySet
 
+from crypto_agent import audit
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.grants import GrantedPurpose
 from crypto_agent.limits import ALARM_CALLER
@@ -65,7 +66,9 @@ def list_entries(
 
 
 def _shown(did: str, show: str) -> QuerySet[AuditEntry, Any]:
-    rows = AuditEntry.objects.filter(did=did).exclude(caller=ALARM_CALLER).order_by("-sequence")
+    # What stands beyond the head was not written by the agent.
+    written = AuditEntry.objects.filter(did=did, sequence__lte=audit.head_sequence())
+    rows = written.exclude(caller=ALARM_CALLER).order_by("-sequence")
     if show == "refused":
         # Two ranges of the index, where "not equal" would have to look at every entry. Errors' names are one
         # word; an outcome in several says what was done.

@@ -1,6 +1,5 @@
 """The XRPC service: who calls, may they, is the call well formed; answer it, and put it on record."""
 
-import json
 import logging
 import os
 import traceback
@@ -9,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -37,7 +36,7 @@ from crypto_agent.lexicons import Lexicons, Method
 from crypto_agent.methods import METHODS
 from crypto_agent.operator_keys.sources import is_present
 from crypto_agent.packed import PACKED, PACKED_METHODS, pack, unpack
-from crypto_agent.plain_json import plain
+from crypto_agent.plain_json import plain, read_plain
 from crypto_agent.tokens import Caller, check_permitted, verify_token
 from crypto_agent.unlock_sessions import Asker
 from crypto_agent.write_turns import writing
@@ -206,14 +205,14 @@ def _packed(body: bytes) -> Any:
     try:
         return unpack(body)
     except ValueError:
-        raise InvalidRequest("the body is not packed") from None
+        raise InvalidRequest("the body is not packed, or has too many values") from None
 
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body, object_pairs_hook=_object, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise InvalidRequest("the body is not JSON") from None
+        return read_plain(body)
+    except ValueError:
+        raise InvalidRequest("the body is not JSON, or has too many values") from None
 
 
 def _typed(parameters: dict[str, Any], method: Method) -> dict[str, Any]:
@@ -225,17 +224,6 @@ def _typed(parameters: dict[str, Any], method: Method) -> dict[str, Any]:
         else value
         for name, value in parameters.items()
     }
-
-
-def _object(pairs: list[tuple[str, Any]]) -> Json:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name twice in one object")
-    return members
-
-
-def _no_constant(_name: str) -> NoReturn:
-    raise ValueError("NaN and infinities are not JSON")
 
 
 def _state() -> str:

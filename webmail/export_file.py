@@ -31,6 +31,9 @@ MOST_MANIFEST_BYTES = 1 << 26
 #: A part takes at least so much of the manifest: its name, its digest in hex, and what JSON has around them.
 _LINE_BYTES = len('"state/000001.cbor": "",\n') + 64
 
+#: Values in the manifest beside its parts, and room for some that a later version may have.
+_OTHER_VALUES = 64
+
 
 class ExportFileError(Exception):
     """A file that is no whole export. ``code``: "not-an-export", "cut-off", "changed" or "other-version".
@@ -188,6 +191,9 @@ def find(file: BinaryIO, name: str) -> bytes:
 
 
 def _checked(manifest: bytes, digests: Mapping[str, str]) -> Checked:
+    # Its values are the parts that were read, and those around them: no more are made of what is no manifest.
+    if sum(manifest.count(sign) for sign in (b"[", b"{", b",")) > len(digests) + _OTHER_VALUES:
+        raise ExportFileError("changed")
     try:
         said = json.loads(manifest)
     except (ValueError, RecursionError):

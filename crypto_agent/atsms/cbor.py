@@ -20,6 +20,8 @@ CborValue: TypeAlias = (
 MAX_DEPTH = 16
 MAX_INTEGER = 2**53 - 1
 MAX_BYTES = 1 << 20
+#: An empty map takes one byte here, and 72 of memory.
+MAX_VALUES = 200_000
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _SIMPLE_VALUES = {0xF4: False, 0xF5: True, 0xF6: None}
@@ -65,12 +67,14 @@ def encode(value: CborValue) -> bytes:
 def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> CborValue:
     """The value that ``data`` encodes: lists, dicts, ``bytes``, ``str``, ``int``, ``bool``, ``None``.
 
-    Raises TooLarge above ``max_bytes``, and NotCanonical for anything but the one valid encoding:
-    longer heads, indefinite lengths, floats, tags, negative or large integers, keys out of order or
+    Raises TooLarge above ``max_bytes`` or MAX_VALUES, and NotCanonical for anything but the one valid
+    encoding: longer heads, indefinite lengths, floats, tags, negative or large integers, keys out of order or
     twice, text that is not UTF-8, nesting deeper than 16, truncation, trailing bytes.
     """
     if len(data) > max_bytes:
         raise TooLarge(f"{len(data)} bytes of CBOR, more than {max_bytes}")
+    if len(data) > MAX_VALUES:
+        _check_count(data)
     value, end = _decode_item(data, 0, MAX_DEPTH)
     if end != len(data):
         raise NotCanonical("bytes after the end of the value")
@@ -168,6 +172,23 @@ def _encode_integer(value: int) -> bytes:
     if not 0 <= value <= MAX_INTEGER:
         raise NotCanonical("an integer outside 0 to 2**53 - 1")
     return head(_UNSIGNED, value)
+
+
+def _check_count(data: bytes) -> None:
+    """Raises TooLarge for more than MAX_VALUES; what is no CBOR at all is for who decodes it to find."""
+    position, size, left = 0, len(data), MAX_VALUES
+    while position < size:
+        if left == 0:
+            raise TooLarge(f"more than {MAX_VALUES} values of CBOR")
+        left -= 1
+        major, low = data[position] >> 5, data[position] & 0x1F
+        position += 1
+        argument, width = low, 0
+        if 24 <= low <= 27:
+            width = 1 << (low - 24)
+            argument = int.from_bytes(data[position : position + width], "big")
+        # What is inside an array or a map are values of their own.
+        position += width + (argument if major in (_BYTES, _TEXT) else 0)
 
 
 def _decode_item(data: bytes, start: int, depth_left: int) -> tuple[CborValue, int]:

@@ -112,6 +112,15 @@ def _delete(sequence: int) -> str:
     return f"DELETE FROM crypto_agent_auditentry WHERE sequence = {sequence}"  # noqa: S608
 
 
+def _copied(sequence: int) -> str:
+    """A statement that adds the newest entry again with another number."""
+    others = "at, caller, did, purpose, count, outcome, previous_hash, entry_hash"
+    return (
+        f"INSERT INTO crypto_agent_auditentry (sequence, {others})"  # noqa: S608
+        f" SELECT {sequence}, {others} FROM crypto_agent_auditentry WHERE sequence = 12"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "sequence", "reason"),
     [
@@ -127,6 +136,10 @@ def _delete(sequence: int) -> str:
         (_delete(12), 12, "missing"),
         (_delete(1), 1, "missing"),
         ("UPDATE crypto_agent_audithead SET entry_hash = x'00'", 12, "head"),
+        ("DELETE FROM crypto_agent_audithead", 0, "no head"),
+        (_copied(13), 13, "beyond the log's head"),
+        (_copied(1000), 1000, "beyond the log's head"),
+        (_copied(-1), -1, "beyond the log's head"),
     ],
 )
 def test_every_change_breaks_the_chain_and_is_named(

@@ -120,6 +120,28 @@ def test_a_call_that_passed_through_cannot_be_made_again(
     assert {answer.json().get("error") for answer in answers[1:]} == {"ReplayedToken"}
 
 
+def test_nor_can_one_that_was_not_understood_and_it_is_on_record(
+    own_agent: Agent, alice_at_pds: Client, local_network: NetworkInfo
+) -> None:
+    web = own_agent.client("web")
+    device_of(local_network, "alice", web)
+    hostile_pds = HostilePds(own_agent, alice_at_pds)
+    nsid = f"{NAMESPACE}.app.status"
+    headers = {
+        "Authorization": f"Bearer {hostile_pds.token(nsid, own_agent.did)}",
+        "Content-Type": "application/json",
+    }
+    answers = [
+        httpx.post(f"{own_agent.url}/xrpc/{nsid}", content=content, headers=headers)
+        for content in (b"[" + b"[]," * 1_000_000 + b"[]]", b'{"grant":1}')
+    ]
+    assert [answer.json()["error"] for answer in answers] == ["InvalidRequest", "ReplayedToken"]
+    (row,) = own_agent.execute(
+        "SELECT outcome, count FROM crypto_agent_auditentry WHERE purpose = 'app.status'"
+    )
+    assert row == ("InvalidRequest", 0)
+
+
 def test_a_sealed_agent_does_nothing_for_apps(
     own_agent: Agent, alice_at_pds: Client, local_network: NetworkInfo
 ) -> None:

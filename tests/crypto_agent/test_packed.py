@@ -1,6 +1,9 @@
 """MessagePack in place of JSON: the same values, and nothing else is taken for it."""
 
 import json
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from crypto_agent.client import NAMESPACE, AgentClient
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.packed import PACKED, PACKED_METHODS, pack, unpack
-from crypto_agent.plain_json import plain
+from crypto_agent.plain_json import MOST_VALUES, plain, read_plain
 from tests.crypto_agent.people import ALICE
 from tests.crypto_agent.running_agent import LEXICONS, Agent
 
@@ -64,6 +67,36 @@ def test_no_other_bytes_trip_it(data: bytes, strings: list[bytes], cut: int) -> 
 def test_what_would_not_be_packed_so_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (whatever it says, it is one)
         unpack(body)
+
+
+@pytest.mark.parametrize("value", [{}, [], None, {"": {}}])
+def test_values_without_end_take_little_memory(value: Any) -> None:
+    most = (MOST_VALUES - 1) // len(pack(value))
+    bodies = [pack([value] * count) for count in (most, 5_000_000)]
+    assert len(unpack(bodies[0])) == most
+    assert _peak(lambda: unpack(bodies[0])) < 20_000_000
+    assert _peak(lambda: unpack(bodies[1])) < 100_000
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"0", b'{"a":[]}'])
+def test_nor_do_they_as_json(value: bytes) -> None:
+    most = MOST_VALUES // 4
+    bodies = [b"[" + b",".join([value] * count) + b"]" for count in (most, 2_000_000)]
+    assert len(read_plain(bodies[0])) == most
+    assert _peak(lambda: read_plain(bodies[0])) < 20_000_000
+    assert _peak(lambda: read_plain(bodies[1])) < 100_000
+
+
+def _peak(read: Callable[[], object]) -> int:
+    """Bytes that reading takes at most, beside what it reads."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        with suppress(ValueError):
+            read()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
 
 
 def test_no_lexicon_takes_what_json_has_not() -> None:

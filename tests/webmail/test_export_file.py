@@ -151,6 +151,21 @@ def test_a_large_file_is_checked_in_little_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
+def test_a_manifest_of_values_without_end_is_refused_in_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.tar"
+    manifest = b"[" + b"[]," * 3_000_000 + b"[]]"
+    path.write_bytes(
+        in_tar((tarfile.TarInfo("manifest.json"), manifest), (tarfile.TarInfo("end.cbor"), b"end"))
+    )
+    tracemalloc.start()
+    try:
+        with path.open("rb") as file:
+            assert refusal_of(file) == "changed"
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(manifest)
+    finally:
+        tracemalloc.stop()
+
+
 def test_parts_without_end_are_refused_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_file, "MOST_MANIFEST_BYTES", 100_000)
     writer = Writer(DID, NOW)

@@ -25,13 +25,12 @@ class Command(OperatorCommand):
             raise CommandError(f"The chain breaks at entry {broken.sequence}: {broken.reason}.")
         if options["entry"]:
             _check_noted(options["entry"])
-        newest = AuditEntry.objects.order_by("-sequence").first()
-        if newest is None:
+        sequence, digest = audit.newest_entry()
+        if sequence == 0:
             self.stdout.write("The audit log is empty.")
         else:
             self.stdout.write(
-                f"The audit log is whole: {newest.sequence} entries, "
-                f"the newest is {newest.sequence}:{bytes(newest.entry_hash).hex()}."
+                f"The audit log is whole: {sequence} entries, the newest is {sequence}:{digest.hex()}."
             )
 
 

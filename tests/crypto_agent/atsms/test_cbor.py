@@ -118,6 +118,19 @@ def test_input_above_the_limit_is_too_large() -> None:
         cbor.decode(cbor.encode(bytes(100)), max_bytes=100)
 
 
+@pytest.mark.parametrize("value", [b"\xa0", b"\x80", b"\x00", b"\xa1\x00\x80"])
+def test_values_without_end_are_too_many(value: bytes) -> None:
+    count = (cbor.MAX_BYTES - 5) // len(value)
+    data = cbor.head(4, count) + value * count
+    with pytest.raises(TooLarge):
+        cbor.decode(data)
+
+
+def test_long_strings_are_not_many_values() -> None:
+    values = [bytes(range(256)) * 1000, "é" * 100_000, *range(100_000)]
+    assert cbor.decode(cbor.encode(values)) == values
+
+
 @pytest.mark.parametrize("value", [-1, 2**53, 1.5, {1.5: 0}, {True: 0}, {b"": 0}, "\ud800", {1, 2}, object()])
 def test_values_outside_the_model_are_not_written(value: object) -> None:
     with pytest.raises(NotCanonical):
