@@ -61,10 +61,11 @@ def make_locked(change: Change, new: NewSecret, lifetime: timedelta) -> Locked:
     operator_key = rotation.key_for_new_writes(operator_key_source)
     for row in account.data_keys.select_for_update():
         data_key = rotation.key_with(operator_key_source, {row.key_version}).unwrap(
-            bytes(row.wrapped), did, row.key_version
+            bytes(row.wrapped), did, row.version, row.key_version
         )
         inner = lock_data_key(lock.lock_key, data_key, did, row.version, random)
-        row.wrapped, row.key_version = operator_key.wrap(inner, did, random), operator_key.current_version
+        row.wrapped = operator_key.wrap(inner, did, row.version, random)
+        row.key_version = operator_key.current_version
         row.lock_id = lock.lock_id
         row.save()
     # What was stored before could be opened by the operator's key and a copy of the database from then.
@@ -89,10 +90,10 @@ def make_managed(change: Change, opened: OpenedLock) -> None:
     operator_key = rotation.key_for_new_writes(operator_key_source)
     for row in account.data_keys.select_for_update():
         inner = rotation.key_with(operator_key_source, {row.key_version}).unwrap(
-            bytes(row.wrapped), did, row.key_version
+            bytes(row.wrapped), did, row.version, row.key_version
         )
         data_key = unlock_data_key(opened.lock_key, inner, did, row.version)
-        row.wrapped = operator_key.wrap(data_key, did, change.random)
+        row.wrapped = operator_key.wrap(data_key, did, row.version, change.random)
         row.key_version, row.lock_id = operator_key.current_version, ""
         row.save()
     secrets = account.lock_secrets.all()

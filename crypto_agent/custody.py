@@ -7,15 +7,17 @@ An account's private keys and content are encrypted under its data key with AES-
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from crypto_agent.errors import CannotUnseal
-from crypto_agent.purposes import ABOVE_DATA_KEYS, Context
+from crypto_agent.purposes import ABOVE_DATA_KEYS, Context, Purpose
 
 Random = Callable[[int], bytes]
+#: A row of a data key: its version, wrapped, and the version of the operator's key that wraps it.
+WrappedKey: TypeAlias = tuple[int, bytes, int]
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -34,11 +36,16 @@ class OperatorKey(Protocol):
     def __hash__(self) -> int:
         """By identity: unwrapped keys are remembered for each provider."""
 
-    def wrap(self, data_key: bytes, did: str, random: Random) -> bytes:
-        """The data key of ``did`` encrypted under the current version; longer, where the user locked it."""
+    def wrap(self, data_key: bytes, did: str, data_key_version: int, random: Random) -> bytes:
+        """A data key of ``did`` encrypted under the current version; longer, where the user locked it."""
 
-    def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
+    def unwrap(self, wrapped: bytes, did: str, data_key_version: int, version: int) -> bytes:
         """What ``wrap`` was given; raises OperatorKeyMismatch."""
+
+
+def data_key_contexts(did: str, data_key_version: int) -> tuple[Context, Context]:
+    """What a data key is wrapped in, and what it may be in still from before its version was a part of it."""
+    return Context(Purpose.DATA_KEY, did, device=str(data_key_version)), Context(Purpose.DATA_KEY, did)
 
 
 class AccountKeys:
@@ -98,7 +105,7 @@ class UnwrappedKeys:
 
     def __init__(self, most_accounts: int = UNWRAPPED_KEYS) -> None:
         self._most_accounts = most_accounts
-        self._ciphers: OrderedDict[str, dict[tuple[bytes, int], AESGCM]] = OrderedDict()
+        self._ciphers: OrderedDict[str, dict[WrappedKey, AESGCM]] = OrderedDict()
         self._lock = threading.Lock()
         #: Changes whenever something is forgotten.
         self.epoch = 0
@@ -109,15 +116,15 @@ class UnwrappedKeys:
     def __contains__(self, did: str) -> bool:
         return did in self._ciphers
 
-    def find(self, did: str, wrapped: bytes, operator_version: int) -> AESGCM | None:
+    def find(self, did: str, row: WrappedKey) -> AESGCM | None:
         with self._lock:
             ciphers = self._ciphers.get(did)
             if ciphers is None:
                 return None
             self._ciphers.move_to_end(did)
-            return ciphers.get((wrapped, operator_version))
+            return ciphers.get(row)
 
-    def keep(self, did: str, wrapped: bytes, operator_version: int, cipher: AESGCM, epoch: int) -> None:
+    def keep(self, did: str, row: WrappedKey, cipher: AESGCM, epoch: int) -> None:
         """Remembers a key whose row was read when ``epoch`` was the present one.
 
         Whatever was forgotten since then stays forgotten: the row may have been read before a lock.
@@ -125,7 +132,7 @@ class UnwrappedKeys:
         with self._lock:
             if epoch != self.epoch:
                 return
-            self._ciphers.setdefault(did, {})[wrapped, operator_version] = cipher
+            self._ciphers.setdefault(did, {})[row] = cipher
             self._ciphers.move_to_end(did)
             while len(self._ciphers) > self._most_accounts:
                 self._ciphers.popitem(last=False)
@@ -138,7 +145,7 @@ class UnwrappedKeys:
 
 def unwrap_account_keys(
     did: str,
-    wrapped_keys: Iterable[tuple[int, bytes, int]],
+    rows: Iterable[WrappedKey],
     operator_key: OperatorKey,
     kept: UnwrappedKeys | None = None,
     epoch: int = 0,
@@ -148,12 +155,13 @@ def unwrap_account_keys(
     With ``kept`` they stay in memory, for rows that were read at its ``epoch`` or later.
     """
     ciphers = {}
-    for version, wrapped, operator_version in wrapped_keys:
-        cipher = kept.find(did, wrapped, operator_version) if kept is not None else None
+    for row in rows:
+        version, wrapped, operator_version = row
+        cipher = kept.find(did, row) if kept is not None else None
         if cipher is None:
-            cipher = AESGCM(operator_key.unwrap(wrapped, did, operator_version))
+            cipher = AESGCM(operator_key.unwrap(wrapped, did, version, operator_version))
             if kept is not None:
-                kept.keep(did, wrapped, operator_version, cipher, epoch)
+                kept.keep(did, row, cipher, epoch)
         ciphers[version] = cipher
     return AccountKeys(did, ciphers)
 

@@ -23,6 +23,7 @@ from crypto_agent.models import (
     PrekeySecret,
 )
 from crypto_agent.operator_keys import rotation
+from crypto_agent.prekey_secrets import decrypt_in_either, prekey_contexts
 from crypto_agent.purposes import Context, Purpose
 from crypto_agent.unlock_sessions import sessions
 
@@ -45,6 +46,8 @@ class _Encrypted:
     row: models.Model
     field: str
     context: Context
+    #: What it may be encrypted for still, from before its context named more.
+    former: Context | None = None
 
 
 def rotate_data_key(did: str, now: datetime, random: Random) -> int:
@@ -77,7 +80,7 @@ def add_version(
     DataKey.objects.create(
         account=account,
         version=version,
-        wrapped=operator_key.wrap(opaque, account.did, random),
+        wrapped=operator_key.wrap(opaque, account.did, version, random),
         key_version=operator_key.current_version,
         lock_id=lock.lock_id if lock else "",
         created_at=now,
@@ -92,7 +95,9 @@ def encrypt_again(account: Account, keys: AccountKeys, random: Random) -> None:
     for encrypted in _private_keys(account):
         row = encrypted.row
         key_version = rows.setdefault(row, row.key_version)  # type: ignore[attr-defined]
-        plaintext = keys.decrypt(encrypted.context, bytes(getattr(row, encrypted.field)), key_version)
+        plaintext = decrypt_in_either(
+            keys, (encrypted.context, encrypted.former), bytes(getattr(row, encrypted.field)), key_version
+        )
         setattr(row, encrypted.field, keys.encrypt(encrypted.context, plaintext, random))
     for row in rows:
         row.key_version = keys.current_version  # type: ignore[attr-defined]
@@ -108,7 +113,8 @@ def _private_keys(account: Account) -> Iterator[_Encrypted]:
                 ("wrapped_secret", Purpose.PREKEY_SECRET),
                 ("wrapped_signing_key", Purpose.PREKEY_SIGNING_KEY),
             ):
-                yield _Encrypted(prekey, field, Context(purpose, did, device=device.fingerprint))
+                context, former = prekey_contexts(purpose, did, device.fingerprint, prekey.generation)
+                yield _Encrypted(prekey, field, context, former)
     for archive_key in ArchiveKey.objects.select_for_update().filter(account=account):
         context = Context(Purpose.ARCHIVE_KEY, did, device=str(archive_key.generation))
         yield _Encrypted(archive_key, "wrapped", context)

@@ -31,7 +31,8 @@ from crypto_agent.key_store import (
 )
 from crypto_agent.models import Account, AccountCustody, DeviceKey, PrekeySecret
 from crypto_agent.passkey_challenges import PasskeyPurpose
-from crypto_agent.purposes import Context, Purpose
+from crypto_agent.prekey_secrets import prekey_contexts
+from crypto_agent.purposes import Purpose
 
 #: About ten years, and a start in the past for readers whose clock is behind.
 CERTIFICATE_LIFETIME = timedelta(days=3650)
@@ -259,8 +260,9 @@ def keep_prekey(
     destroy_after: datetime,
 ) -> None:
     """Stores a device's prekey: its public half as it is published, and both its raw private keys wrapped."""
-    secret_context = Context(Purpose.PREKEY_SECRET, keys.did, device=device.fingerprint)
-    signing_context = Context(Purpose.PREKEY_SIGNING_KEY, keys.did, device=device.fingerprint)
+    whose = keys.did, device.fingerprint, generation
+    secret_context, _ = prekey_contexts(Purpose.PREKEY_SECRET, *whose)
+    signing_context, _ = prekey_contexts(Purpose.PREKEY_SIGNING_KEY, *whose)
     PrekeySecret.objects.create(
         device=device,
         generation=generation,

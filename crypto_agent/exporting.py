@@ -27,6 +27,7 @@ from crypto_agent.custody import KEY_BYTES, AccountKeys, Random
 from crypto_agent.errors import BadExport, CannotUnseal
 from crypto_agent.key_store import account_keys, archive_secret, device_private_key
 from crypto_agent.models import ArchiveKey, AttestationKey, DeviceKey, PrekeySecret
+from crypto_agent.prekey_secrets import decrypt_prekey
 from crypto_agent.purposes import Context, Purpose
 from crypto_agent.sealing import composed_content
 
@@ -152,7 +153,7 @@ def _pkcs8(keys: AccountKeys, row: DeviceKey) -> bytes:
 
 def _prekey(keys: AccountKeys, fingerprint: str, row: PrekeySecret) -> PrekeySecrets:
     secret, signing_key = (
-        keys.decrypt(Context(purpose, keys.did, device=fingerprint), bytes(wrapped), row.key_version)
+        decrypt_prekey(keys, purpose, fingerprint, row.generation, bytes(wrapped), row.key_version)
         for purpose, wrapped in (
             (Purpose.PREKEY_SECRET, row.wrapped_secret),
             (Purpose.PREKEY_SIGNING_KEY, row.wrapped_signing_key),

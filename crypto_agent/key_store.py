@@ -21,6 +21,7 @@ from crypto_agent.lock_key import unlock_data_key
 from crypto_agent.models import Account, ArchiveKey, DataKey, DeviceKey
 from crypto_agent.operator_keys import rotation
 from crypto_agent.operator_keys.sources import source_of
+from crypto_agent.prekey_secrets import decrypt_prekey
 from crypto_agent.prepared_query import PreparedQuery, PreparedStatement, time_in_row
 from crypto_agent.purposes import Context, Purpose
 from crypto_agent.signing_keys import Ready, Signer, SigningKeys
@@ -120,14 +121,15 @@ def opening_devices(keys: AccountKeys, now: datetime) -> list[OpeningDevice]:
 
 def _opening_device(keys: AccountKeys, rows: Sequence[tuple[Any, ...]], now: datetime) -> OpeningDevice:
     fingerprint, certificate, former, wrapped, key_version, *_ = rows[0]
-    context = Context(Purpose.PREKEY_SECRET, keys.did, device=fingerprint)
     prekeys = sorted((row[5:] for row in rows if row[5] is not None), key=lambda row: -row[0])
     return OpeningDevice(
         _device_key(keys, fingerprint, bytes(wrapped), key_version),
         tuple(bytes(der) for der in (certificate, former) if der is not None),
         tuple(
-            X25519PrivateKey.from_private_bytes(keys.decrypt(context, bytes(secret), version))
-            for _, secret, version, destroy_after in prekeys
+            X25519PrivateKey.from_private_bytes(
+                decrypt_prekey(keys, Purpose.PREKEY_SECRET, fingerprint, generation, bytes(secret), version)
+            )
+            for generation, secret, version, destroy_after in prekeys
             if time_in_row(destroy_after) > now
         ),
     )
@@ -165,7 +167,7 @@ def new_account(
         DataKey.objects.create(
             account=account,
             version=1,
-            wrapped=operator_key.wrap(random(KEY_BYTES), did, random),
+            wrapped=operator_key.wrap(random(KEY_BYTES), did, 1, random),
             key_version=operator_key.current_version,
             created_at=now,
         )
@@ -252,11 +254,11 @@ def _ciphers(did: str, rows: Sequence[tuple[Any, ...]], epoch: int) -> Mapping[i
     unlocked = sessions.find(did, lock_id)
     ciphers = {}
     for version, outer, key_version in wrapped:
-        cipher = unlocked.ciphers.get(outer)
+        cipher = unlocked.ciphers.get((version, outer))
         if cipher is None:
-            inner = operator_key.unwrap(outer, did, key_version)
+            inner = operator_key.unwrap(outer, did, version, key_version)
             cipher = AESGCM(unlock_data_key(unlocked.lock_key, inner, did, version))
-            unlocked.ciphers[outer] = cipher
+            unlocked.ciphers[version, outer] = cipher
         ciphers[version] = cipher
     return ciphers
 

@@ -56,7 +56,7 @@ class Unlocked:
     lock_key: bytes
     ends: dict[bytes, float]
     #: Unwrapped data keys by their wrapped form.
-    ciphers: dict[bytes, AESGCM] = field(default_factory=dict)
+    ciphers: dict[tuple[int, bytes], AESGCM] = field(default_factory=dict)
 
 
 class UnlockSessions:

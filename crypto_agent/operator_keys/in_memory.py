@@ -1,12 +1,12 @@
 """Versions of the operator's key that this process holds itself."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from crypto_agent.custody import KEY_BYTES, Random, decrypt_with, encrypt_with
+from crypto_agent.custody import KEY_BYTES, Random, data_key_contexts, decrypt_with, encrypt_with
 from crypto_agent.errors import CannotUnseal, OperatorKeyMismatch, Sealed
-from crypto_agent.purposes import Context, Purpose
 
 
 class OperatorKeysInMemory:
@@ -21,15 +21,16 @@ class OperatorKeysInMemory:
         self.versions = frozenset(self._ciphers)
         self.current_version = max(self._ciphers)
 
-    def wrap(self, data_key: bytes, did: str, random: Random) -> bytes:
+    def wrap(self, data_key: bytes, did: str, data_key_version: int, random: Random) -> bytes:
         version = self.current_version
-        return encrypt_with(self._ciphers[version], Context(Purpose.DATA_KEY, did), version, data_key, random)
+        context, _ = data_key_contexts(did, data_key_version)
+        return encrypt_with(self._ciphers[version], context, version, data_key, random)
 
-    def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
+    def unwrap(self, wrapped: bytes, did: str, data_key_version: int, version: int) -> bytes:
         cipher = self._ciphers.get(version)
         if cipher is None:
             raise OperatorKeyMismatch(f"version {version} of the operator's key is absent")
-        try:
-            return decrypt_with(cipher, Context(Purpose.DATA_KEY, did), version, wrapped)
-        except CannotUnseal:
-            raise OperatorKeyMismatch("the operator's key does not open this account's data key") from None
+        for context in data_key_contexts(did, data_key_version):
+            with suppress(CannotUnseal):
+                return decrypt_with(cipher, context, version, wrapped)
+        raise OperatorKeyMismatch("the operator's key does not open this account's data key")

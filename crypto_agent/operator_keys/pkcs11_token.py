@@ -25,9 +25,9 @@ from pkcs11.exceptions import (
     UserAlreadyLoggedIn,
 )
 
-from crypto_agent.custody import NONCE_BYTES, Random
+from crypto_agent.custody import NONCE_BYTES, Random, data_key_contexts
 from crypto_agent.errors import OperatorKeyMismatch, Sealed
-from crypto_agent.purposes import Context, Purpose
+from crypto_agent.purposes import Context
 
 TAG_BITS = 128
 #: What tokens answer when the authentication tag does not fit; they do not agree on one.
@@ -80,18 +80,26 @@ class TokenOperatorKey:
         self.versions = frozenset(self._keys)
         self.current_version = max(self._keys)
 
-    def wrap(self, data_key: bytes, did: str, random: Random) -> bytes:
+    def wrap(self, data_key: bytes, did: str, data_key_version: int, random: Random) -> bytes:
         version = self.current_version
         nonce = random(NONCE_BYTES)
-        parameters = _parameters(nonce, did, version)
+        context, _ = data_key_contexts(did, data_key_version)
+        parameters = _parameters(nonce, context, version)
         ciphertext = self._use(
             version,
             lambda key: key.encrypt(data_key, mechanism=Mechanism.AES_GCM, mechanism_param=parameters),
         )
         return nonce + bytes(ciphertext)
 
-    def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
-        parameters = _parameters(wrapped[:NONCE_BYTES], did, version)
+    def unwrap(self, wrapped: bytes, did: str, data_key_version: int, version: int) -> bytes:
+        context, former = data_key_contexts(did, data_key_version)
+        try:
+            return self._unwrap(wrapped, context, version)
+        except OperatorKeyMismatch:
+            return self._unwrap(wrapped, former, version)
+
+    def _unwrap(self, wrapped: bytes, context: Context, version: int) -> bytes:
+        parameters = _parameters(wrapped[:NONCE_BYTES], context, version)
         data_key = self._use(
             version,
             lambda key: key.decrypt(
@@ -212,9 +220,9 @@ def add_version(address: TokenAddress) -> int:
     return version
 
 
-def _parameters(nonce: bytes, did: str, version: int) -> GCMParams:
+def _parameters(nonce: bytes, context: Context, version: int) -> GCMParams:
     return GCMParams(
         nonce=nonce,
-        aad=Context(Purpose.DATA_KEY, did).associated_data(version),
+        aad=context.associated_data(version),
         tag_bits=TAG_BITS,
     )

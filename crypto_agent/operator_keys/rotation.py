@@ -115,8 +115,8 @@ def _rewrap_batch(source: OperatorKeySource, batch: int, random: Random) -> int:
         )
         for row in rows:
             did = row.account.did
-            opaque = operator_key.unwrap(bytes(row.wrapped), did, row.key_version)
-            row.wrapped = operator_key.wrap(opaque, did, random)
+            opaque = operator_key.unwrap(bytes(row.wrapped), did, row.version, row.key_version)
+            row.wrapped = operator_key.wrap(opaque, did, row.version, random)
             row.key_version = version
         DataKey.objects.bulk_update(rows, ["wrapped", "key_version"])
     return len(rows)

@@ -98,6 +98,11 @@ class Attacker:
         for table, column in NAMES:
             query = f"SELECT {column} FROM crypto_agent_{table} WHERE account_id = {self._account}"
             names |= {str(value) for (value,) in self.agent.execute(query)}
+        prekeys = (
+            "SELECT fingerprint, generation FROM crypto_agent_prekeysecret p JOIN crypto_agent_devicekey d"
+            f" ON d.id = device_id WHERE account_id = {self._account}"
+        )
+        names |= {f"{fingerprint} {generation}" for fingerprint, generation in self.agent.execute(prekeys)}
         for purpose in Purpose:
             for name in names:
                 yield Context(purpose, self.did, device=name)
@@ -106,8 +111,9 @@ class Attacker:
         operator_key = read_key_file(self.agent.operator_key)
         for ciphertext in ciphertexts:
             for version in operator_key.versions:
-                with suppress(AgentProblem):
-                    yield operator_key.unwrap(ciphertext, self.did, version)
+                for data_key_version in VERSIONS:
+                    with suppress(AgentProblem):
+                        yield operator_key.unwrap(ciphertext, self.did, data_key_version, version)
 
     def _derived(self, keys: set[bytes]) -> Iterator[bytes]:
         """The keys, and what passkeys and recovery codes would make of bytes like these."""

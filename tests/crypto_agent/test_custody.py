@@ -15,10 +15,11 @@ from django.test.utils import CaptureQueriesContext
 from crypto_agent import archiving, composing, devices, opening, reading, sealing
 from crypto_agent.atsms import cbor
 from crypto_agent.client_values import ArchiveItem
-from crypto_agent.custody import AccountKeys, UnwrappedKeys, unwrap_account_keys
+from crypto_agent.custody import AccountKeys, UnwrappedKeys, encrypt_with, unwrap_account_keys
 from crypto_agent.errors import CannotUnseal, OperatorKeyMismatch
 from crypto_agent.new_message import NewMessage
 from crypto_agent.operator_keys.in_memory import OperatorKeysInMemory
+from crypto_agent.prekey_secrets import decrypt_prekey, prekey_contexts
 from crypto_agent.prepared_query import PreparedQuery
 from crypto_agent.purposes import ABOVE_DATA_KEYS, Context, Purpose
 from tests.crypto_agent.people import ALICE, BOB, target
@@ -37,7 +38,8 @@ OTHERS = {
 
 def _keys(did: str = ALICE, versions: int = 1) -> AccountKeys:
     rows = [
-        (version, OPERATOR_KEY.wrap(os.urandom(32), did, os.urandom), 1) for version in range(1, versions + 1)
+        (version, OPERATOR_KEY.wrap(os.urandom(32), did, version, os.urandom), 1)
+        for version in range(1, versions + 1)
     ]
     return unwrap_account_keys(did, rows, OPERATOR_KEY)
 
@@ -73,7 +75,7 @@ def test_a_data_key_encrypts_no_keys_above_it(purpose: Purpose) -> None:
 def test_an_older_version_still_opens_and_the_newest_encrypts() -> None:
     first = unwrap_account_keys(ALICE, [(1, wrapped := _wrapped(), 1)], OPERATOR_KEY)
     old = first.encrypt(CONTEXT, b"content", os.urandom)
-    both = unwrap_account_keys(ALICE, [(1, wrapped, 1), (2, _wrapped(), 1)], OPERATOR_KEY)
+    both = unwrap_account_keys(ALICE, [(1, wrapped, 1), (2, _wrapped(version=2), 1)], OPERATOR_KEY)
     assert both.current_version == 2
     assert both.decrypt(CONTEXT, old, 1) == b"content"
     new = both.encrypt(CONTEXT, b"content", os.urandom)
@@ -103,20 +105,48 @@ def test_a_version_that_was_made_meanwhile_is_read_once_and_not_for_nothing() ->
     assert asked == [1]
 
 
-def _wrapped(did: str = ALICE) -> bytes:
-    return OPERATOR_KEY.wrap(os.urandom(32), did, os.urandom)
+def _wrapped(did: str = ALICE, version: int = 1) -> bytes:
+    return OPERATOR_KEY.wrap(os.urandom(32), did, version, os.urandom)
 
 
-def test_a_wrapped_data_key_belongs_to_its_account_and_operator_key() -> None:
+def test_a_wrapped_data_key_belongs_to_its_account_version_and_operator_key() -> None:
     wrapped = _wrapped()
-    assert len(OPERATOR_KEY.unwrap(wrapped, ALICE, 1)) == 32
-    for key, did, version in (
-        (OPERATOR_KEY, BOB, 1),
-        (OPERATOR_KEY, ALICE, 2),
-        (OperatorKeysInMemory({1: bytes(32)}), ALICE, 1),
+    assert len(OPERATOR_KEY.unwrap(wrapped, ALICE, 1, 1)) == 32
+    for key, did, number, version in (
+        (OPERATOR_KEY, BOB, 1, 1),
+        (OPERATOR_KEY, ALICE, 2, 1),
+        (OPERATOR_KEY, ALICE, 1, 2),
+        (OperatorKeysInMemory({1: bytes(32)}), ALICE, 1, 1),
     ):
         with pytest.raises(OperatorKeyMismatch):
-            key.unwrap(wrapped, did, version)
+            key.unwrap(wrapped, did, number, version)
+
+
+def test_one_that_was_wrapped_before_its_version_was_named_still_opens() -> None:
+    data_key = os.urandom(32)
+    former = encrypt_with(AESGCM(bytes(range(32))), Context(Purpose.DATA_KEY, ALICE), 1, data_key, os.urandom)
+    assert OPERATOR_KEY.unwrap(former, ALICE, 2, 1) == data_key
+
+
+def test_a_data_key_that_is_remembered_stays_with_its_version() -> None:
+    kept = UnwrappedKeys()
+    wrapped = _wrapped()
+    unwrap_account_keys(ALICE, [(1, wrapped, 1)], OPERATOR_KEY, kept)
+    with pytest.raises(OperatorKeyMismatch):
+        unwrap_account_keys(ALICE, [(1, wrapped, 1), (2, wrapped, 1)], OPERATOR_KEY, kept)
+
+
+def test_a_prekeys_secret_belongs_to_its_generation() -> None:
+    keys = _keys()
+    for purpose in (Purpose.PREKEY_SECRET, Purpose.PREKEY_SIGNING_KEY):
+        context, former = prekey_contexts(purpose, ALICE, "ab" * 32, 3)
+        wrapped = keys.encrypt(context, b"secret", os.urandom)
+        assert decrypt_prekey(keys, purpose, "ab" * 32, 3, wrapped, 1) == b"secret"
+        for fingerprint, generation in (("ab" * 32, 1), ("cd" * 32, 3)):
+            with pytest.raises(CannotUnseal):
+                decrypt_prekey(keys, purpose, fingerprint, generation, wrapped, 1)
+        before = keys.encrypt(former, b"secret", os.urandom)
+        assert decrypt_prekey(keys, purpose, "ab" * 32, 3, before, 1) == b"secret"
 
 
 def test_the_associated_data_is_as_documented() -> None:
@@ -131,9 +161,9 @@ def test_the_associated_data_is_as_documented() -> None:
 class CountingOperatorKey(OperatorKeysInMemory):
     unwraps = 0
 
-    def unwrap(self, wrapped: bytes, did: str, version: int) -> bytes:
+    def unwrap(self, wrapped: bytes, did: str, data_key_version: int, version: int) -> bytes:
         self.unwraps += 1
-        return super().unwrap(wrapped, did, version)
+        return super().unwrap(wrapped, did, data_key_version, version)
 
 
 def test_unwrapped_keys_are_remembered_and_not_without_end() -> None:

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from crypto_agent.client import IndexItem, SealedContent
 from crypto_agent.custody import AccountKeys, unwrap_account_keys
 from crypto_agent.operator_keys.key_file import read_key_file
-from crypto_agent.purposes import Context, Purpose
+from crypto_agent.prekey_secrets import prekey_contexts
+from crypto_agent.purposes import Purpose
 from tests.crypto_agent.killing import KILLS, killer
 from tests.crypto_agent.people import BOB, WRITTEN_AT
 from tests.crypto_agent.persons import new_person
@@ -74,7 +75,7 @@ def _prekeys_are_whole(agent: Agent, newest: list[int]) -> bool:
     )
     generations: dict[str, list[int]] = {}
     for did, fingerprint, generation, public, wrapped, version in rows:
-        context = Context(Purpose.PREKEY_SECRET, did, device=fingerprint)
+        context, _ = prekey_contexts(Purpose.PREKEY_SECRET, did, fingerprint, generation)
         secret = _account_keys(agent, did).decrypt(context, wrapped, version)
         assert X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw() == public
         generations.setdefault(did, []).append(generation)

@@ -367,7 +367,7 @@ def test_a_key_in_a_file_wraps_data_keys_that_are_locked(tmp_path: Path) -> None
     write_key_file(path, {1: os.urandom(32)})
     operator_key = read_key_file(path)
     locked = lock_data_key(os.urandom(32), os.urandom(32), ALICE, 1, os.urandom)
-    assert operator_key.unwrap(operator_key.wrap(locked, ALICE, os.urandom), ALICE, 1) == locked
+    assert operator_key.unwrap(operator_key.wrap(locked, ALICE, 1, os.urandom), ALICE, 1, 1) == locked
 
 
 @pytest.mark.parametrize(

@@ -91,19 +91,19 @@ def test_the_newest_version_wraps_and_the_older_still_unwrap(tmp_path: Path) -> 
     path = tmp_path / "operator.key"
     write_key_file(path, {1: os.urandom(32)})
     first = read_key_file(path)
-    old = first.wrap(b"d" * 32, ALICE, os.urandom)
+    old = first.wrap(b"d" * 32, ALICE, 1, os.urandom)
     assert add_version(path) == 2
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     both = read_key_file(path)
     assert (both.versions, both.current_version) == ({1, 2}, 2)
-    assert both.unwrap(old, ALICE, 1) == b"d" * 32
-    new = both.wrap(b"d" * 32, ALICE, os.urandom)
-    assert both.unwrap(new, ALICE, 2) == b"d" * 32
+    assert both.unwrap(old, ALICE, 1, 1) == b"d" * 32
+    new = both.wrap(b"d" * 32, ALICE, 1, os.urandom)
+    assert both.unwrap(new, ALICE, 1, 2) == b"d" * 32
     for wrapped, version in ((old, 2), (new, 1), (new, 3)):
         with pytest.raises(OperatorKeyMismatch):
-            both.unwrap(wrapped, ALICE, version)
+            both.unwrap(wrapped, ALICE, 1, version)
     with pytest.raises(OperatorKeyMismatch):
-        first.unwrap(new, ALICE, 2)
+        first.unwrap(new, ALICE, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,10 @@ import os
 from pkcs11 import Attribute, Mechanism
 from pkcs11.exceptions import AttributeSensitive, PKCS11Error
 from crypto_agent.errors import OperatorKeyMismatch
-from crypto_agent.operator_keys.pkcs11_token import TokenAddress, TokenOperatorKey, open_session, versions_in
+from crypto_agent.operator_keys.pkcs11_token import (
+    TokenAddress, TokenOperatorKey, _parameters, open_session, versions_in,
+)
+from crypto_agent.purposes import Context, Purpose
 address = TokenAddress.parse(os.environ["WAXWING_AGENT_OPERATOR_KEY"])
 keys = versions_in(open_session(address), address.label)
 assert sorted(keys) == [1, 2]
@@ -231,14 +234,17 @@ for key in keys.values():
     else:
         raise SystemExit("the token gave its key out")
 operator_key = TokenOperatorKey(address)
-wrapped = operator_key.wrap(b"d" * 32, "did:plc:one", os.urandom)
-assert operator_key.unwrap(wrapped, "did:plc:one", 2) == b"d" * 32
-for did, version, data in (
-    ("did:plc:two", 2, wrapped), ("did:plc:one", 1, wrapped), ("did:plc:one", 2, wrapped[:-1]),
-    ("did:plc:one", 2, b""), ("did:plc:one", 3, wrapped),
+wrapped = operator_key.wrap(b"d" * 32, "did:plc:one", 7, os.urandom)
+assert operator_key.unwrap(wrapped, "did:plc:one", 7, 2) == b"d" * 32
+former, nonce = _parameters(b"n" * 12, Context(Purpose.DATA_KEY, "did:plc:one"), 2), b"n" * 12
+inside = operator_key._keys[2].encrypt(b"d" * 32, mechanism=Mechanism.AES_GCM, mechanism_param=former)
+assert operator_key.unwrap(nonce + bytes(inside), "did:plc:one", 7, 2) == b"d" * 32
+for did, number, version, data in (
+    ("did:plc:two", 7, 2, wrapped), ("did:plc:one", 7, 1, wrapped), ("did:plc:one", 7, 2, wrapped[:-1]),
+    ("did:plc:one", 7, 2, b""), ("did:plc:one", 7, 3, wrapped), ("did:plc:one", 8, 2, wrapped),
 ):
     try:
-        operator_key.unwrap(data, did, version)
+        operator_key.unwrap(data, did, number, version)
     except OperatorKeyMismatch:
         continue
     raise SystemExit(f"opened {did} {version}")

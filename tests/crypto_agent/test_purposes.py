@@ -127,6 +127,23 @@ def test_keys_moved_between_accounts_do_not_work(own_agent: Agent, column: str) 
     assert failed.value.code == ("OperatorKeyMismatch" if column == "did" else "CannotUnseal")
 
 
+def test_a_prekey_that_was_destroyed_is_not_put_back_as_another(own_agent: Agent) -> None:
+    web, worker = own_agent.client("web"), own_agent.client("worker")
+    web.create_device(ALICE, "alice.test", "mail.test")
+    bob = web.create_device(BOB, "bob.test", "mail.test")
+    _, sealed = write(web, worker, ALICE, [bob])
+    web.rotate_prekey(BOB, bob.fingerprint, force=True)
+    own_agent.execute(
+        "UPDATE crypto_agent_prekeysecret SET wrapped_secret = (SELECT p.wrapped_secret"
+        " FROM crypto_agent_prekeysecret p WHERE p.generation = 1"
+        " AND p.device_id = crypto_agent_prekeysecret.device_id) WHERE generation = 2"
+    )
+    own_agent.execute("DELETE FROM crypto_agent_prekeysecret WHERE generation = 1")
+    with pytest.raises(AgentError) as failed:
+        worker.open(BOB, [sealed.copies[0].envelope])
+    assert failed.value.code == "CannotUnseal"
+
+
 def test_a_public_key_put_into_the_database_gets_nothing_archived(own_agent: Agent) -> None:
     web, worker = own_agent.client("web"), own_agent.client("worker")
     web.create_device(ALICE, "alice.test", "mail.test")

@@ -115,7 +115,7 @@ def _fill(agent: Agent) -> dict[str, bytes]:
                 "INSERT INTO crypto_agent_datakey "
                 "(account_id, version, wrapped, key_version, lock_id, created_at) "
                 "VALUES (?, 1, ?, 1, '', '2026-11-20')",
-                (number, operator_key.wrap(data_key, did, os.urandom)),
+                (number, operator_key.wrap(data_key, did, 1, os.urandom)),
             )
     return data_keys
 
@@ -127,5 +127,5 @@ def _check(agent: Agent, data_keys: dict[str, bytes]) -> int:
         "SELECT did, wrapped, key_version FROM crypto_agent_datakey"
         " JOIN crypto_agent_account ON crypto_agent_account.id = account_id"
     )
-    assert {did: operator_key.unwrap(wrapped, did, version) for did, wrapped, version in rows} == data_keys
+    assert {did: operator_key.unwrap(wrapped, did, 1, version) for did, wrapped, version in rows} == data_keys
     return sum(version == 2 for _, _, version in rows)

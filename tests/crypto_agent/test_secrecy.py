@@ -14,6 +14,7 @@ from crypto_agent.client import AgentError, ArchiveItem, Attachment, Composed, S
 from crypto_agent.client_values import ReadMessage
 from crypto_agent.custody import AccountKeys, unwrap_account_keys
 from crypto_agent.operator_keys.key_file import read_key_file
+from crypto_agent.prekey_secrets import prekey_contexts
 from crypto_agent.purposes import Context, Purpose
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, target, write
 from tests.crypto_agent.running_agent import Agent, CheckedClient
@@ -68,7 +69,7 @@ def _private_keys(agent: Agent) -> list[bytes]:
     for did, wrapped in agent.execute(
         "SELECT did, wrapped FROM crypto_agent_datakey k JOIN crypto_agent_account a ON a.id = account_id"
     ):
-        found.append(operator_key.unwrap(wrapped, did, 1))
+        found.append(operator_key.unwrap(wrapped, did, 1, 1))
         found += _account_keys(agent, unwrap_account_keys(did, [(1, wrapped, 1)], operator_key))
     return found
 
@@ -89,9 +90,9 @@ def _account_keys(agent: Agent, keys: AccountKeys) -> list[bytes]:
             encoded = keys.decrypt(Context(Purpose.DEVICE_KEY, did, device=fingerprint), wrapped, 1)
             scalar = load_der_private_key(encoded, None).private_numbers().private_value
             found += [encoded, scalar.to_bytes(32, "big")]
-    for did, fingerprint, secret, signing_key in agent.execute(
-        "SELECT did, fingerprint, wrapped_secret, wrapped_signing_key FROM crypto_agent_prekeysecret p "
-        "JOIN crypto_agent_devicekey d ON d.id = p.device_id "
+    for did, fingerprint, generation, secret, signing_key in agent.execute(
+        "SELECT did, fingerprint, generation, wrapped_secret, wrapped_signing_key "
+        "FROM crypto_agent_prekeysecret p JOIN crypto_agent_devicekey d ON d.id = p.device_id "
         "JOIN crypto_agent_account a ON a.id = d.account_id"
     ):
         if did == keys.did:
@@ -99,7 +100,8 @@ def _account_keys(agent: Agent, keys: AccountKeys) -> list[bytes]:
                 (Purpose.PREKEY_SECRET, secret),
                 (Purpose.PREKEY_SIGNING_KEY, signing_key),
             ):
-                found.append(keys.decrypt(Context(purpose, did, device=fingerprint), ciphertext, 1))
+                context, _ = prekey_contexts(purpose, did, fingerprint, generation)
+                found.append(keys.decrypt(context, ciphertext, 1))
     return found
 
 
@@ -171,7 +173,11 @@ def test_reprs_hold_no_secret(own_agent: Agent) -> None:
     wrapped = own_agent.execute("SELECT wrapped FROM crypto_agent_datakey")[0][0]
     keys = unwrap_account_keys(ALICE, [(1, wrapped, 1)], operator_key)
     shown = repr([web, composed, composed.content, read, keys, operator_key, vars(keys)])
-    for secret in (CANARY.encode(), own_agent.token_secret.encode(), operator_key.unwrap(wrapped, ALICE, 1)):
+    for secret in (
+        CANARY.encode(),
+        own_agent.token_secret.encode(),
+        operator_key.unwrap(wrapped, ALICE, 1, 1),
+    ):
         assert not any(form.decode("latin-1") in shown for form in _forms(secret))
     assert composed.message_id in shown
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from crypto_agent.custody import AccountKeys, unwrap_account_keys
 from crypto_agent.operator_keys.key_file import read_key_file
+from crypto_agent.prekey_secrets import prekey_contexts
 from crypto_agent.purposes import Context, Purpose
 
 LARGE = 4 * 1024 * 1024
@@ -60,7 +61,9 @@ def keys_of_agent(database: Path, operator_key: Path) -> dict[str, bytes]:
                 [account],
             ).fetchall()
             for version, wrapped, operator_version in rows:
-                keys[f"data key {version} of {did}"] = operator.unwrap(wrapped, did, operator_version)
+                keys[f"data key {version} of {did}"] = operator.unwrap(
+                    wrapped, did, version, operator_version
+                )
             keys |= _keys_of_account(agent, account, unwrap_account_keys(did, rows, operator))
     return keys
 
@@ -85,7 +88,7 @@ def _keys_of_account(agent: sqlite3.Connection, account: int, keys: AccountKeys)
                 (Purpose.PREKEY_SECRET, secret),
                 (Purpose.PREKEY_SIGNING_KEY, signing_key),
             ):
-                context = Context(purpose, keys.did, device=fingerprint)
+                context, _ = prekey_contexts(purpose, keys.did, fingerprint, generation)
                 found[f"{purpose} {generation} of {fingerprint}"] = keys.decrypt(context, each, version)
     archive_keys = agent.execute(
         "SELECT generation, wrapped, key_version FROM crypto_agent_archivekey WHERE account_id = ?", [account]
