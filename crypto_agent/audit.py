@@ -53,6 +53,11 @@ class BrokenLink:
     reason: str
 
 
+def by_command(purpose: str, count: int, now: datetime) -> Use:
+    """What the operator does by a command, for no account in particular."""
+    return Use(now, "command", "", purpose, count, "ok", None)
+
+
 def append(use: Use) -> int:
     """Adds an entry in the transaction at hand, or in one of its own; the entry's number.
 

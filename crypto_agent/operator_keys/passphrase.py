@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from django.db import transaction
 
+from crypto_agent import audit
 from crypto_agent.atsms import cbor
 from crypto_agent.custody import KEY_BYTES, NONCE_BYTES, Random
 from crypto_agent.errors import Sealed, WrongPassphrase
@@ -106,16 +107,18 @@ def add_version(passphrase: bytes, now: datetime, random: Random) -> int:
     return version
 
 
-def change_passphrase(old: bytes, new: bytes, random: Random) -> int:
-    """Encrypts every version under another passphrase, in one transaction; how many there are.
+def change_passphrase(old: bytes, new: bytes, now: datetime, random: Random) -> int:
+    """Encrypts every version under another passphrase, on record, in one transaction; how many there are.
 
-    Raises WrongPassphrase; ValueError if the new one is too short or too long.
+    Raises WrongPassphrase, AuditUnavailable; ValueError if the new one is too short or too long.
     """
     _check_length(new)
     with transaction.atomic():
         rows = list(PassphraseKey.objects.select_for_update().order_by("version"))
         for row in rows:
             _sealed(row, _opened(row, old), new, random).save()
+        if rows:
+            audit.add(audit.by_command("changePassphrase", len(rows), now))
     return len(rows)
 
 

@@ -1,13 +1,14 @@
 """From one version of the operator's key to the next: what wraps, what is wrapped again, what is retired."""
 
 import logging
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Count
 
+from crypto_agent import audit
 from crypto_agent.custody import OperatorKey, Random
 from crypto_agent.errors import OperatorKeyMismatch, Sealed
 from crypto_agent.models import DataKey, OperatorKeyVersion
@@ -64,24 +65,29 @@ def key_for_new_writes(source: OperatorKeySource) -> OperatorKey:
     return operator_key
 
 
-def rewrap(source: OperatorKeySource, batch: int, random: Random) -> Iterator[Progress]:
-    """Wraps by the current version what older ones wrap, ``batch`` rows a transaction.
+def rewrap(
+    source: OperatorKeySource, batch: int, clock: Callable[[], datetime], random: Random
+) -> Iterator[Progress]:
+    """Wraps by the current version what older ones wrap, ``batch`` rows a transaction, each on record.
 
     Yields after each one. It can be killed at any time, and done again: what is wrapped anew is left alone.
-    Raises Sealed, OperatorKeyMismatch.
+    Raises Sealed, OperatorKeyMismatch, AuditUnavailable.
     """
     operator_key = source.key()
     version = operator_key.current_version
     total = DataKey.objects.exclude(key_version=version).count()
     done = 0
     yield Progress(0, total, version)
-    while count := _rewrap_batch(source, batch, random):
+    while count := _rewrap_batch(source, batch, clock(), random):
         done += count
         yield Progress(done, max(total, done), version)
 
 
 def retire(version: int, now: datetime) -> None:
-    """From now on nothing is wrapped by this version any more; raises StillInUse while something is."""
+    """From now on nothing is wrapped by this version any more, which is put on record.
+
+    Raises StillInUse while something is, AuditUnavailable.
+    """
     with transaction.atomic():
         row = _hold(version)
         if rows := DataKey.objects.filter(key_version=version).count():
@@ -89,6 +95,7 @@ def retire(version: int, now: datetime) -> None:
         if row.retired_at is None:
             row.retired_at = now
             row.save(update_fields=["retired_at"])
+            audit.add(audit.by_command("retire", 1, now))
 
 
 def status(present: Set[int]) -> list[VersionStatus]:
@@ -103,7 +110,7 @@ def status(present: Set[int]) -> list[VersionStatus]:
     ]
 
 
-def _rewrap_batch(source: OperatorKeySource, batch: int, random: Random) -> int:
+def _rewrap_batch(source: OperatorKeySource, batch: int, now: datetime, random: Random) -> int:
     with transaction.atomic():
         operator_key = key_for_new_writes(source)
         version = operator_key.current_version
@@ -119,6 +126,8 @@ def _rewrap_batch(source: OperatorKeySource, batch: int, random: Random) -> int:
             row.wrapped = operator_key.wrap(opaque, did, row.version, random)
             row.key_version = version
         DataKey.objects.bulk_update(rows, ["wrapped", "key_version"])
+        if rows:
+            audit.add(audit.by_command("rewrap", len(rows), now))
     return len(rows)
 
 

@@ -256,6 +256,23 @@ def test_nor_is_any_app(agent: Agent, app: MakeApp, alice: Device, bob: Device) 
         caller.call(purpose, **asked[purpose])
 
 
+def test_nor_does_the_operator_change_a_key_unseen(own_agent: Agent) -> None:
+    own_agent.client("web").create_device(ALICE, "alice.test", "mail.test")
+    own_agent.command("make_operator_key", "--next").check_returncode()
+    before = _state(own_agent)
+    own_agent.execute(READ_ONLY)
+    refused = own_agent.command("rewrap")
+    assert (refused.returncode, "the audit log can't be written" in refused.stderr) == (1, True)
+    assert _state(own_agent) == before
+    own_agent.execute("DROP TRIGGER read_only")
+    own_agent.command("rewrap").check_returncode()
+    own_agent.execute(READ_ONLY)
+    refused = own_agent.command("retire", "1")
+    assert (refused.returncode, "the audit log can't be written" in refused.stderr) == (1, True)
+    own_agent.execute("DROP TRIGGER read_only")
+    assert "retired" not in own_agent.command("key_status").stdout
+
+
 def _state(agent: Agent) -> list[list[Any]]:
     return [
         agent.execute(f"SELECT * FROM crypto_agent_{table} ORDER BY id")  # noqa: S608

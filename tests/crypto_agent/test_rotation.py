@@ -55,6 +55,11 @@ def test_a_version_is_replaced_while_the_agent_runs(agent_to_rotate: Agent) -> N
     assert agent.command("rewrap").stdout.splitlines()[0] == "0 of 0 data keys wrapped again."
     agent.command("retire", "1").check_returncode()
     agent.command("retire", "1").check_returncode()
+    recorded = agent.execute(
+        "SELECT purpose, count, outcome FROM crypto_agent_auditentry"
+        " WHERE caller = 'command' ORDER BY sequence"
+    )
+    assert [tuple(row) for row in recorded] == [("rewrap", 2, "ok"), ("retire", 1, "ok")]
     first, second = agent.command("key_status").stdout.splitlines()
     assert first.startswith("version 1: 0 data keys; present, retired ")
     assert second == "version 2: 2 data keys; present, newest"

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from crypto_agent.errors import Sealed
+from crypto_agent.errors import AuditUnavailable, Sealed
 from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import unsealed_source
 from crypto_agent.models import PassphraseKey
@@ -37,5 +37,7 @@ class Command(OperatorCommand):
             raise CommandError(
                 f"Version {version} is still used by {error.rows} data keys: run rewrap first."
             ) from None
+        except AuditUnavailable as error:
+            raise CommandError(f"Not retired: {error}.") from None
         PassphraseKey.objects.filter(version=version).delete()
         self.stdout.write(f"Version {version} is retired. Destroy it now where it is kept, and its backups.")

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 
 from crypto_agent.errors import AgentProblem
 from crypto_agent.management.operator_commands import OperatorCommand
@@ -21,7 +22,7 @@ class Command(OperatorCommand):
         if options["batch"] < 1:
             raise CommandError("A batch has at least one data key.")
         try:
-            for progress in rotation.rewrap(unsealed_source(), options["batch"], os.urandom):
+            for progress in rotation.rewrap(unsealed_source(), options["batch"], timezone.now, os.urandom):
                 self.stdout.write(f"{progress.done} of {progress.total} data keys wrapped again.")
                 self.stdout.flush()
         except AgentProblem as error:
