@@ -32,6 +32,16 @@
     signal.addEventListener("abort", () => size.disconnect());
   });
 
+  // What the server heard was seen, it need not hear again.
+  const told = new WeakMap();
+  document.addEventListener("htmx:beforeSend", ({ detail }) => {
+    const { elt, requestConfig, xhr } = detail;
+    if (elt.id === "news" && requestConfig.parameters.seen) told.set(xhr, document.querySelectorAll("#thread > [data-unread]"));
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful) for (const message of told.get(detail.xhr) ?? []) delete message.dataset.unread;
+  });
+
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.requestConfig.elt.id === "news") follow ||= isAtEnd(scroller());
     heightBefore = scroller()?.scrollHeight ?? 0;

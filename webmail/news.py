@@ -65,6 +65,11 @@ class News:
     gone: list[str] = field(default_factory=list)
     gap: bool = False
 
+    @property
+    def ids(self) -> list[str]:
+        """Of the messages that the page is about to show."""
+        return [entry.id for entry in (*self.later, *(each.entry for each in self.late), *self.changed)]
+
     def __bool__(self) -> bool:
         return bool(self.later or self.late or self.states or self.changed or self.gone or self.gap)
 

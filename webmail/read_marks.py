@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -10,19 +11,26 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Account
-from webmail import acknowledging, disappearing, events, topics
+from webmail import acknowledging, disappearing, events
 from webmail.models import Conversation, Message
+from webmail.news import PREFIX
 
 
 def mark_read(
-    account: Account, conversation: Conversation, *, topic: str = "", now: datetime | None = None
+    account: Account,
+    conversation: Conversation,
+    *,
+    shown: Collection[str] | None = None,
+    now: datetime | None = None,
 ) -> bool:
-    """Everything in the conversation, or in one topic of it, has been seen; tells other open pages, and its
-    senders where the account chose that. True if anything changed."""
+    """What a page has shown of the conversation has been seen, by the beginnings of its ids as pages name
+    them (webmail.news.PREFIX); or everything in it. Tells other open pages, and its senders where the account
+    chose that. True if anything changed."""
     now = now or timezone.now()
     unread = Message.objects.filter(conversation=conversation, unread=True)
-    if topic:
-        unread = unread.filter(topics.messages_of(conversation.pk, topic))
+    if shown is not None:
+        ids = unread.values_list("pk", "message_id")
+        unread = unread.filter(pk__in=[pk for pk, message_id in ids if message_id[:PREFIX] in shown])
     if not unread.exists():
         return False
     with transaction.atomic():
@@ -31,7 +39,7 @@ def mark_read(
         disappearing.begin(unread, now)
         seen = list(unread.select_related("account", "conversation"))
         changed = unread.update(unread=False)
-        left = Message.objects.filter(conversation=conversation, unread=True).count() if topic else 0
+        left = Message.objects.filter(conversation=conversation, unread=True).count()
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=left)
         acknowledging.note_read(seen, now=now, chance=random.random())  # noqa: S311
     if changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
@@ -54,7 +54,8 @@ class At:
     """Where a page of a conversation lies, by hex message ids; the first that is given counts.
 
     `around` shows that message with what came before and after it, `after` and `before` what follows and
-    precedes it. Without any of them the page ends with the newest message. With a `topic` it has the messages
+    precedes it. Without any of them the page ends with the newest message; with `unread` it begins a
+    little before the first unread one, where that is on an earlier page. With a `topic` it has the messages
     of that one alone.
     """
 
@@ -62,6 +63,7 @@ class At:
     after: str | None = None
     before: str | None = None
     topic: str = ""
+    unread: bool = False
 
 
 #: The end of a conversation.
@@ -91,29 +93,61 @@ def window(conversation: Conversation, at: At = NEWEST, *, limit: int = PAGE) ->
 
 
 def _window(conversation: Conversation, at: At, limit: int) -> Window:
-    if (at, limit) == (NEWEST, PAGE):
-        newest, older = _backwards(_NEWEST_PAGE.rows(conversation.pk), limit)
-        return Window(newest, older, newer=False)
+    if not (at.around or at.after or at.before):
+        return _at_the_end(conversation, at, limit)
     rows = shown(conversation, at.topic).defer(*_NOT_SHOWN)
     if at.around:
-        place = _place(conversation, at.around)
-        before, older = _before(rows, place, limit // 2)
-        after, newer = _after(rows, place, limit - limit // 2 - 1)
-        return Window([*before, place, *after], older, newer)
+        found = _around(rows, _place(conversation, at.around), limit)
+        hidden = _hides_unread(conversation, found)
+        return replace(found, unread_before=hidden and _unread_until(rows, found.messages[0]))
     if at.after:
         place = _place(conversation, at.after)
         after, newer = _after(rows, place, limit)
         return Window(after, True, newer, previous=place, unread_before=_unread_until(rows, place))
-    if at.before:
-        place = _place(conversation, at.before)
-        if (at.topic, limit) == ("", PAGE):
-            found = _PAGE_BEFORE.rows(conversation.pk, place.placed_at, place.pk)
-            before, older = _backwards(found, limit)
-        else:
-            before, older = _before(rows, place, limit)
-        return Window(before, older, newer=True)
-    newest, older = _before(rows, None, limit)
-    return Window(newest, older, newer=False)
+    assert at.before
+    place = _place(conversation, at.before)
+    if (at.topic, limit) == ("", PAGE):
+        before, older = _backwards(_PAGE_BEFORE.rows(conversation.pk, place.placed_at, place.pk), limit)
+    else:
+        before, older = _before(rows, place, limit)
+    return Window(before, older, newer=True)
+
+
+def _at_the_end(conversation: Conversation, at: At, limit: int) -> Window:
+    if (at.topic, limit) == ("", PAGE):
+        newest, older = _backwards(_NEWEST_PAGE.rows(conversation.pk), limit)
+    else:
+        newest, older = _before(shown(conversation, at.topic).defer(*_NOT_SHOWN), None, limit)
+    found = Window(newest, older, newer=False)
+    if not _hides_unread(conversation, found):
+        return found
+    rows = shown(conversation, at.topic).defer(*_NOT_SHOWN)
+    first = rows.filter(unread=True).order_by("placed_at", "pk").first()
+    if first is None or _order_of(first) >= _order_of(newest[0]):
+        return found
+    return _from(rows, first, limit) if at.unread else replace(found, unread_before=True)
+
+
+def _hides_unread(conversation: Conversation, found: Window) -> bool:
+    """Whether there may be unread messages before those of a page."""
+    return found.older and conversation.unread_count > sum(message.unread for message in found.messages)
+
+
+def _around(rows: QuerySet[Message], place: Message, limit: int) -> Window:
+    before, older = _before(rows, place, limit // 2)
+    after, newer = _after(rows, place, limit - limit // 2 - 1)
+    return Window([*before, place, *after], older, newer)
+
+
+def _from(rows: QuerySet[Message], place: Message, limit: int) -> Window:
+    """A whole page that begins a little before a message."""
+    before, older = _before(rows, place, limit // 5)
+    after, newer = _after(rows, place, limit - len(before) - 1)
+    return Window([*before, place, *after], older, newer)
+
+
+def _order_of(message: Message) -> tuple[datetime, int]:
+    return message.placed_at, message.pk
 
 
 def shown(conversation: Conversation, topic: str = "") -> QuerySet[Message]:

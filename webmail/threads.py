@@ -84,6 +84,7 @@ class Entry:
     first_of_run: bool = True
     last_of_run: bool = True
     day: date | None = None
+    unread: bool = False
     first_unread: bool = False
     can_retry: bool = field(default=False)
     #: What a line in the place of a bubble says: that the group got a name, or a picture.
@@ -134,6 +135,11 @@ class Thread:
     keys: ConversationKeys = NO_KEYS
     #: The key of the topic whose messages alone these are.
     topic: str = ""
+
+    @property
+    def unread(self) -> list[str]:
+        """The ids of the unread ones among them."""
+        return [entry.id for entry in self.entries if entry.unread]
 
 
 def thread(
@@ -300,6 +306,7 @@ def _entry(
         first_of_run=place.first_of_run,
         last_of_run=place.last_of_run,
         day=place.day,
+        unread=message.unread,
         first_unread=place.first_unread,
         can_retry=message.trust == Message.Trust.UNCHECKED,
         event=groups.event_words(message, read, people) if message.changes_group else "",

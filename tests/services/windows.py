@@ -96,7 +96,7 @@ class Window:
 
     def thread(self, conversation: str) -> list[Shown]:
         """Every message of a conversation, the oldest first; they count as read."""
-        path: str | None = conversation
+        path: str | None = f"{conversation}?newest=1"
         found: list[Shown] = []
         while path:
             page = self.get(path)

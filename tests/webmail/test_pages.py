@@ -326,6 +326,7 @@ def test_older_messages_come_in_pages(alice: Account, at_alices: Client) -> None
     start = timezone.now() - timedelta(hours=3)
     messages = [received(alice, bob.did, f"n{n:03}.", at=start + timedelta(minutes=n)) for n in range(60)]
     address = reverse("conversation", args=[messages[0].conversation.conversation_id])
+    read_marks.mark_read(alice, messages[0].conversation)
     newest = html_of(at_alices, address)
     assert "n059." in newest
     assert "n009." not in newest

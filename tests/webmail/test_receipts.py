@@ -342,6 +342,22 @@ def test_having_read_is_told_only_where_it_was_chosen(
     assert words(alice, again) == (4, "Opened on their device")
 
 
+def test_having_read_is_told_of_what_a_page_showed_alone(
+    alice: Account, bob: Account, write: Write, agreed: Message
+) -> None:
+    for account in (alice, bob):
+        receipt_choices.choose(account, receipt_choices.READ, True)
+    read_marks.mark_read(bob, conversation_of(bob))
+    bring(bob, alice, tell(bob))
+    shown, further = write(alice, [bob], "in sight"), write(alice, [bob], "further down")
+    bring(alice, bob, [shown, further])
+    read_marks.mark_read(bob, conversation_of(bob), shown={shown.message_id[: news.PREFIX]})
+    bring(bob, alice, tell(bob))
+    assert words(alice, shown)[1].startswith("Read")
+    assert words(alice, further) == (4, "Opened on their device")
+    assert conversation_of(bob).unread_count == 1
+
+
 def test_only_a_recipient_can_say_so_and_only_of_this_conversation(
     alice: Account, bob: Account, carol: Account, write: Write, agreed: Message
 ) -> None:

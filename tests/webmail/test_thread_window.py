@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Account
@@ -121,10 +123,184 @@ def test_a_page_in_the_middle_leads_both_ways_and_leaves_the_rest_unread(
     assert parts == 2
     assert ">later 79.</p>" in page
     assert answer.headers["HX-Trigger-After-Settle"] == "news"
-    # Now the page asks for news, which counts as having seen all of it.
-    news = reverse("conversation-news", args=[long.conversation_id])
-    at_alices.get(news, {"seen": "1"}, headers={"HX-Request": "true"})
-    assert not Message.objects.filter(unread=True).exists()
+    assert Message.objects.filter(unread=True).count() == 80
+
+
+SHOWN = re.compile(r'name="shown" value="([0-9a-f]{16}:[^"]*)"')
+
+
+def _texts(page: str) -> list[str]:
+    return re.findall(r'<p class="text">(.*?)</p>', page)
+
+
+def _many_unread(alice: Account, long: Conversation, count: int, **fields: object) -> list[str]:
+    """So many come after what was read; their ids."""
+    (bob,) = {*long.participants} - {alice.did}
+    found = []
+    for number in range(count):
+        at = BEGUN + timedelta(days=1, minutes=number)
+        found.append(received(alice, bob, f"later {number:03}.", at=at).message_id)
+    Message.objects.filter(message_id__in=found).update(**fields, unread=True)
+    return found
+
+
+class Looking:
+    """A browser that shows a conversation to somebody: what it shows, it says."""
+
+    def __init__(self, alice: Account, conversation: Conversation) -> None:
+        self.client = browser_of(alice)
+        self.address = reverse("conversation", args=[conversation.conversation_id])
+        self.page = self.client.get(self.address).content.decode()
+        self.shown = SHOWN.findall(self.page)
+        self.new = re.findall(r'id="unread">.*?name="(new)" value="1"', self.page)
+
+    def says_so(self, *, hidden: bool = False, middle: bool = True) -> None:
+        asked = {"shown": self.shown, "seen": "" if hidden else "1"} | ({"part": "middle"} if middle else {})
+        self.client.get(f"{self.address}news/", asked, headers={"HX-Request": "true"})
+
+    def goes_on(self) -> str:
+        """To the page below; what the browser is to do then."""
+        there = re.search(r'hx-get="([^"]+/newer/[^"]+)"', self.page)
+        assert there
+        answer = self.client.get(
+            "".join((there[1], *(f"&{name}=1" for name in self.new))), headers={"HX-Request": "true"}
+        )
+        self.page = answer.content.decode()
+        self.shown += SHOWN.findall(self.page)
+        return answer.headers.get("HX-Trigger-After-Settle", "")
+
+
+def _unread(conversation: Conversation) -> list[str]:
+    rows = Message.objects.filter(conversation=conversation, unread=True).order_by("placed_at", "pk")
+    count = Conversation.objects.get(pk=conversation.pk).unread_count
+    assert count == len(rows)
+    return [message.message_id for message in rows]
+
+
+def test_a_conversation_opens_where_the_unread_ones_begin_and_only_what_it_showed_is_read(
+    alice: Account, long: Conversation
+) -> None:
+    unread = _many_unread(alice, long, 120)
+    browser = Looking(alice, long)
+    texts = _texts(browser.page)
+    assert texts[-40:] == [f"later {number:03}." for number in range(40)]
+    before_new, _new, after_new = browser.page.partition('id="unread"')
+    assert "n11." in before_new
+    assert _texts(after_new)[0] == "later 000."
+    browser.says_so(hidden=True)
+    assert _unread(long) == unread
+    browser.says_so()
+    assert _unread(long) == unread[40:]
+    assert browser.goes_on() == "news"
+    assert 'id="unread"' not in browser.page
+    browser.says_so()
+    assert _unread(long) == unread[90:]
+    # It opens there the next time, and as it did before once they are on the newest page.
+    assert _texts(Looking(alice, long).page.partition('id="unread"')[2])[0] == "later 090."
+    assert browser.goes_on() == "news"
+    assert 'id="newer"' not in browser.page
+    browser.says_so(middle=False)
+    assert _unread(long) == []
+    assert _texts(Looking(alice, long).page)[0] == "later 070."
+
+
+def test_the_newest_messages_are_shown_where_somebody_asks_for_them(
+    alice: Account, long: Conversation
+) -> None:
+    unread = _many_unread(alice, long, 70)
+    browser = Looking(alice, long)
+    leads_to = re.search(r'href="([^"]+)" data-newest', browser.page)
+    assert leads_to
+    browser.page = browser.client.get(leads_to[1]).content.decode()
+    assert _texts(browser.page) == [f"later {number:03}." for number in range(20, 70)]
+    # What is new began before them.
+    assert 'id="unread"' not in browser.page
+    browser.shown = SHOWN.findall(browser.page)
+    browser.says_so(middle=False)
+    assert _unread(long) == unread[:20]
+    above = re.search(r'hx-get="([^"]+/older/[^"]+)"', browser.page)
+    assert above
+    answer = browser.client.get(above[1], headers={"HX-Request": "true"})
+    assert answer.headers["HX-Trigger-After-Settle"] == "news"
+    browser.shown = SHOWN.findall(answer.content.decode())
+    browser.says_so(middle=False)
+    assert _unread(long) == []
+
+
+def test_what_comes_while_somebody_looks_is_read_and_nothing_that_came_before_what_is_shown(
+    alice: Account, long: Conversation
+) -> None:
+    unread = _many_unread(alice, long, 60)
+    browser = Looking(alice, long)
+    newest = browser.client.get(browser.address, {"newest": "1"}).content.decode()
+    browser.shown = SHOWN.findall(newest)
+    (bob,) = {*long.participants} - {alice.did}
+    received(alice, bob, "just now.", at=BEGUN + timedelta(days=2))
+    browser.says_so(middle=False)
+    assert _unread(long) == unread[:10]
+
+
+def test_the_time_of_messages_that_disappear_begins_once_they_are_shown(
+    alice: Account, long: Conversation
+) -> None:
+    unread = _many_unread(alice, long, 80, expires_after=3600)
+    Looking(alice, long).says_so()
+    going = Message.objects.filter(expires_at__isnull=False)
+    assert set(going.values_list("message_id", flat=True)) == set(unread[:40])
+
+
+def test_without_script_one_reads_page_after_page(alice: Account, long: Conversation) -> None:
+    unread = _many_unread(alice, long, 120)
+    browser = Looking(alice, long)
+    form = browser.page[browser.page.index(f'action="{browser.address}seen/"') :]
+    said = re.findall(r'name="shown" value="([0-9a-f]{64})"', form[: form.index("</form>")])
+    assert said == unread[:40]
+    answer = browser.client.post(f"{browser.address}seen/", {"shown": said})
+    assert answer.headers["Location"] == browser.address
+    assert _unread(long) == unread[40:]
+    assert _texts(Looking(alice, long).page.partition('id="unread"')[2])[0] == "later 040."
+
+
+def test_the_menu_of_a_row_says_that_all_of_it_was_read(alice: Account, long: Conversation) -> None:
+    _many_unread(alice, long, 60)
+    browser = browser_of(alice)
+    menu = reverse("conversation-menu", args=[long.conversation_id])
+    seen = reverse("conversation-seen", args=[long.conversation_id])
+    htmx = {"HX-Request": "true"}
+    assert f'hx-post="{seen}"' in browser.get(menu, headers=htmx).content.decode()
+    of_open_one = browser.get(menu, headers=htmx | {"HX-Target": "settings-buttons"})
+    assert seen not in of_open_one.content.decode()
+    assert browser.post(seen, headers=htmx).headers["HX-Trigger"] == "conversations"
+    assert _unread(long) == []
+    assert seen not in browser.get(menu, headers=htmx).content.decode()
+
+
+def test_a_topic_opens_where_its_unread_ones_begin(alice: Account, long: Conversation) -> None:
+    inside = _many_unread(alice, long, 60)
+    (bob,) = {*long.participants} - {alice.did}
+    Message.objects.filter(message_id__in=inside).update(topic=inside[0])
+    for number in range(3):
+        received(alice, bob, f"outside {number}.", at=BEGUN + timedelta(days=2, minutes=number))
+    page = browser_of(alice).get(reverse("topic", args=[long.conversation_id, inside[0]])).content.decode()
+    assert _texts(page.partition('id="unread"')[2])[0] == "later 000."
+    assert "outside" not in "".join(_texts(page))
+
+
+def test_looking_for_where_the_unread_ones_begin_asks_no_more_than_once(
+    alice: Account, long: Conversation
+) -> None:
+    def asked() -> int:
+        conversation = Conversation.objects.get(pk=long.pk)
+        with CaptureQueriesContext(connection) as found:
+            threads.thread(alice, conversation, At(unread=True))
+        return len(found)
+
+    nothing_new = asked()
+    _many_unread(alice, long, 50)
+    assert asked() == nothing_new
+    _many_unread(alice, long, 50)
+    # Where they begin, and what is before and after it, in the place of nothing.
+    assert asked() == nothing_new + 3
 
 
 def test_a_page_in_the_middle_is_told_no_news(alice: Account, long: Conversation) -> None:

@@ -18,6 +18,7 @@ from tests.webmail.test_locked import lock_account
 from tests.webmail.test_pages import HOSTILE, Page, assert_nothing_inline, html_of
 from webmail import outgoing, pending, threads
 from webmail.models import Conversation, Draft, Message, PendingMessage
+from webmail.read_marks import mark_read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
 
@@ -102,6 +103,7 @@ def test_a_topic_of_many_messages_is_paged(alice: Account, at_alices: Client, fi
         if number % 10 == 0:
             received(alice, first.sender_did, "between")
     Message.objects.filter(pk=first.pk).update(topic=first.message_id)
+    mark_read(alice, first.conversation)
     html = html_of(at_alices, topic_page(first))
     assert html.count('<li class="msg') == 50
     older = re.search(r'<a href="([^"]+)" data-older hx-get="([^"]+)"', html)

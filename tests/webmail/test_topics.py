@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account
@@ -17,11 +19,11 @@ from crypto_agent.atsms.errors import AtsmsError
 from crypto_agent.atsms.oneshot import OpenedMessage
 from crypto_agent.client import NewMessage
 from tests.webmail.conftest import Publish, Write, hand_over, seal
+from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
 from tests.webmail.test_conversation_list import explained
 from webmail import archive, blocking, conversations, message_state, outgoing, rebuild, threads, topics, trust
 from webmail.models import Conversation, Message
-from webmail.read_marks import mark_read
 from webmail.thread_window import At, window
 from webmail.topic_list import TopicList, cursor_in, topics_in
 
@@ -246,7 +248,12 @@ def test_reading_a_topic_leaves_its_first_message_unread_where_it_stands_in_anot
     for each in (first, inside, further):
         hand_over(alice, seal(each)[alice.did])
     conversation = Conversation.objects.get(account=alice)
-    mark_read(alice, conversation, topic=inside.message_id)
+    at_alices = browser_of(alice)
+    page = at_alices.get(reverse("topic", args=[conversation.conversation_id, inside.message_id]))
+    shown = re.findall(r'name="shown" value="([0-9a-f]{16}:[^"]*)"', page.content.decode())
+    news = reverse("conversation-news", args=[conversation.conversation_id])
+    asked = {"shown": shown, "seen": "1", "topic": inside.message_id}
+    at_alices.get(news, asked, headers={"HX-Request": "true"})
     unread = Message.objects.filter(account=alice, unread=True).values_list("message_id", flat=True)
     assert set(unread) == {first.message_id, inside.message_id}
     conversation.refresh_from_db()

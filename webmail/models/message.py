@@ -108,6 +108,11 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(fields=["conversation", "placed_at", "id"], name="message_thread"),
+            models.Index(
+                fields=["conversation", "placed_at", "id"],
+                name="message_unread",
+                condition=models.Q(unread=True),
+            ),
             models.Index(fields=["state"], name="message_to_seal", condition=models.Q(state="composed")),
             models.Index(
                 fields=["account"], name="message_to_archive", condition=models.Q(archived_at__isnull=True)

@@ -33,11 +33,11 @@ from webmail.identity_facts import IdentityFacts, facts_of
 from webmail.known_people import likenesses, not_put_away
 from webmail.likeness import Likeness
 from webmail.models import Conversation, Message
-from webmail.news import news
+from webmail.news import PREFIX, news
 from webmail.outgoing import CannotSend
 from webmail.people import Person, people_of
 from webmail.previews import choices as preview_choices
-from webmail.read_marks import mark_read, mark_unread
+from webmail.read_marks import mark_read
 from webmail.thread_window import At, first_since, shown
 from webmail.topic_list import topic_of
 from webmail.uploads import ChosenFile, Files, attach_all, files_of
@@ -52,7 +52,8 @@ from webmail.views.signed_out import page_that_stays
 @require_safe
 @signed_in
 def conversation(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """A conversation with its newest messages, or with those `before`, `after` or `around` a message.
+    """A conversation where the unread messages begin, or with the newest ones, as there are none or `newest`
+    is set, or with those `before`, `after` or `around` a message.
 
     With a day as `on` it leads to the first message of that day, or of the next that has one.
     """
@@ -74,18 +75,22 @@ def older(request: PageRequest, conversation_id: str) -> HttpResponse:
     """The messages before `before`, to be put above those shown."""
     open_one = conversation_of(request, conversation_id)
     thread = _thread(request, open_one)
-    return render(request, "webmail/_older_page.html", {"thread": thread, "row": thread.conversation})
+    answer = render(request, "webmail/_older_page.html", {"thread": thread, "row": thread.conversation})
+    if thread.unread:
+        answer["HX-Trigger-After-Settle"] = "news"
+    return answer
 
 
 @require_safe
 @signed_in
 def newer(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """The messages after `after`, to be put below those shown."""
+    """The messages after `after`, to be put below those shown; `new` says that what is new begins there."""
     open_one = conversation_of(request, conversation_id)
     thread = _thread(request, open_one)
-    answer = render(request, "webmail/_newer_page.html", {"thread": thread, "row": thread.conversation})
-    if not thread.newer_cursor:
-        # From here on the page is told what comes, and counts as read.
+    context = {"thread": thread, "row": thread.conversation, "mark_unread": "new" not in request.GET}
+    answer = render(request, "webmail/_newer_page.html", context)
+    if thread.unread or not thread.newer_cursor:
+        # The page says what it shows now; from the end on it is told what comes.
         answer["HX-Trigger-After-Settle"] = "news"
     return answer
 
@@ -93,7 +98,8 @@ def newer(request: PageRequest, conversation_id: str) -> HttpResponse:
 @require_safe
 @signed_in
 def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """What an open page does not show yet. `seen` is set when somebody looks at that page.
+    """What an open page does not show yet. `seen` is set when somebody looks at that page: what it shows, and
+    what it is told, was read then.
 
     It counts only from htmx: what a browser loads ahead, or a preview asks for, has nobody who looks at it.
     """
@@ -107,13 +113,16 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
         return answer
     if shown_locked:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
-    if request.GET.get("part") == "middle":
-        return HttpResponse(status=204)
     on_page = dict(_prefix_and_mark(each) for each in request.GET.getlist("shown"))
+    seen = bool(request.GET.get("seen") and request.htmx)
+    if request.GET.get("part") == "middle":
+        if seen:
+            mark_read(request.account, open_one, shown=on_page)
+        return HttpResponse(status=204)
     topic = topic_in(request.GET)
     found = news(request.account, open_one, on_page, topic=topic)
-    if request.GET.get("seen") and request.htmx:
-        mark_read(request.account, open_one, topic=topic)
+    if seen:
+        mark_read(request.account, open_one, shown={*on_page, *(id[:PREFIX] for id in found.ids)})
     if found.gap:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     if not found:
@@ -128,25 +137,6 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
         "keys": keys_in(request.account, open_one),
     }
     return render(request, "webmail/_news.html", context)
-
-
-@require_POST
-@signed_in
-def seen(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """Everything in the conversation was read: said by somebody without script."""
-    open_one = conversation_of(request, conversation_id)
-    topic = topic_in(request.POST)
-    if not request.account.locked_here:
-        mark_read(request.account, open_one, topic=topic)
-    return redirect(page_address(open_one, topic))
-
-
-@require_POST
-@signed_in
-def unseen(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """The last message that was received is to be read again. Leads to the list, where that shows."""
-    mark_unread(request.account, conversation_of(request, conversation_id))
-    return redirect("inbox")
 
 
 @require_POST
@@ -354,7 +344,8 @@ def _thread(
         # PostgreSQL refuses some characters with an error instead of finding nothing.
         raise Http404
     try:
-        at = at or At(**asked, topic=topic or topic_in(request.GET))
+        topic = topic or topic_in(request.GET)
+        at = at or At(**asked, topic=topic, unread="newest" not in request.GET)
         return threads.thread(request.account, open_one, at, known=known)
     except NotFound as error:
         raise Http404 from error

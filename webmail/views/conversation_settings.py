@@ -34,11 +34,18 @@ def menu(request: PageRequest, conversation_id: str) -> HttpResponse:
     """What can be changed of a conversation: for a menu that is open, or without script as a page."""
     open_one = conversation_of(request, conversation_id)
     if not request.htmx:
-        return render(request, "webmail/conversation_menu.html", {"row": row(request.account, open_one)})
+        return render(
+            request,
+            "webmail/conversation_menu.html",
+            {"row": row(request.account, open_one), "of_list": True},
+        )
     buttons = {
         "id": open_one.conversation_id,
         "pinned": open_one.pinned,
         "muted": open_one.muted,
         "archived": open_one.archived_at is not None,
+        "unread": open_one.unread_count,
     }
-    return render(request, "webmail/_head_settings.html", {"row": buttons})
+    # A conversation that is open is being read.
+    of_list = request.htmx.target != "settings-buttons"
+    return render(request, "webmail/_head_settings.html", {"row": buttons, "of_list": of_list})
