@@ -19,7 +19,9 @@ from crypto_agent.purposes import Context, Purpose
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, target, write
 from tests.crypto_agent.running_agent import Agent, CheckedClient
 
-CANARY = f"canary {secrets.token_hex(16)}"
+#: Without a space, it stands in logs as it is in whatever form a text came.
+HEX = secrets.token_hex(16)
+CANARY = f"canary {HEX}"
 
 
 def _exercise(agent: Agent) -> tuple[CheckedClient, CheckedClient]:
@@ -137,7 +139,7 @@ def test_no_secret_is_written_down_or_given_out(own_agent: Agent) -> None:
 
     keys = _private_keys(own_agent)
     assert len(keys) == 1 + 2 * (1 + 1 + 2 + 2) + 2
-    for secret in (*keys, CANARY.encode(), own_agent.token_secret.encode()):
+    for secret in (*keys, HEX.encode(), own_agent.token_secret.encode()):
         for form in _forms(secret):
             assert form not in log
             assert form not in files
@@ -174,7 +176,7 @@ def test_reprs_hold_no_secret(own_agent: Agent) -> None:
     keys = unwrap_account_keys(ALICE, [(1, wrapped, 1)], operator_key)
     shown = repr([web, composed, composed.content, read, keys, operator_key, vars(keys)])
     for secret in (
-        CANARY.encode(),
+        HEX.encode(),
         own_agent.token_secret.encode(),
         operator_key.unwrap(wrapped, ALICE, 1, 1),
     ):

@@ -18,8 +18,8 @@ from tests.services.inhabited import Inhabited, inhabited_installation
 from tests.services.installations import RunningInstallation, wait_until
 from tests.services.windows import Window
 
-#: In no other text, and long enough to be found in any form.
-CANARY = f"the canary {uuid4().hex} sings"
+#: In no other text, and its last word is long enough to be found in any form.
+CANARY = f"the canary sings {uuid4().hex}"
 
 
 @pytest.fixture(scope="session")

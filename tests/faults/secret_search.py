@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import quote_from_bytes, quote_plus
 
 import psutil
 import psycopg
@@ -27,14 +28,21 @@ Place = tuple[str, bytes]
 
 
 def forms_of(secret: bytes) -> set[bytes]:
-    """The octets, their reverse, hex, and base64 of both alphabets however it is aligned."""
+    """The octets, their reverse, hex, as addresses and forms write them, and base64 of both alphabets
+    however it is aligned."""
     forms = {secret, secret[::-1], secret.hex().encode(), secret.hex().upper().encode()}
+    forms |= {quote_from_bytes(secret).encode(), quote_plus(secret).encode()}
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + secret)
         # What does not depend on the octets before and after.
         inner = encoded[(offset * 8 + 5) // 6 : len(secret + b"\0" * offset) * 8 // 6]
-        forms |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
+        forms |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_"), quote_plus(inner).encode()}
     return forms
+
+
+def distinct(text: str) -> bytes:
+    """The last word, which has no space that a form or an address would write in another way."""
+    return text.rpartition(" ")[2].encode()
 
 
 def found(secrets: Secrets, places: Iterable[Place]) -> list[str]:
@@ -112,7 +120,18 @@ def files_below(directory: Path, *, without: Iterable[Path] = ()) -> Iterator[Pl
     """Every file, its name included."""
     for path in sorted(directory.rglob("*")):
         if path.is_file() and not any(path.is_relative_to(other) for other in without):
-            yield str(path), str(path).encode() + b"\n" + path.read_bytes()
+            # A server that runs may take one away meanwhile.
+            with suppress(FileNotFoundError):
+                yield str(path), str(path).encode() + b"\n" + path.read_bytes()
+
+
+def files_of_postgres(database_url: str) -> Iterator[Place]:
+    """Everything that the server of a database has on disk, its log beside it included."""
+    with psycopg.connect(database_url, autocommit=True) as postgres:
+        postgres.execute("CHECKPOINT")
+        row = postgres.execute("SHOW data_directory").fetchone()
+    assert row
+    yield from files_below(Path(row[0]).parent)
 
 
 def columns_of(database_url: str) -> Iterator[Place]:

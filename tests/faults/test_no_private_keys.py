@@ -14,6 +14,7 @@ from tests.faults.conftest import CANARY
 from tests.faults.secret_search import (
     Place,
     columns_of,
+    distinct,
     environments_of,
     files_below,
     found,
@@ -109,7 +110,7 @@ def test_no_key_is_in_the_memory_of_web_and_worker(in_use: Inhabited, keys: dict
 
 def test_what_was_written_is_nowhere_in_plain(in_use: Inhabited) -> None:
     running = in_use.running
-    canary = {"the text": CANARY.encode()}
+    canary = {"the text": distinct(CANARY)}
     agent = running.installation.directory / "agent"
     assert any(
         CANARY in text for path in in_use.people["bob"].rows() for text in in_use.people["bob"].texts(path)

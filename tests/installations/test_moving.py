@@ -8,6 +8,7 @@ import io
 import re
 import tarfile
 from dataclasses import dataclass
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -15,14 +16,14 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from crypto_agent.account_file import AccountSecrets, open_keys
 from tests.crypto_agent import export_reader
-from tests.faults.secret_search import columns_of, files_below, found, keys_of_agent, keys_of_redis
+from tests.faults.secret_search import columns_of, distinct, files_below, found, keys_of_agent, keys_of_redis
 from tests.installations.conftest import World
 from tests.services.installations import RunningInstallation, wait_until
 from tests.services.repository import Repository
 from tests.services.windows import Shown, Window, words
 
-PASSPHRASE = "the canary's own passphrase"
-CANARY = "the canary sings of leaving"
+PASSPHRASE = f"the canary's own passphrase {uuid4().hex}"
+CANARY = f"the canary sings of leaving {uuid4().hex}"
 
 
 @dataclass
@@ -207,10 +208,10 @@ def test_neither_text_nor_key_nor_passphrase_is_in_the_file_or_left_anywhere(
         "the export key": secrets.export_key,
         "the archive key": secrets.archive_keys[0].secret,
         **{f"prekey {each.generation}": each.secret for each in device.prekeys},
-        "the text": CANARY.encode(),
+        "the text": distinct(CANARY),
         "another text": b"still in the inbox",
         "what was not sealed": b"not sealed yet",
-        "the passphrase": PASSPHRASE.encode(),
+        "the passphrase": distinct(PASSPHRASE),
     }
     for running in (world.alices, world.bobs):
         agent = running.installation.directory / "agent"

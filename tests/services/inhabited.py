@@ -1,6 +1,6 @@
 """A whole installation in a local network of its own, where people have signed in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,23 @@ class Inhabited:
 
 
 @contextmanager
-def inhabited_installation(directory: Path, *names: str, with_dovecot: bool = False) -> Iterator[Inhabited]:
+def inhabited_installation(
+    directory: Path,
+    *names: str,
+    with_dovecot: bool = False,
+    settings: Mapping[str, str] | None = None,
+    agent_settings: Mapping[str, str] | None = None,
+) -> Iterator[Inhabited]:
     """The named people of the network are signed in and enrolled; all files lie below `directory`."""
     with (
         LocalNetwork(directory / "network") as network,
-        running_installation(directory / "installation", network.info, with_dovecot=with_dovecot) as running,
+        running_installation(
+            directory / "installation",
+            network.info,
+            with_dovecot=with_dovecot,
+            settings=settings,
+            agent_settings=agent_settings,
+        ) as running,
     ):
         people = {name: Window(running.url, network.info.accounts[name]) for name in names}
         for window in people.values():

@@ -69,6 +69,10 @@ class RunningInstallation:
         """The worker's."""
         return parts.web_environment(self.installation, "worker")
 
+    @property
+    def agent_database_url(self) -> str:
+        return parts.agent_environment(self.installation)["WAXWING_AGENT_DATABASE_URL"]
+
     def log_of(self, name: str) -> Path:
         return self.installation.directory / "logs" / f"{name}.log"
 
