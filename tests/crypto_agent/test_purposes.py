@@ -52,48 +52,6 @@ def test_nothing_received_is_ever_signed(
     assert refused.value.code == "CannotUnseal"
 
 
-def test_no_method_takes_what_another_made(
-    agent: Agent, web: AgentClient, worker: AgentClient, devices: dict[str, Device]
-) -> None:
-    """Every ciphertext that the agent gives out or keeps, put into every method that opens something."""
-    composed, sealed = write(web, worker, BOB, [devices[ALICE]])
-    received = receive(worker, ALICE, sealed.copies[0].envelope)
-    (archived,) = worker.archive(ALICE, [_item(received.content)])
-    kept = [
-        bytes(row[0])
-        for table, column in (
-            ("datakey", "wrapped"),
-            ("devicekey", "wrapped"),
-            ("prekeysecret", "wrapped_secret"),
-            ("prekeysecret", "wrapped_signing_key"),
-            ("archivekey", "wrapped"),
-        )
-        for row in agent.execute(
-            f"SELECT {column} FROM crypto_agent_{table} WHERE {column} IS NOT NULL"  # noqa: S608
-        )
-    ]
-    assert len(kept) >= 15
-    as_content = [b"\x01" + kind + bytes((0, 0, 0, 1)) + row for row in kept for kind in (b"\x01", b"\x02")]
-
-    openable = [*kept, *as_content, archived, received.sealed, composed.sealed]
-    assert all(item.error for item in worker.open(ALICE, openable))
-
-    readable = [*kept, *as_content, archived, sealed.copies[0].envelope]
-    contents = [SealedContent(received.conversation_id, received.message_id, blob) for blob in readable]
-    assert {message.error for message in web.read(ALICE, contents)} == {"cannot-unseal"}
-    for content in contents[:: len(contents) // 8]:
-        for call in (
-            lambda content=content: worker.archive(ALICE, [_item(content)]),
-            lambda content=content: worker.seal(ALICE, content, []),
-        ):
-            with pytest.raises(AgentError) as refused:
-                call()
-            assert refused.value.code == "CannotUnseal"
-
-    archives = [*kept, *as_content, received.sealed, sealed.copies[0].envelope]
-    assert {item.error for item in worker.read_archive(ALICE, archives)} == {"cannot-open"}
-
-
 def test_an_archive_opens_for_its_account_alone(
     web: AgentClient, worker: AgentClient, devices: dict[str, Device]
 ) -> None:
