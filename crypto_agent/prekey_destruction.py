@@ -1,18 +1,23 @@
 """Destroys prekeys whose time is over on the agent's own clock, also where nobody calls it.
 
 A prekey's secrets must die for what was sealed to them to stay secret, so that is not left to callers. Nor
-may they, or any key that was destroyed, lie in the write-ahead log for longer.
+may they, or any key that was destroyed, lie in the database's files for longer.
 """
 
 import logging
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
-from crypto_agent import own_clock, write_ahead_log
+from crypto_agent import own_clock, rewritten_tables, write_ahead_log
 from crypto_agent.devices import destroy_expired_prekeys
+from crypto_agent.models import PrekeySecret
 
 log = logging.getLogger(__name__)
+
+#: A prekey that is there for so many rounds after its time is late.
+LATE_ROUNDS = 3
 
 
 def begin() -> None:
@@ -20,8 +25,15 @@ def begin() -> None:
     own_clock.repeat(_round, settings.PREKEY_DESTRUCTION_SECONDS, "expired prekeys were not destroyed")
 
 
+def late(now: datetime) -> int:
+    """How many prekeys are still there though their time was over several rounds ago."""
+    grace = timedelta(seconds=LATE_ROUNDS * settings.PREKEY_DESTRUCTION_SECONDS)
+    return PrekeySecret.objects.filter(destroy_after__lte=now - grace).count()
+
+
 def _round() -> None:
     if count := destroy_expired_prekeys(timezone.now()):
         log.info("destroyed %d prekeys whose time was over", count)
     # Whoever destroyed a key tried to empty it, but a reader may have held that back.
     write_ahead_log.empty()
+    rewritten_tables.rewrite()

@@ -1,0 +1,141 @@
+"""On PostgreSQL a destroyed key is gone from the files of its table, where a deleted row would stay."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from crypto_agent.client import Passphrase
+from crypto_agent.rewritten_tables import TABLES
+from tests.crypto_agent.people import ALICE, BOB
+from tests.crypto_agent.running_agent import Agent, running_agent
+from tests.services.postgres import new_database
+from tests.services.programs import need
+
+EXPIRE = "UPDATE crypto_agent_prekeysecret SET destroy_after = '2026-01-01 00:00:00' WHERE generation = 1"
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    need("PostgreSQL")
+    return new_database(request.getfixturevalue("postgres"), f"rewritten_{uuid4().hex}")
+
+
+@pytest.fixture
+def agent(tmp_path: Path, database: str) -> Iterator[Agent]:
+    """One that looks for what is over all the time."""
+    with running_agent(tmp_path, database, WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS="0.5") as agent:
+        yield agent
+
+
+def _in_files(database: str, *secrets: bytes) -> bool:
+    """Whether one of these lies in a file of a table, as it is on disk."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        row = connection.execute("SHOW data_directory").fetchone()
+        assert row
+        paths = [
+            Path(row[0]) / path
+            for table in TABLES
+            for (path,) in connection.execute("SELECT pg_relation_filepath(%s)", [table]).fetchall()
+        ]
+    files = b"".join(path.read_bytes() for path in paths)
+    return any(secret in files for secret in secrets)
+
+
+def _until_gone(database: str, *secrets: bytes) -> None:
+    give_up = time.monotonic() + 90
+    while _in_files(database, *secrets) and time.monotonic() < give_up:
+        time.sleep(0.2)
+    assert not _in_files(database, *secrets)
+
+
+def _rows(agent: Agent, statement: str) -> list[bytes]:
+    return [bytes(row[0]) for row in agent.execute(statement)]
+
+
+def _with_two_prekeys(agent: Agent) -> tuple[bytes, bytes]:
+    """Somebody's old prekey and their new one, as they are stored."""
+    device = agent.client().create_device(ALICE, "alice.test", "mail.test")
+    agent.client().rotate_prekey(ALICE, device.fingerprint, force=True)
+    old, new = _rows(agent, "SELECT wrapped_secret FROM crypto_agent_prekeysecret ORDER BY generation")
+    return old, new
+
+
+def test_a_prekey_is_gone_from_the_files_after_its_time(agent: Agent, database: str) -> None:
+    old, new = _with_two_prekeys(agent)
+    assert _in_files(database, old)
+    agent.execute(EXPIRE)
+    _until_gone(database, old)
+    assert _in_files(database, new)
+
+
+def test_so_are_a_revoked_device_a_former_lock_and_everything_of_an_erased_account(
+    agent: Agent, database: str
+) -> None:
+    web = agent.client()
+    alice = web.create_device(ALICE, "alice.test", "mail.test")
+    keys = _rows(agent, "SELECT wrapped FROM crypto_agent_devicekey")
+    assert _in_files(database, *keys)
+    web.revoke_device(ALICE, alice.fingerprint)
+    _until_gone(database, *keys)
+
+    wraps = _rows(agent, "SELECT wrapped FROM crypto_agent_datakey")
+    web.make_locked(ALICE, Passphrase("correct horse battery staple"), lifetime_s=600)
+    _until_gone(database, *wraps)
+
+    web.create_device(BOB, "bob.test", "mail.test")
+    tables = ("datakey", "archivekey", "devicekey", "locksecret")
+    columns = [f"SELECT wrapped FROM crypto_agent_{table} WHERE wrapped IS NOT NULL" for table in tables]  # noqa: S608
+    everything = [wrapped for column in columns for wrapped in _rows(agent, column)]
+    assert len(everything) >= 6
+    assert _in_files(database, *everything)
+    for did in (ALICE, BOB):
+        web.erase_account(did)
+    _until_gone(database, *everything)
+
+
+def test_somebody_who_reads_or_writes_for_long_holds_it_back_and_is_not_held_up(
+    agent: Agent, database: str
+) -> None:
+    old, _new = _with_two_prekeys(agent)
+    with psycopg.connect(database) as reader:
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1 FROM crypto_agent_account").fetchall()
+        agent.execute(EXPIRE)
+        _wait_for(agent, b"crypto_agent_prekeysecret is written anew again later")
+        assert _in_files(database, old)
+        reader.execute("SELECT wrapped_secret FROM crypto_agent_prekeysecret").fetchall()
+        _wait_for(agent, b"crypto_agent_prekeysecret is written anew later: LockNotAvailable")
+        # It lets others in before it tries again.
+        began = time.monotonic()
+        assert agent.client().list_devices(ALICE)
+        assert time.monotonic() - began < 5
+    _until_gone(database, old)
+
+
+def test_where_nothing_was_destroyed_nothing_is_written_anew(agent: Agent, database: str) -> None:
+    agent.client().create_device(ALICE, "alice.test", "mail.test")
+    paths = "SELECT " + ", ".join(f"pg_relation_filepath('{table}')" for table in TABLES)
+    before = _settled(agent, paths)
+    time.sleep(3)
+    assert agent.execute(paths) == before
+
+
+def _settled(agent: Agent, paths: str) -> list[tuple[str, ...]]:
+    """The files once making the account, which updates some rows, is counted."""
+    before: list[tuple[str, ...]] = []
+    while (now := agent.execute(paths)) != before:
+        before = now
+        time.sleep(3)
+    return before
+
+
+def _wait_for(agent: Agent, line: bytes) -> None:
+    give_up = time.monotonic() + 30
+    while line not in agent.log and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert line in agent.log
