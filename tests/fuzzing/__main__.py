@@ -46,12 +46,12 @@ def run(name: str, seconds: int) -> bool:
     corpus, found = KEPT / name / "corpus", KEPT / name / "found"
     corpus.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
+    started, seed = time.monotonic(), random.SystemRandom().randrange(1, 2**31)
     fuzzing = subprocess.run(
         [
             *(sys.executable, "-m", "tests.fuzzing.child", name),
             *("--seconds", str(seconds), "--examples", str(50 * seconds)),
-            *("--seed", str(random.SystemRandom().randrange(1, 2**31))),
+            *("--seed", str(seed)),
             *("--corpus", str(corpus), "--artifacts", str(found)),
         ],
         cwd=ROOT,
@@ -62,7 +62,7 @@ def run(name: str, seconds: int) -> bool:
     )
     took = time.monotonic() - started
     if fuzzing.returncode:
-        say(f"{name}: found something after {took:.0f} s")
+        say(f"{name}: found something after {took:.0f} s, with --seed {seed}")
         say(telling(fuzzing.stdout + fuzzing.stderr))
         return False
     say(f"{name}: {_runs(fuzzing.stderr)} inputs in {took:.0f} s; {_reached(name, corpus)}")

@@ -27,9 +27,19 @@ def _entry(
     return name, Entry(name, f"tests.fuzzing.targets.{module}", decoders, settings, longest)
 
 
+def by_name(*entries: tuple[str, Entry]) -> dict[str, Entry]:
+    """Raises ValueError where two have one name: the first would never be run."""
+    found: dict[str, Entry] = {}
+    for name, entry in entries:
+        if name in found:
+            raise ValueError(f"two targets are called {name}")
+        found[name] = entry
+    return found
+
+
 _ATSMS = "crypto_agent.atsms."
-CATALOGUE = dict(
-    (
+CATALOGUE = by_name(
+    *(
         _entry("cbor", "wire", f"{_ATSMS}cbor", longest=16384),
         _entry(
             "content",
@@ -55,13 +65,20 @@ CATALOGUE = dict(
         _entry("open-command", "json_values", "crypto_agent.__main__", longest=16384),
         _entry(
             "xrpc-call",
-            "agent",
+            "calls",
             "crypto_agent.views",
             "crypto_agent.lexicons",
             "crypto_agent.methods",
             "crypto_agent.client_json",
             "crypto_agent.composing",
             "crypto_agent.hex_fields",
+            "crypto_agent.app_calls",
+            "crypto_agent.app_methods",
+            "crypto_agent.custody_methods",
+            "crypto_agent.custody_json",
+            "crypto_agent.leaving_methods",
+            "crypto_agent.packed",
+            "crypto_agent.framed",
             settings=AGENT,
         ),
         _entry("service-token", "agent", "crypto_agent.tokens", settings=AGENT),
@@ -69,7 +86,6 @@ CATALOGUE = dict(
         _entry("user-document", "agent", "crypto_agent.user_keys", settings=AGENT),
         _entry("archived", "agent", "crypto_agent.archiving", settings=AGENT, longest=16384),
         _entry("content-at-rest", "agent", "crypto_agent.content_at_rest", settings=AGENT),
-        _entry("draft-at-rest", "agent", "crypto_agent.drafts", settings=AGENT),
         _entry(
             "account-keys",
             "custody",

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzzing.catalogue import CATALOGUE, Entry
 from tests.fuzzing.edits import edited_json, inputs
@@ -133,12 +133,12 @@ def fuzz_loaded(entry: Entry, target: Target, options: argparse.Namespace) -> No
         raise NotReached(f"{entry.name} comes to no function of {', '.join(sorted(missed))}")
     bounded.begin()
     if options.examples:
-        _try_with_hypothesis(bounded, target, seeds, entry.longest, options.examples)
+        try_with_hypothesis(bounded, target, seeds, entry.longest, options.examples, options.seed)
     with tempfile.TemporaryDirectory() as directory:
         corpus = options.corpus or Path(directory)
         corpus.mkdir(parents=True, exist_ok=True)
-        for number, seed in enumerate(seeds):
-            (corpus / f"seed-{number}").write_bytes(seed[: entry.longest])
+        for number, good in enumerate(seeds):
+            (corpus / f"seed-{number}").write_bytes(good[: entry.longest])
         words = Path(directory) / "words"
         words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
         arguments = [
@@ -192,8 +192,8 @@ def modules_entered(bounded: Bounded, seeds: Iterable[bytes]) -> set[str]:
 
     sys.setprofile(profile)
     try:
-        for seed in seeds:
-            bounded(seed)
+        for good in seeds:
+            bounded(good)
     finally:
         sys.setprofile(None)
     return {_module_of(Path(file)) for file in files if file.startswith(f"{ROOT}/")}
@@ -227,14 +227,16 @@ def covered(entry: Entry, corpus: Path) -> dict[str, tuple[int, int]]:
     return figures
 
 
-def _try_with_hypothesis(
-    bounded: Bounded, target: Target, seeds: list[bytes], longest: int, examples: int
+def try_with_hypothesis(
+    bounded: Bounded, target: Target, seeds: list[bytes], longest: int, examples: int, number: int
 ) -> None:
+    """Tries what hypothesis makes of the seeds; with the same ``number`` always the same."""
+
+    @seed(number)
     @settings(
         max_examples=examples,
         deadline=None,
         database=None,
-        derandomize=True,
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.fuzzing.__main__ import telling
-from tests.fuzzing.catalogue import CATALOGUE
+from tests.fuzzing.catalogue import CATALOGUE, by_name
+from tests.fuzzing.child import Bounded, try_with_hypothesis
 from tests.fuzzing.decoders import OWN, decoding_modules
+from tests.fuzzing.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS, EXAMPLES = 300, 25
@@ -129,3 +131,20 @@ def test_a_target_that_does_not_come_to_its_decoder_is_told() -> None:
     outcome = fuzz("misnamed", "--runs", "1", catalogue="tests.fuzzing.planted_child")
     assert outcome.returncode != 0
     assert "NotReached: misnamed comes to no function of crypto_agent.atsms.cbor" in outcome.stderr
+
+
+def test_two_targets_have_two_names() -> None:
+    (first, *_) = CATALOGUE.items()
+    with pytest.raises(ValueError, match=f"two targets are called {first[0]}"):
+        by_name(first, first)
+
+
+def test_inputs_are_the_same_with_the_same_number_alone() -> None:
+    def tried(number: int) -> list[bytes]:
+        seen: list[bytes] = []
+        target = Target(seen.append, lambda: (b"a good input",))
+        try_with_hypothesis(Bounded(target), target, [b"a good input"], 64, 30, number)
+        return seen
+
+    assert tried(1) == tried(1)
+    assert tried(1) != tried(2)
