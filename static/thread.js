@@ -11,14 +11,15 @@
   const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight; };
   const isAtEnd = (box) => box && box.scrollHeight - box.scrollTop - box.clientHeight < 120;
 
-  // Whether what comes next is scrolled to: the end was in sight, or somebody wrote.
+  // Whether what comes next is scrolled to, for somebody wrote it.
+  let wrote = false;
   let follow = false;
   let heightBefore = 0;
-  window.followThread = (wanted) => { follow = wanted; };
+  window.followThread = (wanted) => { wrote = wanted; };
 
   window.eachPane((signal) => {
     const box = scroller();
-    follow = false;
+    wrote = false;
     if (!box) return;
     const unread = $("#unread");
     if (location.hash.startsWith("#m")) { /* the browser goes there */ }
@@ -26,7 +27,13 @@
     else toEnd(box);
     // What shrinks the pane (a banner, a keyboard, a growing composer) does not push the end out of sight.
     let atEnd = isAtEnd(box);
-    (hasPanes.matches ? box : document).addEventListener("scroll", () => { atEnd = isAtEnd(box); }, { passive: true, signal });
+    let top = box.scrollTop;
+    (hasPanes.matches ? box : document).addEventListener("scroll", () => {
+      atEnd = isAtEnd(box);
+      // Who goes up to read before it came stays there.
+      if (box.scrollTop < top && !atEnd) wrote = false;
+      top = box.scrollTop;
+    }, { passive: true, signal });
     const size = new ResizeObserver(() => { if (atEnd) toEnd(box); });
     size.observe(box);
     signal.addEventListener("abort", () => size.disconnect());
@@ -43,7 +50,8 @@
   });
 
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.requestConfig.elt.id === "news") follow ||= isAtEnd(scroller());
+    // Of these news alone: where nothing came, somebody may be elsewhere when something does.
+    if (event.detail.requestConfig.elt.id === "news") follow = event.detail.shouldSwap && (wrote || isAtEnd(scroller()));
     heightBefore = scroller()?.scrollHeight ?? 0;
   });
   document.addEventListener("htmx:afterSettle", (event) => {
@@ -51,7 +59,7 @@
     const { elt } = event.detail.requestConfig;
     if (elt.id === "news" && follow) {
       toEnd(box);
-      follow = false;
+      follow = wrote = false;
     }
     // Browsers that do not keep the place themselves when something is put above it.
     if (elt.matches("[data-older]") && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import date, timedelta
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
@@ -92,3 +93,61 @@ def test_one_goes_back_to_a_day_and_to_what_is_quoted(
     expect(_stone(page, 1)).to_be_in_viewport()
     page.get_by_role("link", name="To the newest messages").click()
     expect(bubble(page, answer)).to_be_in_viewport()
+
+
+def _go_up(page: Page) -> Locator:
+    """Scrolls up as a person does; the message in the middle of what is in sight then."""
+    page.locator("#thread .msg").last.hover()
+    page.mouse.wheel(0, -1500)
+    expect(page.locator("#thread > .msg").last).not_to_be_in_viewport()
+    in_sight = page.locator("#thread > .msg").evaluate_all(
+        "all => all.filter(one => one.getBoundingClientRect().top > innerHeight / 3).map(one => one.id)"
+    )
+    return page.locator(f"#{in_sight[0]}")
+
+
+def test_who_reads_further_up_stays_there_when_something_comes(visit: Visit, conversation: str) -> None:
+    carol = visit("carol")
+    page = carol.page
+    # Nothing new was asked for at the end, before she went up.
+    with page.expect_response(lambda answer: "/news" in answer.url and answer.status == 204):
+        carol.open_conversation(conversation)
+    read = _go_up(page)
+
+    there = carol.another_tab()
+    there.goto(conversation)
+    composer(there).fill("A stone that was set meanwhile")
+    there.get_by_role("button", name="Send", exact=True).click()
+    expect(bubble(page, "A stone that was set meanwhile")).to_be_attached(timeout=ARRIVAL)
+    expect(read).to_be_in_viewport()
+    expect(bubble(page, "A stone that was set meanwhile")).not_to_be_in_viewport()
+
+
+def test_who_goes_up_before_what_they_wrote_has_come_stays_there(visit: Visit, conversation: str) -> None:
+    carol = visit("carol")
+    page = carol.page
+    carol.open_conversation(conversation)
+    expect(page.locator("#thread > .msg").last).to_be_in_viewport()
+    held: list[Route] = []
+    gone_up = False
+
+    def hold(route: Route) -> None:
+        route.continue_() if gone_up else held.append(route)
+
+    page.route(re.compile("/news/[?]"), hold)
+    carol.write("A stone that takes its time")
+    until = time.monotonic() + ARRIVAL / 1000
+    while not held and time.monotonic() < until:
+        page.wait_for_timeout(50)
+    assert held
+    read = _go_up(page)
+    gone_up = True
+    while held:
+        held.pop().continue_()
+    expect(bubble(page, "A stone that takes its time")).to_be_attached(timeout=ARRIVAL)
+    expect(read).to_be_in_viewport()
+    expect(bubble(page, "A stone that takes its time")).not_to_be_in_viewport()
+
+    # Who has not gone elsewhere goes along with what they wrote, also from further up.
+    carol.write("A stone at the very end")
+    expect(bubble(page, "A stone at the very end")).to_be_in_viewport(timeout=ARRIVAL)
