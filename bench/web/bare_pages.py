@@ -54,6 +54,15 @@ def _view(rendered: Rendered) -> Any:
 
 
 _told = json.loads(os.environ["WAXWING_BENCH_PAGES"])
+
+
+def _take_back_what_was_sent() -> None:
+    """What was sent to see its page would wait in the conversation, and each page of it would show that."""
+    from webmail.models import PendingMessage
+
+    PendingMessage.objects.all().delete()
+
+
 # The server loads this within its event loop, where no database may be asked.
 with override_settings(ROOT_URLCONF="webmail.urls"), ThreadPoolExecutor(1) as thread:
     urlpatterns = [
@@ -64,6 +73,7 @@ with override_settings(ROOT_URLCONF="webmail.urls"), ThreadPoolExecutor(1) as th
         # Templates name them.
         path("", include("webmail.urls")),
     ]
+    thread.submit(_take_back_what_was_sent).result()
 
 settings.MIDDLEWARE = []
 settings.ROOT_URLCONF = __name__
