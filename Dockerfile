@@ -21,6 +21,7 @@ COPY locale locale
 COPY outbound outbound
 COPY static static
 COPY templates templates
+COPY turns turns
 COPY webmail webmail
 COPY deploy/app/start /usr/local/bin/start
 # The values serve this one command, which needs some, and stay in no layer. The folders are where volumes go,

@@ -1,8 +1,4 @@
-"""Transactions that write, one after the other: SQLite lets one connection write at a time.
-
-Whoever comes meanwhile would ask SQLite again after pauses that get longer, and may so be overtaken for
-seconds. The threads of this process queue up here before they ask at all.
-"""
+"""Transactions of the agent that write to SQLite, one after the other: see `turns`."""
 
 import threading
 from collections.abc import Iterator
@@ -10,9 +6,12 @@ from contextlib import contextmanager, nullcontext
 
 from django.db import connection, transaction
 
+from turns import Turns
+
 #: As long as SQLite itself is asked (see settings.DATABASES); then it decides.
 LONGEST_WAIT_S = 20.0
-_held_by_writer = threading.RLock()
+_TURNS = Turns()
+_here = threading.local()
 
 
 @contextmanager
@@ -27,10 +26,16 @@ def writing() -> Iterator[None]:
 
 @contextmanager
 def turn(longest_wait_s: float = LONGEST_WAIT_S) -> Iterator[None]:
-    """Waits until no other thread of this process has its turn, but no longer than ``longest_wait_s``."""
-    taken = _held_by_writer.acquire(timeout=longest_wait_s)
+    """Waits until all threads of this process that came before have had their turn, but no longer than
+    ``longest_wait_s``. Within a turn of this thread, as for what is done on commit, it is a part of that."""
+    if getattr(_here, "has_turn", False):
+        yield
+        return
+    taken = _TURNS.take(longest_wait_s)
+    _here.has_turn = taken is not None
     try:
         yield
     finally:
-        if taken:
-            _held_by_writer.release()
+        _here.has_turn = False
+        if taken is not None:
+            taken.end()

@@ -37,12 +37,14 @@ BENCH = (
     "bench/web/new_account.py",
     "bench/first_sync/known_senders.py",
 )
+#: What is looked at with the webmail's settings.
+TYPED = ("accounts", "outbound", "turns", "webmail", "demo", "deploy", "manage.py")
 
 #: What it is, the command, and the settings of the Django project that it looks at.
 CHECKS = (
     ("style", ("ruff", "check", "--quiet"), WEBMAIL),
     ("formatting", ("ruff", "format", "--check", "--quiet"), WEBMAIL),
-    ("types", ("mypy", "accounts", "outbound", "webmail", "demo", "deploy", "manage.py", *BENCH), WEBMAIL),
+    ("types", ("mypy", *TYPED, *BENCH), WEBMAIL),
     ("the agent's types", ("mypy", "--config-file", "crypto_agent/mypy.ini", "crypto_agent", "bench"), AGENT),
     ("import rules", ("lint-imports",), WEBMAIL),
     ("migrations", NEW_MIGRATIONS, WEBMAIL),

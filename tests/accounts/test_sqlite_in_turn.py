@@ -135,5 +135,5 @@ def test_a_child_does_not_wait_for_its_parents_threads(pool: ThreadPoolExecutor)
     with a_transaction(pool):
         child = os.fork()
         if child == 0:
-            os._exit(0 if base._turn.acquire(timeout=1) else 1)
+            os._exit(0 if base.TURNS.take(1) else 1)
         assert os.waitpid(child, 0)[1] == 0
