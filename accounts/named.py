@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from django.db import models
 from django.db.models.base import ModelBase
 
-from accounts.folded_names import words_of
+from accounts.folded_names import folded, words_of
 
 _Row = TypeVar("_Row", bound=models.Model)
 
@@ -73,6 +73,35 @@ class Named(models.Model):
         super().save(
             force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields
         )
+
+
+def named(typed: str) -> models.Q:
+    """Rows with every word of what somebody typed within their name or handle: accents and case do not count.
+
+    Nobody for what is no word once it is folded.
+    """
+    words = typed_words(typed)
+    found = models.Q() if words else models.Q(pk__in=[])
+    for word in words:
+        found &= with_part(word)
+    return found
+
+
+def named_exactly(typed: str) -> models.Q:
+    """Rows that are called so, accents and case aside, or have the handle."""
+    handle = typed.removeprefix("@")
+    words = words_of(typed)
+    return models.Q(handle__iexact=handle) | (models.Q(name_words=words) if words else models.Q(pk__in=[]))
+
+
+def with_part(part: str) -> models.Q:
+    """Rows with this, folded, somewhere in their words; behind a blank it begins one of them."""
+    return models.Q(name_words__contains=part) | models.Q(handle_words__contains=part)
+
+
+def typed_words(typed: str) -> list[str]:
+    """The words of what somebody typed to find people by, folded; a handle may have its @."""
+    return [word for each in folded(typed).split() if (word := each.removeprefix("@"))]
 
 
 def _words_fields(model: type[models.Model]) -> list[WordsField]:

@@ -5,13 +5,16 @@ window.eachPane(() => {
   const list = document.querySelector("#mentions");
   if (!field || !list) return;
   const buttons = [...list.children];
-  const begun = () => /(?:^|\s)@([^\s@]*)$/.exec(field.value.slice(0, field.selectionStart))?.[1].toLowerCase();
+  // As names are compared everywhere (accounts/folded_names.py): without accents and case.
+  const IN_PLAIN = { ß: "ss", ø: "o", ł: "l", đ: "d", ħ: "h", ı: "i", æ: "ae", œ: "oe", þ: "th" };
+  const folded = (text) => text.toLowerCase().normalize("NFKD").replace(/[\p{Mn}\p{Cf}\p{Cc}]/gu, "").replace(/[ßøłđħıæœþ]/g, (letter) => IN_PLAIN[letter]);
+  const begun = () => /(?:^|\s)@([^\s@]*)$/.exec(field.value.slice(0, field.selectionStart))?.[1];
 
   const look = () => {
     const typed = begun();
     for (const button of buttons) {
       const { mention, name } = button.dataset;
-      button.hidden = typed === undefined || mention.toLowerCase() === typed || ![mention, name].some((one) => one.toLowerCase().startsWith(typed));
+      button.hidden = typed === undefined || mention.toLowerCase() === typed.toLowerCase() || ![mention, name].some((one) => folded(one).startsWith(folded(typed)));
     }
     list.hidden = buttons.every((button) => button.hidden);
   };

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Account, Peer
+from accounts.named import named, typed_words
 from webmail import cursor_times
 from webmail.models import Conversation, ConversationMember
 
@@ -88,11 +89,15 @@ def cut(found: Sequence[Row], filter: Filter, limit: int) -> tuple[Sequence[Row]
 
 
 def with_names(rows: QuerySet[Row], words: str) -> QuerySet[Row]:
-    """Those of `rows` in which there is somebody for every word, by a part of their name or handle.
+    """Those of `rows` in which there is somebody for every word, by a part of their name or handle, accents
+    and case aside.
 
     One query for every word.
     """
-    for word in words.split()[:MOST_WORDS]:
+    wanted = typed_words(words)[:MOST_WORDS]
+    if words.strip() and not wanted:
+        return rows.none()
+    for word in wanted:
         peers, accounts = (
             model._default_manager.filter(named(word)).order_by().values("did") for model in (Peer, Account)
         )
@@ -107,18 +112,6 @@ def with_names(rows: QuerySet[Row], words: str) -> QuerySet[Row]:
             people = Q(did__in=peers) | Q(did__in=accounts)
             rows = rows.filter(Exists(ConversationMember.objects.filter(people, conversation=OuterRef("pk"))))
     return rows
-
-
-def named(word: str) -> Q:
-    """Accounts and peers with a word in their name or handle.
-
-    SQLite knows upper and lower case of ASCII alone, so other names are looked for in the usual ways to write
-    them.
-    """
-    found = Q(handle__icontains=word.removeprefix("@"))
-    for way in {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}:
-        found |= Q(display_name__icontains=way)
-    return found
 
 
 def _past(rows: QuerySet[Row], after: Cursor | None) -> QuerySet[Row]:

@@ -11,6 +11,7 @@ from django.db.models import Exists, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.agent import agent
+from accounts.folded_names import folded
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, AgentLocked, ReadMessage, SealedContent
@@ -197,7 +198,8 @@ class Titled:
 
 
 def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled]:
-    """The account's newest conversations whose name, or people's names or handles, hold ``words``.
+    """The account's newest conversations whose name, or people's names or handles, hold ``words``,
+    accents and case aside.
 
     Groups go by their names where the agent reads them. Raises crypto_agent.client.AgentLocked if it was not
     known before that the keys are locked.
@@ -206,13 +208,13 @@ def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled
     found = list(rows[: 500 if words else limit])
     people = people_of({did for row in found for did in row.participants} | {account.did})
     names = _group_names(account)
-    folded = words.casefold()
+    wanted = folded(words)
     named = []
     for row in found:
         others = [people[did] for did in others_in(account, row)]
         by_people = title_of(account, row, people)
         name = names.get(row.conversation_id, "")
-        if folded in " ".join((name, by_people, *(one.handle for one in others))).casefold():
+        if wanted in folded(" ".join((name, by_people, *(one.handle for one in others)))):
             named.append(Titled(row.conversation_id, name or by_people, others, len(others) > 1))
     return named[:limit]
 

@@ -10,6 +10,7 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, 
 
 from accounts.folded_names import BETWEEN_WORDS, folded
 from accounts.models import Account, Peer
+from accounts.named import typed_words, with_part
 from webmail.conversations import in_list
 from webmail.models import Contact, ConversationMember, GraphEntry
 from webmail.people import Person, person
@@ -40,7 +41,7 @@ def suggested(account: Account, typed: str, *, leaving_out: Collection[str] = ()
     Those are people it accepted, people in conversations of its list, and people it follows of whom anything
     is known here; nobody whom it blocks. The likeliest come first, MOST_SHOWN at most; accents do not count.
     """
-    words = folded(typed[:LONGEST]).removeprefix("@").split()[:MOST_WORDS]
+    words = typed_words(typed[:LONGEST])[:MOST_WORDS]
     if not words:
         return []
     found = [
@@ -82,16 +83,12 @@ def _likeliest(rows: QuerySet[Any], words: Sequence[str]) -> QuerySet[Any, Any]:
     """Of these rows those that have all the words, in about the order in which they are shown."""
     begins = Q()
     for word in words:
-        begun = _has(f" {word}")
+        begun = with_part(f" {word}")
         begins &= begun
-        rows = rows.filter(_has(word) if len(word) > 1 else begun)
+        rows = rows.filter(with_part(word) if len(word) > 1 else begun)
     rows = rows.annotate(begins=_is(begins))
     rows = rows.order_by("-begins", "-accepted", "-followed", "display_name", "handle", "did")
     return rows.values_list("did", "handle", "display_name", "pictured", "accepted", "followed")
-
-
-def _has(part: str) -> Q:
-    return Q(name_words__contains=part) | Q(handle_words__contains=part)
 
 
 def _is(condition: Q) -> ExpressionWrapper[Q]:

@@ -9,10 +9,12 @@ from datetime import UTC, date, datetime, time
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from accounts.folded_names import folded
 from accounts.models import Account, Peer
+from accounts.named import named, named_exactly
 from crypto_agent.client import SearchFilters
 from webmail import groups
-from webmail.conversation_pages import named, with_names
+from webmail.conversation_pages import with_names
 from webmail.models import Conversation, ConversationMember
 from webmail.search_query import Operator, SearchQuery, day_of
 
@@ -72,12 +74,7 @@ def _people(account: Account, value: str) -> set[str]:
     if value.casefold() == ME:
         return {account.did}
     own = ConversationMember.objects.filter(conversation__account=account).values("did")
-    handle = value.removeprefix("@")
-    exact = Q(handle__iexact=handle) | Q(display_name__iexact=value) | Q(did=value)
-    parts = Q()
-    for word in value.split():
-        parts &= named(word)
-    for meant in (exact, parts):
+    for meant in (named_exactly(value) | Q(did=value), named(value)):
         found: set[str] = set()
         for model in (Peer, Account):
             rows = model._default_manager.filter(meant).filter(Q(did__in=own) | Q(did=account.did))
@@ -90,11 +87,11 @@ def _people(account: Account, value: str) -> set[str]:
 def _conversations(account: Account, value: str) -> set[str]:
     """The ids of the groups with this in their name, and of the conversations with all of these people and
     the fewest others. Raises AgentError."""
-    wanted = value.casefold()
+    wanted = folded(value).strip()
     named_so = {
         conversation_id
         for conversation_id, name in groups.names_of(account, MOST_GROUPS).items()
-        if wanted in name.casefold()
+        if wanted and wanted in folded(name)
     }
     words = " ".join(_BETWEEN.sub(" ", value).split())
     rows = with_names(Conversation.objects.filter(account=account), words)

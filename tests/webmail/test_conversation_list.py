@@ -150,6 +150,15 @@ def test_people_are_found_by_parts_of_their_name_or_handle(
     assert titles(alice, names="  ") == titles(alice)
 
 
+def test_accents_and_case_of_names_do_not_count(alice: Account) -> None:
+    with_somebody(alice, "jose", display_name="José Núñez")
+    with_somebody(alice, "soren", display_name="SØREN Straße")
+    assert titles(alice, names="jose") == titles(alice, names="NUNEZ josé") == ["José Núñez"]
+    assert titles(alice, names="søren") == titles(alice, names="soren strasse") == ["SØREN Straße"]
+    # Nothing is left of a mark alone: nobody is called so.
+    assert titles(alice, names="\u0301") == titles(alice, names="@") == []
+
+
 def test_notes_to_oneself_are_found_by_ones_own_name(alice: Account) -> None:
     received(alice, alice.did, "bread")
     with_somebody(alice, "bob")

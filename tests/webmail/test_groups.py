@@ -272,12 +272,12 @@ def test_a_name_goes_along_and_the_former_conversation_is_told(alice: Account, g
 def test_a_group_to_forward_to_is_found_by_its_name_and_by_its_people(
     alice: Account, group: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named(group, "Book club")
+    named(group, "Bücher Club")
 
     def found(words: str) -> list[str]:
         return [each.title for each in conversations.titled(alice, words)]
 
-    assert found("") == found("BOOK") == found("carol") == ["Book club"]
+    assert found("") == found("BÜCHER") == found("bucher") == found("cárol") == ["Bücher Club"]
     assert found("chess") == []
     monkeypatch.setattr(conversations.groups, "names_of", _away)
     assert [title for title in found("carol") if "Carol" in title]

@@ -133,6 +133,17 @@ def test_the_page_shows_results_with_and_without_script(alice: Account, at_alice
     assert "<html" not in part
 
 
+def test_operators_find_names_without_their_accents(alice: Account) -> None:
+    jose, josefa = peer("pepe", display_name="José"), peer("pepa", display_name="Joséfa")
+    sent = received(alice, jose.did, "the ferry")
+    received(alice, josefa.did, "the ferry")
+    _index(alice)
+    # Who is called just so is meant before who has it in the name.
+    assert _found(alice, "ferry from:jose") == _found(alice, "ferry from:JOSÉ") == [sent.message_id]
+    assert len(_found(alice, "ferry from:jos")) == 2
+    assert len(_found(alice, "ferry in:jose")) == 2
+
+
 def test_operators_narrow_what_is_found(alice: Account, at_alices: Client) -> None:
     bob, carol = peer("bob", display_name="Bob"), peer("carol", display_name="Carol")
     old = received(alice, bob.did, "the train", at=datetime(2025, 5, 1, 12, tzinfo=UTC))
