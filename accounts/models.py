@@ -29,11 +29,15 @@ __all__ = [
 OAUTH_REQUEST_LIFETIME = timedelta(minutes=10)
 #: Sealing keys are replaced every week; one this old was not.
 PREKEY_LATE_AFTER = timedelta(days=8)
+#: A device whose certificate has been published for so long without any sealing key gets no messages.
+FIRST_PREKEY_LATE_AFTER = timedelta(days=1)
 #: Certificates are renewed this long before their end (the agent says the same), and late after half of it.
 CERTIFICATE_RENEWAL = timedelta(days=60)
 CERTIFICATE_LATE_BEFORE = timedelta(days=30)
 #: How long the record of a revoked device stays (protocol §1).
 TOMBSTONE_LIFETIME = timedelta(days=30)
+#: It should be gone by the day after.
+TOMBSTONE_LATE_AFTER = TOMBSTONE_LIFETIME + timedelta(days=1)
 
 
 class Account(Named):
@@ -67,6 +71,9 @@ class Account(Named):
 
     #: Whether whoever asks has not unlocked the keys: nothing is opened for them. Set with each request.
     locked_here = False
+    #: Why nothing is opened for whoever asks, though their keys are not locked: the agent is "sealed", since
+    #: its operator's key is absent, or "away". Set when the agent is asked.
+    agent_silence = ""
 
     objects = NamedQuerySet["Account"].as_manager()
 
@@ -170,11 +177,14 @@ class DeviceQuerySet(models.QuerySet["Device"]):
     def late(self, now: datetime | None = None) -> "DeviceQuerySet":
         """Devices for which something should have happened by now; see Device.late_at."""
         now = now or timezone.now()
-        valid = Q(revoked_at__isnull=True, not_after__gt=now)
+        kept, revoked = Q(revoked_at__isnull=True), Q(revoked_at__isnull=False)
+        valid = kept & Q(not_after__gt=now)
+        never_sealed_to = Q(prekey_published_at__isnull=True, published_at__lte=now - FIRST_PREKEY_LATE_AFTER)
+        still_there = Q(withdrawn_at__lte=now - TOMBSTONE_LATE_AFTER, tombstone_removed_at__isnull=True)
         return self.filter(
-            (valid & Q(prekey_published_at__lte=now - PREKEY_LATE_AFTER))
-            | (valid & Q(not_after__lte=now + CERTIFICATE_LATE_BEFORE))
-            | Q(revoked_at__isnull=False, withdrawn_at__isnull=True)
+            (valid & (Q(prekey_published_at__lte=now - PREKEY_LATE_AFTER) | never_sealed_to))
+            | (kept & Q(not_after__lte=now + CERTIFICATE_LATE_BEFORE))
+            | (revoked & (Q(withdrawn_at__isnull=True) | still_there))
         )
 
     def renewable(self, now: datetime | None = None) -> "DeviceQuerySet":
@@ -199,8 +209,11 @@ class Device(models.Model):
 
     class Late(models.TextChoices):
         PREKEY = "prekey", "sealing key not replaced"
+        FIRST_PREKEY = "first-prekey", "sealing key never published"
         CERTIFICATE = "certificate", "certificate ends soon"
+        ENDED = "ended", "certificate has ended"
         WITHDRAWAL = "withdrawal", "revocation pending"
+        TOMBSTONE = "tombstone", "record of the revoked device not removed"
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="devices")
     fingerprint = models.CharField(max_length=64, unique=True)
@@ -250,16 +263,31 @@ class Device(models.Model):
 
     def late_at(self, now: datetime) -> "list[Device.Late]":
         """What should have happened to this device by ``now``."""
-        if self.withdrawal_pending:
-            return [Device.Late.WITHDRAWAL]
-        if self.revoked_at is not None or self.not_after <= now:
-            return []
+        if self.revoked_at is not None:
+            return self._late_when_revoked(now)
+        if self.not_after <= now:
+            return [Device.Late.ENDED]
         late = []
-        if self.prekey_published_at is not None and self.prekey_published_at <= now - PREKEY_LATE_AFTER:
+        if self._came_before(self.prekey_published_at, now - PREKEY_LATE_AFTER):
             late.append(Device.Late.PREKEY)
+        without_prekey = self.prekey_published_at is None
+        if without_prekey and self._came_before(self.published_at, now - FIRST_PREKEY_LATE_AFTER):
+            late.append(Device.Late.FIRST_PREKEY)
         if self.not_after <= now + CERTIFICATE_LATE_BEFORE:
             late.append(Device.Late.CERTIFICATE)
         return late
+
+    def _late_when_revoked(self, now: datetime) -> "list[Device.Late]":
+        if self.withdrawal_pending:
+            return [Device.Late.WITHDRAWAL]
+        is_there = self.tombstone_removed_at is None
+        if is_there and self._came_before(self.withdrawn_at, now - TOMBSTONE_LATE_AFTER):
+            return [Device.Late.TOMBSTONE]
+        return []
+
+    @staticmethod
+    def _came_before(moment: datetime | None, limit: datetime) -> bool:
+        return moment is not None and moment <= limit
 
     @property
     def late(self) -> "list[Device.Late]":

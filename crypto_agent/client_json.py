@@ -16,6 +16,8 @@ from crypto_agent.client_values import (
     Device,
     Grant,
     IndexItem,
+    KeyStatus,
+    KeyVersion,
     OpenedEnvelope,
     OpenedMessage,
     ReadMessage,
@@ -422,3 +424,33 @@ def optional_time(json: Json, name: str) -> datetime | None:
 def without_none(json: Json) -> Json:
     """An object without the fields that have no value."""
     return {name: value for name, value in json.items() if value is not None}
+
+
+def key_status_json(status: KeyStatus) -> Json:
+    return {
+        "versions": [
+            {
+                "version": each.version,
+                "dataKeys": each.data_keys,
+                "present": each.present,
+                "newest": each.newest,
+                **({"retiredAt": time_json(each.retired_at)} if each.retired_at else {}),
+            }
+            for each in status.versions
+        ],
+        "latePrekeys": status.late_prekeys,
+    }
+
+
+def key_status_value(json: Json) -> KeyStatus:
+    versions = [
+        KeyVersion(
+            each["version"],
+            each["dataKeys"],
+            each["present"],
+            each["newest"],
+            time_value(each["retiredAt"]) if "retiredAt" in each else None,
+        )
+        for each in json["versions"]
+    ]
+    return KeyStatus(versions, json["latePrekeys"])

@@ -31,6 +31,31 @@ class AgentStatus:
 
 
 @dataclass(frozen=True)
+class KeyVersion:
+    """A version of the operator's key, and how many data keys it wraps."""
+
+    version: int
+    data_keys: int
+    present: bool
+    #: Whether new data keys are wrapped by it.
+    newest: bool
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True)
+class KeyStatus:
+    """The versions of the operator's key, oldest first; ``late_prekeys`` should have been destroyed."""
+
+    versions: list[KeyVersion]
+    late_prekeys: int
+
+    @property
+    def to_rewrap(self) -> int:
+        """How many data keys are not wrapped by the newest version."""
+        return sum(each.data_keys for each in self.versions if not each.newest)
+
+
+@dataclass(frozen=True)
 class FormerDataKeys:
     """An account that has former versions of its data key, and the number of the newest."""
 

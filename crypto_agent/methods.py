@@ -31,6 +31,7 @@ from crypto_agent.custody_methods import CUSTODY_METHODS
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.framed import FramedAnswer
 from crypto_agent.hex_fields import check_hex_fields, hex_value
+from crypto_agent.key_status import key_status
 from crypto_agent.leaving_methods import LEAVING_METHODS
 from crypto_agent.new_message import NewMessage
 from crypto_agent.passkey_challenges import PasskeyPurpose
@@ -272,6 +273,10 @@ def list_alarms(_call: Call) -> Json:
     return {"alarms": [use_json.alarm_json(alarm) for alarm in limits.newest_alarms()]}
 
 
+def get_key_status(call: Call) -> Json:
+    return client_json.key_status_json(key_status(call.now))
+
+
 def list_uses(call: Call) -> Json:
     fields = call.fields
     page = uses.list_uses(
@@ -335,6 +340,7 @@ METHODS: Mapping[str, Answering | InTwoSteps] = {
     "revokeGrant": Answering(revoke_grant, writes=True),
     "checkAttestations": Answering(check_attestations),
     "listAlarms": Answering(list_alarms),
+    "getKeyStatus": Answering(get_key_status),
     "listUses": Answering(list_uses),
     "listUseEntries": Answering(list_use_entries),
     **CUSTODY_METHODS,

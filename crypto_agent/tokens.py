@@ -39,6 +39,7 @@ PERMITTED: Mapping[str, frozenset[str]] = {
             "revokeGrant",
             "checkAttestations",
             "listAlarms",
+            "getKeyStatus",
             "exportAccount",
             "beginReadableExport",
             "readForExport",

@@ -1,7 +1,8 @@
-"""What was done with an account's keys, and alarms about it."""
+"""What was done with an account's keys, alarms about it, and the state of the operator's key."""
 
 from crypto_agent import client_json as js
 from crypto_agent.client.transport import Transport
+from crypto_agent.client_values import KeyStatus
 from crypto_agent.use_json import alarm_value, use_group_value
 from crypto_agent.use_values import Alarm, KeyUses, Shown, Use, UseGroups, Uses
 
@@ -46,3 +47,7 @@ class UseCalls(Transport):
     def list_alarms(self) -> list[Alarm]:
         """The newest alarms on bulk opening, of all accounts, newest first."""
         return [alarm_value(alarm) for alarm in self._query("listAlarms", {})["alarms"]]
+
+    def key_status(self) -> KeyStatus:
+        """What each version of the operator's key wraps, and what of the agent's own work is late."""
+        return js.key_status_value(self._query("getKeyStatus", {}))

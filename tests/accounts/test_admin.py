@@ -212,10 +212,21 @@ def test_the_other_lists(admin_client: Client, four_devices: dict[str, Device], 
 
 def test_what_is_late_is_shown_as_late(admin_client: Client) -> None:
     now = timezone.now()
-    in_time = {"prekey_published_at": now - timedelta(days=7), "not_after": now + timedelta(days=31)}
+    in_time = {
+        "prekey_published_at": now - timedelta(days=7),
+        "published_at": now - timedelta(days=60),
+        "not_after": now + timedelta(days=31),
+    }
+    revoked = {**in_time, "revoked_at": now - timedelta(days=40)}
+    hours_ago, days_ago = now - timedelta(hours=23), now - timedelta(days=32)
     make_device("ann.test", did_letter="a", **in_time)
     make_device("ben.test", did_letter="b", **{**in_time, "revoked_at": now, "withdrawn_at": now})
-    make_device("cat.test", did_letter="c", **{**in_time, "not_after": now})
+    unsealed = {**in_time, "prekey_published_at": None}
+    make_device("cat.test", did_letter="c", **{**unsealed, "published_at": hours_ago})
+    make_device("hal.test", did_letter="h", **{**revoked, "withdrawn_at": now - timedelta(days=30, hours=1)})
+    make_device(
+        "ida.test", did_letter="i", **{**revoked, "withdrawn_at": days_ago, "tombstone_removed_at": now}
+    )
     late = {
         "sealing key not replaced": make_device(
             "dan.test", did_letter="d", **{**in_time, "prekey_published_at": now - timedelta(days=8)}
@@ -224,6 +235,11 @@ def test_what_is_late_is_shown_as_late(admin_client: Client) -> None:
             "eva.test", did_letter="e", **{**in_time, "not_after": now + timedelta(days=29)}
         ),
         "revocation pending": make_device("flo.test", did_letter="f", **{**in_time, "revoked_at": now}),
+        "certificate has ended": make_device("gus.test", did_letter="g", **{**in_time, "not_after": now}),
+        "sealing key never published": make_device("jan.test", did_letter="j", **unsealed),
+        "record of the revoked device not removed": make_device(
+            "kim.test", did_letter="k", **{**revoked, "withdrawn_at": days_ago}
+        ),
     }
     response = admin_client.get(DEVICES, {"late": "yes"})
     assert listed(response) == {device.fingerprint for device in late.values()}
@@ -231,7 +247,7 @@ def test_what_is_late_is_shown_as_late(admin_client: Client) -> None:
         assert [one.label for one in device.late] == [words]
         assert words in response.content.decode()
         assert words in admin_client.get(f"{DEVICES}{device.pk}/change/").content.decode()
-    assert len(listed(admin_client.get(DEVICES))) == 6
+    assert len(listed(admin_client.get(DEVICES))) == 11
 
 
 def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
@@ -262,8 +278,17 @@ def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
             " VALUES (?, 1, x'00', 1, '', '2024-01-01 00:00:00')",
             (account,),
         )
+        database.execute(
+            "INSERT INTO crypto_agent_operatorkeyversion (version, retired_at)"
+            " VALUES (0, '2026-01-02 00:00:00')"
+        )
+        database.execute("UPDATE crypto_agent_datakey SET key_version = 7 WHERE account_id = ?", (account,))
+        _keep_late_prekey(database, account)
         database.commit()
         shown = admin_client.get("/admin/agent/").content.decode()
+        database.execute("DELETE FROM crypto_agent_operatorkeyversion WHERE version = 0")
+        database.execute("DELETE FROM crypto_agent_prekeysecret WHERE generation = 77")
+        database.execute("DELETE FROM crypto_agent_devicekey WHERE account_id = ?", (account,))
         database.execute("DELETE FROM crypto_agent_alarm")
         database.execute("DELETE FROM crypto_agent_datakey WHERE account_id = ?", (account,))
         database.execute("DELETE FROM crypto_agent_account WHERE id = ?", (account,))
@@ -274,6 +299,11 @@ def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
     assert "ann.test</a>" in shown
     assert "All accounts together" in shown
     assert "20123" in shown
+    assert "All data keys are wrapped by the newest." in before
+    assert "Rewrapping is not done: 1 data key left" in shown
+    assert "retired 2026-01-02" in shown
+    assert "to be replaced, <strong>absent</strong>" in shown
+    assert "<strong>Late: 1 prekey</strong>" in shown
     User.objects.create_user("helper", password="x", is_staff=True)
     client.login(username="helper", password="x")
     assert client.get("/admin/agent/").status_code == 403
@@ -282,3 +312,20 @@ def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
         assert "does not answer just now" in admin_client.get("/admin/agent/").content.decode()
     finally:
         agent_process.start()
+
+
+def _keep_late_prekey(database: sqlite3.Connection, account: int) -> None:
+    """As the agent leaves it where it fails to destroy it."""
+    (device,) = database.execute(
+        "INSERT INTO crypto_agent_devicekey"
+        " (account_id, fingerprint, certificate, state, wrapped, key_version, created_at)"
+        " VALUES (?, 'late', x'00', 'active', x'00', 1, '2026-01-01 00:00:00') RETURNING id",
+        (account,),
+    ).fetchone()
+    long_ago = str((timezone.now() - timedelta(hours=4)).replace(tzinfo=None))
+    database.execute(
+        "INSERT INTO crypto_agent_prekeysecret (device_id, generation, signed_prekey, signing_pk, bundle_sig,"
+        " wrapped_secret, wrapped_signing_key, key_version, created_at, expires_at, destroy_after)"
+        " VALUES (?, 77, x'00', x'00', x'00', x'00', x'00', 1, ?, ?, ?)",
+        (device, long_ago, long_ago, long_ago),
+    )

@@ -190,6 +190,6 @@ def test_while_the_agent_is_away_the_page_says_so(
 
 
 def test_every_purpose_has_words() -> None:
-    unspoken = {"getStatus", "listAlarms", "listFormerDataKeys"}
+    unspoken = {"getStatus", "getKeyStatus", "listAlarms", "listFormerDataKeys"}
     apps = {f"app.{purpose}" for purpose in app_pages.PURPOSES}
     assert use_words.PURPOSES.keys() >= set().union(*PERMITTED.values(), apps) - unspoken

@@ -83,6 +83,7 @@ CALLS: dict[str, tuple[str, Callable[[AgentClient], Any]]] = {
         ),
     ),
     "listAlarms": ("web", lambda client: client.list_alarms()),
+    "getKeyStatus": ("web", lambda client: client.key_status()),
     "exportAccount": ("web", lambda client: client.export_account(ALICE, "correct horse battery")),
     "beginReadableExport": ("web", lambda client: client.begin_readable_export(ALICE)),
     "readForExport": ("web", lambda client: client.read_for_export(ALICE, b"permit", [CONTENT])),

@@ -111,6 +111,7 @@ WELL_FORMED: dict[str, Json] = {
         "newest": "9",
     },
     "listAlarms": {},
+    "getKeyStatus": {},
     "exportAccount": {"did": NOBODY, **PASSPHRASE},
     "beginReadableExport": {"did": NOBODY},
     "readForExport": {"did": ALICE, "permit": BYTES, "items": [CONTENT]},
@@ -122,7 +123,7 @@ WELL_FORMED: dict[str, Json] = {
     "importAccount": {"did": NOBODY, **PASSPHRASE, "keys": BYTES, "revoked": []},
     "eraseAccount": {"did": NOBODY},
 }
-OF_ALL_ACCOUNTS = ("listAlarms", "listFormerDataKeys")
+OF_ALL_ACCOUNTS = ("listAlarms", "getKeyStatus", "listFormerDataKeys")
 QUERIES = ("listDevices", "listGrants", "getCustody", "listUses", "listUseEntries", *OF_ALL_ACCOUNTS)
 OF_AN_ACCOUNT = [method for method in WELL_FORMED if method not in OF_ALL_ACCOUNTS]
 

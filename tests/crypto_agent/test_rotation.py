@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto_agent.client import KeyStatus, KeyVersion
 from crypto_agent.operator_keys.key_file import read_key_file
 from tests.crypto_agent.killing import KILLS, killer
 from tests.crypto_agent.people import ALICE, BOB, CAROL
@@ -36,6 +37,7 @@ def test_a_version_is_replaced_while_the_agent_runs(agent_to_rotate: Agent) -> N
     for did in (ALICE, BOB):
         web.create_device(did, "alice.test", "mail.test")
     assert agent.command("key_status").stdout == "version 1: 2 data keys; present, newest\n"
+    assert web.key_status() == KeyStatus([KeyVersion(1, 2, True, True, None)], 0)
     agent.command("make_operator_key", "--next").check_returncode()
     status = agent.command("key_status").stdout
     assert status == "version 1: 2 data keys; present\nversion 2: 0 data keys; present, newest\n"
@@ -53,6 +55,8 @@ def test_a_version_is_replaced_while_the_agent_runs(agent_to_rotate: Agent) -> N
         "All data keys are wrapped by version 2.",
     ]
     assert agent.command("rewrap").stdout.splitlines()[0] == "0 of 0 data keys wrapped again."
+    known = web.key_status()
+    assert known.versions == [KeyVersion(1, 0, True, False, None), KeyVersion(2, 2, True, True, None)]
     agent.command("retire", "1").check_returncode()
     agent.command("retire", "1").check_returncode()
     recorded = agent.execute(
@@ -60,6 +64,7 @@ def test_a_version_is_replaced_while_the_agent_runs(agent_to_rotate: Agent) -> N
         " WHERE caller = 'command' ORDER BY sequence"
     )
     assert [tuple(row) for row in recorded] == [("rewrap", 2, "ok"), ("retire", 1, "ok")]
+    assert web.key_status().versions[0].retired_at
     first, second = agent.command("key_status").stdout.splitlines()
     assert first.startswith("version 1: 0 data keys; present, retired ")
     assert second == "version 2: 2 data keys; present, newest"
