@@ -28,7 +28,10 @@ LOCK_WAIT, REWRITE_TIME = "1s", "20s"
 FLUSHED_ON_DEMAND = 150000
 
 _NUMBER = re.compile(r"\d+")
-_CHANGES = "SELECT relname, n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname = ANY(%s)"
+_CHANGES = (
+    "SELECT relname, n_tup_upd + n_tup_del FROM pg_stat_user_tables"
+    " WHERE relname = ANY(%s) AND relid = to_regclass(relname)"
+)
 
 #: How many rows of a table were ever changed or deleted when this process last wrote it anew.
 _written_at: dict[str, int] = {}
@@ -57,8 +60,8 @@ def _rewritten(cursor: CursorWrapper, table: str, count: int) -> bool:
     kept: list[int] = []
 
     def note(said: Diagnostic) -> None:
-        number = _NUMBER.search(said.message_detail or "")
-        kept.append(int(number[0]) if number else 0)
+        if number := _NUMBER.search(said.message_detail or ""):
+            kept.append(int(number[0]))
 
     driver = cursor.connection
     driver.add_notice_handler(note)
@@ -69,6 +72,9 @@ def _rewritten(cursor: CursorWrapper, table: str, count: int) -> bool:
         return False
     finally:
         driver.remove_notice_handler(note)
+    if not kept:
+        log.warning("%s can't be written anew: the agent's role has to own it", table)
+        return False
     if any(kept):
         # A transaction that began before still sees them, so they were copied, too.
         log.info("%s is written anew again later: somebody still reads what was destroyed", table)

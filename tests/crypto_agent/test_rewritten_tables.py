@@ -20,14 +20,22 @@ EXPIRE = "UPDATE crypto_agent_prekeysecret SET destroy_after = '2026-01-01 00:00
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> str:
+    """For whoever may do everything there; the agent signs in as somebody who may not."""
     need("PostgreSQL")
-    return new_database(request.getfixturevalue("postgres"), f"rewritten_{uuid4().hex}")
+    database = new_database(request.getfixturevalue("postgres"), f"rewritten_{uuid4().hex}")
+    with psycopg.connect(database) as connection:
+        if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'keeper'").fetchall():
+            connection.execute("CREATE ROLE keeper LOGIN")
+        # Not the database's owner, who may do the same with everybody's tables in it.
+        connection.execute("GRANT CREATE ON SCHEMA public TO keeper")
+    return database
 
 
 @pytest.fixture
 def agent(tmp_path: Path, database: str) -> Iterator[Agent]:
     """One that looks for what is over all the time."""
-    with running_agent(tmp_path, database, WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS="0.5") as agent:
+    of_agent = database.replace("//waxwing@", "//keeper@")
+    with running_agent(tmp_path, of_agent, WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS="0.5") as agent:
         yield agent
 
 
@@ -114,6 +122,19 @@ def test_somebody_who_reads_or_writes_for_long_holds_it_back_and_is_not_held_up(
         began = time.monotonic()
         assert agent.client().list_devices(ALICE)
         assert time.monotonic() - began < 5
+    _until_gone(database, old)
+
+
+def test_tables_of_another_role_are_named_and_not_taken_for_done(agent: Agent, database: str) -> None:
+    old, _new = _with_two_prekeys(agent)
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE crypto_agent_prekeysecret OWNER TO waxwing")
+        connection.execute("GRANT ALL ON crypto_agent_prekeysecret TO keeper")
+    agent.execute(EXPIRE)
+    _wait_for(agent, b"crypto_agent_prekeysecret can't be written anew")
+    assert _in_files(database, old)
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE crypto_agent_prekeysecret OWNER TO keeper")
     _until_gone(database, old)
 
 
