@@ -28,8 +28,8 @@ from crypto_agent.user_keys import UserKeys
 
 #: The caller's name in the audit log, where no grant could be found: whoever signs as the user.
 UNKNOWN_APP = "unknown app"
-#: Refused calls of one user's apps that are put on record in an hour. Anybody who can sign as the user can
-#: make any number of them, and the log keeps everything for good.
+#: Calls of one user's apps that are refused for one reason and put on record in an hour. Anybody who can sign
+#: as the user can make any number of them, and the log keeps everything for good.
 REFUSALS_ON_RECORD = 100
 HOUR = timedelta(hours=1)
 
@@ -92,7 +92,7 @@ def _granted(name: str, fields: dict[str, Any], user: UserToken, use: audit.Use)
 
 def _put_refusal_on_record(use: audit.Use, error: Exception) -> None:
     outcome = error.name if isinstance(error, AgentProblem) else AgentProblem.name
-    if _refusals(use.did, use.at) < REFUSALS_ON_RECORD:
+    if _refusals(use.did, outcome, use.at) < REFUSALS_ON_RECORD:
         audit.append(replace(use, outcome=outcome))
 
 
@@ -100,6 +100,6 @@ def _label(grant: Grant) -> str:
     return f"grant {grant.grant_id}"
 
 
-def _refusals(did: str, now: datetime) -> int:
-    recent = AuditEntry.objects.filter(did=did, at__gt=now - HOUR, purpose__startswith="app.")
-    return recent.exclude(outcome="ok").count()
+def _refusals(did: str, outcome: str, now: datetime) -> int:
+    recent = AuditEntry.objects.filter(did=did, outcome=outcome, at__gt=now - HOUR)
+    return recent.filter(purpose__startswith="app.").count()
