@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, StorageState, expect
 
 from tests.browser.visitors import ARRIVAL, Visitor
+from tests.services.windows import Window
 
 #: What the installation keeps in a browser.
 OWN_COOKIES = ("session", "csrf", "theme", "zone")
@@ -102,3 +103,16 @@ def of_installation(visitor: Visitor) -> StorageState:
     """Without the cookies of the person's own server. Both are at localhost, and cookies know no ports."""
     state = visitor.context.storage_state()
     return {**state, "cookies": [cookie for cookie in state["cookies"] if cookie["name"] in OWN_COOKIES]}
+
+
+def visited_without_browser(window: Window) -> StorageState:
+    """Signs in and publishes as well, by the pages' forms alone; what keeps a browser signed in."""
+    window.sign_in()
+    window.enrol()
+    return {
+        "cookies": [
+            {"name": cookie.name, "value": cookie.value or "", "domain": "localhost", "path": "/"}
+            for cookie in window.client.cookies.jar
+            if cookie.name in OWN_COOKIES
+        ]
+    }

@@ -4,47 +4,48 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
+from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.device_pages import bring, export
-from tests.browser.first_visit import ask_own_server, give_password, make_first_visit, of_installation
-from tests.browser.own_place import Place, own_place
+from tests.browser.first_visit import ask_own_server, give_password, of_installation, visited_without_browser
 from tests.browser.test_every_page import too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, visitor_at
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    """Everything is erased here."""
-    with own_place("browser-leaving") as place:
-        yield place
+from tests.services.installations import RunningInstallation
+from tests.services.newcomers import newcomer
+from tests.services.windows import Window
 
 
 @pytest.mark.parametrize(
     ("name", "viewport", "script"),
     [
-        pytest.param("alice", WIDE, True, id="wide, with script"),
-        pytest.param("bob", PHONE, False, id="phone, without script"),
+        pytest.param("wide-leaver", WIDE, True, id="wide, with script"),
+        pytest.param("phone-leaver", PHONE, False, id="phone, without script"),
     ],
 )
 def test_everything_is_taken_along_erased_and_brought_back(
-    name: str, viewport: dict[str, int], script: bool, browser: Browser, place: Place
+    name: str,
+    viewport: dict[str, int],
+    script: bool,
+    browser: Browser,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+    tmp_path: Path,
 ) -> None:
-    url, person = place.running.url, place.network.info.accounts[name].person
-    with visitor_at(browser, url, person) as visitor:
-        before = make_first_visit(visitor).storage_state
+    account = newcomer(local_network, name, "Leaver")
+    url, person = installation.url, account.person
+    before = visited_without_browser(Window(url, account))
     with visitor_at(browser, url, person, storage_state=before, viewport=viewport, script=script) as visitor:
         conversation = _note_to_self(visitor, "remember the milk")
         file = _take_along(visitor, script=script)
         _erase(visitor, script=script)
         assert visitor.complaints == []
-        kept = Path(place.running.installation.directory / f"{name}.tar")
+        kept = tmp_path / f"{name}.tar"
         kept.write_bytes(Path(file).read_bytes())
     with visitor_at(browser, url, person) as visitor:
         after = _sign_in_again(visitor)

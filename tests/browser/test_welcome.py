@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.first_visit import ask_own_server, give_password, of_installation
-from tests.browser.own_place import Place, own_place
 from tests.browser.test_every_page import too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, visitor_at
+from tests.services.installations import RunningInstallation
+from tests.services.newcomers import newcomer
 
 WORDS = "four words that fit"
 MOST_TABS = 60
 
 
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    """A first visit happens once."""
-    with own_place("browser-welcome") as place:
-        yield place
-
-
 @pytest.mark.parametrize(
     ("name", "viewport", "script", "locks"),
     [
-        pytest.param("alice", WIDE, True, True, id="wide, with script, locking"),
-        pytest.param("bob", PHONE, False, True, id="phone, without script, locking"),
-        pytest.param("carol", PHONE, True, False, id="phone, with script, not now"),
+        pytest.param("wide-starter", WIDE, True, True, id="wide, with script, locking"),
+        pytest.param("phone-starter", PHONE, False, True, id="phone, without script, locking"),
+        pytest.param("later-starter", PHONE, True, False, id="phone, with script, not now"),
     ],
 )
 def test_a_first_visit_is_three_steps_by_the_keyboard_alone(
-    name: str, viewport: dict[str, int], script: bool, locks: bool, browser: Browser, place: Place
+    name: str,
+    viewport: dict[str, int],
+    script: bool,
+    locks: bool,
+    browser: Browser,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
 ) -> None:
-    url, person = place.running.url, place.network.info.accounts[name].person
+    """A first visit happens once, so somebody new makes each."""
+    url, person = installation.url, newcomer(local_network, name, "Starter").person
     with visitor_at(browser, url, person) as visitor:
         state = _signed_in(visitor)
     with visitor_at(browser, url, person, storage_state=state, viewport=viewport, script=script) as visitor:
