@@ -29,7 +29,7 @@
     const around = document.activeElement.closest(".msg, #convos > li") ?? $(".pane--main .pane__head");
     const found = around && $(selector, around);
     if (found?.closest("[inert]")) return false;
-    if (!found) return pressInMenu(selector, around && $(".row-menu[hx-get]", around));
+    if (!found) return pressInMenu(selector, around && $(".row-menu:has([data-menu])", around));
     found.click();
     return true;
   };

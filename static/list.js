@@ -5,7 +5,7 @@
   const isList = (event) => event.detail.requestConfig?.elt.id === "list";
   const box = () => $("#list")?.closest(".pane__scroll");
   const rows = (within = document) => [...within.querySelectorAll("#convos > li:has(> .row)")];
-  const idOf = (row) => $(".row", row).id.replace("row-", "");
+  const idOf = (row) => $(".row", row).getAttribute("href").split("/").at(-2);
   const inView = () => {
     const { top, bottom } = box().getBoundingClientRect();
     return rows().filter((row) => {
@@ -13,6 +13,50 @@
       return place.height > 0 && place.bottom > top && place.top < bottom;
     });
   };
+
+  // ---- What can be done with a row is a page of its own. Here it is a menu beside the row, which comes once it is wanted.
+  const made = (name, css, ...children) => {
+    const element = document.createElement(name);
+    element.className = css;
+    element.append(...children);
+    return element;
+  };
+  const makeMenus = () => {
+    for (const link of document.querySelectorAll("#convos > li > a.row-menu")) {
+      const summary = made("summary", "icon-btn");
+      summary.ariaLabel = link.ariaLabel;
+      const page = made("a", "menu__item", link.closest("#convos").dataset.menu);
+      page.href = link.getAttribute("href");
+      page.dataset.menu = "";
+      link.replaceWith(made("details", "menu row-menu", summary, made("div", "menu__list", page)));
+    }
+  };
+
+  // ---- Pictures come as their rows come near: thirty of them weigh as much as half of the page.
+  const come = (row) => { row.dataset.near = ""; };
+  const comesNear = new IntersectionObserver((seen) => {
+    for (const { target } of seen.filter((one) => one.isIntersecting)) {
+      come(target);
+      comesNear.unobserve(target);
+    }
+  }, { root: box() ?? null, rootMargin: "64px" });
+  const dress = () => {
+    makeMenus();
+    // At once where they were seen before, so that none of them flickers.
+    if (box()) inView().forEach(come);
+    for (const row of rows()) if (!("near" in row.dataset)) comesNear.observe(row);
+  };
+  dress();
+  const coming = new WeakSet();
+  const fill = async (menu) => {
+    const link = $("[data-menu]", menu);
+    if (!link || coming.has(menu) || !window.htmx) return;
+    coming.add(menu);
+    await window.htmx.ajax("GET", link.getAttribute("href"), { source: menu, target: $(".menu__list", menu), swap: "innerHTML" }).catch(() => {});
+    coming.delete(menu);
+  };
+  document.addEventListener("toggle", ({ target }) => { if (target.matches(".row-menu[open]")) fill(target); }, true);
+  document.addEventListener("wanted", ({ target }) => { if (target.matches(".row-menu")) fill(target); });
 
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id !== "list") return;
@@ -51,6 +95,7 @@
     return fresh.innerHTML;
   };
 
+  document.addEventListener("htmx:afterSwap", ({ target }) => { if (target.id === "list" || $(":scope > a.row-menu", target)) dress(); });
   let tops = new Map();
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (!isList(event) || event.target.id !== "list") return;

@@ -12,10 +12,11 @@
   // Half of a file belongs to this page; leaving it is up to the browser then.
   const HALFWAY = ".upload[data-busy]";
 
+  const idOf = (row) => row.getAttribute("href").split("/").at(-2);
   const mark = () => {
     const open = $("#open").value;
     for (const row of document.querySelectorAll("#convos a.row")) {
-      if (row.id === `row-${open}`) row.setAttribute("aria-current", "page");
+      if (idOf(row) === open) row.setAttribute("aria-current", "page");
       else row.removeAttribute("aria-current");
     }
   };
@@ -70,9 +71,30 @@
   const beside = new Set();
   document.addEventListener("htmx:beforeSend", ({ detail }) => { if (detail.target.id === "side") beside.add(detail.xhr); });
   document.addEventListener("htmx:afterRequest", ({ detail }) => beside.delete(detail.xhr));
+
+  // ---- The list alone does without the styles and scripts of a conversation: they come once somebody points at one.
+  let parts;
+  const comes = (part) => new Promise((done, failed) => {
+    const element = document.importNode(part);
+    // One after the other, as the page has them.
+    if (element.matches("script")) element.async = false;
+    element.addEventListener("load", done);
+    element.addEventListener("error", failed);
+    document.head.append(element);
+  });
+  const haveParts = () => {
+    const all = [...($("#parts")?.content.children ?? [])];
+    parts ??= Promise.all(all.map(comes)).then(() => true, () => false);
+    return parts;
+  };
+  for (const name of ["pointerover", "focusin"]) {
+    document.addEventListener(name, (event) => { if (event.target.closest?.("#convos")) haveParts(); });
+  }
+
   const open = async (row) => {
     const pane = $("#pane");
     const address = row.getAttribute("href");
+    const complete = haveParts();
     const mine = wanted = {};
     clearTimeout(timer);
     // Nothing is begun any more in what is about to go.
@@ -82,7 +104,7 @@
     beside.clear();
     pane.setAttribute("aria-busy", "true");
     $("#not-opened").hidden = true;
-    $("#open").value = row.id.replace("row-", "");
+    $("#open").value = idOf(row);
     mark();
     const good = await inTime(leave(pane));
     if (wanted !== mine) return;
@@ -91,6 +113,8 @@
       return giveUp(row, good === undefined ? "late" : "unkept");
     }
     timer = setTimeout(giveUp, LONGEST, row, "late");
+    if (!await complete) return location.assign(address);
+    if (wanted !== mine) return;
     // What fails is told by the events below.
     window.htmx.ajax("GET", address, { source: "#opener", target: "#pane", swap: "outerHTML" }).catch(() => {});
   };

@@ -24,7 +24,7 @@ from webmail.people import Person, people_of
 from webmail.text_direction import as_the_page, isolated
 
 #: Characters of the last message that the list shows.
-PREVIEW_LENGTH = 140
+PREVIEW_LENGTH = 100
 #: What the list needs of its rows: fifty of them with four others each are most of what the database is
 #: asked for.
 _LISTED = (
@@ -92,6 +92,8 @@ class ConversationRow:
     pinned: bool = False
     muted: bool = False
     archived: bool = False
+    #: Of the only other one, if it says more than the title; empty without one.
+    handle: str = ""
     #: The name that somebody gave a group; empty where nobody did, or it can't be read.
     name: str = ""
     #: The id of the message that gave a group its picture; empty without one.
@@ -305,11 +307,17 @@ def _row(
         pinned=conversation.pinned,
         muted=conversation.muted,
         archived=conversation.archived_at is not None,
+        handle=_handle(account, others),
         name=name,
         picture=_picture(account, conversation),
         held=bool(state and state.held),
         alone=bool(state and state.alone),
     )
+
+
+def _handle(account: Account, others: Sequence[Person]) -> str:
+    alone = others[0] if len(others) == 1 and others[0].did != account.did else None
+    return alone.handle if alone is not None and alone.handle not in (alone.name, alone.did) else ""
 
 
 def _picture(account: Account, conversation: Conversation) -> str:

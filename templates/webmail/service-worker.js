@@ -2,7 +2,7 @@
 // It keeps no page of anybody: only the words for a missing network and what they are shown with.
 "use strict";
 const OFFLINE = "{% url 'offline' %}";
-const KEPT = [OFFLINE, "{% static 'tokens.css' %}", "{% static 'app.css' %}", "{% static 'list.css' %}", "{% static 'thread.css' %}", "{% static 'people.css' %}", "{% static 'icons.svg' %}", "{% static 'favicon.svg' %}"];
+const KEPT = [OFFLINE, "{% static 'tokens.css' %}", "{% static 'app.css' %}", "{% static 'list.css' %}", "{% static 'icons.svg' %}", "{% static 'favicon.svg' %}"];
 // Another version of any of it is another shell.
 const SHELL = `shell ${KEPT.join(" ")}`;
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.middleware import Middleware
-from webmail.security import HEADERS
+from webmail.security import HEADERS, HEADERS_OF_PARTS, SecurityHeaders
 from webmail.time_zone import BrowserTimeZone
 
 Ask = Callable[[str, str], HttpResponseBase]
@@ -50,6 +50,20 @@ def test_hosts_and_headers_are_the_same_both_ways(ask: Ask, settings: Settings) 
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
     settings.FRAME_URL = "http://127.0.0.1:8000"
     assert ask("/frame/x", "localhost:8000").status_code == 404
+
+
+def test_what_is_no_page_has_no_headers_of_one(settings: Settings) -> None:
+    def headers_of(path: str, content_type: str) -> set[str]:
+        middleware = SecurityHeaders(lambda _request: HttpResponse(content_type=content_type))
+        return {*answer_of(middleware, RequestFactory().get(path)).headers} - {"Content-Type"}
+
+    for path, content_type in (("/static/app.js", "text/javascript"), ("/avatar/x", "image/webp")):
+        assert headers_of(path, content_type) == {*HEADERS_OF_PARTS}
+    for path, content_type in (
+        ("/service-worker.js", "text/javascript"),
+        ("/static/icons.svg", "image/svg+xml"),
+    ):
+        assert headers_of(path, content_type) == {*HEADERS}
 
 
 def test_what_is_in_force_is_so_until_the_answer_is_there_and_no_longer() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,6 +14,8 @@ from playwright.sync_api import Page, expect
 from demo.local_network import NetworkInfo
 from tests.accounts.repository import Repository
 from tests.browser.conftest import Visit
+from tests.browser.full_list import full_list
+from tests.browser.full_list.people import COUNT, FIRST
 from tests.browser.test_every_page import SCREENS
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
@@ -33,11 +37,16 @@ class Transferred:
     def of(cls, page: Page, url: str) -> Transferred:
         """For the page at this address, in a browser that has nothing of it yet."""
         found = cls()
+        scope = urljoin(page.url, "/")
+        page.goto("about:blank")
         session = page.context.new_cdp_session(page)
         session.on("Network.responseReceived", found._began)
         session.on("Network.loadingFinished", found._ended)
         session.send("Network.enable")
         session.send("Network.clearBrowserCache")
+        # What comes through a service worker is not counted.
+        session.send("ServiceWorker.enable")
+        session.send("ServiceWorker.unregister", {"scopeURL": scope})
         page.goto(url)
         page.wait_for_load_state("load")
         page.wait_for_timeout(1500)
@@ -68,24 +77,39 @@ def pictures(installation: RunningInstallation, local_network: NetworkInfo, visi
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_the_first_page_is_light_and_asks_nobody_else(
-    screen: dict[str, int], visit: Visit, pictures: None
+    screen: dict[str, int],
+    visit: Visit,
+    pictures: None,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+    tmp_path: Path,
 ) -> None:
+    """With as many conversations as it holds, everybody in them with a name, a handle and a picture."""
     assert len(PICTURE) > 300_000
     alice = visit("alice", viewport=screen)
-    for name in ("bob", "carol"):
-        alice.start_conversation(f"{name}.test", text="Have you seen the pictures?")
-    found = Transferred.of(alice.page, "/")
-    pictures_shown = alice.page.locator("#convos .avatar img")
-    expect(pictures_shown.first).to_be_visible()
-    shown = pictures_shown.evaluate_all("pictures => pictures.map((one) => one.naturalWidth)")
-    assert shown.count(96) >= 2
-    came = found.by_address()
-    avatars = [size for address, size in came.items() if re.match(r"Image .*/avatar/", address)]
-    assert len(avatars) >= 2
-    assert max(avatars) < 16_000
-    assert {kind.split()[0] for kind in came} >= {"Document", "Stylesheet", "Script", "Image"}
-    assert sum(came.values()) < MOST_BYTES, came
-    assert alice.hosts == {alice.installation_url.partition("://")[2]}
+    with full_list(installation, local_network.accounts["alice"].did, tmp_path):
+        # Among them those whose pictures are made here of what their server has.
+        for name in ("bob", "carol"):
+            alice.start_conversation(f"{name}.test", text="Have you seen the pictures?")
+        came = Transferred.of(alice.page, "/").by_address()
+        rows = alice.page.locator("#convos .row")
+        assert rows.count() == COUNT
+        expect(alice.page.locator("#more-rows")).to_be_attached()
+        assert sum("Okafor-Brandt" in words for words in rows.all_inner_texts()) == len(FIRST)
+        assert alice.page.get_by_text("A message could not be opened").count() == 0
+        assert {kind.split()[0] for kind in came} >= {"Document", "Stylesheet", "Script", "Image"}
+        assert all(came.values()), came
+        assert sum(came.values()) < MOST_BYTES, came
+        assert alice.hosts == {alice.installation_url.partition("://")[2]}
+        # Whoever looks further down finds pictures there as well.
+        pictures_shown = alice.page.locator("#convos .avatar img")
+        expect(pictures_shown.first).to_be_visible()
+        avatars = [size for address, size in came.items() if re.match(r"Image .*/avatar/", address)]
+        assert 5 < len(avatars) < COUNT
+        assert max(avatars) < 16_000
+        rows.last.scroll_into_view_if_needed()
+        expect(pictures_shown.last).to_be_visible()
+        assert pictures_shown.first.evaluate("(picture) => picture.naturalWidth") == 96
 
 
 @pytest.mark.parametrize("screen", SCREENS)

@@ -122,8 +122,7 @@ def _choose_for_row(page: Page, words: str, what: str) -> None:
     """By the page that the menu of a row leads to."""
     row = page.locator("#convos > li", has_text=words)
     row.hover()
-    row.locator(".row-menu > summary").click()
-    row.get_by_role("link", name="What can be done with it").click()
+    row.get_by_role("link", name="Menu of").click()
     expect(page.get_by_role("heading", name="Conversation menu")).to_be_visible()
     page.get_by_role("button", name=what, exact=True).click()
     expect(page.locator("#convos, .empty").first).to_be_visible()

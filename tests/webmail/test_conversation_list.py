@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -201,7 +202,7 @@ def test_every_row_and_every_open_conversation_has_a_menu_that_works_without_scr
     for page, rows, buttons in ((inbox, 1, 0), (thread, 1, 1), (menu, 0, 1)):
         html = at_alices.get(page).content.decode()
         assert_nothing_inline(html)
-        assert html.count(f'<a class="menu__item" href="{menu}">') == rows
+        assert html.count(f'<a class="row-menu icon-btn" href="{menu}"') == rows
         assert html.count(button) == buttons
         assert html.count('id="settings-form"') == 1
     fetched = at_alices.get(menu, headers={"HX-Request": "true"}).content.decode()
@@ -213,7 +214,7 @@ def test_every_row_and_every_open_conversation_has_a_menu_that_works_without_scr
         assert f'<span class="sr">{words}</span>' in at_alices.get(inbox).content.decode()
     assert "count--quiet" not in at_alices.get(f"{inbox}?filter=archived").content.decode()
     at_alices.post(address, {"do": "archive", "next": "https://evil.example/"})
-    assert f'id="row-{conversation.conversation_id}"' not in at_alices.get(inbox).content.decode()
+    assert f'href="/c/{conversation.conversation_id}/"' not in at_alices.get(inbox).content.decode()
     assert "Back to the list" in at_alices.get(thread).content.decode()
     assert at_alices.post(address, {"do": "explode"}).status_code == 400
     assert at_alices.post(address, {"do": "pin", "next": "//evil.example/"}).headers["Location"] == "/"
@@ -230,7 +231,7 @@ def test_an_open_page_gets_more_rows_and_later_as_many_as_it_shows(alice: Accoun
 
     def rows_in(**fields: str) -> list[str]:
         answer = at_alices.get(reverse("conversation-list"), fields, headers={"HX-Request": "true"})
-        return re.findall('id="row-([0-9a-f]+)"', answer.content.decode())
+        return re.findall('class="row[^>]* href="/c/([0-9a-f]+)/"', answer.content.decode())
 
     first = rows_in()
     assert len(first) == conversations.PAGE
@@ -238,13 +239,42 @@ def test_an_open_page_gets_more_rows_and_later_as_many_as_it_shows(alice: Accoun
     found = re.search('hx-get="([^"]+more=1)"', page)
     assert found is not None
     more = at_alices.get(html.unescape(found[1]), headers={"HX-Request": "true"}).content.decode()
-    next_ones = re.findall('id="row-([0-9a-f]+)"', more)
+    next_ones = re.findall('class="row[^>]* href="/c/([0-9a-f]+)/"', more)
     assert len(next_ones) == conversations.PAGE
     assert '<ul class="convos"' not in more
     assert rows_in(shown=str(2 * conversations.PAGE)) == [*first, *next_ones]
     assert len(rows_in(shown="999999")) == 2 * conversations.PAGE + 1
     for nonsense in ("", "-1", "1e3", "\x00", "9" * 40):
         assert rows_in(shown=nonsense) == first
+
+
+def test_an_open_page_that_has_the_list_as_it_is_gets_nothing(alice: Account, at_alices: Client) -> None:
+    with_somebody(alice, "bob", at=NOON)
+    page = at_alices.get(reverse("inbox")).content.decode()
+
+    def asked(known: str) -> HttpResponse:
+        fields = {"known": known, "open": "", "shown": "1"}
+        answer = at_alices.get(reverse("conversation-list"), fields, headers={"HX-Request": "true"})
+        return HttpResponse(answer.content, status=answer.status_code)
+
+    def mark_in(html: str) -> str:
+        (mark,) = re.findall('name="known" value="([0-9a-f]{16})"', html)
+        return str(mark)
+
+    assert asked(mark_in(page)).status_code == 204
+    assert mark_in(asked("").content.decode()) == mark_in(page)
+    with_somebody(alice, "carol", at=NOON)
+    anew = asked(mark_in(page))
+    assert "carol" in anew.content.decode()
+    assert asked(mark_in(anew.content.decode())).status_code == 204
+
+
+def test_a_row_says_the_handle_of_whom_it_names(alice: Account) -> None:
+    with_somebody(alice, "bob", display_name="Bob")
+    with_somebody(alice, "carol")
+    received(alice, alice.did, "a note", at=NOON)
+    handles = {row.title: row.handle for row in conversations.list_conversations(alice).rows}
+    assert handles == {"Bob": "bob.test", "carol.test": "", "Notes to self": ""}
 
 
 def test_every_tab_that_is_empty_says_so(at_alices: Client) -> None:

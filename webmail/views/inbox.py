@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
 from accounts.models import Account
@@ -15,6 +16,7 @@ from accounts.sessions import signed_in
 from webmail import drafts
 from webmail.conversation_pages import FILTERS, Filter, cursor_in
 from webmail.conversations import PAGE, list_conversations
+from webmail.known_list import mark_of, marked
 from webmail.list_counts import list_counts
 from webmail.people import people_of
 from webmail.views.page_request import PageRequest
@@ -49,13 +51,16 @@ def inbox(request: PageRequest) -> HttpResponse:
 @signed_in
 def rows(request: PageRequest) -> HttpResponse:
     """The list alone, for pages that are open, with as many rows as are `shown` there, and those `in_view`
-    further down; with `more` its next rows."""
+    further down, unless it is `known` as it is; with `more` its next rows."""
     open_one = {"open_id": request.GET.get("open", "")}
     if "more" in request.GET:
         return render(request, "webmail/_more_rows.html", _listed(request) | open_one)
     in_view = _IDS.findall(request.GET.get("in_view", ""))[:MOST_IN_VIEW]
     context = list_context(request, _limit(request.GET.get("shown", "")), in_view)
-    return render(request, "webmail/_rows.html", context | open_one)
+    listed = render_to_string("webmail/_rows.html", context | open_one, request)
+    if request.GET.get("known") == mark_of(listed):
+        return HttpResponse(status=204)
+    return HttpResponse(marked(listed))
 
 
 def _limit(shown: str) -> int:
