@@ -46,6 +46,8 @@ from tests.fuzzing.target import json_bytes, json_of, target
 from tests.fuzzing.targets.agent import PERSON
 
 PASSPHRASE = "correct horse battery"
+#: Somebody without keys.
+NOBODY = "did:plc:nobodynobodynobodynobody"
 #: What follows in calls that carry a file: as much as the shortest samples say.
 FILE = b"x"
 
@@ -210,7 +212,8 @@ def _seeds() -> Iterator[bytes]:
             for body in samples.of(method):
                 yield json_bytes({"method": nsid, "body": body})
                 if body.get("did") == ALICE:
-                    yield json_bytes({"method": nsid, "body": {**body, "did": CAROL}})
+                    for did in (CAROL, NOBODY):
+                        yield json_bytes({"method": nsid, "body": {**body, "did": did}})
 
 
 @cache
