@@ -20,6 +20,7 @@ from webmail.blocked import blocked_since, leaves_list
 from webmail.conversation_pages import Cursor, Filter
 from webmail.edits import newest_edits
 from webmail.models import Conversation, Draft, Message
+from webmail.opened import note_silence
 from webmail.people import Person, people_of
 from webmail.text_direction import as_the_page, isolated
 
@@ -87,6 +88,8 @@ class ConversationRow:
     shut: bool
     #: Whether it is shut because the account's keys are locked.
     locked: bool = False
+    #: Whether it is shut because the agent opens nothing just now.
+    waits: bool = False
     #: What is being written there; "" where it can't be shown, None where there is nothing.
     draft: str | None = None
     pinned: bool = False
@@ -271,7 +274,8 @@ def _read(account: Account, found: Sequence[Conversation], *, with_last: bool = 
         read = agent().read(account.did, items) if items else []
     except AgentLocked:
         raise
-    except AgentError:
+    except AgentError as error:
+        note_silence(account, error)
         return _Read()
     keys = [row.pk for row, _message in [*last, *names]]
     answers = list(zip(keys, read, strict=True))
@@ -304,6 +308,7 @@ def _row(
         failure=state.failure if state else None,
         shut=last is not None and (read is None or read.error is not None),
         locked=account.locked_here,
+        waits=bool(account.agent_silence),
         pinned=conversation.pinned,
         muted=conversation.muted,
         archived=conversation.archived_at is not None,

@@ -23,6 +23,7 @@ from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, AgentLocked
 from webmail import events
 from webmail.models import Blob, Conversation, Draft
+from webmail.opened import note_silence
 from webmail.previews.card import Card, card_of
 
 DRAFT_ID = re.compile(r"[0-9a-f]{32}")
@@ -333,7 +334,8 @@ def opened_all(account: Account, items: Sequence[tuple[str, bytes]]) -> list[Dra
         opened = agent().open_drafts(account.did, items)
     except AgentLocked:
         raise
-    except AgentError:
+    except AgentError as error:
+        note_silence(account, error)
         return [None] * len(items)
     return [content_of(data) for data in opened]
 

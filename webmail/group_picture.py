@@ -15,7 +15,7 @@ from webmail.conversations import others_in
 from webmail.groups import PICTURES, is_group
 from webmail.images.decoding import NotDecoded, decode
 from webmail.models import Conversation, Message
-from webmail.outgoing import CannotSend, send_message
+from webmail.outgoing import CannotSend, refusal_of, send_message
 from webmail.riding_pictures import opened_picture, sealed_picture
 
 #: What a group update can carry in itself.
@@ -40,10 +40,7 @@ def change_picture(
     try:
         attachment = sealed_picture(account, picture.media_type, picture.content)
     except AgentError as error:
-        raise CannotSend(
-            "agent-unavailable",
-            _("Your agent, which seals your messages, does not answer. Nothing was sent."),
-        ) from error
+        raise refusal_of(error) from error
     update = NewMessage(group_update=NewGroupUpdate(avatar=attachment))
     return send_message(account, others_in(account, conversation), update, token)
 

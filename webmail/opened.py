@@ -6,7 +6,15 @@ from collections.abc import Iterable
 
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentError, AgentLimited, AgentLocked, AgentSealed, ReadMessage, SealedContent
+from crypto_agent.client import (
+    AgentError,
+    AgentLimited,
+    AgentLocked,
+    AgentSealed,
+    AgentUnavailable,
+    ReadMessage,
+    SealedContent,
+)
 from webmail.models import Conversation, Message
 
 
@@ -30,9 +38,19 @@ def read_placed(account: Account, placed: Iterable[tuple[str, Message]]) -> dict
     try:
         answers = agent().read(account.did, items) if items else []
     except (AgentLimited, AgentSealed) as error:
+        note_silence(account, error)
         answers = [ReadMessage(item.message_id, error=error.code) for item in items]
     except AgentLocked:
         raise
-    except AgentError:
+    except AgentError as error:
+        note_silence(account, error)
         return {}
     return {message.pk: answer for (_place, message), answer in zip(readable, answers, strict=True)}
+
+
+def note_silence(account: Account, error: AgentError) -> None:
+    """Keeps for the page that is being made why the agent opened nothing for it."""
+    if isinstance(error, AgentSealed):
+        account.agent_silence = "sealed"
+    elif isinstance(error, AgentUnavailable) and not isinstance(error, AgentLimited):
+        account.agent_silence = "away"

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentError, AgentLocked, AgentRefused, Found, SealedContent
+from crypto_agent.client import AgentError, AgentLocked, AgentRefused, AgentSealed, Found, SealedContent
 from webmail import groups
 from webmail.conversations import title_of
 from webmail.edits import newest_edits
@@ -24,7 +24,7 @@ from webmail.search_query import Operator, parse
 
 LIMIT = 20
 
-Problem = Literal["", "locked", "too-long", "unavailable", "unknown"]
+Problem = Literal["", "locked", "sealed", "too-long", "unavailable", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def search(account: Account, query: str, cursor: str | None = None) -> Results:
         found = _results(account, parsed.words, answer.found)
     except AgentLocked:
         return results([], problem="locked")
+    except AgentSealed:
+        return results([], cursor, problem="sealed")
     except AgentRefused as error:
         too_long = error.code == "InvalidRequest"
         return results([], cursor, problem="too-long" if too_long else "unavailable")

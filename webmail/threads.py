@@ -63,6 +63,10 @@ class Preview:
     picture: bool = False
 
 
+#: Why the agent opens nothing for a while.
+_PASSING = ("AgentSealed", "LimitReached")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One message of a thread. `shut` says why its text is not shown; everything else may be shown."""
@@ -103,6 +107,8 @@ class Entry:
     #: What was seen to change about people's keys since the message before.
     key_notes: tuple[KeyNote, ...] = ()
     topic: Topic | None = None
+    #: Whether nothing is wrong with it: it is shut until the agent opens messages again.
+    waits: bool = False
 
     @property
     def disappears(self) -> bool:
@@ -314,6 +320,7 @@ def _entry(
         expires_at=message.expires_at,
         saved=message.saved_at is not None,
         preview=None if read is None or shut else _preview(read),
+        waits=message.trust in Message.VOUCHED_FOR and (read is None or read.error in _PASSING),
         **more,
     )
 

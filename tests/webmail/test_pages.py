@@ -274,15 +274,21 @@ def test_an_agent_that_does_not_answer_loses_nothing(
     address = reverse("conversation", args=[message.conversation.conversation_id])
     agent_process.stop()
     try:
-        assert "could not be opened" in Page(html_of(at_alices, reverse("inbox"))).words
-        assert "This message could not be opened" in Page(html_of(at_alices, address)).words
+        listed, shown = (Page(html_of(at_alices, each)).words for each in (reverse("inbox"), address))
+        for words in (listed, shown):
+            assert "The key agent does not answer just now. Nothing is lost" in words
+            assert "could not be opened" not in words
+        assert "Not open just now" in listed
+        assert "This message is not shown yet" in shown
         form = {"text": "kept", "token": "b8e6b3f2-0d5c-4b63-9a4c-3f1f7e6b9f11"}
         answer = at_alices.post(f"{address}send/", form)
     finally:
         agent_process.start()
     assert answer.status_code == 422
     assert "kept" in Page(answer.content.decode()).words
-    assert "hello" in Page(html_of(at_alices, address)).words
+    after = Page(html_of(at_alices, address)).words
+    assert "hello" in after
+    assert "The key agent" not in after
 
 
 def test_a_failed_delivery_says_why_and_offers_a_retry(alice: Account, at_alices: Client) -> None:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.atsms.external import TAG_BYTES
-from crypto_agent.client import AgentError, AgentLimited, AgentLocked, Attachment
+from crypto_agent.client import AgentError, AgentLimited, AgentLocked, AgentSealed, Attachment
 from webmail.blobs import store
 from webmail.blobs.names import safe_name, safe_type
 from webmail.models import Blob
@@ -205,6 +205,14 @@ def _refusal_of(error: AgentError) -> CannotAttach:
         return CannotAttach("limit-reached", _("You sent as many files as one hour allows. Try again later."))
     if isinstance(error, AgentLocked):
         return CannotAttach("locked", _("Your keys are locked. Unlock them, then choose the file again."))
+    if isinstance(error, AgentSealed):
+        return CannotAttach(
+            "agent-sealed",
+            _(
+                "The key agent is locked: its operator has to give it its key. "
+                "Choose the file again after that."
+            ),
+        )
     if error.code == "TooManyFiles":
         return CannotAttach("busy", _("Your agent is busy with other files. Try again in a moment."))
     return CannotAttach(

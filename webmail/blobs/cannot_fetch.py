@@ -33,6 +33,9 @@ def sentences() -> dict[str, str]:
         "no-image": _("This is not an image that can be shown. You can still save the file."),
         "server-silent": _("The sender's server does not answer. Try again later."),
         "agent-unavailable": _("Your agent, which opens your files, does not answer. Try again later."),
+        "agent-sealed": _(
+            "The key agent is locked: its operator has to give it its key. The file opens after that."
+        ),
         "locked": _("Your keys are locked. Unlock them to open the file."),
         "limit-reached": _("You opened as many files as one hour allows. Try again later."),
         "busy": _("Too many files are being fetched. Try again in a moment."),

@@ -17,7 +17,14 @@ import outbound
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.atsms.external import TAG_BYTES
-from crypto_agent.client import AgentError, AgentLimited, AgentLocked, AgentRefused, SealedContent
+from crypto_agent.client import (
+    AgentError,
+    AgentLimited,
+    AgentLocked,
+    AgentRefused,
+    AgentSealed,
+    SealedContent,
+)
 from webmail.blobs import store
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.names import safe_name, safe_type
@@ -193,6 +200,8 @@ def _agent_failure(error: AgentError) -> CannotFetch:
         return CannotFetch("limit-reached", 429)
     if isinstance(error, AgentLocked):
         return CannotFetch("locked", 423)
+    if isinstance(error, AgentSealed):
+        return CannotFetch("agent-sealed", 503)
     return CannotFetch("busy" if error.code == "TooManyFiles" else "agent-unavailable", 503)
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.models import Account
 from accounts.sessions import signed_in
-from crypto_agent.client import AgentError, AgentLocked
+from crypto_agent.client import AgentError, AgentLocked, AgentSealed
 from webmail import drafts
 from webmail.drafts import CannotKeep, DraftContent, OpenDraft
 from webmail.models import Conversation
@@ -132,6 +132,9 @@ def _keep(request: PageRequest, conversation: Conversation | None, draft_id: str
     except AgentLocked:
         words = _("Your keys are locked, so what you type is not kept. Unlock them in another tab.")
         return JsonResponse({"error": words, "code": "locked"}, status=423)
+    except AgentSealed:
+        words = _("What you type is not kept just now: the key agent waits for its operator's key.")
+        return JsonResponse({"error": words, "code": "agent-sealed"}, status=503)
     except AgentError:
         words = _("What you type is not kept just now: your agent does not answer.")
         return JsonResponse({"error": words, "code": "agent-unavailable"}, status=503)

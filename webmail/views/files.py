@@ -55,7 +55,7 @@ def upload(request: PageRequest) -> HttpResponse:
             iter(lambda: request.read(CHUNK_BYTES), b""),
         )
     except CannotAttach as error:
-        status = 503 if error.code in ("agent-unavailable", "busy", "locked") else 422
+        status = 503 if error.code in ("agent-unavailable", "agent-sealed", "busy", "locked") else 422
         return JsonResponse({"error": error.sentence, "code": error.code}, status=status)
     told = {"id": blob.pk, "name": name, "size": filesizeformat(file.size), "note": _note(file)}
     return JsonResponse(told)

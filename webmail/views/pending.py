@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import signed_in
-from crypto_agent.client import AgentError, AgentLocked
+from crypto_agent.client import AgentError, AgentLocked, AgentSealed
 from webmail import pending, sending_times
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversations import row
@@ -44,6 +44,9 @@ def undo(request: PageRequest, pending_pk: int) -> HttpResponse:
         return _too_late(request)
     except AgentLocked:
         raise
+    except AgentSealed:
+        words = _("It can't be taken back just now: the key agent waits for its operator's key.")
+        return _problem(request, words)
     except AgentError:
         return _problem(request, _("It can't be taken back just now: your agent does not answer."))
     if request.htmx and began and topic_on_page(request) == began["message_id"]:
