@@ -69,6 +69,9 @@ class Account(Named):
     #: When what its repository and DID document say was last held against what was published here.
     audited_at = models.DateTimeField(null=True, blank=True)
 
+    #: Whether Enter sends while its person writes, in any browser of theirs; None where they did not choose.
+    enter_sends = models.BooleanField(null=True, blank=True)
+
     #: Whether whoever asks has not unlocked the keys: nothing is opened for them. Set with each request.
     locked_here = False
     #: Why nothing is opened for whoever asks, though their keys are not locked: the agent is "sealed", since

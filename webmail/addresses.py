@@ -71,6 +71,7 @@ urlpatterns = [
     path("c/<hex:conversation_id>/unseen/", read_marks.unseen, name="conversation-unseen"),
     path("c/<hex:conversation_id>/receipts/", receipts.for_one, name="conversation-receipts"),
     path("receipts/", receipts.for_all, name="receipts"),
+    path("enter-key/", keyboard.enter_key, name="enter-key"),
     path("undo-send/", undo_send.choice, name="undo-send"),
     path("c/<hex:conversation_id>/topics/", topics.topic_list, name="topics"),
     path("c/<hex:conversation_id>/t/<key:topic>/", topics.topic, name="topic"),

@@ -17,6 +17,7 @@ from webmail import (
     consent_export,
     conversation_settings,
     draft_export,
+    enter_choices,
     receipt_choices,
     undo_choices,
     verification_state,
@@ -39,6 +40,8 @@ def settings_of(account: Account) -> Iterator[State]:
         yield {"kind": "link-previews", **each}
     for each in undo_choices.settings_json(account):
         yield {"kind": "undo-send", **each}
+    for each in enter_choices.settings_json(account):
+        yield {"kind": "enter-key", **each}
 
 
 def take_settings(account: Account, data: bytes) -> None:
@@ -56,6 +59,7 @@ def take_settings(account: Account, data: bytes) -> None:
         receipt_choices.take_settings(account, by_kind["receipts"])
         preview_choices.take_settings(account, by_kind["link-previews"])
         undo_choices.take_settings(account, by_kind["undo-send"])
+        enter_choices.take_settings(account, by_kind["enter-key"])
 
 
 def take_first(account: Account, data: bytes) -> None:

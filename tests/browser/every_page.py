@@ -75,6 +75,7 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         "saved-none": go("/saved/"),
         "saved": lambda page: _saved(page, seeded.with_bob),
         "undo-send": go("/undo-send/"),
+        "enter-key": go("/enter-key/"),
         "receipts": go("/receipts/"),
         "receipts-of-one": go(f"{seeded.with_bob}receipts/"),
         "kept-aside": go("/kept-aside/"),
