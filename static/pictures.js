@@ -10,7 +10,12 @@
     image.className = "picture__image";
     image.alt = link.dataset.alt;
     image.src = link.href;
-    link.replaceWith(image);
+    // Shown large by the same address.
+    const large = Object.assign(document.createElement("a"), { className: "picture__link", href: link.href, target: "_blank", rel: "noopener noreferrer" });
+    large.append(image, Object.assign(document.createElement("span"), { className: "sr", textContent: ` ${link.dataset.large}` }));
+    const hadFocus = document.activeElement === link;
+    link.replaceWith(large);
+    if (hadFocus) large.focus();
   });
   // Errors of images do not bubble; they pass on their way down.
   document.addEventListener("error", (event) => {

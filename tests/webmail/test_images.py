@@ -297,7 +297,7 @@ def test_a_photo_arrives_without_its_place_and_with_its_size(
     headers = answer.headers
     assert headers["Content-Type"] == "image/jpeg"
     assert headers["Content-Disposition"] == "inline"
-    assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "no-store")
     page = browser_of(bob).get(reverse("conversation", args=[arrived.conversation.conversation_id]))
     html = page.content.decode()

@@ -14,6 +14,7 @@ from tests.webmail.conftest import Write
 from tests.webmail.installation import browser_of
 from tests.webmail.test_consent import arrives
 from webmail import consent, reporting
+from webmail.blocked import blocked_among
 from webmail.models import Report, WhoMayWrite
 
 
@@ -72,6 +73,22 @@ def test_the_text_can_be_made_without_telling_anybody(alice: Account, carol: Acc
     assert "Buy my lottery tickets" in answer
     assert carol.did in answer
     assert not Report.objects.exists()
+
+
+def test_who_is_reported_is_blocked_only_where_that_was_ticked(alice: Account, carol: Account) -> None:
+    browser, address = browser_of(alice), reverse("person-report", args=[carol.did])
+    ids = [each.id for each in reporting.messages_of(alice, carol.did)]
+    for form in ({"do": "send", "block": "1"}, {"do": "text", "message": ids}):
+        html = browser.post(address, form).content.decode()
+        assert "You block <bdi>" not in html
+        assert not blocked_among(alice.pk, [carol.did])
+    html = browser.post(
+        address, {"do": "send", "reason": "spam", "message": ids, "block": "1"}
+    ).content.decode()
+    assert "Buy my lottery tickets" in html
+    assert "You block <bdi>" in html
+    assert blocked_among(alice.pk, [carol.did]) == {carol.did}
+    assert 'name="block"' not in browser.get(address).content.decode()
 
 
 def test_a_report_says_what_it_is_about(alice: Account, carol: Account) -> None:

@@ -33,6 +33,8 @@ _ONLY_TO_SAVE = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
+#: Opened in a tab of its own it is shown by the browser's own page, whose styles fit it to the window.
+_PICTURE_ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @require_POST
@@ -139,6 +141,8 @@ def _answer(
         "Content-Length": str(size),
         "Content-Disposition": (content_disposition_header(True, name) or "attachment") if name else "inline",
     }
+    if media_type != OTHER_TYPE:
+        headers["Content-Security-Policy"] = _PICTURE_ALONE
     if request.method == "HEAD":
         close()
         return HttpResponse(content_type=media_type, headers=headers)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import handles
 from accounts.sessions import signed_in
 from webmail import blocking, known_people, person_page, reporting
+from webmail.blocked import blocked_among
 from webmail.models import Report
 from webmail.people import people_of
 from webmail.views.page_request import PageRequest
@@ -77,6 +78,8 @@ def report(request: PageRequest, did: str) -> HttpResponse:
     reason, words = request.POST.get("reason", ""), request.POST.get("words", "")
     chosen = request.POST.getlist("message")
     made, error = "", ""
+    blocked = found in blocked_among(request.account.pk, [found])
+    block = bool(request.POST.get("block")) and not blocked
     sent = request.POST.get("do") == "send"
     if request.method == "POST":
         disclosed = reporting.disclose(request.account, found, words, chosen)
@@ -84,6 +87,8 @@ def report(request: PageRequest, did: str) -> HttpResponse:
             if sent:
                 reporting.report(request.account, found, reason, disclosed, now=timezone.now())
             made = reporting.as_plain_text(request.account, found, reason, disclosed)
+            if block:
+                blocking.block(request.account, found, timezone.now())
         except reporting.CannotReport as problem:
             error = problem.sentence
     context = {
@@ -94,6 +99,8 @@ def report(request: PageRequest, did: str) -> HttpResponse:
         "reason": reason,
         "words": words,
         "host": settings.PUBLIC_HOST,
+        "blocked": blocked,
+        "block_too": block,
         "way_back": way_back(request),
         "error": error,
         "made": made,
