@@ -29,10 +29,29 @@ window.eachPane(() => {
   field.addEventListener("input", look);
   field.addEventListener("click", look);
   list.addEventListener("click", (event) => { const button = event.target.closest("button"); if (button) choose(button); });
+  const near = (at, by) => {
+    const shown = buttons.filter((button) => !button.hidden);
+    return shown.at((shown.indexOf(at) + by) % shown.length);
+  };
+  // Among them with the arrows; whatever else is typed goes on in the field.
+  list.addEventListener("keydown", (event) => {
+    const { key } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    event.stopPropagation();
+    if (key === "ArrowDown" || key === "ArrowRight") near(event.target, 1).focus();
+    else if (key === "ArrowUp" || key === "ArrowLeft") near(event.target, -1).focus();
+    else if (key === "Escape") { list.hidden = true; field.focus(); }
+    else { if (key.length === 1 && key !== " " || key === "Backspace") field.focus(); return; }
+    event.preventDefault();
+  });
   field.addEventListener("keydown", (event) => {
     if (list.hidden || event.isComposing || event.ctrlKey || event.metaKey) return;
-    if (event.key === "Escape") list.hidden = true;
-    else if (event.key === "Enter" && begun()) {
+    if (event.key === "Escape") { event.preventDefault(); list.hidden = true; }
+    else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      // Before the first one there is the field.
+      (event.key === "ArrowDown" ? near(undefined, 1) : near(undefined, 0)).focus();
+    } else if (event.key === "Enter" && begun()) {
       event.preventDefault();
       choose(buttons.find((button) => !button.hidden));
     }

@@ -17,6 +17,22 @@
     if (menu && ["composer-reply", "side"].includes(event.detail.target.id)) menu.open = false;
   });
 
+  // Leaves what was begun with a message, a reply or an edit. What was typed is not thrown away by one key: the way out of
+  // it has the focus then.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || document.querySelector("dialog[open], .menu[open]")) return;
+    const form = event.target.closest?.(".msg .edit, .msg .ask, .composer");
+    const out = form?.querySelector(form.matches(".composer") ? "[data-no-reply]" : ".btn-row a");
+    if (!out) return;
+    event.preventDefault();
+    const field = form.matches(".edit") && form.querySelector("textarea");
+    if (field && field.value !== field.defaultValue && document.activeElement !== out) out.focus();
+    else out.click();
+  });
+
+  // Milliseconds that a sentence of a few words is read in.
+  const LONG_ENOUGH = 6000;
+  let shown;
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
@@ -24,5 +40,7 @@
     button.closest("details").open = false;
     const copied = document.querySelector("#copied");
     copied.textContent = copied.dataset[said];
+    clearTimeout(shown);
+    shown = setTimeout(() => { copied.textContent = ""; }, LONG_ENOUGH);
   });
 })();
