@@ -12,9 +12,9 @@ window.eachPane((signal) => {
   const PAUSE = 1000, LONGEST = 5000, AGAIN = 5000, RAREST = 60000;
   const writer = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-  const held = (name) => ["text", "file", "to", "draft", "in_reply_to", "topic", "preview"].includes(name) || name.startsWith("name-");
+  const held = (name) => ["text", "file", "to", "draft", "in_reply_to", "topic", "preview", "from"].includes(name) || name.startsWith("name-");
   const written = () => new URLSearchParams([...new FormData(form)].filter(([name, value]) => held(name) && typeof value === "string")).toString();
-  const isEmpty = (what) => [...new URLSearchParams(what)].every(([name, value]) => ["draft", "topic", "preview"].includes(name) || !value.trim());
+  const isEmpty = (what) => [...new URLSearchParams(what)].every(([name, value]) => ["draft", "topic", "preview", "from"].includes(name) || !value.trim());
 
   let revision = Number(state.dataset.revision);
   // What the server has: without script it might have been changed already, as after a reload.

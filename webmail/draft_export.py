@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.agent import agent
 from accounts.models import Account
-from webmail import drafts, pending
+from webmail import drafts, keeping_back
 from webmail.drafts import DraftContent
 from webmail.exported_values import conversation_id_in, participants_in, topic_in
 from webmail.message_state import State
@@ -20,7 +20,7 @@ from webmail.models import Conversation, Draft, PendingMessage
 
 KIND = "draft"
 #: Drafts of new conversations that an account has after an import; the oldest beyond that stay out.
-MOST_NEW = drafts.MOST_NEW + pending.MOST_SCHEDULED
+MOST_NEW = drafts.MOST_NEW + keeping_back.MOST_SCHEDULED
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def drafts_json(account: Account) -> Iterator[State]:
     """All of them, without their files, which stay here. Raises AgentError."""
     rows = Draft.objects.filter(account=account).select_related("conversation")
-    waiting = PendingMessage.objects.filter(account=account).select_related("conversation")
+    waiting = PendingMessage.objects.filter(account=account, goes_with=None).select_related("conversation")
     found = [(row.draft_id, bytes(row.sealed), row.conversation) for row in rows]
     found += [(row.draft_id, bytes(row.draft), row.conversation) for row in waiting]
     opened = agent().open_drafts(account.did, [(draft_id, sealed) for draft_id, sealed, _in in found])

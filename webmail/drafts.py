@@ -64,6 +64,11 @@ class DraftContent:
     #: The key of the topic that it is written in.
     topic: str = ""
     preview: Card | None = None
+    #: The id of the conversation that goes on with `people`, and what is said there of it.
+    former: str = ""
+    told: str = ""
+    #: The names of the files of a message that is passed on.
+    passed_on: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.text.strip() or self.files or self.people)
@@ -77,6 +82,9 @@ class DraftContent:
             "people": self.people,
             "topic": self.topic,
             "preview": self.preview.fields if self.preview else None,
+            "former": self.former,
+            "told": self.told,
+            "passedOn": self.passed_on,
         }
         return json.dumps(fields, ensure_ascii=False).encode(errors="replace")
 
@@ -110,6 +118,9 @@ def decoded(data: bytes) -> DraftContent:
         people=tuple(str(did) for did in fields["people"]),
         topic=str(fields.get("topic", "")),
         preview=card_of(fields.get("preview")),
+        former=str(fields.get("former", "")),
+        told=str(fields.get("told", "")),
+        passed_on=tuple(str(name) for name in fields.get("passedOn", ())),
     )
 
 
@@ -223,6 +234,18 @@ def put_back(
     if restored is not None:
         _keep_files(account, row.draft_id, restored)
     transaction.on_commit(lambda: _tell(account, conversation))
+
+
+def put_back_new(account: Account, draft_id: str, sealed: bytes, now: datetime) -> None:
+    """What was to begin a conversation is the draft of a new one again. In a transaction.
+
+    ``sealed`` opens under ``draft_id``. Raises AgentError.
+    """
+    Draft.objects.create(account=account, draft_id=draft_id, sealed=sealed, created_at=now, updated_at=now)
+    (opened,) = agent().open_drafts(account.did, [(draft_id, sealed)])
+    if (restored := content_of(opened)) is not None:
+        _keep_files(account, draft_id, restored)
+    transaction.on_commit(lambda: _tell(account, None))
 
 
 def joined(before: DraftContent, after: DraftContent) -> DraftContent:

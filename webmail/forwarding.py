@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from crypto_agent.client import CarriedFile, NewMessage
-from webmail import disappearing
+from webmail import disappearing, keeping_back
 from webmail.blobs.fetching import MessageFile, files_in
 from webmail.changing import TEXT_KINDS, newest_of, shown_message
 from webmail.conversations import find, others_in
-from webmail.models import Blob, Message
+from webmail.models import Blob, Message, PendingMessage
 from webmail.outgoing import CannotSend, send_message, sent_before
 
 
@@ -45,17 +45,26 @@ def passable(account: Account, message_id: str, *, now: datetime) -> Passable:
     return Passable(new, kept, [file for file in files if file not in kept])
 
 
-def forward(account: Account, message_id: str, conversation_id: str, token: str, *, now: datetime) -> Message:
-    """Pass a message on to another conversation of the account, whose setting says how long it stays.
+def forward(
+    account: Account, message_id: str, conversation_id: str, token: str, *, now: datetime
+) -> Message | PendingMessage:
+    """Pass a message on to another conversation of the account, whose setting says how long it stays, as soon
+    as that can't be taken back any more.
 
     Files stay where they are kept, and for as long. Raises NotFound, CannotSend.
     """
     conversation = find(account, conversation_id)
-    if sent := sent_before(account, token):
-        return sent
-    new = passable(account, message_id, now=now).message
+    if before := sent_before(account, token) or keeping_back.by_token(account, token):
+        return before
+    found = passable(account, message_id, now=now)
+    new = found.message
     if expires := disappearing.chosen(conversation):
         new = NewMessage(new.text, facets=new.facets, carried=new.carried, expires=expires)
+    if held_for := keeping_back.undo_time(account):
+        names = [file.name or file.media_type for file in found.files]
+        return keeping_back.hold_forwarded(
+            account, conversation, message_id, new, names, token, held_for=held_for, now=now
+        )
     return send_message(account, others_in(account, conversation), new, token, now=now)
 
 

@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from uuid import NAMESPACE_URL, uuid5
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
-from webmail.conversations import others_in, row
-from webmail.group_page import name_group
-from webmail.groups import is_group
-from webmail.models import Conversation, Message
-from webmail.outgoing import CannotSend, send
+from crypto_agent.client import NewGroupUpdate, NewMessage
+from webmail.conversations import others_in, row, with_people
+from webmail.models import Conversation
+from webmail.outgoing import typed_message
 from webmail.people import people_of
 
 
-def go_on_from(account: Account, former: Conversation, first: Message, *, tell: bool, token: str) -> None:
-    """After the first message to other people than those of ``former``: its name is given to their
-    conversation, and with ``tell`` a message in ``former`` says where it goes on.
+@dataclass(frozen=True)
+class Following:
+    """What goes out with the first message. `what`: "name" of the group that they are, or "told" in the
+    conversation that goes on."""
 
-    May run twice with one token. What of it can't be sent is left out, since the first message is on its way.
-    """
-    there = first.conversation
-    if there.pk == former.pk:
-        return
+    what: str
+    recipients: list[str]
+    message: NewMessage
+
+
+def what_follows(
+    account: Account, former: Conversation, recipients: Sequence[str], told: str
+) -> list[Following]:
+    """With the first message to other people than those of ``former``: its name is given to theirs, unless
+    that has one, and ``told``, unless empty, says in ``former`` where it goes on. Raises CannotSend."""
+    found = []
+    there = with_people(account, recipients)
     name = row(account, former).name
-    if name and is_group(there) and there.named_by_id is None:
-        with suppress(CannotSend):
-            name_group(account, there, name, _token(token, "name"))
-    if tell:
-        words = goes_on_words(former.participants, there.participants)
-        with suppress(CannotSend):
-            send(account, others_in(account, former), words, _token(token, "told"))
+    if name and len(recipients) > 1 and (there is None or there.named_by_id is None):
+        update = NewMessage(group_update=NewGroupUpdate(title=name))
+        found.append(Following("name", list(recipients), update))
+    if told and not former.blocked:
+        others = others_in(account, former)
+        message = typed_message(others, told, in_reply_to=None, topic_id=None, expires=None, needed=True)
+        found.append(Following("told", others, message))
+    return found
 
 
 def goes_on_words(former: Sequence[str], there: Sequence[str]) -> str:
@@ -49,8 +56,3 @@ def goes_on_words(former: Sequence[str], there: Sequence[str]) -> str:
     if added:
         return _("I go on in a wider conversation, with %(added)s as well.") % {"added": added}
     return _("I go on in a narrower conversation, without %(left)s.") % {"left": left}
-
-
-def _token(token: str, what: str) -> str:
-    """The same one again for the same page, so that what is sent twice is sent once."""
-    return str(uuid5(NAMESPACE_URL, f"{token}/{what}"))

@@ -73,7 +73,7 @@ class _Figures(Collector):
         )
         to_archive = Message.objects.filter(archived_at=None).count()
         yield _one("waxwing_messages_to_archive", "Messages that no mailbox has yet.", to_archive)
-        late = PendingMessage.objects.filter(release_at__lt=self._now).count()
+        late = PendingMessage.objects.filter(goes_with=None, release_at__lt=self._now).count()
         yield _one("waxwing_messages_late", "Messages whose time to be sent is over.", late)
 
     def _age(self, since: datetime | None) -> float:

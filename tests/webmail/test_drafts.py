@@ -19,7 +19,7 @@ from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import assert_nothing_inline, html_of
-from webmail import draft_export, drafts, outgoing, pending
+from webmail import draft_export, drafts, keeping_back, outgoing
 from webmail.blobs import attaching, sweeping
 from webmail.models import Blob, Conversation, Draft, Message, PendingMessage
 
@@ -261,7 +261,7 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     now = timezone.now()
     others = [did for did in with_bob.participants if did != alice.did]
     later = drafts.DraftContent("not before tomorrow")
-    pending.schedule(alice, others, later, str(uuid4()), now + timedelta(days=1), now=now)
+    keeping_back.schedule(alice, others, later, str(uuid4()), now + timedelta(days=1), now=now)
     exported = json.dumps(list(draft_export.drafts_json(alice)))
     # Composed for its time, it took no draft with it but the conversation's own.
     assert [each["text"] for each in json.loads(exported)] == ["anew", "not before tomorrow"]
@@ -316,7 +316,7 @@ def test_a_message_that_waits_does_not_come_as_a_draft_beside_itself(
 ) -> None:
     others = [did for did in with_bob.participants if did != alice.did]
     now = timezone.now()
-    pending.schedule(
+    keeping_back.schedule(
         alice, others, drafts.DraftContent("later"), str(uuid4()), now + timedelta(days=1), now=now
     )
     take_drafts(alice, list(draft_export.drafts_json(alice)))

@@ -17,11 +17,11 @@ from crypto_agent.client import AgentUnavailable, NewGroupUpdate, NewMessage
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
-from webmail import conversations, groups, saving, tasks, threads
-from webmail.going_on import go_on_from, goes_on_words
+from webmail import conversations, groups, keeping_back, pending, saving, tasks, threads
+from webmail.drafts import DraftContent
+from webmail.going_on import goes_on_words
 from webmail.group_page import group_page
 from webmail.models import Conversation, Message
-from webmail.outgoing import send
 from webmail.search_filters import narrowed
 from webmail.search_query import parse
 from webmail.searching import search
@@ -252,10 +252,7 @@ def test_a_name_goes_along_and_the_former_conversation_is_told(alice: Account, g
     everybody = [did for did in group.participants if did != alice.did] + [
         peer("dan", display_name="Dan").did
     ]
-    token = str(uuid4())
-    first = send(alice, everybody, "Dan comes too", token)
-    for _again in range(2):
-        go_on_from(alice, Conversation.objects.get(pk=group.pk), first, tell=True, token=token)
+    first = _gone_on(alice, group, everybody, "Dan comes too")
     wider = Conversation.objects.get(pk=first.conversation.pk)
     assert conversations.row(alice, wider).name == "Sunday walk"
     said = [each.event or each.segments[0].text for each in threads.thread(alice, wider).entries]
@@ -264,9 +261,26 @@ def test_a_name_goes_along_and_the_former_conversation_is_told(alice: Account, g
     assert (last.own, last.segments[0].text) == (True, "I go on in a wider conversation, with Dan as well.")
     assert Message.objects.filter(direction=Message.Direction.OUT).count() == 3
     # In a conversation of two there is nothing to name.
-    narrower = send(alice, everybody[:1], "just us", str(uuid4()))
-    go_on_from(alice, Conversation.objects.get(pk=group.pk), narrower, tell=False, token=str(uuid4()))
+    narrower = _gone_on(alice, group, everybody[:1], "just us", tell=False)
     assert narrower.conversation.messages.count() == 1
+
+
+def _gone_on(
+    alice: Account, group: Conversation, others: list[str], text: str, *, tell: bool = True
+) -> Message:
+    told = goes_on_words(group.participants, [alice.did, *others]) if tell else ""
+    held = keeping_back.hold(
+        alice,
+        others,
+        DraftContent(text, told=told),
+        str(uuid4()),
+        held_for=timedelta(seconds=10),
+        former=Conversation.objects.get(pk=group.pk),
+        now=timezone.now(),
+    )
+    sent = pending.release(held.pk, now=held.release_at)
+    assert sent is not None
+    return sent
 
 
 def test_a_group_to_forward_to_is_found_by_its_name_and_by_its_people(

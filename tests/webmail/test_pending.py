@@ -17,7 +17,7 @@ from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.test_pages import assert_nothing_inline, html_of
-from webmail import outgoing, pending, sending_times, tasks, threads
+from webmail import keeping_back, outgoing, pending, sending_times, tasks, threads
 from webmail.blobs import attaching, sweeping
 from webmail.drafts import DraftContent
 from webmail.models import Blob, Conversation, Delivery, Draft, Message, PendingMessage
@@ -171,12 +171,12 @@ def test_what_was_handed_in_again_after_it_went_goes_once(
     sent = pending.release(first.pk, now=later)
     assert sent is not None
     (other,) = (did for did in with_bob.participants if did != alice.did)
-    again = pending.hold(
+    again = keeping_back.hold(
         alice,
         [other],
         DraftContent(TEXT),
         sent.token or "",
-        held_for=pending.undo_time(alice),
+        held_for=keeping_back.undo_time(alice),
         now=timezone.now(),
     )
     assert pending.release(again.pk, now=later) == sent
@@ -308,7 +308,7 @@ def test_the_scheduler_gives_what_is_due_its_moment(
     now = timezone.now()
     others = [did for did in with_bob.participants if did != alice.did]
     rows = [
-        pending.schedule(
+        keeping_back.schedule(
             alice, others, pending.DraftContent(TEXT), str(uuid4()), now + timedelta(seconds=seconds), now=now
         )
         for seconds in (1, 12, 60)

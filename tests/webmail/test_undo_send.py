@@ -17,7 +17,7 @@ from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import assert_nothing_inline, html_of
-from webmail import exported_settings, pending
+from webmail import exported_settings, keeping_back, pending
 from webmail.models import Conversation, Message, PendingMessage, UndoChoice
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -59,7 +59,7 @@ def test_a_message_waits_as_long_as_its_sender_chose(
     before = timezone.now()
     send(browser, with_bob, "Path by the weir")
     (row,) = PendingMessage.objects.all()
-    held = row.release_at - pending.MARGIN - before
+    held = row.release_at - keeping_back.MARGIN - before
     assert timedelta(seconds=seconds) <= held < timedelta(seconds=seconds + 4)
     # Shortly before the time is over it is still held, and can be taken back; then it goes.
     assert pending.release(row.pk, now=row.release_at - timedelta(milliseconds=1)) is None
@@ -99,12 +99,12 @@ def test_the_installation_s_time_is_for_who_did_not_choose(
     settings.UNDO_SECONDS = 7
     html = html_of(browser, reverse("undo-send"))
     assert 'value="7" checked' in html
-    assert pending.undo_time(alice) == timedelta(seconds=7)
+    assert keeping_back.undo_time(alice) == timedelta(seconds=7)
     choose(browser, 20)
     assert 'value="7"' not in html_of(browser, reverse("undo-send"))
     settings.UNDO_SECONDS = 0
-    assert pending.undo_time(alice) == timedelta(seconds=20)
-    assert pending.undo_time(new_account("bob")) == timedelta()
+    assert keeping_back.undo_time(alice) == timedelta(seconds=20)
+    assert keeping_back.undo_time(new_account("bob")) == timedelta()
 
 
 @pytest.mark.parametrize("wrong", ["", "-5", "15", "3600", "5.0", "\u0665", "x" * 5000])
@@ -129,7 +129,7 @@ def test_the_choice_goes_along_in_an_export(alice: Account) -> None:
         exported_settings.take_settings(there, json.dumps(data).encode())
         chosen = UndoChoice.objects.filter(account=there).values_list("seconds", flat=True).first()
         assert chosen == (30 if UndoChoice.objects.filter(account=there).exists() else None)
-    assert pending.undo_time(there) == timedelta(seconds=30)
+    assert keeping_back.undo_time(there) == timedelta(seconds=30)
 
 
 def test_the_menu_leads_there(alice: Account) -> None:

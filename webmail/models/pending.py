@@ -39,6 +39,18 @@ class PendingMessage(models.Model):
     #: The same as a draft, to be given back: its id, and what opens under it.
     draft_id = models.CharField(max_length=32)
     draft = models.BinaryField()
+    #: The id of the message that it passes on; empty for what was written.
+    forwards = models.CharField(max_length=64, blank=True, default="")
+    #: The conversation that goes on with other people by it, which hears of that with it.
+    former = models.ForeignKey(
+        Conversation, on_delete=models.SET_NULL, null=True, blank=True, related_name="goes_on_by"
+    )
+    #: The message with which it goes out, or is gone: pages show that one alone.
+    goes_with = models.ForeignKey(
+        "self", on_delete=models.CASCADE, null=True, blank=True, related_name="followers"
+    )
+    #: Whether it gives a group its name.
+    names_group = models.BooleanField(default=False)
     token = models.CharField(max_length=36)
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -19,6 +19,7 @@ from webmail import (
     conversation_settings,
     disappearing,
     drafts,
+    keeping_back,
     pending,
     quotes,
     sending_times,
@@ -303,7 +304,7 @@ def new_composer(*, text: str = "", error: str = "", files: Sequence[ChosenFile]
 def waiting_context(account: Account, open_one: Conversation, topic: str = "") -> dict[str, Any]:
     """What webmail/_pending.html and _toast_undo.html show."""
     waiting = pending.in_conversation(account, open_one, topic)
-    soon = timezone.now() + pending.MARGIN
+    soon = timezone.now() + keeping_back.MARGIN
     undoing = [each for each in waiting if each.held and each.release_at > soon]
     return {"waiting": waiting, "undoing": undoing[-1] if undoing else None}
 

@@ -105,6 +105,7 @@ def draft_in_form(request: PageRequest, *, people: bool) -> DraftContent:
     """What the form of a composer holds."""
     pks = [pk for pk in request.POST.getlist("file") if pk.isdecimal() and len(pk) < 19]
     reply = request.POST.get("in_reply_to", "")
+    former = request.POST.get("from", "")[:128]
     return DraftContent(
         text=request.POST.get("text", ""),
         files=tuple((int(pk), request.POST.get(f"name-{pk}", "")) for pk in dict.fromkeys(pks)),
@@ -112,6 +113,7 @@ def draft_in_form(request: PageRequest, *, people: bool) -> DraftContent:
         people=tuple(dict.fromkeys(request.POST.getlist("to")))[:MAX_RECIPIENTS] if people else (),
         topic="" if people else topic_in(request.POST),
         preview=decoded(request.POST.get("preview", "")),
+        former=former if people and former.isalnum() else "",
     )
 
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
 from crypto_agent.client import Expires
-from webmail import pending, sending_times
+from webmail import keeping_back, pending, sending_times
 from webmail.drafts import DraftContent
-from webmail.models import Message, PendingMessage
+from webmail.models import Conversation, Message, PendingMessage
 from webmail.outgoing import send, sent_before
 from webmail.previews.card import decoded
 from webmail.uploads import Files
 from webmail.views.page_request import PageRequest
 
 
+@dataclass(frozen=True)
+class GoingOn:
+    """The conversation that goes on with other people, and what is said there of it, or nothing."""
+
+    former: Conversation
+    words: str
+
+
 def handed_in_before(request: PageRequest) -> Message | PendingMessage | None:
     """What the page with this token has handed in already."""
     token = request.POST.get("token", "")
-    return sent_before(request.account, token) or pending.by_token(request.account, token)
+    return sent_before(request.account, token) or keeping_back.by_token(request.account, token)
 
 
 def hand_in(
@@ -31,12 +40,11 @@ def hand_in(
     topic: str = "",
     expires: Expires | None = None,
     draft_id: str,
-    at_once: bool = False,
+    going_on: GoingOn | None = None,
 ) -> Message | PendingMessage:
     """Takes what was written. Raises CannotSend or CannotAttach; nothing is stored then.
 
-    It goes out at the time that the form names, or when it can't be taken back any more; ``at_once`` if
-    something else has to follow it.
+    It goes out at the time that the form names, or when it can't be taken back any more.
     """
     account, now = request.account, timezone.now()
     text, token, at = (request.POST.get(name, "") for name in ("text", "token", "at"))
@@ -47,13 +55,30 @@ def hand_in(
     preview = decoded(request.POST.get("preview", ""))
     named = tuple((file.id, file.name) for file in files.shown)
     content = DraftContent(text, named, in_reply_to, topic=topic, preview=preview)
+    former = going_on.former if going_on else None
+    if going_on:
+        content = replace(
+            content,
+            people=tuple(recipients),
+            former=going_on.former.conversation_id,
+            told=going_on.words,
+        )
     if at:
         send_at = sending_times.chosen_time(at, request.POST.get("when", ""), now)
-        return pending.schedule(
-            account, recipients, content, token, send_at, expires=expires, draft_id=draft_id, now=now
+        return keeping_back.schedule(
+            account,
+            recipients,
+            content,
+            token,
+            send_at,
+            expires=expires,
+            draft_id=draft_id,
+            former=former,
+            now=now,
         )
-    if not at_once and (held_for := pending.undo_time(account)):
-        return pending.hold(
+    held_for = keeping_back.undo_time(account)
+    if held_for or former:
+        held = keeping_back.hold(
             account,
             recipients,
             content,
@@ -61,8 +86,11 @@ def hand_in(
             held_for=held_for,
             expires=expires,
             draft_id=draft_id,
+            former=former,
             now=now,
         )
+        # What goes out together with it is made as it goes.
+        return held if held_for else pending.release(held.pk, now=now) or sent_before(account, token) or held
     return send(
         account,
         recipients,

@@ -16,6 +16,7 @@ from webmail.outgoing import CannotSend
 from webmail.thread_window import At
 from webmail.topic_list import topic_of
 from webmail.views.conversation import conversation_page
+from webmail.views.handing_in import place_of
 from webmail.views.page_request import PageRequest
 from webmail.views.topics import topic_on_page
 
@@ -196,7 +197,8 @@ def forward(request: PageRequest, message_id: str) -> HttpResponse:
         except CannotSend as refused:
             error = refused.sentence
         else:
-            return redirect(_address(sent))
+            conversation = reverse("conversation", args=[sent.conversation.conversation_id])
+            return redirect(_address(sent) if isinstance(sent, Message) else conversation + place_of(sent))
     wanted = request.GET.get("q", "").strip()[:100]
     context = {
         "message": message,
@@ -204,6 +206,7 @@ def forward(request: PageRequest, message_id: str) -> HttpResponse:
         "conversations": titled(request.account, wanted),
         "query": wanted,
         "error": error,
+        "undone": "undone" in request.GET and request.method != "POST",
     }
     try:
         context["gone"] = forwarding.passable(request.account, message_id, now=now).gone

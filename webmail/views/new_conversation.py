@@ -1,7 +1,7 @@
 """A new conversation: who gets it, and its first message."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -25,16 +25,16 @@ from webmail.conversations import NotFound, others_in, row
 from webmail.conversations import find as find_conversation
 from webmail.drafts import OpenDraft
 from webmail.finding_people import Suggestion, suggested
-from webmail.going_on import go_on_from
+from webmail.going_on import goes_on_words
 from webmail.identity_facts import facts_of
 from webmail.known_people import likenesses
-from webmail.models import Conversation, Message
+from webmail.models import Conversation
 from webmail.outgoing import MAX_RECIPIENTS, CannotSend
 from webmail.previews import choices as preview_choices
 from webmail.uploads import attach_all
 from webmail.views import previews
 from webmail.views.conversation import new_composer, with_draft
-from webmail.views.handing_in import hand_in, handed_in_before
+from webmail.views.handing_in import GoingOn, hand_in, handed_in_before
 from webmail.views.inbox import list_context
 from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
@@ -96,14 +96,14 @@ def new(request: PageRequest) -> HttpResponse:
     """The page. Its form works without script: each button posts all of it here."""
     if request.method != "POST":
         typed = request.GET.get("to", "")
+        if (draft := drafts.of_new(request.account, request.GET.get("draft", ""))) is not None:
+            return _page_of(request, draft)
         if former := _former(request.account, request.GET.get("from", "")):
             kept = [did for did in others_in(request.account, former) if did != request.GET.get("without")]
             chosen = directory.look_up_all(kept, seconds=CHOSEN_SECONDS)
             return _page(request, Choice(chosen=chosen))
-        if (draft := drafts.of_new(request.account, request.GET.get("draft", ""))) is not None:
-            return _page_of(request, draft)
         return _page(request, _found(request, Choice(typed=typed), typed) if typed else Choice())
-    text, token = request.POST.get("text", ""), request.POST.get("token", "")
+    text = request.POST.get("text", "")
     if before := handed_in_before(request):
         return redirect("conversation", before.conversation.conversation_id)
     choice, files = _choice(request), attach_all(request, request.account)
@@ -119,14 +119,13 @@ def new(request: PageRequest) -> HttpResponse:
         return _page(request, choice, composer | {"card": card}, status=422)
     recipients = [person.did for person in choice.chosen]
     try:
-        former = _former(request.account, request.POST.get("from", ""))
         draft_id = request.POST.get("draft", "")
-        message = hand_in(request, recipients, files, draft_id=draft_id, at_once=former is not None)
+        message = hand_in(
+            request, recipients, files, draft_id=draft_id, going_on=_going_on(request, recipients)
+        )
     except (CannotSend, CannotAttach) as error:
         composer = new_composer(text=text, error=error.sentence, files=files.shown)
         return _page(request, choice, composer | {"card": card}, status=422)
-    if former is not None and isinstance(message, Message):
-        go_on_from(request.account, former, message, tell=bool(request.POST.get("tell")), token=token)
     return redirect("conversation", message.conversation.conversation_id)
 
 
@@ -136,6 +135,16 @@ def _former(account: Account, conversation_id: str) -> Conversation | None:
         return find_conversation(account, conversation_id) if conversation_id.isalnum() else None
     except NotFound:
         return None
+
+
+def _going_on(request: PageRequest, recipients: Sequence[str]) -> GoingOn | None:
+    """Which conversation goes on with those who were chosen, if they are others than were in it."""
+    former = _former(request.account, request.POST.get("from", ""))
+    there = sorted({request.account.did, *recipients})
+    if former is None or former.participants == there:
+        return None
+    words = goes_on_words(former.participants, there) if request.POST.get("tell") else ""
+    return GoingOn(former, words)
 
 
 @require_POST
@@ -283,18 +292,23 @@ def _page_of(request: PageRequest, draft: OpenDraft) -> HttpResponse:
     composer = with_draft(request.account, draft)
     people = draft.content.people if draft.content else ()
     choice = Choice(chosen=directory.look_up_all(list(people), seconds=CHOSEN_SECONDS))
-    return _page(request, choice, composer)
+    return _page(request, choice, composer, former_id=draft.content.former if draft.content else "")
 
 
 def _page(
-    request: PageRequest, choice: Choice, composer: dict[str, Any] | None = None, *, status: int = 200
+    request: PageRequest,
+    choice: Choice,
+    composer: dict[str, Any] | None = None,
+    *,
+    former_id: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     composer = composer or new_composer()
     if not composer.get("draft_id"):
         posted = request.POST.get("draft", "")
         composer["draft_id"] = posted if drafts.DRAFT_ID.fullmatch(posted) else drafts.new_id()
     asked = request.POST if request.method == "POST" else request.GET
-    former = _former(request.account, asked.get("from", ""))
+    former = _former(request.account, former_id or asked.get("from", ""))
     context = (
         list_context(request)
         | _context(request, choice)

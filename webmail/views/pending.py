@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,7 +16,7 @@ from crypto_agent.client import AgentError, AgentLocked, AgentSealed
 from webmail import pending, sending_times
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversations import row
-from webmail.models import Conversation, PendingMessage
+from webmail.models import Conversation, Message, PendingMessage
 from webmail.outgoing import CannotSend
 from webmail.pending import NotPending
 from webmail.views.conversation import conversation_of, topic_in, waiting_context
@@ -36,10 +38,9 @@ def in_conversation(request: PageRequest, conversation_id: str) -> HttpResponse:
 @require_POST
 @signed_in
 def undo(request: PageRequest, pending_pk: int) -> HttpResponse:
-    """Take a message back, into the field where it was written."""
-    began = PendingMessage.objects.filter(account=request.account, pk=pending_pk).values("message_id").first()
+    """Take a message back, to where it was written or chosen."""
     try:
-        conversation = pending.take_back(request.account, pending_pk, now=timezone.now())
+        row = pending.take_back(request.account, pending_pk, now=timezone.now())
     except NotPending:
         return _too_late(request)
     except AgentLocked:
@@ -49,13 +50,22 @@ def undo(request: PageRequest, pending_pk: int) -> HttpResponse:
         return _problem(request, words)
     except AgentError:
         return _problem(request, _("It can't be taken back just now: your agent does not answer."))
-    if request.htmx and began and topic_on_page(request) == began["message_id"]:
-        # The topic has not begun: its page has nothing to write in any more.
-        page = reverse("conversation", args=[conversation.conversation_id])
-        return HttpResponse(status=204, headers={"HX-Redirect": page})
-    if request.htmx:
+    page = _made_on(row)
+    if page is None and request.htmx and topic_on_page(request) != row.message_id:
         return HttpResponse(status=204, headers={"HX-Trigger": "draft, news"})
-    return redirect("conversation", conversation.conversation_id)
+    # A topic that has not begun is one whose page has nothing to write in any more.
+    page = page or reverse("conversation", args=[row.conversation.conversation_id])
+    return HttpResponse(status=204, headers={"HX-Redirect": page}) if request.htmx else redirect(page)
+
+
+def _made_on(row: PendingMessage) -> str | None:
+    """The page where a message was made that is no draft of its conversation now; None for any other."""
+    if row.former_id:
+        return f"{reverse('new-conversation')}?{urlencode({'draft': row.draft_id})}"
+    of_account = Message.objects.filter(account=row.account_id, forgotten_at=None)
+    if row.forwards and of_account.filter(message_id=row.forwards).exists():
+        return f"{reverse('message-forward', args=[row.forwards])}?undone"
+    return None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,0 +1,116 @@
+"""What is forwarded, and what goes on with other people, may be taken back as any other message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.accessibility import violations
+from tests.browser.conftest import FirstVisitOf, Visit
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, message
+
+FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+
+
+@contextmanager
+def undo_of_30_seconds(page: Page) -> Iterator[None]:
+    """Long enough for a busy machine."""
+    _choose(page, "30 seconds")
+    try:
+        yield
+    finally:
+        _choose(page, "Off")
+
+
+def _choose(page: Page, words: str) -> None:
+    page.goto("/undo-send/")
+    page.get_by_label(words).check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("That holds")
+
+
+def undo(page: Page) -> Locator:
+    return page.locator("#toasts").get_by_role("button", name="Undo")
+
+
+@FORMS
+def test_what_is_forwarded_can_be_taken_back_and_forwarded_again(
+    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+) -> None:
+    word = uuid4().hex[:8]
+    for name in ("bob", "carol"):
+        first_visit_of(name)
+    alice = visit("alice", viewport=viewport)
+    page = alice.page
+    alice.start_conversation("carol.test", text=f"For Carol {word}")
+    with_carol = urlsplit(page.url).path
+    alice.start_conversation("bob.test", text=f"The ferry goes at nine {word}")
+    with_bob = urlsplit(page.url).path
+    with undo_of_30_seconds(page):
+        page.goto(with_bob)
+        expect(message(page, f"ferry goes at nine {word}")).to_be_visible()
+        _forward_to_carol(page, f"ferry goes at nine {word}")
+        expect(page.locator("#pending .msg", has_text=word)).to_contain_text("Sending in a moment")
+        undo(page).press("Enter")
+        said = page.locator("main > .notice[role=status]")
+        expect(said).to_have_text("It was not forwarded to anybody. You can choose again.")
+        assert violations(page) == []
+        page.goto(with_carol)
+        expect(page.locator("#text")).to_have_value("")
+        expect(page.locator("#pending .msg")).to_have_count(0)
+    page.goto(with_carol)
+    expect(bubble(page, f"For Carol {word}")).to_be_visible()
+    expect(bubble(page, f"ferry goes at nine {word}")).to_have_count(0)
+
+
+def _forward_to_carol(page: Page, text: str) -> None:
+    one = message(page, text).last
+    one.scroll_into_view_if_needed()
+    one.hover()
+    one.locator(".menu > summary").click()
+    one.get_by_role("link", name="Forward").click()
+    page.get_by_label("Find a conversation").fill("carol")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Forward to Carol", exact=True).click()
+    expect(undo(page)).to_be_visible(timeout=ARRIVAL)
+
+
+@FORMS
+def test_going_on_with_more_people_can_be_taken_back(
+    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("carol")
+    alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
+    page = alice.page
+    alice.start_conversation("bob.test", text=f"Between us {word}")
+    with_bob = urlsplit(page.url).path
+    with undo_of_30_seconds(page):
+        page.goto(f"/new/?from={with_bob.strip('/').rpartition('/')[2]}")
+        page.get_by_label("To", exact=True).press_sequentially("carol.test")
+        page.locator("#results").get_by_role("button", name="Add").click(timeout=ARRIVAL)
+        expect(page.locator("#chips .chip")).to_have_count(2)
+        page.get_by_label("Message", exact=True).fill(f"Now we are three {word}")
+        page.get_by_role("button", name="Send", exact=True).click()
+        undo(page).click(timeout=ARRIVAL)
+        # Back where it was written: the people, the text, and that the other one goes on.
+        expect(page.get_by_role("heading", name="Go on with other people")).to_be_visible(timeout=ARRIVAL)
+        expect(page.locator("#chips .chip")).to_have_count(2)
+        expect(page.get_by_label("Message", exact=True)).to_have_value(f"Now we are three {word}")
+        assert violations(page) == []
+    page.goto(with_bob)
+    expect(page.locator("#thread .msg").last).to_contain_text(f"Between us {word}")
+    # Without the time to take it back all of it goes out at once, from the draft that it is now.
+    page.goto("/")
+    page.get_by_role("link", name=re.compile(f"Draft: Now we are three {word}")).first.click()
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(bubble(page, f"Now we are three {word}")).to_be_visible(timeout=ARRIVAL)
+    bob.open_conversation(with_bob)
+    last = bob.page.locator("#thread .msg").last
+    expect(last).to_contain_text("I go on in a wider conversation, with Carol as well.", timeout=ARRIVAL)
