@@ -14,12 +14,13 @@ from playwright.sync_api import Browser, Page, Route, StorageState, expect
 from demo.local_network import LocalNetwork, NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.custody_walk import WORDS, walk_through_custody
-from tests.browser.first_visit import ask_own_server, give_password, make_first_visit
+from tests.browser.first_visit import ask_own_server, give_password, visited_without_browser
 from tests.browser.test_every_page import lasting, too_wide
 from tests.browser.virtual_authenticator import authenticator_of
 from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, Visitor, bubble, composer, visitor_at
 from tests.environment import RUN
 from tests.services.installations import RunningInstallation, query, running_installation
+from tests.services.windows import Window
 
 #: Until no colour is on its way to another.
 UNTIL_STILL = "Promise.allSettled(document.getAnimations().map(one => one.finished)).then(() => null)"
@@ -69,15 +70,12 @@ At = Callable[..., Visitor]
 
 
 @pytest.fixture(scope="module")
-def states(
-    browser: Browser, own_installation: RunningInstallation, own_network: NetworkInfo
-) -> dict[str, StorageState]:
+def states(own_installation: RunningInstallation, own_network: NetworkInfo) -> dict[str, StorageState]:
     """What keeps each of them signed in."""
-    found: dict[str, StorageState] = {}
-    for name, account in own_network.accounts.items():
-        with visitor_at(browser, own_installation.url, account.person) as visitor:
-            found[name] = make_first_visit(visitor).storage_state
-    return found
+    return {
+        name: visited_without_browser(Window(own_installation.url, account))
+        for name, account in own_network.accounts.items()
+    }
 
 
 @pytest.fixture
