@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from demo.local_network import NetworkInfo
 from tests.browser.first_visit import FirstVisit, make_first_visit
-from tests.browser.visitors import Visitor, foreign_hosts, visitor_at
+from tests.browser.visitors import WIDE, Visitor, foreign_hosts, visitor_at
 from tests.environment import RUN
 from tests.services.installations import RunningInstallation, running_installation
 from tests.services.smtp_sink import SmtpSink
@@ -71,6 +71,9 @@ def visit(
         def visit(name: str, *, signed_in: bool = True, **form: object) -> Visitor:
             person = local_network.accounts[name].person
             state = first_visit_of(name).storage_state if signed_in else None
+            # What is done at both sizes is done once with a service worker between pages and server, which
+            # takes a quarter longer, and once without.
+            form.setdefault("service_worker", form.get("viewport") != WIDE)
             visitor = stack.enter_context(
                 visitor_at(browser, installation.url, person, storage_state=state, **form)  # type: ignore[arg-type]
             )

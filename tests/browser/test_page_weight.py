@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -35,18 +34,15 @@ class Transferred:
 
     @classmethod
     def of(cls, page: Page, url: str) -> Transferred:
-        """For the page at this address, in a browser that has nothing of it yet."""
+        """For the page at this address, in a browser that has nothing of it yet, and no service worker: what
+        comes through one is not counted."""
         found = cls()
-        scope = urljoin(page.url, "/")
         page.goto("about:blank")
         session = page.context.new_cdp_session(page)
         session.on("Network.responseReceived", found._began)
         session.on("Network.loadingFinished", found._ended)
         session.send("Network.enable")
         session.send("Network.clearBrowserCache")
-        # What comes through a service worker is not counted.
-        session.send("ServiceWorker.enable")
-        session.send("ServiceWorker.unregister", {"scopeURL": scope})
         page.goto(url)
         page.wait_for_load_state("load")
         page.wait_for_timeout(1500)
@@ -86,7 +82,7 @@ def test_the_first_page_is_light_and_asks_nobody_else(
 ) -> None:
     """With as many conversations as it holds, everybody in them with a name, a handle and a picture."""
     assert len(PICTURE) > 300_000
-    alice = visit("alice", viewport=screen)
+    alice = visit("alice", viewport=screen, service_worker=False)
     with full_list(installation, local_network.accounts["alice"].did, tmp_path):
         # Among them those whose pictures are made here of what their server has.
         for name in ("bob", "carol"):
@@ -114,7 +110,7 @@ def test_the_first_page_is_light_and_asks_nobody_else(
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_the_page_to_sign_in_is_light_and_asks_nobody_else(screen: dict[str, int], visit: Visit) -> None:
-    stranger = visit("alice", signed_in=False, viewport=screen)
+    stranger = visit("alice", signed_in=False, viewport=screen, service_worker=False)
     came = Transferred.of(stranger.page, "/sign-in/").by_address()
     assert sum(came.values()) < MOST_BYTES, came
     assert stranger.hosts == {stranger.installation_url.partition("://")[2]}

@@ -140,10 +140,12 @@ def visitor_at(
     still: bool = False,
     script: bool = True,
     touch: bool = False,
+    service_worker: bool = True,
 ) -> Iterator[Visitor]:
     """A new browser context; `storage_state` makes it one in which somebody is signed in.
 
-    `still` is somebody who asks for reduced motion, `touch` one whose screen is touched.
+    `still` is somebody who asks for reduced motion, `touch` one whose screen is touched; without
+    `service_worker` nothing stands between pages and the server, as where a browser keeps nothing of a site.
     """
     context = browser.new_context(
         base_url=url,
@@ -152,6 +154,7 @@ def visitor_at(
         reduced_motion="reduce" if still else "no-preference",
         java_script_enabled=script,
         has_touch=touch,
+        service_workers="allow" if service_worker else "block",
         storage_state=storage_state,
     )
     context.set_default_timeout(ARRIVAL)
