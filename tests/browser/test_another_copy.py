@@ -37,7 +37,7 @@ def test_what_cannot_be_opened_is_asked_for_once_more(
     word = uuid4().hex[:8]
     answer, lost = f"How is the water? {word}", f"Warm until the evening {word}"
     bob, alice = visit("bob"), visit("alice")
-    alice.start_conversation("bob.test", text=f"Hello from the lake {word}")
+    alice.write_to("bob.test", text=f"Hello from the lake {word}")
     conversation = alice.page.url
     page = bob.page
     bob.open_conversation(conversation)

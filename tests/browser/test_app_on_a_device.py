@@ -42,7 +42,7 @@ def test_there_are_words_for_a_missing_network_and_an_offer_of_notifications(vis
         if page.evaluate(TAKEN_CARE_OF, 6000):
             break
         page.reload()
-    alice.start_conversation("bob.test", text="Only for the page")
+    alice.write_to("bob.test", text="Only for the page")
     page.goto("/")
     expect(page.locator("#convos .row").first).to_contain_text("Only for the page", timeout=ARRIVAL)
 
@@ -61,7 +61,7 @@ def test_the_list_of_keys_opens_on_top_and_leaves_everything_where_it_was(
 ) -> None:
     first_visit_of("bob")
     alice = visit("alice")
-    alice.start_conversation("bob.test", text="A place to come back to")
+    alice.write_to("bob.test", text="A place to come back to")
     page = alice.page
     composer(page).fill("half a sentence")
     composer(page).press("?")
@@ -111,7 +111,7 @@ def test_a_browser_without_an_open_page_is_woken_and_says_who_wrote(
     assert worker.shown_after_push() == []
     worker.stop()
 
-    alice.start_conversation("bob.test", text="Only for his eyes")
+    alice.write_to("bob.test", text="Only for his eyes")
     conversation = urlsplit(alice.page.url).path
     wait_until(lambda: unread_of(bob, installation), ARRIVAL / 1000)
     (shown,) = worker.shown_after_push(something=True)

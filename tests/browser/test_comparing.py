@@ -53,7 +53,7 @@ def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_look
     new_device: Callable[[str], NewDevice],
 ) -> None:
     alice, bob = visit("alice"), visit("bob")
-    alice.start_conversation("bob.test", text="Let us compare numbers")
+    alice.write_to("bob.test", text="Let us compare numbers")
     conversation = alice.page.url
     bob.open_conversation(conversation)
     for visitor, name in ((alice, "Bob"), (bob, "Alice")):
@@ -107,7 +107,7 @@ def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_look
 def test_the_code_is_pasted_without_script(visit: Visit) -> None:
     alice = visit("alice", script=False)
     bob = visit("bob")
-    bob.start_conversation("alice.test", text="To compare by code")
+    bob.write_to("alice.test", text="To compare by code")
     bob.page.get_by_role("link", name="Compare keys with Alice").click()
     code = bob.page.locator("pre.raw").text_content() or ""
     (code,) = re.findall(r"waxwing-keys/1 .*", code)

@@ -17,7 +17,7 @@ def test_a_revoked_device_receives_nothing_more_and_a_new_one_does(
     visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
     alice, bob = visit("alice"), visit("bob")
-    alice.start_conversation("bob.test", text="Before you revoke")
+    alice.write_to("bob.test", text="Before you revoke")
     bob.open_conversation(alice.page.url)
     expect(message(bob.page, "Before you revoke")).to_be_visible(timeout=ARRIVAL)
 

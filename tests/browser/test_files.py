@@ -64,7 +64,7 @@ def test_a_hundred_megabytes_go_from_one_person_to_another_with_progress(
             file.write(bytes([number]) * MEBIBYTE)
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="the film is coming")
+    alice.write_to("bob.test", text="the film is coming")
     # What both processes load on first use is no part of what a large file takes.
     attach_field(page).set_input_files({"name": "small.bin", "mimeType": "a/b", "buffer": bytes(MEBIBYTE)})
     is_there(page)
@@ -105,7 +105,7 @@ def test_a_hundred_megabytes_go_from_one_person_to_another_with_progress(
 def test_files_are_chosen_removed_and_refused(visit: Visit, tmp_path: Path) -> None:
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="files are coming")
+    alice.write_to("bob.test", text="files are coming")
     too_large = tmp_path / "huge.bin"
     with too_large.open("wb") as sparse:
         sparse.truncate(LARGE + 1)
@@ -149,7 +149,7 @@ def test_files_are_chosen_removed_and_refused(visit: Visit, tmp_path: Path) -> N
 def test_an_upload_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="or rather not")
+    alice.write_to("bob.test", text="or rather not")
     page.context.new_cdp_session(page).send(
         "Network.emulateNetworkConditions",
         {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": MEBIBYTE},
@@ -168,7 +168,7 @@ def test_an_upload_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
 def test_what_was_not_sent_keeps_its_files(visit: Visit, installation: RunningInstallation) -> None:
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="soon away")
+    alice.write_to("bob.test", text="soon away")
     attach_field(page).set_input_files({"name": "kept.txt", "mimeType": "text/plain", "buffer": b"kept"})
     is_there(page)
     page.context.set_offline(True)
@@ -186,7 +186,7 @@ def test_what_was_not_sent_keeps_its_files(visit: Visit, installation: RunningIn
 def test_what_a_photo_and_a_video_still_say_stands_beside_them(visit: Visit) -> None:
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="two of the weir")
+    alice.write_to("bob.test", text="two of the weir")
     attach_field(page).set_input_files(
         [
             {"name": "IMG_0001.HEIC", "mimeType": "", "buffer": photo((800, 600), "HEIF", orientation=6)},
@@ -216,7 +216,7 @@ def test_what_a_photo_and_a_video_still_say_stands_beside_them(visit: Visit) -> 
 def test_a_file_that_is_gone_says_so_in_its_place(visit: Visit, installation: RunningInstallation) -> None:
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="here today")
+    alice.write_to("bob.test", text="here today")
     attach_field(page).set_input_files({"name": "gone.bin", "mimeType": "a/b", "buffer": bytes(100_000)})
     is_there(page)
     composer(page).fill("gone tomorrow")
@@ -271,7 +271,7 @@ def test_anybody_gets_the_encrypted_bytes_by_their_address_and_nothing_else(
     visit: Visit, installation: RunningInstallation
 ) -> None:
     alice = visit("alice")
-    alice.start_conversation("bob.test", text="for everybody")
+    alice.write_to("bob.test", text="for everybody")
     attach_field(alice.page).set_input_files({"name": "a", "mimeType": "a/b", "buffer": bytes(70_000)})
     is_there(alice.page)
     (row, *_) = installation.sql("SELECT content_hash, secret FROM webmail_blob ORDER BY id DESC LIMIT 1")

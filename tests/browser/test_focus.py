@@ -39,7 +39,7 @@ def test_a_menu_that_closes_gives_the_focus_back(visit: Visit, first_visit_of: F
     first_visit_of("bob")
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="Where was I?")
+    alice.write_to("bob.test", text="Where was I?")
     account = page.get_by_label(re.compile("^Account menu"))
     for summary in (
         account,
@@ -104,7 +104,7 @@ def _note_focus_after_news(page: Page, control: Locator) -> str:
 def test_news_leave_to_the_next_key_what_it_would_have_pressed(visit: Visit) -> None:
     bob, alice = visit("bob"), visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="Read this")
+    alice.write_to("bob.test", text="Read this")
     bob.open_conversation(page.url)
     with _nothing_stays_scheduled(page):
         composer(page).fill("Not before tomorrow")
@@ -132,8 +132,8 @@ def test_a_control_that_is_replaced_gives_the_focus_to_its_heir(
     first_visit_of("carol")
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="Older than the other")
-    alice.start_conversation("carol.test", text="Newer than the other")
+    alice.write_to("bob.test", text="Older than the other")
+    alice.write_to("carol.test", text="Newer than the other")
 
     # In the menu of a row, and in that of the open conversation.
     _open(page, page.get_by_label("Conversation menu"))

@@ -17,7 +17,7 @@ def test_a_picture_and_one_more_person(visit: Visit, viewport: dict[str, int]) -
     word = uuid4().hex[:8]
     carol, bob = visit("carol", viewport=viewport), visit("bob", viewport=viewport)
     alice = visit("alice", viewport=viewport)
-    alice.start_conversation("bob.test", text=f"Between the two of us {word}")
+    alice.write_to("bob.test", text=f"Between the two of us {word}")
     bob.open_conversation(alice.page.url)
     page = alice.page
 

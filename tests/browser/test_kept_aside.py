@@ -109,7 +109,7 @@ def test_another_copy_is_offered_only_where_it_can_help(
 ) -> None:
     first_visit_of("bob")
     carol = visit("carol", viewport=screen)
-    carol.start_conversation("bob.test", text="Somebody whom she could ask")
+    carol.write_to("bob.test", text="Somebody whom she could ask")
     page = carol.page
     page.goto("/")
     page.get_by_role("link", name="1 message kept aside").click(timeout=ARRIVAL)

@@ -56,14 +56,14 @@ def test_a_handle_that_reads_like_a_known_one_is_pointed_out(
     warning = f"This handle reads like another one. You know {known}.test. This one is {imitator}.test."
     friend, alice = visit(known), visit("alice", viewport=screen)
     page = alice.page
-    alice.start_conversation(f"{known}.test", text="The door code is new")
+    alice.write_to(f"{known}.test", text="The door code is new")
     friend.open_conversation(page.url)
     page.goto("/")
 
     person = newcomer(local_network, imitator, name).person
     with visitor_at(browser, installation.url, person) as other:
         make_first_visit(other)
-        other.start_conversation("alice.test", text=TEXT)
+        other.write_to("alice.test", text=TEXT)
         expect(other.page.locator("#thread .msg__meta").last).to_contain_text(
             "Their server has it", timeout=ARRIVAL
         )

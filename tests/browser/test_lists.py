@@ -38,12 +38,12 @@ def _search(visitor: Visitor, words: str) -> Locator:
 def test_conversations_are_put_in_order_named_and_found(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     first_visit_of("carol")
     bob, alice = visit("bob"), visit("alice")
-    alice.start_conversation("bob.test", text="The periwinkle is in flower")
+    alice.write_to("bob.test", text="The periwinkle is in flower")
     with_bob = alice.page.url
     for number in range(3):
         alice.write(f"Nothing of it in number {number}")
         expect(bubble(alice.page, f"number {number}")).to_be_visible()
-    alice.start_conversation("bob.test", "carol.test", text="Whither on Sunday?")
+    alice.write_to("bob.test", "carol.test", text="Whither on Sunday?")
     other = alice.another_tab()
     other.goto("/")
 
@@ -102,7 +102,7 @@ def test_conversations_are_put_in_order_named_and_found(visit: Visit, first_visi
 def test_what_is_pressed_is_not_taken_away_before_it_is_let_go(visit: Visit) -> None:
     """As a row of the list would be by a message that comes just then, and the click with it."""
     bob, alice = visit("bob"), visit("alice")
-    bob.start_conversation("alice.test", text="The first of two")
+    bob.write_to("alice.test", text="The first of two")
     row = alice.page.locator(f'#convos .row[href="{urlsplit(bob.page.url).path}"]')
     expect(row).to_contain_text("The first of two", timeout=ARRIVAL)
     alice.page.evaluate(

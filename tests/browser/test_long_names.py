@@ -44,7 +44,7 @@ def named(
 def test_long_names_take_no_more_room_than_there_is(screen: dict[str, int], visit: Visit, named: str) -> None:
     other, alice = visit(named), visit("alice", viewport=screen)
     page = alice.page
-    alice.start_conversation("bob.test", "carol.test", text=f"All of us at {screen['width']}")
+    alice.write_to("bob.test", "carol.test", text=f"All of us at {screen['width']}")
     conversation = page.url
     other.open_conversation(conversation)
     other.write(f"Here I am, at {screen['width']}")

@@ -40,7 +40,7 @@ def menu(page: Page, text: str) -> Locator:
 def test_what_one_does_with_a_message_shows_at_the_other(visit: Visit, viewport: dict[str, int]) -> None:
     word = uuid4().hex[:8]
     alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
-    alice.start_conversation("bob.test", text=f"Walk to the weir {word}")
+    alice.write_to("bob.test", text=f"Walk to the weir {word}")
     bob.page.goto(urlsplit(alice.page.url).path)
     reload_until(bob.page, message(bob.page, word).count)
     bob.excuse("status of 404")
@@ -90,7 +90,7 @@ def test_what_is_known_of_a_message_takes_the_place_of_its_menu(
     word = uuid4().hex[:8]
     first_visit_of("bob")
     page = (alice := visit("alice")).page
-    alice.start_conversation("bob.test", text=f"Who has this one? {word}")
+    alice.write_to("bob.test", text=f"Who has this one? {word}")
     opened = menu(page, word)
     opened.get_by_role("link", name="About this message").press("Enter")
     expect(page.locator("#info-title")).to_be_focused()
@@ -103,9 +103,9 @@ def test_a_message_mentions_somebody_is_saved_passed_on_and_disappears(
     word = uuid4().hex[:8]
     first_visit_of("carol")
     alice, bob = visit("alice"), visit("bob")
-    alice.start_conversation("bob.test", text=f"Between us {word}")
+    alice.write_to("bob.test", text=f"Between us {word}")
     with_bob = alice.page.url
-    alice.start_conversation("bob.test", "carol.test", text=f"To both {word}")
+    alice.write_to("bob.test", "carol.test", text=f"To both {word}")
     with_both = alice.page.url
 
     # Typed as far as it has to be; chosen by the key, and by a click.
@@ -183,7 +183,7 @@ def test_on_a_narrow_screen_the_menu_does_not_lie_over_what_stands_below_the_mes
     first_visit_of("bob")
     alice = visit("alice", viewport=NARROWEST)
     word = uuid4().hex[:8]
-    alice.start_conversation("bob.test", text=f"{word} and as many words as fill two lines of this screen")
+    alice.write_to("bob.test", text=f"{word} and as many words as fill two lines of this screen")
     height, below = message(alice.page, word).evaluate(_WITH_LONGER_WORDS)
     assert height > 30
     assert below >= 0

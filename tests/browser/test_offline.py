@@ -21,7 +21,7 @@ def test_pages_say_that_the_server_is_away_and_catch_up_when_it_is_back(
     visit: Visit, installation: RunningInstallation
 ) -> None:
     alice, bob = visit("alice"), visit("bob")
-    alice.start_conversation("bob.test", text="Before it goes away")
+    alice.write_to("bob.test", text="Before it goes away")
     bob.open_conversation(alice.page.url)
     expect(message(bob.page, "Before it goes away")).to_be_visible(timeout=ARRIVAL)
     alice.write("On its way")
@@ -48,7 +48,7 @@ def test_a_draft_that_could_not_be_shown_comes_once_the_agent_answers(
 ) -> None:
     first_visit_of("bob")
     alice = visit("alice")
-    alice.start_conversation("bob.test", text="Before the agent goes away")
+    alice.write_to("bob.test", text="Before the agent goes away")
     with alice.page.expect_response("**/draft/keep/"):
         composer(alice.page).fill("half a thought")
     conversation = alice.page.url

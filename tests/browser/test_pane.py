@@ -174,7 +174,7 @@ def test_a_page_says_the_same_of_itself_whichever_way_it_came(
     """The pane's page and the one at its address have the same title and the same headings."""
     first_visit_of("bob")
     alice = visit("alice", viewport=viewport)
-    alice.start_conversation("bob.test", text="Is the fog gone?")
+    alice.write_to("bob.test", text="Is the fog gone?")
     with_bob = alice.page.url
     page = alice.page
     page.goto("/")
@@ -325,7 +325,7 @@ def test_back_from_a_drawer_leads_to_its_message_on_the_same_page(
 ) -> None:
     first_visit_of("bob")
     alice = visit("alice")
-    alice.start_conversation("bob.test", text="Is the mast dry?")
+    alice.write_to("bob.test", text="Is the mast dry?")
     page, with_bob = alice.page, alice.page.url
     page.goto(with_bob)
     page.evaluate("window.samePage = true")
@@ -392,9 +392,9 @@ def _headings(page: Page) -> list[str]:
 
 def _two_conversations(alice: Visitor, to_bob: str, to_carol: str) -> tuple[str, str]:
     """Their addresses: with Bob, and with Carol, whose newest messages are these."""
-    alice.start_conversation("bob.test", text=to_bob)
+    alice.write_to("bob.test", text=to_bob)
     with_bob = alice.page.url
-    alice.start_conversation("carol.test", text=to_carol)
+    alice.write_to("carol.test", text=to_carol)
     return with_bob, alice.page.url
 
 

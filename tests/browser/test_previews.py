@@ -66,7 +66,7 @@ def test_a_card_is_offered_sent_and_seen_by_the_other_side_which_asks_nobody(
 ) -> None:
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="a walk?")
+    alice.write_to("bob.test", text="a walk?")
     link = f"{site.url}/river-path"
     # Nobody is asked for half of an address.
     composer(page).press_sequentially(f"look: {link}")
@@ -109,7 +109,7 @@ def test_pictures_are_asked_for_with_their_page_and_not_while_one_scrolls_or_wri
     first_visit_of("carol")
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", "carol.test", text="a long one")
+    alice.write_to("bob.test", "carol.test", text="a long one")
     address = page.url
     page.goto(f"{address}people/")
     page.locator('input[type="file"]').set_input_files(
@@ -168,7 +168,7 @@ def watched(page: Page, end: str, found: list[tuple[str, int]]) -> Iterator[None
 def test_a_card_is_removed_and_added_again_with_the_keyboard(visit: Visit, site: Server) -> None:
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="or not?")
+    alice.write_to("bob.test", text="or not?")
     composer(page).press_sequentially(f"{site.url}/river-path then")
     expect(card(page)).to_be_visible(timeout=ARRIVAL)
     page.get_by_role("button", name="Remove the preview").press("Enter")
@@ -199,7 +199,7 @@ def test_a_card_is_removed_and_added_again_with_the_keyboard(visit: Visit, site:
 def test_what_was_not_sent_keeps_its_card(visit: Visit, site: Server) -> None:
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="soon away, with a link")
+    alice.write_to("bob.test", text="soon away, with a link")
     composer(page).press_sequentially(f"{site.url}/river-path into the void")
     expect(card(page)).to_be_visible(timeout=ARRIVAL)
     is_drawn(page)

@@ -91,7 +91,7 @@ def test_a_server_that_refuses_is_quoted_behind_the_details(
         bobs.name_mail_server(server, smtp_sink)
         look_up_anew(bob.page, installation, bobs.did, server)
         try:
-            alice.start_conversation("bob.test", text=text)
+            alice.write_to("bob.test", text=text)
             sent = message(page, text)
             expect(sent.locator(".msg__meta")).to_contain_text(
                 "Not delivered to Bob: their server refused the message.", timeout=ARRIVAL
@@ -129,7 +129,7 @@ def test_a_mail_that_came_back_says_why_and_is_sent_again(
     bob, alice = visit("bob", viewport=screen), visit("alice", viewport=screen)
     page = alice.page
     with reached_only_at(bob.page, installation, local_network, MOVED_OUT):
-        alice.start_conversation("bob.test", text=text)
+        alice.write_to("bob.test", text=text)
         sent = message(page, text)
         # Her mail server had taken it; the page that is open hears of the report by itself.
         expect(sent.locator(".msg__meta")).to_contain_text(

@@ -17,7 +17,7 @@ PASSWORD = "only-for-this-run"
 def test_only_what_is_ticked_is_disclosed(visit: Visit, installation: RunningInstallation) -> None:
     word = uuid4().hex[:8]
     alice, bob = visit("alice"), visit("bob")
-    alice.start_conversation("bob.test", text=f"Hello {word}")
+    alice.write_to("bob.test", text=f"Hello {word}")
     bob.open_conversation(alice.page.url)
     for text in (f"Buy my coins {word}", f"My sister is ill {word}"):
         bob.write(text)

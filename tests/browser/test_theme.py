@@ -26,7 +26,7 @@ def test_no_surface_keeps_the_colour_of_the_theme_before(visit: Visit, first_vis
     first_visit_of("bob")
     alice = visit("alice")
     page = alice.page
-    alice.start_conversation("bob.test", text="Is it dark where you are?")
+    alice.write_to("bob.test", text="Is it dark where you are?")
     expect(message(page, "Is it dark").locator(".msg__meta").last).to_contain_text(
         "Their server has it", timeout=ARRIVAL
     )

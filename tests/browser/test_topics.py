@@ -17,7 +17,7 @@ from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, bubble, compos
 def test_a_topic_is_begun_answered_and_looked_at_alone(visit: Visit, viewport: dict[str, int]) -> None:
     word = uuid4().hex[:8]
     alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
-    alice.start_conversation("bob.test", text=f"Something else {word}")
+    alice.write_to("bob.test", text=f"Something else {word}")
     conversation = urlsplit(alice.page.url).path
 
     begin_topic(alice.page, f"June {word}\nThe sea, or the lake?")
@@ -69,7 +69,7 @@ def test_a_reply_outside_of_its_topic_says_where_it_goes(visit: Visit) -> None:
     page = visit("alice").page
     page.goto("/")
     alice = visit("alice")
-    alice.start_conversation("bob.test", text=f"July {word}")
+    alice.write_to("bob.test", text=f"July {word}")
     conversation = urlsplit(alice.page.url).path
     first = message(alice.page, f"July {word}")
     first.locator(".menu summary").click()

@@ -26,7 +26,7 @@ def test_a_draft_shows_in_every_browser_and_a_message_waits_for_its_time(
     word = uuid4().hex[:8]
     first_visit_of("bob")
     alice, elsewhere = visit("alice"), visit("alice")
-    alice.start_conversation("bob.test", text=f"Begun {word}")
+    alice.write_to("bob.test", text=f"Begun {word}")
     conversation = urlsplit(alice.page.url).path
 
     # Typed in one browser, it is in the list of the other, and in its field; and the other way round.
@@ -98,7 +98,7 @@ def test_what_is_taken_back_is_in_the_field_again_and_never_arrives(
     with installation.set_otherwise("web", {"WAXWING_UNDO_SECONDS": str(UNDO_SECONDS)}):
         visit("bob").page.goto("about:blank")
         alice = visit("alice")
-        alice.start_conversation("bob.test", text=f"This goes out {word}")
+        alice.write_to("bob.test", text=f"This goes out {word}")
         page, conversation = alice.page, urlsplit(alice.page.url).path
         expect(_waiting(page, "This goes out")).to_contain_text("Sending in a moment")
         alice.write(f"This was too early {word}")
@@ -135,7 +135,7 @@ def test_a_long_name_is_cut_short_in_the_field_at_its_own_end(
     first_visit_of("carol")
     alice = visit("alice", viewport=NARROWEST)
     page, name = alice.page, name.strip()
-    alice.start_conversation("bob.test", "carol.test", text="A walk on Sunday?")
+    alice.write_to("bob.test", "carol.test", text="A walk on Sunday?")
     conversation = page.url
     page.goto(f"{conversation}people/")
     page.get_by_label("Name of this group").fill(name)
