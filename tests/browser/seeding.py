@@ -89,11 +89,12 @@ def seed(installation: RunningInstallation, network: NetworkInfo) -> Seeded:
 def seed_conversations(installation: RunningInstallation, network: NetworkInfo) -> Seeded:
     """Everybody has signed in and published before."""
     windows = _windows(installation, network)
+    everybody = _Talk(installation, windows, ("alice", "bob", "carol"))
     return Seeded(
         with_files=_write_files(windows),
-        with_carol=_write(windows, ("alice", "carol"), WITH_CAROL),
-        with_both=_write_topics(windows, _write(windows, ("alice", "bob", "carol"), WITH_BOTH)),
-        with_bob=_write(windows, ("alice", "bob"), WITH_BOB),
+        with_carol=_write(_Talk(installation, windows, ("alice", "carol")), WITH_CAROL),
+        with_both=_write_topics(everybody, _write(everybody, WITH_BOTH)),
+        with_bob=_write(_Talk(installation, windows, ("alice", "bob")), WITH_BOB),
         mail=write_ordinary_mail(installation, windows["alice"], MAIL),
         mail_of_program=write_ordinary_mail(installation, windows["alice"], MAIL_OF_PROGRAM),
     )
@@ -157,25 +158,57 @@ def _windows(installation: RunningInstallation, network: NetworkInfo) -> dict[st
     return windows
 
 
-def _write(windows: dict[str, Window], people: tuple[str, ...], said: tuple[tuple[str, str], ...]) -> str:
-    """What was said in turn, each once everybody has what came before."""
-    first_writer, first = said[0]
-    others = [windows[name].did for name in people if name != first_writer]
-    path = windows[first_writer].write(others, first)
-    _everybody_has(windows, people, path, first)
+@dataclass(frozen=True)
+class _Talk:
+    """Some of them, who write in turn, each once everybody has what came before."""
+
+    installation: RunningInstallation
+    windows: dict[str, Window]
+    people: tuple[str, ...]
+
+    def begin(self, writer: str, text: str) -> str:
+        """The path of the conversation."""
+        others = [self.windows[name].did for name in self.people if name != writer]
+        path = self.windows[writer].write(others, text)
+        wait_until(lambda: self._copies(path) >= len(self.people), 60)
+        return path
+
+    def go_on(self, writer: str, path: str, text: str, *, topic: str = "") -> str:
+        """The message's id."""
+        expected = self._copies(path) + len(self.people)
+        message_id = self.windows[writer].reply(path, text, topic=topic)
+        wait_until(lambda: self._copies(path) >= expected, 60)
+        return message_id
+
+    def end(self, path: str, text: str) -> None:
+        """Everybody sees the last message, and so opens all of them."""
+        for name in self.people:
+            wait_until(lambda name=name: _has(self.windows[name], path, text), 60)
+
+    def _copies(self, path: str) -> int:
+        """How many messages there are in the conversation, one for each who has it."""
+        ((count,),) = self.installation.sql(
+            "SELECT count(*) FROM webmail_message m JOIN webmail_conversation c ON c.id = m.conversation_id"
+            " WHERE c.conversation_id = ?",
+            path.split("/")[2],
+        )
+        return int(count)
+
+
+def _write(talk: _Talk, said: tuple[tuple[str, str], ...]) -> str:
+    path = talk.begin(*said[0])
     for writer, text in said[1:]:
-        windows[writer].reply(path, text)
-        _everybody_has(windows, people, path, text)
+        talk.go_on(writer, path, text)
+    talk.end(path, said[-1][1])
     return path
 
 
-def _write_topics(windows: dict[str, Window], path: str) -> str:
+def _write_topics(talk: _Talk, path: str) -> str:
     for (first_writer, first), *answers in TOPICS:
-        key = windows[first_writer].reply(path, first)
-        _everybody_has(windows, tuple(windows), path, first)
+        key = talk.go_on(first_writer, path, first)
         for writer, text in answers:
-            windows[writer].reply(path, text, topic=key)
-            _everybody_has(windows, tuple(windows), path, text)
+            talk.go_on(writer, path, text, topic=key)
+    talk.end(path, TOPICS[-1][-1][1])
     return path
 
 
@@ -189,11 +222,6 @@ def _write_files(windows: dict[str, Window]) -> str:
     windows["alice"].attach(path, "Both maps", picture, right_to_left)
     wait_until(lambda: _has(windows["alice"], path, "Both maps"), 60)
     return path
-
-
-def _everybody_has(windows: dict[str, Window], people: tuple[str, ...], path: str, text: str) -> None:
-    for name in people:
-        wait_until(lambda name=name: _has(windows[name], path, text), 60)
 
 
 def _has(window: Window, path: str, text: str) -> bool:

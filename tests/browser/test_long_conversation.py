@@ -27,6 +27,10 @@ EARLIER = """
         ORDER BY placed_at, id LIMIT CAST(? AS INTEGER)
     )
 """
+UNFINISHED = """
+    SELECT m.id FROM webmail_message m JOIN webmail_conversation c ON c.id = m.conversation_id
+    WHERE c.conversation_id = ? AND (m.state = 'composed' OR m.archived_at IS NULL)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,8 @@ def conversation(
     for number in range(2, MESSAGES + 1):
         carol.reply(path, f"Stone {number} of the path")
     wait_until(lambda: f"Stone {MESSAGES} of the path" in carol.get(path), 120)
+    # Nothing of it changes any more while somebody looks at it.
+    wait_until(lambda: not installation.sql(UNFINISHED, path.split("/")[2]), 120)
     installation.sql(EARLIER, path.split("/")[2], str(EARLY))
     return path
 

@@ -11,12 +11,13 @@ from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE
 from tests.services.installations import RunningInstallation, wait_until
+from tests.services.newcomers import newcomer
 from tests.services.windows import Window
 
 MESSAGES = 120
 #: Some of the page stand before the first unread one.
 PAGE = 50
-#: All that carol wrote is unread again.
+#: All that was written to him is unread again.
 UNREAD = (
     "UPDATE webmail_message SET unread = 1 WHERE direction = 'in' AND conversation_id = CAST(? AS INTEGER)"
 )
@@ -32,14 +33,14 @@ LEFT = "SELECT count(*) FROM webmail_message WHERE unread AND conversation_id = 
 def conversation(
     first_visit_of: FirstVisitOf, installation: RunningInstallation, local_network: NetworkInfo
 ) -> str:
-    """The path of what carol wrote to bob while he was away."""
+    """The path of what somebody wrote to bob while he was away, who has written nothing to him before."""
     first_visit_of("bob")
-    first_visit_of("carol")
-    carol = Window(installation.url, local_network.accounts["carol"])
-    carol.sign_in()
-    path = carol.write([local_network.accounts["bob"].did], "Wave 1 of the tide")
+    writer = Window(installation.url, newcomer(local_network, "wave-writer", "Writer"))
+    writer.sign_in()
+    writer.enrol()
+    path = writer.write([local_network.accounts["bob"].did], "Wave 1 of the tide")
     for number in range(2, MESSAGES + 1):
-        carol.reply(path, f"Wave {number} of the tide")
+        writer.reply(path, f"Wave {number} of the tide")
     wait_until(lambda: _count(installation, path) == MESSAGES, 180)
     return path
 

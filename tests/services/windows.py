@@ -77,22 +77,26 @@ class Window:
 
     def reply(self, conversation: str, text: str, *, token: str | None = None, topic: str = "") -> str:
         """A message in a conversation, or in a topic of it, that is there; its id."""
-        fields: dict[str, str | list[str]] = {"text": text, "token": token or str(uuid4()), "topic": topic}
-        answer = self.post(f"{conversation}send/", fields, form_at=conversation)
+        fields = {"text": text, "token": token or str(uuid4()), "topic": topic}
+        answer = self.client.post(f"{conversation}send/", data={**self._token(conversation), **fields})
         assert answer.status_code == 302, words(answer.text)
         return answer.headers["Location"].rpartition("#m")[2]
 
     def attach(self, conversation: str, text: str, *files: tuple[str, bytes, str]) -> str:
         """A message with files, each its name, bytes and media type; its id."""
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(conversation))
-        assert token
         answer = self.client.post(
             f"{conversation}send/",
-            data={"csrfmiddlewaretoken": token[1], "text": text, "token": str(uuid4())},
+            data={**self._token(conversation), "text": text, "token": str(uuid4())},
             files=[("files", file) for file in files],
         )
         assert answer.status_code == 302, words(answer.text)
         return answer.headers["Location"].rpartition("#m")[2]
+
+    def _token(self, conversation: str) -> dict[str, str]:
+        """What the form of a conversation that is open sends along; only the first has to be asked for."""
+        if "csrf" not in self.client.cookies:
+            self.get(conversation)
+        return {"csrfmiddlewaretoken": self.client.cookies["csrf"]}
 
     def thread(self, conversation: str) -> list[Shown]:
         """Every message of a conversation, the oldest first; they count as read."""
