@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 from demo.processes import inherited_environment
 from tests.environment import RUN
 from tests.services.packages import install_missing
+from tests.services.preparations import SHARED, STATIC_FILES
 
 #: What it is, pytest's arguments, and what starts it.
 Suite = tuple[str, tuple[str, ...], tuple[str, ...]]
@@ -51,19 +52,27 @@ CHECKS = (
     ("the agent's migrations", NEW_MIGRATIONS, AGENT),
 )
 BROWSER = "tests/browser"
+#: Half of what its tests take.
+LONGEST_IN_BROWSER = tuple(
+    f"{BROWSER}/test_{name}.py"
+    for name in ("every_page", "custody", "pane", "page_weight", "previews", "refused_mail", "conversations")
+)
 OF_INSTALLATIONS = ("tests/demo", "tests/faults", "tests/installations")
 OF_AGENT = "tests/crypto_agent"
 OF_PARTS = ("tests", *(f"--ignore={path}" for path in (BROWSER, *OF_INSTALLATIONS, OF_AGENT)))
-#: Where all want the processor, those that wait for others go first; the rest fills what they leave.
-PATIENT = ("nice", "-n", "10")
-#: The suites of a row run one after the other, the rows side by side. The agent is a Django project of its
-#: own, so its tests are a run of their own.
+#: Where all want the processor, those that wait for others go first; the rest fills what they leave, and is
+#: not left until the end, when a processor more would have nothing to do.
+PATIENT = ("nice", "-n", "5")
+#: The suites of a row run one after the other, the rows side by side. A browser, what steers it and the
+#: server wait for each other, so that one row of such tests alone takes longer than all others. The agent is
+#: a Django project of its own, so its tests are a run of their own.
 ROWS: tuple[tuple[Suite, ...], ...] = (
     (("tests of parts", OF_PARTS, PATIENT),),
-    (("tests in a browser", (BROWSER,), ()),),
+    (("the longest tests in a browser", LONGEST_IN_BROWSER, ()),),
+    (("the other tests in a browser", (BROWSER, *(f"--ignore={path}" for path in LONGEST_IN_BROWSER)), ()),),
     (
-        ("the crypto agent's tests", (OF_AGENT, "--ds=tests.agent_settings"), PATIENT),
         ("tests of whole installations", OF_INSTALLATIONS, ()),
+        ("the crypto agent's tests", (OF_AGENT, "--ds=tests.agent_settings"), PATIENT),
     ),
 )
 
@@ -170,10 +179,11 @@ class RunningRow:
     """Runs of pytest, one after the other, beside other rows; one that is not shown keeps what its suites say
     until it is asked for it."""
 
-    def __init__(self, suites: Sequence[Suite], directory: Path, *, shown: bool) -> None:
+    def __init__(self, suites: Sequence[Suite], directory: Path, *, prepared: Path, shown: bool) -> None:
         self.suites = suites
         self.failed: list[int] = []
         self._directory = directory
+        self._prepared = prepared
         self._shown = shown
         self._stopped = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -243,17 +253,31 @@ class RunningRow:
                 f"cache_dir={self._file(number, 'cache')}",
             ],
             cwd=ROOT,
-            env=inherited_environment(),
+            env={**inherited_environment(), SHARED: str(self._prepared)},
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
         )
 
 
+def make_static_files(prepared: Path) -> None:
+    """They lie in one place for all rows: the first installation of one would write what another's reads."""
+    environment = {**inherited_environment(), **RUN.environment(), "DJANGO_SETTINGS_MODULE": WEBMAIL}
+    # Under their hashed names, as installations have them.
+    del environment["WAXWING_DEBUG"]
+    command = [sys.executable, "-m", "django", "collectstatic", "--no-input", "--verbosity", "0"]
+    # If it fails, it fails again in the first installation, which says why.
+    if subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False).returncode == 0:
+        (prepared / STATIC_FILES).touch()
+
+
 def run_suites(count: Count) -> list[str]:
     """Runs all rows side by side, the first one shown as it goes; the suites that failed twice."""
     with tempfile.TemporaryDirectory() as directory:
+        prepared = Path(directory) / "prepared"
+        prepared.mkdir()
+        make_static_files(prepared)
         rows = [
-            RunningRow(suites, Path(directory) / str(number), shown=number == 0)
+            RunningRow(suites, Path(directory) / str(number), prepared=prepared, shown=number == 0)
             for number, suites in enumerate(ROWS)
         ]
         others = ", ".join(suite[0] for row in rows[1:] for suite in row.suites)

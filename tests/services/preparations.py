@@ -1,5 +1,6 @@
 """What the commands before an installation's first start leave behind, made once and copied after that."""
 
+import os
 import shutil
 import tempfile
 from functools import cache
@@ -10,10 +11,14 @@ from demo.processes import ProcessSpec
 #: Which setting says where each command makes the tables. The third makes the static files, which lie in one
 #: place for all installations of this clone.
 _DATABASES = {"database": "WAXWING_DATABASE_URL", "agent-database": "WAXWING_AGENT_DATABASE_URL"}
+STATIC_FILES = "static-files"
+#: Names the folder of results to processes that run tests beside each other.
+SHARED = "TESTS_PREPARED"
 
 
 class Preparation:
-    """A command, which has nothing more to do where it was run for another installation of this process.
+    """A command, which has nothing more to do where it was run for another installation of this process, or
+    of those beside it.
 
     New databases in SQLite are all alike. What is there already, or in PostgreSQL, is left to the command.
     """
@@ -42,13 +47,13 @@ class Preparation:
         if self.spec.name not in _DATABASES:
             self._kept.touch()
         elif self._new_file is not None:
-            unfinished = self._kept.with_suffix(".unfinished")
+            unfinished = self._kept.with_suffix(f".{os.getpid()}")
             shutil.copyfile(self._new_file, unfinished)
             unfinished.rename(self._kept)
 
     @property
     def _kept(self) -> Path:
-        return Path(_results().name) / self.spec.name
+        return Path(os.environ.get(SHARED) or _results().name) / self.spec.name
 
 
 @cache
