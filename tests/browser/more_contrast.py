@@ -58,6 +58,12 @@ _SHOWN_ANEW = """() => {
 _CHANGED = 50
 
 
+def show_anew(page: Page) -> None:
+    """After the system's wish changed: until its colours are those that the page would be opened with."""
+    page.evaluate(_SHOWN_ANEW)
+    page.wait_for_timeout(_CHANGED)
+
+
 @contextmanager
 def more_contrast(page: Page) -> Iterator[None]:
     page.emulate_media(contrast="more")
@@ -73,8 +79,7 @@ def too_faint(page: Page) -> list[str]:
     with more_contrast(page):
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
-            page.evaluate(_SHOWN_ANEW)
-            page.wait_for_timeout(_CHANGED)
+            show_anew(page)
             faint = page.evaluate(_FAINT_OUTLINES, _LEAST_OF_OUTLINES)
             found += [f"{theme}: {problem}" for problem in [*violations(page, rules=_WORDS), *faint]]
     page.emulate_media(color_scheme="light")

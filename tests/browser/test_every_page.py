@@ -15,7 +15,7 @@ from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.every_page import pages_of
 from tests.browser.forced_colours import unseen
 from tests.browser.in_german import in_german, words_of
-from tests.browser.more_contrast import too_faint
+from tests.browser.more_contrast import show_anew, too_faint
 from tests.browser.seeding import Seeded, seed
 from tests.browser.visitors import NARROWEST, PHONE, WIDE, ZOOMED
 from tests.services.installations import RunningInstallation
@@ -154,6 +154,7 @@ def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
     look_before = ""
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
+        show_anew(page)
         look = look_of(page)
         # Where both show the same in the same places, the second has nothing of its own but its colours.
         check = partial(violations, rules=COLOURS if look == look_before else ())
