@@ -119,6 +119,8 @@
   // ---- Live: events name what changed; the page asks for it again. They are hints, so after any gap
   // the page catches up with "caught-up" rather than trusting that it heard everything.
   const address = document.body.dataset.events;
+  // Without a sign-in the icon of the app says nothing.
+  if (!address) navigator.clearAppBadge?.().catch(() => {});
   if (!address || !window.EventSource) return;
   const banner = $("#offline");
   let stream, names, timer, wait = 2000, asked = false;

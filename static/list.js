@@ -111,6 +111,24 @@
     if (moves.length) box().scrollTop += moves.reduce((least, move) => (Math.abs(move) < Math.abs(least) ? move : least));
   });
 
+  // The page's title and the app's icon say how much is unread, and the server has said so in the title that came.
+  const counted = () => Number($("#unread-count")?.dataset.count ?? 0);
+  const before = (unread) => (unread ? `(${unread}) ` : "");
+  let said = document.title;
+  let name = said.slice(before(counted()).length);
+  const say = () => {
+    if (!$("#unread-count")) return;
+    // A conversation that came into the pane has its own.
+    if (document.title !== said) name = document.title;
+    const unread = counted();
+    said = document.title = before(unread) + name;
+    const shown = unread ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.();
+    // Refused where the app is not installed.
+    shown?.catch(() => {});
+  };
+  say();
+  document.addEventListener("htmx:afterSettle", say);
+
   // Old ones that somebody scrolls to come anew.
   const SETTLED = 200;
   let scrolled;

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, Q, QuerySet
+from django.db.models import Exists, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from accounts.agent import agent
@@ -236,9 +236,14 @@ def _group_names(account: Account) -> Mapping[str, str]:
         return {}
 
 
-def with_news(account: Account) -> QuerySet[Conversation]:
+def with_news(account: Account | int) -> QuerySet[Conversation]:
     """The conversations that hold something unread, without those that are muted or archived."""
     return in_list(account).filter(unread_count__gt=0, muted=False, archived_at=None)
+
+
+def unread_messages(account: Account) -> int:
+    """How many messages are unread in them."""
+    return with_news(account).aggregate(number=Sum("unread_count"))["number"] or 0
 
 
 def others_in(account: Account, conversation: Conversation) -> list[str]:

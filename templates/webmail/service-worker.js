@@ -24,6 +24,9 @@ addEventListener("fetch", (event) => {
   }
 });
 
+// Nothing where the app is not installed.
+const count = (unread) => (unread ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.())?.catch(() => {});
+
 const show = async () => {
   // Nobody is told of what is in front of them.
   const open = await clients.matchAll({ type: "window" });
@@ -34,6 +37,7 @@ const show = async () => {
     if (answer.status === 204) notice = null;
     else if (answer.ok) notice = await answer.json();
   } catch { /* without a network the general words remain */ }
+  if (!notice || "unread" in notice) count(notice?.unread);
   if (!notice) return;
   await registration.showNotification(notice.title, {
     body: notice.body,

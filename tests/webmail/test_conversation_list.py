@@ -191,6 +191,38 @@ def test_muted_and_archived_ones_tell_nobody(alice: Account) -> None:
     assert not notify([Message.objects.get()])
 
 
+def test_the_title_and_the_tab_say_how_much_is_unread_without_what_is_muted_or_archived(
+    alice: Account, at_alices: Client
+) -> None:
+    def said() -> list[str]:
+        page = at_alices.get(reverse("inbox")).content.decode()
+        part = at_alices.get(reverse("conversation-list"), headers={"HX-Request": "true"}).content.decode()
+        in_title = re.findall(r"<title>(?:\((\d+)\) )?Inbox · Waxwing</title>", page)
+        count = r'id="unread-count" data-count="(\d+)"( hidden)?%s>(\d+)</span>'
+        in_tab = re.findall(count % "", page)
+        live = re.findall(count % ' hx-swap-oob="true"', part)
+        assert in_tab == live
+        (number, hidden, shown) = in_tab[0]
+        assert (number == "0") == bool(hidden)
+        assert number == shown
+        return [*in_title, number]
+
+    assert said() == ["", "0"]
+    for count, name in ((3, "bob"), (1, "carol"), (2, "dave"), (5, "erin")):
+        conversation = with_somebody(alice, name)
+        Conversation.objects.filter(pk=conversation.pk).update(unread_count=count)
+    dave, erin = Conversation.objects.order_by("pk")[2:]
+    assert said() == ["11", "11"]
+    set_to(alice, dave, "mute")
+    set_to(alice, erin, "archive")
+    assert said() == ["4", "4"]
+    assert conversations.unread_messages(alice) == 4
+    thread = at_alices.get(reverse("conversation", args=[dave.conversation_id])).content.decode()
+    assert "<title>(4) dave.test · Waxwing</title>" in thread
+    Conversation.objects.update(unread_count=0)
+    assert said() == ["", "0"]
+
+
 def test_every_row_and_every_open_conversation_has_a_menu_that_works_without_script(
     alice: Account, at_alices: Client
 ) -> None:

@@ -273,10 +273,12 @@ def test_a_woken_browser_is_told_who_wrote_and_never_what(alice_here: Account) -
         "title": "Bob",
         "body": "1 new message",
         "path": f"/c/{first.conversation.conversation_id}/",
+        "unread": 1,
     }
     second = received(alice_here, peer("carol").did, "another secret")
     said = json.loads(browser.get("/notifications/notice/").content)
-    assert said == {"title": "carol.test", "body": "New messages in 2 conversations", "path": "/"}
+    words = {"title": "carol.test", "body": "New messages in 2 conversations", "path": "/"}
+    assert said == words | {"unread": 2}
     assert "secret" not in json.dumps(said)
     read_marks.mark_read(alice_here, first.conversation)
     assert json.loads(browser.get("/notifications/notice/").content)["body"] == "1 new message"

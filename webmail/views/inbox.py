@@ -57,7 +57,7 @@ def rows(request: PageRequest) -> HttpResponse:
         return render(request, "webmail/_more_rows.html", _listed(request) | open_one)
     in_view = _IDS.findall(request.GET.get("in_view", ""))[:MOST_IN_VIEW]
     context = list_context(request, _limit(request.GET.get("shown", "")), in_view)
-    listed = render_to_string("webmail/_rows.html", context | open_one, request)
+    listed = render_to_string("webmail/_rows.html", context | open_one | {"alone": True}, request)
     if request.GET.get("known") == mark_of(listed):
         return HttpResponse(status=204)
     return HttpResponse(marked(listed))

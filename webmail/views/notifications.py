@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
+from webmail.conversations import unread_messages
 from webmail.push import subscriptions, vapid
 from webmail.push.notices import notice_for
 from webmail.views.page_request import PageRequest
@@ -56,11 +57,13 @@ def turn_off(request: PageRequest) -> HttpResponse:
 
 @require_safe
 def notice(request: PageRequest) -> HttpResponse:
-    """What a browser that was woken shows; 204 if nothing is new, or nobody is signed in there."""
+    """What a browser that was woken shows, and how much is unread, for the app's icon; 204 if nothing is new,
+    or nobody is signed in there."""
     account = getattr(request, "account", None)
     found = notice_for(account) if account else None
-    if found is None:
+    if account is None or found is None:
         return HttpResponse(status=204)
-    answer = JsonResponse({"title": found.title, "body": found.body, "path": found.path})
+    shown = {"title": found.title, "body": found.body, "path": found.path}
+    answer = JsonResponse(shown | {"unread": unread_messages(account)})
     answer["Cache-Control"] = "no-store"
     return answer
