@@ -171,12 +171,11 @@ def test_news_from_before_a_request_was_declined_do_not_bring_it_back(visit: Vis
     carol, alice = visit("carol"), visit("alice")
     page = alice.page
     make_strangers_ask(page)
-    carol.start_conversation("alice.test", text="Do you still have the ladder?")
-    page.goto("/")
-    expect(page.get_by_role("link", name="Requests")).to_be_visible(timeout=ARRIVAL)
     page.goto("/requests/")
+    carol.start_conversation("alice.test", text="Do you still have the ladder?")
+    # It comes to the page that lies open.
     card = page.locator("article.card", has_text="Do you still have the ladder?")
-    expect(card).to_be_visible()
+    expect(card).to_be_visible(timeout=ARRIVAL)
     page.wait_for_load_state("networkidle")
 
     held: list[tuple[Route, APIResponse]] = []

@@ -64,8 +64,13 @@ def test_a_draft_shows_in_every_browser_and_a_message_waits_for_its_time(
     expect(card).to_contain_text("8:00")
     expect(_waiting(elsewhere.page, word)).to_contain_text("8:00", timeout=ARRIVAL)
 
+    # A page that lies open in another tab follows by itself.
+    beside = alice.another_tab()
+    beside.goto("/scheduled/")
+    expect(beside.locator(".scheduled li", has_text=word)).to_contain_text("8:00")
     card.get_by_role("button", name="Send now").click()
     expect(card).to_have_count(0)
+    expect(beside.locator(".scheduled li", has_text=word)).to_have_count(0, timeout=ARRIVAL)
     sent = message(elsewhere.page, f"a whole thought {word}").locator(".msg__meta")
     expect(sent).to_contain_text("Their server has it", timeout=ARRIVAL)
     expect(_waiting(elsewhere.page, word)).to_have_count(0)

@@ -292,8 +292,24 @@ def test_a_file_does_not_go_after_its_time(alice: Account, at_alices: Client, wi
     assert not PendingMessage.objects.exists()
 
 
+def test_a_page_of_what_is_scheduled_that_is_open_gets_that_alone(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    fields = {"text": TEXT, "token": str(uuid4()), "at": "tomorrow"}
+    at_alices.post(reverse("conversation-send", args=[with_bob.conversation_id]), fields)
+    htmx = {"HX-Request": "true", "HX-Target": "scheduled"}
+    part = at_alices.get(reverse("scheduled"), headers=htmx).content.decode()
+    assert TEXT in part
+    assert "<html" not in part
+    PendingMessage.objects.all().delete()
+    assert "Nothing is scheduled" in at_alices.get(reverse("scheduled"), headers=htmx).content.decode()
+
+
 def test_a_new_conversation_may_wait_too(alice: Account, at_alices: Client) -> None:
     carol = peer("carol", display_name="Carol")
+    offered = at_alices.get(reverse("new-conversation")).content.decode()
+    for name, words, _moment in sending_times.choices(timezone.now()):
+        assert f'name="at" value="{name}" data-send><span>{words}</span>' in offered
     fields = {"to": [carol.did], "text": TEXT, "token": str(uuid4()), "do": "", "at": "monday"}
     answer = at_alices.post(reverse("new-conversation"), fields)
     row = PendingMessage.objects.get()

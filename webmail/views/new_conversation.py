@@ -19,7 +19,7 @@ from accounts import people as directory
 from accounts.identities import IdentityError
 from accounts.models import Account
 from accounts.sessions import signed_in
-from webmail import consent, drafts
+from webmail import consent, drafts, sending_times
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversations import NotFound, others_in, row
 from webmail.conversations import find as find_conversation
@@ -315,6 +315,7 @@ def _page(
         | {
             "composer": composer,
             "previews": preview_choices.offered(request.account),
+            "times": sending_times.choices(timezone.now()),
             "former": row(request.account, former) if former else None,
             "tell": request.method != "POST" or bool(request.POST.get("tell")),
         }

@@ -160,9 +160,11 @@ def change_time(request: PageRequest, pending_pk: int) -> HttpResponse:
 @require_safe
 @signed_in
 def scheduled(request: PageRequest) -> HttpResponse:
-    """Everything that waits for its time."""
+    """Everything that waits for its time; that alone for a page that is open."""
     found = pending.scheduled(request.account)
     rows = [(waiting, row(request.account, waiting.conversation)) for waiting in found]
+    if request.htmx.target == "scheduled":
+        return render(request, "webmail/_scheduled.html", {"scheduled": rows})
     return render(request, "webmail/scheduled.html", list_context(request) | {"scheduled": rows})
 
 
