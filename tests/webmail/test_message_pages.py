@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -15,7 +17,7 @@ from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_news import OpenPage
 from tests.webmail.test_pages import HOSTILE, Page, assert_nothing_inline
 from webmail import message_state, outgoing
-from webmail.models import Conversation, Message
+from webmail.models import Conversation, Delivery, Message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
 
@@ -221,3 +223,18 @@ def test_saved_messages_are_listed_until_they_are_taken_off(
     assert "Nothing saved yet" in at_alices.get(reverse("saved")).content.decode()
     address = reverse("message-save", args=[bobs.message_id])
     assert browser_of(new_account("mallory")).post(address).status_code == 404
+
+
+def test_a_step_of_another_day_says_which(at_alices: Client, own: Message) -> None:
+    written = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)
+    Message.objects.filter(pk=own.pk).update(placed_at=written)
+    Delivery.objects.filter(message=own).update(
+        state=Delivery.State.ACCEPTED,
+        sealed_at=written + timedelta(minutes=2),
+        handed_over_at=written + timedelta(days=2),
+        accepted_at=written + timedelta(days=2, hours=1),
+    )
+    page = at_alices.get(reverse("message", args=[own.message_id])).content.decode()
+    track = page[page.index('<ol class="track">') :]
+    steps = re.findall(r"<time [^>]+>([^<]+)</time>", track[: track.index("</ol>")])
+    assert steps == ["12:02", "5 June 2026, 12:00", "5 June 2026, 13:00"]

@@ -63,6 +63,13 @@ def moment(value: datetime) -> str:
 
 
 @register.filter
+def clock_or_moment(value: datetime, since: datetime) -> str:
+    """14:02 on the day of `since`, 22 November 2026, 14:02 on another one."""
+    same = timezone.localtime(value).date() == timezone.localtime(since).date()
+    return clock(value) if same else moment(value)
+
+
+@register.filter
 def moment_with_seconds(value: datetime) -> str:
     """20 November 2026, 14:02:31"""
     return _written(timezone.localtime(value), pgettext("letters of Django's date format", "j F Y, H:i:s"))
