@@ -5,9 +5,9 @@
   const $ = (selector, within = document) => within.querySelector(selector);
   const YEAR = 31536000;
 
-  const setCookie = (name, value) => {
+  const setCookie = (name, value, seconds = YEAR) => {
     const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=${YEAR}; SameSite=Lax${secure}`;
+    document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=${seconds}; SameSite=Lax${secure}`;
   };
 
   // ---- Time zone and theme: cookies that the server reads, so that nothing moves after loading.
@@ -17,8 +17,9 @@
     const theme = event.submitter?.dataset.themeChoice;
     if (!theme) return;
     event.preventDefault();
-    root.dataset.theme = theme;
-    setCookie("theme", theme);
+    if (theme === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+    setCookie("theme", theme, theme === "system" ? 0 : YEAR);
   });
 
   // Menus close when the next thing is clicked, or with Escape.

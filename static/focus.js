@@ -19,7 +19,7 @@
     if (!event.target.closest(".row-menu button, .menu [data-copy]")) return;
     summaryAround(document.activeElement)?.focus({ preventScroll: true });
   }, true);
-  // One of the two buttons for the theme hides the other.
+  // The button for a theme hides itself, since it would change nothing more.
   document.addEventListener("submit", (event) => {
     if (event.submitter?.dataset.themeChoice && !isShown(event.submitter)) firstIn(event.submitter.parentElement)?.focus();
   });

@@ -11,11 +11,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 
-def mark_of(rows: str) -> str:
-    """The mark of a list that is this HTML."""
-    return salted_hmac("webmail.known_list", rows.strip(), algorithm="sha256").hexdigest()[:16]
+def mark_of(rows: str, unread: int) -> str:
+    """The mark of a list that is this HTML, beside which stands how many conversations are unread in all."""
+    said = f"{unread} {rows.strip()}"
+    return salted_hmac("webmail.known_list", said, algorithm="sha256").hexdigest()[:16]
 
 
-def marked(rows: SafeString) -> SafeString:
+def marked(rows: SafeString, unread: int) -> SafeString:
     """The list with its mark, which a page names when it asks for the list again."""
-    return rows + format_html('<input type="hidden" id="known" name="known" value="{}">', mark_of(rows))
+    return rows + format_html('<input type="hidden" id="known" name="known" value="{}">', mark_of(rows, unread))

@@ -54,3 +54,25 @@ def test_what_the_pointer_colours_fades(visit: Visit, still: bool, milliseconds:
     page.mouse.move(0, 0)
     expect(new).to_have_css("background-color", at_rest)
     assert page.evaluate("Math.max(...window.faded)") == milliseconds
+
+
+def test_one_may_go_back_to_the_theme_of_the_system(visit: Visit) -> None:
+    page = visit("alice").page
+    root, account = page.locator("html"), page.get_by_label("Account menu, alice.test")
+    account.click()
+    back = page.get_by_role("button", name="Theme of the system")
+    expect(back).to_have_count(0)
+    page.get_by_role("button", name="Dark", exact=True).click()
+    expect(root).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(root).to_have_attribute("data-theme", "dark")
+    account.click()
+    back.click()
+    for scheme, offered in (("light", "Dark"), ("dark", "Light")):
+        page.emulate_media(color_scheme=scheme)
+        expect(root).to_have_css("color-scheme", "light dark")
+        page.reload()
+        assert root.get_attribute("data-theme") is None
+        account.click()
+        expect(page.get_by_role("button", name=offered, exact=True)).to_be_visible()
+        expect(back).to_have_count(0)

@@ -205,6 +205,22 @@ def test_a_message_whose_signer_is_not_checked_shows_no_text(alice: Account, at_
     assert "Try again" in page.words
 
 
+def test_a_message_that_was_opened_and_is_not_trusted_is_not_said_to_be_shut(
+    alice: Account, at_alices: Client
+) -> None:
+    message = received(
+        alice,
+        peer("bob").did,
+        "from whom, really",
+        trust=Message.Trust.REFUSED,
+        trust_code="signer-not-published",
+    )
+    page = Page(html_of(at_alices, reverse("conversation", args=[message.conversation.conversation_id])))
+    assert "from whom, really" not in page.words
+    assert "This message cannot be trusted" in page.words
+    assert "This message could not be opened" not in page.words
+
+
 @pytest.mark.parametrize(
     ("trust", "words"),
     [(Message.Trust.UNCHECKED, "Signature not checked"), (Message.Trust.REFUSED, "Signature not valid")],
@@ -395,6 +411,10 @@ def test_the_theme_is_kept_and_leads_back() -> None:
     astray = client.post(reverse("theme"), {"theme": "<b>", "next": "//evil.example/"})
     assert astray.headers["Location"] == "/"
     assert 'data-theme="dark"' in html_of(client, reverse("sign-in"))
+    client.post(reverse("theme"), {"theme": "system"})
+    page = html_of(client, reverse("sign-in"))
+    assert "data-theme=" not in page
+    assert 'name="theme" value="system"' in page
 
 
 def test_times_are_those_of_the_browser(alice: Account, at_alices: Client) -> None:

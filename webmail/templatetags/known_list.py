@@ -15,12 +15,12 @@ class _Marked(template.Node):
         self.nodelist = nodelist
 
     def render(self, context: Context) -> SafeString:
-        return marked(self.nodelist.render(context))
+        return marked(self.nodelist.render(context), context["counts"].unread)
 
 
 @register.tag
 def known(parser: Parser, _token: Token) -> _Marked:
-    """{% known %}…{% endknown %}: what is between them, with its mark."""
+    """{% known %}…{% endknown %}: what is between them, with its mark and that of `counts`."""
     nodelist = parser.parse(("endknown",))
     parser.delete_first_token()
     return _Marked(nodelist)

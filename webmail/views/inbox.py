@@ -57,10 +57,12 @@ def rows(request: PageRequest) -> HttpResponse:
         return render(request, "webmail/_more_rows.html", _listed(request) | open_one)
     in_view = _IDS.findall(request.GET.get("in_view", ""))[:MOST_IN_VIEW]
     context = list_context(request, _limit(request.GET.get("shown", "")), in_view)
-    listed = render_to_string("webmail/_rows.html", context | open_one | {"alone": True}, request)
-    if request.GET.get("known") == mark_of(listed):
+    listed = render_to_string("webmail/_rows.html", context | open_one, request)
+    unread = context["counts"].unread
+    if request.GET.get("known") == mark_of(listed, unread):
         return HttpResponse(status=204)
-    return HttpResponse(marked(listed))
+    count = render_to_string("webmail/_unread_count.html", {"counts": context["counts"], "swap": True})
+    return HttpResponse(count + marked(listed, unread))
 
 
 def _limit(shown: str) -> int:

@@ -1,4 +1,4 @@
-"""Light or dark."""
+"""Light or dark, or as the system is."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -21,4 +21,6 @@ def choose(request: HttpRequest) -> HttpResponse:
         answer.set_cookie(
             "theme", request.POST["theme"], max_age=A_YEAR, samesite="Lax", secure=settings.SECURE
         )
+    elif request.POST.get("theme") == "system":
+        answer.delete_cookie("theme", samesite="Lax")
     return answer
