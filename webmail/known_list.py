@@ -19,4 +19,6 @@ def mark_of(rows: str, unread: int) -> str:
 
 def marked(rows: SafeString, unread: int) -> SafeString:
     """The list with its mark, which a page names when it asks for the list again."""
-    return rows + format_html('<input type="hidden" id="known" name="known" value="{}">', mark_of(rows, unread))
+    return rows + format_html(
+        '<input type="hidden" id="known" name="known" value="{}">', mark_of(rows, unread)
+    )

@@ -78,6 +78,7 @@ CATALOGUE = by_name(
             "crypto_agent.custody_json",
             "crypto_agent.leaving_methods",
             "crypto_agent.packed",
+            "crypto_agent.plain_json",
             "crypto_agent.framed",
             settings=AGENT,
         ),

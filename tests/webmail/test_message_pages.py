@@ -231,10 +231,9 @@ def test_a_step_of_another_day_says_which(at_alices: Client, own: Message) -> No
     Delivery.objects.filter(message=own).update(
         state=Delivery.State.ACCEPTED,
         sealed_at=written + timedelta(minutes=2),
-        handed_over_at=written + timedelta(days=2),
-        accepted_at=written + timedelta(days=2, hours=1),
+        finished_at=written + timedelta(days=2),
     )
     page = at_alices.get(reverse("message", args=[own.message_id])).content.decode()
     track = page[page.index('<ol class="track">') :]
     steps = re.findall(r"<time [^>]+>([^<]+)</time>", track[: track.index("</ol>")])
-    assert steps == ["12:02", "5 June 2026, 12:00", "5 June 2026, 13:00"]
+    assert steps == ["12:02", "5 June 2026, 12:00", "5 June 2026, 12:00"]
