@@ -11,7 +11,7 @@ from tests.browser.device_pages import device_pages, go_to
 from tests.browser.other_site import other_site
 from tests.browser.seeding import Seeded
 from tests.browser.unsent_pages import unsent_pages
-from tests.browser.visitors import ARRIVAL
+from tests.browser.visitors import ARRIVAL, composer
 
 Open = Callable[[Page], None]
 
@@ -53,6 +53,9 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         ),
         "message-edit": lambda page: _message_action(page, seeded.with_both, "Edit", ".edit"),
         "message-take-back": lambda page: _message_action(page, seeded.with_both, "Take back", ".ask"),
+        "message-delete": lambda page: _message_action(page, seeded.with_both, "Delete for me", ".ask"),
+        "message-discard": lambda page: _message_discard(page, seeded.with_carol),
+        "mentioning": lambda page: _mentioning(page, seeded.with_both),
         "forward": lambda page: _message_action(page, seeded.with_both, "Forward", "main .results"),
         "not-delivered": go(seeded.with_carol),
         "files": go(seeded.with_files),
@@ -144,6 +147,20 @@ def _composer_topics(page: Page, conversation: str) -> None:
     go_to(page, conversation)
     page.locator(".composer summary", has_text="Topics").click()
     expect(page.get_by_role("button", name="Send, and begin a topic with it")).to_be_visible()
+
+
+def _message_discard(page: Page, conversation: str) -> None:
+    """One that was delivered to nobody."""
+    go_to(page, conversation)
+    failed = page.locator(".msg--own:has(.msg__meta--fault)").last
+    page.goto(f"/m/{(failed.get_attribute('id') or '').removeprefix('m')}/discard/")
+    expect(page.locator(".ask")).to_be_visible()
+
+
+def _mentioning(page: Page, conversation: str) -> None:
+    go_to(page, conversation)
+    composer(page).press_sequentially("@")
+    expect(page.locator(".mentions button").first).to_be_visible()
 
 
 def _topic(page: Page, conversation: str) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.accessibility import COLOURS, violations
@@ -17,7 +17,7 @@ from tests.browser.forced_colours import unseen
 from tests.browser.in_german import in_german, words_of
 from tests.browser.more_contrast import show_anew, too_faint
 from tests.browser.seeding import Seeded, seed
-from tests.browser.visitors import NARROWEST, PHONE, WIDE, ZOOMED
+from tests.browser.visitors import NARROWEST, PHONE, WIDE, ZOOMED, composer
 from tests.services.installations import RunningInstallation
 
 #: Each page is looked at on each of these in both themes.
@@ -65,6 +65,19 @@ def test_pages_fit_and_break_no_rule_of_accessibility(visit: Visit, seeded: Seed
             found[f"{name}, in German"] = problems
     alice.excuse(r"status of 4(04|22)")
     assert found == {}
+
+
+def test_what_was_written_on_a_page_that_is_signed_out_meanwhile_does_too(
+    visit: Visit, seeded: Seeded
+) -> None:
+    alice = visit("alice", viewport=PHONE, still=True)
+    alice.page.goto(seeded.with_bob)
+    composer(alice.page).fill("Not lost")
+    alice.context.clear_cookies(name="session")
+    alice.page.evaluate("HTMLFormElement.prototype.submit.call(document.querySelector('#text').form)")
+    expect(alice.page.get_by_label("What you wrote")).to_have_value("Not lost")
+    assert problems_of(alice.page, PHONE) == []
+    alice.excuse(r"status of 40\d")
 
 
 @pytest.mark.parametrize("screen", SCREENS)

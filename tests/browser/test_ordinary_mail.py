@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from demo.local_network import NetworkInfo
+from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.seeding import MAIL, write_ordinary_mail
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, reload_until
@@ -101,6 +102,7 @@ def test_new_mail_is_announced_by_itself_and_no_more_once_it_is_seen(
     row.click()
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("It can be put back for 30 days.")).to_be_visible()
+    assert violations(page) == []
     expect(row).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(row).to_be_visible()
@@ -109,6 +111,7 @@ def test_new_mail_is_announced_by_itself_and_no_more_once_it_is_seen(
     expect(page.locator(f'#mails a[href="{another}"]')).to_have_count(0)
     page.get_by_role("link", name="Spam", exact=True).click()
     expect(page.locator(f'#mails a[href="{another}"]')).to_be_visible()
+    assert violations(page) == []
 
 
 def test_the_list_is_read_once_a_visit_and_says_when_the_mailbox_is_away(visit: Visit, mail: str) -> None:

@@ -17,6 +17,8 @@ def unsent_pages(seeded: Seeded) -> dict[str, Callable[[Page], None]]:
         "scheduled": _scheduled,
         "scheduled-time": _scheduled_time,
         "scheduled-time-faulty": _scheduled_time_faulty,
+        "scheduled-discard": _scheduled_discard,
+        "send-later-discard": lambda page: _send_later_discard(page, seeded.with_files),
         "files-chosen": lambda page: _files_chosen(page, seeded.with_files),
     }
 
@@ -46,6 +48,19 @@ def _scheduled_time_faulty(page: Page) -> None:
     page.get_by_label("Day and time").fill("2020-01-01T08:00")
     page.get_by_role("button", name="At that time").click()
     expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _scheduled_discard(page: Page) -> None:
+    _scheduled(page)
+    page.get_by_role("link", name="Discard").click()
+    expect(page.get_by_role("link", name="Keep it")).to_be_visible()
+
+
+def _send_later_discard(page: Page, conversation: str) -> None:
+    """Asked in its place."""
+    page.goto(conversation)
+    page.locator("#pending .msg").get_by_role("link", name="Discard").click()
+    expect(page.locator("#pending .ask")).to_be_visible()
 
 
 def _files_chosen(page: Page, conversation: str) -> None:
