@@ -43,15 +43,22 @@
       if (around.id) ids.push(around.id);
     }
     const rows = [...document.querySelectorAll("#convos > li")];
-    trail = { at, ids, twin: twinOf(at), row: rows.findIndex((row) => row.contains(at)) };
+    const row = rows.findIndex((one) => one.contains(at));
+    trail = { at, ids, twin: twinOf(at), row, address: $(".row", rows[row])?.getAttribute("href") };
   };
   const rowAt = (index) => {
     const rows = document.querySelectorAll("#convos .row");
     return rows[Math.min(index, rows.length - 1)] ?? firstIn($("#list")) ?? $(".tabs [aria-current]");
   };
+  // The row that had the focus, or whose menu had it, while it is there.
+  const sameRow = () => {
+    const row = $(`#convos > li:has(> .row[href="${CSS.escape(trail.address ?? "")}"])`);
+    if (trail.at.matches(".row")) return row && $(".row", row);
+    return trail.at.matches("summary") ? row && $("summary", row) : undefined;
+  };
   const heir = () => {
     if (trail.at.isConnected && isShown(trail.at) && !trail.at.disabled) return trail.at;
-    if (trail.row >= 0) return (trail.at.matches(".row") && $(`#convos ${trail.twin}`)) || rowAt(trail.row);
+    if (trail.row >= 0) return sameRow() ?? rowAt(trail.row);
     for (const place of trail.ids.map((id) => document.getElementById(id)).filter(Boolean)) {
       const found = (trail.twin && $(trail.twin, place)) || firstIn(place) || (place.tabIndex === -1 && place.hasAttribute("tabindex") && place);
       if (found) return found;

@@ -146,7 +146,7 @@ def test_what_a_woken_browser_shows_is_short_text_that_turns_nothing(names: tupl
     assert given.headers["Content-Type"] == "application/json"
     assert given.headers["X-Content-Type-Options"] == "nosniff"
     notice = given.json()
-    assert set(notice) == {"title", "body", "path"}
+    assert set(notice) == {"title", "body", "path", "unread"}
     # What was written is in none of it, nor in what push services are given, which is nothing.
     assert "alert" not in notice["body"]
     assert len(notice["title"]) <= notices.MOST_TITLE
