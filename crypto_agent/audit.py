@@ -18,7 +18,7 @@ FIRST_HASH = bytes(32)
 _DOMAIN = "waxwing-audit:v1"
 _WITH_TOKEN = PreparedQuery(lambda token_id: AuditEntry.objects.filter(token_id=token_id), ("sequence",))
 _HEAD_TO_ADD_TO = PreparedQuery(
-    AuditHead.objects.select_for_update, ("id", "sequence", "entry_hash"), arguments=()
+    AuditHead.objects.select_for_update, ("id", "sequence", "entry_hash"), arguments=0
 )
 _COLUMNS = ", ".join(
     connection.ops.quote_name(str(field.column)) for field in AuditEntry._meta.concrete_fields

@@ -8,16 +8,13 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import QuerySet
 
 #: Stand for the arguments while the SQL is put together; nothing that is asked for looks like them.
 _TEXTS = tuple(f"\x00argument{number}" for number in range(4))
-_NUMBERS = tuple(-(2**40) - number for number in range(4))
-#: What a query is asked for.
-Argument: TypeAlias = str | int
 
 
 class _OfThread(threading.local):
@@ -33,22 +30,20 @@ _of_thread = _OfThread()
 class PreparedQuery:
     """The rows of ``query(text, …)`` as tuples of ``columns``, just as the database driver gives them.
 
-    ``query`` takes arguments of the types ``arguments``, four at most.
+    ``query`` takes so many texts as ``arguments`` says, four at most.
     """
 
     def __init__(
         self,
         query: Callable[..., QuerySet[Any]],
         columns: Sequence[str],
-        arguments: Sequence[type[Argument]] = (str,),
+        arguments: int = 1,
     ) -> None:
         self._query = query
         self._columns = columns
-        self._arguments = tuple(
-            (_NUMBERS if kind is int else _TEXTS)[place] for place, kind in enumerate(arguments)
-        )
+        self._arguments = _TEXTS[:arguments]
 
-    def rows(self, *arguments: Argument) -> list[tuple[Any, ...]]:
+    def rows(self, *arguments: str) -> list[tuple[Any, ...]]:
         """The rows for ``arguments``; raises what a query of the same kind would."""
         sql, order = self._statement
         found: list[tuple[Any, ...]] = _executed(sql, [arguments[index] for index in order]).fetchall()

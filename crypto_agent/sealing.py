@@ -22,7 +22,7 @@ from crypto_agent.key_store import account_keys_and_signer
 from crypto_agent.purposes import Purpose
 from crypto_agent.signing_keys import Signer
 
-#: An id is made of the DIDs in its conversation, so these never change; some 100 bytes each.
+#: An id is made of the DIDs in its conversation, so these never change; some 100 bytes for each of them.
 _participants_by_id: dict[str, frozenset[str]] = {}
 _MOST_CONVERSATIONS = 512
 
