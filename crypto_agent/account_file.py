@@ -276,10 +276,8 @@ def _device(value: cbor.CborValue) -> DeviceSecrets:
             "prekeys": list(prekeys),
             **more,
         } if len(prekeys) <= _MOST_PREKEYS and not more:
-            if (private_key is None) != (revoked_at is not None):
-                raise BadExport("a device with a key is one that was not revoked")
-            if prekeys and private_key is None:
-                raise BadExport("a revoked device has no prekeys")
+            if private_key is None and (revoked_at is None or prekeys):
+                raise BadExport("a device without a key is one that was revoked, and has no prekeys")
             return DeviceSecrets(
                 certificate,
                 former_certificate,

@@ -134,14 +134,14 @@ def _devices(keys: AccountKeys, now: datetime) -> list[DeviceSecrets]:
 
 
 def _device(keys: AccountKeys, row: DeviceKey) -> DeviceSecrets:
-    active = row.state == DeviceKey.State.ACTIVE
+    kept = row.wrapped is not None
     return DeviceSecrets(
         certificate=bytes(row.certificate),
         former_certificate=bytes(row.former_certificate) if row.former_certificate is not None else None,
         created_at=row.created_at,
         revoked_at=row.revoked_at,
-        private_key=_pkcs8(keys, row) if active else None,
-        prekeys=[_prekey(keys, row.fingerprint, prekey) for prekey in row.prekeys.all()] if active else [],
+        private_key=_pkcs8(keys, row) if kept else None,
+        prekeys=[_prekey(keys, row.fingerprint, prekey) for prekey in row.prekeys.all()] if kept else [],
     )
 
 

@@ -52,7 +52,7 @@ def open_export(did: str, keys_file: bytes, passphrase: str) -> AccountSecrets:
     """
     with passphrase_turns.turn(did):
         secrets = account_file.open_keys(did, keys_file, passphrase)
-    if sum(device.private_key is not None for device in secrets.devices) > 1:
+    if sum(device.private_key is not None and device.revoked_at is None for device in secrets.devices) > 1:
         raise BadExport("more than one active device")
     return secrets
 
@@ -64,7 +64,8 @@ def import_account(
 
     The export's active device becomes the active one here. It is retired instead if it is among ``revoked``
     (fingerprints of devices that are published as revoked), or if another device is active here: it then
-    opens what was sealed to it, and signs nothing. Raises BadExport, AccountLocked.
+    opens what was sealed to it, and signs nothing. One that was retired there is retired here.
+    Raises BadExport, AccountLocked.
     """
     account, keys = new_account(did, now, random, with_archive_key=False)
     for archive_key in sorted(secrets.archive_keys, key=lambda each: each.generation):
@@ -133,7 +134,7 @@ def _new_device(
     others = DeviceKey.objects.filter(account=account, state=DeviceKey.State.ACTIVE)
     if key is None:
         state = DeviceKey.State.REVOKED
-    elif certificate.fingerprint not in revoked and not others.exists():
+    elif taken.revoked_at is None and certificate.fingerprint not in revoked and not others.exists():
         state = DeviceKey.State.ACTIVE
     else:
         state = DeviceKey.State.RETIRED if opens_mail else DeviceKey.State.REVOKED

@@ -6,10 +6,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.db import connection
 
 from crypto_agent import audit, lock_secrets, passphrase_turns, views
+from crypto_agent.account_file import AccountSecrets, DeviceSecrets, PrekeySecrets, seal_keys
 from crypto_agent.atsms import cbor
+from crypto_agent.atsms.certificates import issue_certificate, parse_certificate
 from crypto_agent.calls import Call
 from crypto_agent.client import (
     AgentClient,
@@ -111,6 +115,31 @@ def test_keys_that_are_here_already_are_kept_and_the_old_device_only_opens(
     assert [tuple(row) for row in elsewhere.execute(states)] == [("revoked", None)]
 
 
+def test_a_device_that_opens_only_goes_along_to_the_next_place(
+    web: AgentClient,
+    worker: AgentClient,
+    there: AgentClient,
+    own_agent: Agent,
+    leaver: Device,
+) -> None:
+    did = leaver.did
+    web.create_device(ALICE, "alice.test", "mail.test")
+    _, waiting = write(web, worker, ALICE, [leaver], "under way")
+    mine = there.create_device(did, "leaver.test", "mail.test")
+    there.import_account(did, PASSPHRASE, web.export_account(did, PASSPHRASE).keys)
+
+    third = own_agent.client()
+    taken = third.import_account(did, PASSPHRASE, there.export_account(did, PASSPHRASE).keys)
+
+    revoked = {each.fingerprint: each.revoked_at is not None for each in taken.devices}
+    assert revoked == {mine.fingerprint: False, leaver.fingerprint: True}
+    assert receive(own_agent.client("worker"), did, waiting.copies[0].envelope).sender_did == ALICE
+    there.revoke_device(did, mine.fingerprint)
+    there.revoke_device(did, leaver.fingerprint)
+    third.import_account(did, PASSPHRASE, there.export_account(did, PASSPHRASE).keys)
+    assert receive(own_agent.client("worker"), did, waiting.copies[0].envelope).sender_did == ALICE
+
+
 def test_a_device_that_is_published_as_revoked_does_not_become_active(
     web: AgentClient, worker: AgentClient, there: AgentClient, there_working: AgentClient, leaver: Device
 ) -> None:
@@ -167,11 +196,18 @@ def test_a_passphrase_typed_on_another_keyboard_is_the_same(
     there.import_account(leaver.did, "cafe\u0301 au lait, s'il", keys)
 
 
+def _new_device(did: str, now: datetime) -> DeviceSecrets:
+    key = ec.generate_private_key(ec.SECP256R1())
+    encoded = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    begins = now.replace(microsecond=0)
+    certificate = issue_certificate(
+        key, did, "leaver.test", "mail.test", os.urandom(16), begins, begins + timedelta(days=30)
+    )
+    return DeviceSecrets(certificate, None, now, None, encoded, [])
+
+
 def test_a_crafted_file_plants_nothing_that_is_not_the_accounts(leaver: Device, there: AgentClient) -> None:
     """Whoever gives somebody a file with its passphrase decides what is in it."""
-    from crypto_agent.account_file import AccountSecrets, DeviceSecrets, PrekeySecrets, seal_keys
-    from crypto_agent.atsms.certificates import parse_certificate
-
     certificate = parse_certificate(leaver.certificate_pem).der
     now = datetime.now(UTC)
 
@@ -183,6 +219,12 @@ def test_a_crafted_file_plants_nothing_that_is_not_the_accounts(leaver: Device, 
     broken = DeviceSecrets(b"no certificate", None, now, now, None, [])
     prekey = PrekeySecrets(1, bytes(32), bytes(32), b"signature", now, now, now)
     revoked = DeviceSecrets(certificate, None, now, now, None, [prekey])
+    with refused("BadExport"):
+        there.import_account(
+            leaver.did,
+            PASSPHRASE,
+            crafted(leaver.did, _new_device(leaver.did, now), _new_device(leaver.did, now)),
+        )
     bad_ones = [(BOB, of_another), *((leaver.did, each) for each in (without_key, broken, revoked))]
     for did, bad in bad_ones:
         with refused("BadExport"):
@@ -197,8 +239,6 @@ def test_nobody_waits_for_their_turn_to_derive_while_they_hold_the_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who has the turn may have to write before they give it back."""
-    from crypto_agent.account_file import AccountSecrets, seal_keys
-
     did = new_did()
     keys = seal_keys(did, AccountSecrets(bytes(32), [], [], []), PASSPHRASE, datetime.now(UTC), os.urandom)
     turn, outside = passphrase_turns.turn, len(connection.atomic_blocks)
