@@ -9,10 +9,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crypto_agent import attesting, client_json, composing, custody_status, devices, opening, reading, sealing
+from crypto_agent import (
+    app_messages,
+    attesting,
+    client_json,
+    composing,
+    custody_status,
+    devices,
+    opening,
+    reading,
+    sealing,
+)
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.client_values import Composed, OpenedEnvelope, ReadMessage
 from crypto_agent.custody import Random
+from crypto_agent.errors import InvalidRequest
 from crypto_agent.grants import GrantedPurpose
 from crypto_agent.methods import target_value
 from crypto_agent.models import Grant
@@ -62,11 +73,14 @@ def sign(call: AppCall) -> Json:
 
 
 def seal(call: AppCall) -> Json:
-    composed = _composed(call)
+    composed = _composed_or_again(call)
     targets = [target_value(target) for target in call.fields["targets"]]
     sealed = sealing.seal(call.did, composed.content, targets, call.now, call.random)
     return {
         **_ids(composed),
+        "again": bytes_json(
+            app_messages.seal_for_app(call.did, call.grant.grant_id, composed, call.now, call.random)
+        ),
         "copies": [client_json.copy_json(copy) for copy in sealed.copies],
         "refused": [client_json.refused_target_json(refused) for refused in sealed.refused],
     }
@@ -109,6 +123,15 @@ def _composed(call: AppCall) -> Composed:
         client_json.time_value(created_at) if created_at is not None else call.now,
         call.random,
     )
+
+
+def _composed_or_again(call: AppCall) -> Composed:
+    fields = call.fields
+    if ("message" in fields) == ("again" in fields):
+        raise InvalidRequest("message: or again, one of both")
+    if "message" in fields:
+        return _composed(call)
+    return app_messages.unseal_for_app(call.did, call.grant.grant_id, fields["again"], call.now)
 
 
 def _ids(composed: Composed) -> Json:

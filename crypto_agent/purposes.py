@@ -37,6 +37,8 @@ class Purpose(StrEnum):
     INCOMING_CONTENT = "incoming-content"
     #: A file's key and description, until they go into a message.
     FILE = "file"
+    #: Composed for an app, which has it sealed for more devices.
+    APP_MESSAGE = "app-message"
     #: What somebody is writing: it may be read again, never signed.
     DRAFT = "draft"
 

@@ -8,7 +8,7 @@ import pytest
 from crypto_agent.app_methods import APP_METHODS
 from crypto_agent.atsms.json_bytes import from_json, to_json
 from crypto_agent.atsms.oneshot import read_signed
-from crypto_agent.client import AgentClient, Device
+from crypto_agent.client import AgentClient, Device, SealedContent
 from demo.local_network import NetworkInfo
 from tests.crypto_agent.app import (
     PURPOSES,
@@ -57,6 +57,44 @@ def test_what_an_app_seals_is_the_users_message(
     assert (received.sender_did, received.sender_fingerprint) == (alice.did, alice.fingerprint)
     assert received.message_id == sealed["messageId"]
     assert web.read(bob.did, [received.content])[0].text == "From an app"
+
+
+def test_a_message_for_more_devices_than_one_call_takes_stays_one_message(
+    app: MakeApp, worker: AgentClient, web: AgentClient, alice: Device, bob: Device
+) -> None:
+    """The further calls get the same signed bytes; the app's own, and no other's."""
+    granted, _ = app("seal")
+    other, _ = app("seal")
+    of_bob, _ = app("seal", did=bob.did)
+    fields = arguments(alice, bob)["seal"]
+    first = granted.call("seal", **fields)
+    second = granted.call("seal", again=first["again"], targets=fields["targets"])
+    third = granted.call("seal", again=second["again"], targets=fields["targets"])
+    ids = ("conversationId", "messageId", "createdAt")
+    assert [[one[name] for name in ids] for one in (second, third)] == [[first[name] for name in ids]] * 2
+    received = [
+        receive(worker, bob.did, from_json(one["copies"][0]["envelope"], 1 << 17)) for one in (first, third)
+    ]
+    assert {one.message_id for one in received} == {first["messageId"]}
+    assert web.read(bob.did, [received[1].content])[0].text == "From an app"
+    composed = web.compose(alice.did, [bob.did], "Mine", created_at=datetime.now(UTC))
+    for asks, again in (
+        (other, first["again"]),
+        (of_bob, first["again"]),
+        (granted, to_json(composed.sealed)),
+        (granted, to_json(b"\x01")),
+    ):
+        with pytest.raises(Refused) as refused:
+            asks.call("seal", again=again, targets=fields["targets"])
+        assert refused.value.code in ("CannotUnseal", "NotGranted")
+    blob = from_json(first["again"], 1 << 17)
+    for data in (blob, b"\x01\x01" + blob[1:], b"\x01\x02" + blob[1:]):
+        item = SealedContent(first["conversationId"], first["messageId"], data)
+        assert web.read(alice.did, [item])[0].error == "cannot-unseal"
+    for both_or_none in (fields | {"again": first["again"]}, {"targets": fields["targets"]}):
+        with pytest.raises(Refused) as refused:
+            granted.call("seal", **both_or_none)
+        assert refused.value.code == "InvalidRequest"
 
 
 def test_a_copy_is_for_participants_alone(app: MakeApp, alice: Device, bob: Device) -> None:
