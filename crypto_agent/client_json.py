@@ -139,6 +139,7 @@ def sealed_content_value(json: Json) -> SealedContent:
 
 def attachment_json(attachment: Attachment) -> Json:
     return {
+        "fileId": attachment.file_id,
         "sealed": bytes_json(attachment.sealed),
         "url": attachment.url,
         "expiresAt": time_json(attachment.expires_at),

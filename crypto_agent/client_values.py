@@ -73,13 +73,14 @@ class FormerDataKeysPage:
 
 @dataclass(frozen=True)
 class RestingItem:
-    """What the agent encrypted and the caller keeps: a message by its ids, a draft by its id, or a file."""
+    """What the agent encrypted and the caller keeps: a message by its ids, a draft or a file by its id."""
 
     kind: Literal["message", "draft", "file"]
     sealed: bytes = field(repr=False)
     conversation_id: str = ""
     message_id: str = ""
     draft_id: str = ""
+    file_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,12 @@ class EncryptedFile:
 
 @dataclass(frozen=True)
 class Attachment:
-    """An encrypted file for a new message: its sealed description, and where its bytes are until when."""
+    """An encrypted file for a new message: its sealed description, and where its bytes are until when.
 
+    ``file_id`` is the one that it was encrypted under.
+    """
+
+    file_id: str
     sealed: bytes = field(repr=False)
     url: str = field(repr=False)
     expires_at: datetime

@@ -56,7 +56,7 @@ def compose(
     """
     _, keys = account_keys(did)
     _check_one_thing(message)
-    files = [(unseal_file(keys, attachment.sealed), attachment) for attachment in message.attachments]
+    files = [(unseal_file(keys, each.file_id, each.sealed), each) for each in message.attachments]
     carried = [carried_file(keys, one.message, one.part) for one in message.carried]
     milliseconds = int(created_at.timestamp() * 1000)
     if milliseconds < 0:
@@ -209,7 +209,7 @@ def _picture(keys: AccountKeys, attachment: Attachment | None) -> ExternalPart |
     message does, and nobody has to fetch it."""
     if attachment is None:
         return None
-    file = unseal_file(keys, attachment.sealed)
+    file = unseal_file(keys, attachment.file_id, attachment.sealed)
     if file.data is None:
         return _external(file, attachment)
     return inline_file(media_type=file.media_type, name=file.name, data=file.data, pixels=file.pixels)

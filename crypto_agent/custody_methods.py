@@ -225,6 +225,7 @@ def _resting_item(fields: Fields, path: str) -> RestingItem:
         conversation_id=fields.get("conversationId", ""),
         message_id=fields.get("messageId", ""),
         draft_id=fields.get("draftId", ""),
+        file_id=fields.get("fileId", ""),
     )
 
 

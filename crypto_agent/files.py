@@ -33,6 +33,7 @@ from crypto_agent.key_store import account_keys
 
 def encrypt_file(
     did: str,
+    file_id: str,
     name: str,
     media_type: str,
     size: int,
@@ -41,6 +42,8 @@ def encrypt_file(
     pixels: tuple[int, int] | None = None,
 ) -> FramedAnswer:
     """A file of ``size`` bytes for messages of ``did``: its description sealed at rest, its encrypted bytes.
+
+    The description goes into a message under ``file_id`` alone, which is the caller's own.
 
     ``pixels`` are an image's width and height, for those who make room for it before they have it. Raises
     InvalidRequest if the body has another length, NoSuchAccount, TooManyFiles.
@@ -67,7 +70,7 @@ def encrypt_file(
             data=None if small is None else bytes(small),
             pixels=pixels,
         )
-        sealed = seal_file(keys, description, random)
+        sealed = seal_file(keys, file_id, description, random)
         spool.file.seek(0)
     except BaseException:
         spool.close()

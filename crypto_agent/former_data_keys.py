@@ -118,8 +118,8 @@ def _sealed_again(keys: AccountKeys, item: RestingItem, path: str, random: Rando
                 return seal_content(keys, *ids, resting, random)
             case "draft" if item.draft_id:
                 return drafts.seal_again(keys, item.draft_id, item.sealed, random)
-            case "file":
-                return seal_file(keys, unseal_file(keys, item.sealed), random)
+            case "file" if item.file_id:
+                return seal_file(keys, item.file_id, unseal_file(keys, item.file_id, item.sealed), random)
     except CannotUnseal:
         return None
     raise InvalidRequest(f"{path}: without the ids of its kind")

@@ -131,6 +131,7 @@ def encrypt_file(call: Call) -> FramedAnswer:
         raise InvalidRequest("width: not without height")
     return files.encrypt_file(
         fields["did"],
+        fields["fileId"],
         fields["name"],
         fields["mediaType"],
         fields["size"],

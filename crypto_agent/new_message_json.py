@@ -84,7 +84,7 @@ def _group_update(fields: Fields) -> NewGroupUpdate:
 
 
 def _attachment(fields: Fields) -> Attachment:
-    return Attachment(fields["sealed"], fields["url"], time_value(fields["expiresAt"]))
+    return Attachment(fields["fileId"], fields["sealed"], fields["url"], time_value(fields["expiresAt"]))
 
 
 def _carried_json(carried: CarriedFile) -> Json:

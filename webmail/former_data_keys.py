@@ -17,6 +17,7 @@ from django.db.models.functions import Substr
 from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import RestingItem
+from webmail.blobs.attaching import file_id
 from webmail.models import AccountImport, Blob, Draft, Message, PendingMessage
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,8 @@ def _draft(row: Draft | PendingMessage, sealed: bytes) -> RestingItem:
     return RestingItem("draft", sealed, draft_id=row.draft_id)
 
 
-def _file(_row: Blob, sealed: bytes) -> RestingItem:
-    return RestingItem("file", sealed)
+def _file(row: Blob, sealed: bytes) -> RestingItem:
+    return RestingItem("file", sealed, file_id=file_id(row))
 
 
 #: What moves on to another of them comes before it.

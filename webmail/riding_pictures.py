@@ -22,11 +22,14 @@ from webmail.images.decoding import Decoded, decode
 
 def sealed_picture(account: Account, media_type: str, content: bytes) -> Attachment:
     """A picture to go along in a message. Raises AgentError."""
+    file_id = str(uuid4())
     sealed = (
-        agent().encrypt_file(account.did, "", media_type, len(content), [content], lambda _data: None).sealed
+        agent()
+        .encrypt_file(account.did, file_id, "", media_type, len(content), [content], lambda _data: None)
+        .sealed
     )
     # It rides in the message, so nothing is ever fetched from there.
-    return Attachment(sealed, f"{settings.PUBLIC_URL}/{uuid4()}", timezone.now() + timedelta(days=1))
+    return Attachment(file_id, sealed, f"{settings.PUBLIC_URL}/{uuid4()}", timezone.now() + timedelta(days=1))
 
 
 def opened_picture(

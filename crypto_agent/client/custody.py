@@ -132,6 +132,7 @@ def _resting_json(item: RestingItem) -> js.Json:
         "conversationId": item.conversation_id,
         "messageId": item.message_id,
         "draftId": item.draft_id,
+        "fileId": item.file_id,
     }
     return {
         "kind": item.kind,

@@ -14,6 +14,7 @@ class FileCalls(Transport):
     def encrypt_file(
         self,
         did: str,
+        file_id: str,
         name: str,
         media_type: str,
         size: int,
@@ -24,10 +25,17 @@ class FileCalls(Transport):
     ) -> EncryptedFile:
         """Encrypts the ``size`` bytes of ``chunks`` once for all recipients; ``sink`` gets the result.
 
+        ``file_id`` is the caller's own id of the file: it goes into a message under this id alone.
         ``pixels`` are an image's width and height. What ``sink`` got is of use only when this returns.
         Every call makes another file. Raises ValueError if ``chunks`` have another size.
         """
-        arguments: dict[str, Any] = {"did": did, "name": name, "mediaType": media_type, "size": size}
+        arguments: dict[str, Any] = {
+            "did": did,
+            "fileId": file_id,
+            "name": name,
+            "mediaType": media_type,
+            "size": size,
+        }
         if pixels is not None:
             arguments["width"], arguments["height"] = pixels
         answer = self._carry("encryptFile", arguments, size, chunks, sink)

@@ -46,7 +46,7 @@ CALLS: dict[str, tuple[str, Callable[[AgentClient], Any]]] = {
     "compose": ("web", lambda client: client.compose(ALICE, [BOB], "Hello", created_at=WRITTEN_AT)),
     "encryptFile": (
         "web",
-        lambda client: client.encrypt_file(ALICE, "a.txt", "text/plain", 3, [b"abc"], lambda _: None),
+        lambda client: client.encrypt_file(ALICE, "1", "a.txt", "text/plain", 3, [b"abc"], lambda _: None),
     ),
     "decryptFile": ("web", lambda client: client.decrypt_file(ALICE, CONTENT, 0, 19, [bytes(19)], bytes)),
     "sealDraft": ("web", lambda client: client.seal_draft(ALICE, "00" * 16, b"draft")),
@@ -111,7 +111,10 @@ CALLS: dict[str, tuple[str, Callable[[AgentClient], Any]]] = {
     "changePassphrase": ("web", lambda client: client.change_passphrase(NOBODY, PASSPHRASE, PASSPHRASE)),
     "newRecoveryCode": ("web", lambda client: client.new_recovery_code(NOBODY, PASSPHRASE)),
     "rotateDataKey": ("web", lambda client: client.rotate_data_key(NOBODY)),
-    "sealAgain": ("worker", lambda client: client.seal_again(ALICE, [RestingItem("file", b"sealed")])),
+    "sealAgain": (
+        "worker",
+        lambda client: client.seal_again(ALICE, [RestingItem("file", b"sealed", file_id="1")]),
+    ),
     "listFormerDataKeys": ("worker", lambda client: client.former_data_keys()),
     "destroyDataKeys": ("worker", lambda client: client.destroy_data_keys(ALICE, 1)),
     "beginPasskey": ("web", lambda client: client.begin_passkey(NOBODY, "alice.test")),

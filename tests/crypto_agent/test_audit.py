@@ -185,8 +185,8 @@ def test_nothing_is_released_when_the_log_cannot_be_written(own_agent: Agent) ->
     item = ArchiveItem(received.conversation_id, received.message_id, received.sealed, WRITTEN_AT, None, "in")
     archived = worker.archive(BOB, [item])
     out = bytearray()
-    file = web.encrypt_file(BOB, "a.txt", "text/plain", 5, [b"hello"], out.extend)
-    attachment = Attachment(file.sealed, f"https://files.test/{'0' * 64}", WRITTEN_AT)
+    file = web.encrypt_file(BOB, "1", "a.txt", "text/plain", 5, [b"hello"], out.extend)
+    attachment = Attachment("1", file.sealed, f"https://files.test/{'0' * 64}", WRITTEN_AT)
     with_file = web.compose(BOB, [ALICE], "", created_at=WRITTEN_AT, attachments=[attachment]).content
     export = web.export_account(BOB, "correct horse battery")
     web.create_device(CAROL, "carol.test", "mail.test")
@@ -207,7 +207,7 @@ def test_nothing_is_released_when_the_log_cannot_be_written(own_agent: Agent) ->
         lambda: worker.archive(BOB, [item]),
         lambda: worker.read_archive(BOB, archived),
         lambda: worker.read("did:plc:nobody", [received.content]),
-        lambda: web.encrypt_file(BOB, "a.txt", "text/plain", 5, [b"hello"], given.extend),
+        lambda: web.encrypt_file(BOB, "1", "a.txt", "text/plain", 5, [b"hello"], given.extend),
         lambda: web.decrypt_file(BOB, with_file, 0, len(out), [bytes(out)], given.extend),
         lambda: web.export_account(BOB, "correct horse battery"),
         lambda: web.seal_unsent(BOB, export.export_key, [with_file]),

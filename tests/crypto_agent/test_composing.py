@@ -58,9 +58,9 @@ def exchange(web: AgentClient, worker: AgentClient, devices: dict[str, Device]) 
 
 def _file(web: AgentClient, data: bytes, name: str = "a.png", owner: str = ALICE) -> Attachment:
     kept: list[bytes] = []
-    made = web.encrypt_file(owner, name, "image/png", len(data), [data], kept.append)
+    made = web.encrypt_file(owner, "1", name, "image/png", len(data), [data], kept.append)
     assert hashlib.sha256(b"".join(kept)).hexdigest() == made.content_hash
-    return Attachment(made.sealed, URL, EXPIRES_AT)
+    return Attachment("1", made.sealed, URL, EXPIRES_AT)
 
 
 def test_a_reaction_is_no_bubble_and_tells_its_emoji(exchange: Exchange) -> None:
@@ -168,8 +168,8 @@ def test_a_small_picture_of_a_preview_rides_in_the_message(web: AgentClient, exc
 
 def test_a_large_picture_of_a_preview_is_decrypted_as_a_file_is(web: AgentClient) -> None:
     picture, kept = bytes(40_000), list[bytes]()
-    made = web.encrypt_file(ALICE, "a.png", "image/png", len(picture), [picture], kept.append)
-    image = Attachment(made.sealed, URL, EXPIRES_AT)
+    made = web.encrypt_file(ALICE, "1", "a.png", "image/png", len(picture), [picture], kept.append)
+    image = Attachment("1", made.sealed, URL, EXPIRES_AT)
     message = NewMessage("https://a.test/", preview=NewPreview("https://a.test/", image=image))
     composed = web.compose(ALICE, [BOB], message, created_at=WRITTEN_AT)
     decrypted: list[bytes] = []

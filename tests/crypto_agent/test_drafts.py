@@ -54,12 +54,12 @@ def test_a_draft_is_no_message_and_a_message_no_draft(
         with pytest.raises(AgentError) as refused:
             worker.seal(ALICE, item, [])
         assert refused.value.code == "CannotUnseal"
-    attached = Attachment(draft, "https://files.test/x", WRITTEN_AT)
+    attached = Attachment("1", draft, "https://files.test/x", WRITTEN_AT)
     with pytest.raises(AgentError) as refused:
         web.compose(ALICE, [BOB], "", created_at=WRITTEN_AT, attachments=[attached])
     assert refused.value.code == "CannotUnseal"
     as_draft = b"\x01" + composed.sealed[2:]
-    file = web.encrypt_file(ALICE, "a", "a/b", 1, [b"x"], lambda _: None).sealed
+    file = web.encrypt_file(ALICE, "1", "a", "a/b", 1, [b"x"], lambda _: None).sealed
     blobs = [composed.sealed, as_draft, file]
     assert web.open_drafts(ALICE, [(draft_id, blob) for blob in blobs]) == [None, None, None]
 
@@ -79,10 +79,10 @@ def test_drafts_of_a_locked_account_wait(agent: Agent) -> None:
 def test_an_image_says_how_large_it_is(web: AgentClient) -> None:
     """Inside the message where it is small, beside it where it is not; others say nothing."""
     made = [
-        web.encrypt_file(ALICE, "a", "image/png", size, [bytes(size)], lambda _: None, pixels=pixels)
+        web.encrypt_file(ALICE, "1", "a", "image/png", size, [bytes(size)], lambda _: None, pixels=pixels)
         for size, pixels in ((10, (640, 480)), (40_000, (4000, 3000)), (10, None))
     ]
-    attachments = [Attachment(file.sealed, "https://files.test/x", WRITTEN_AT) for file in made]
+    attachments = [Attachment("1", file.sealed, "https://files.test/x", WRITTEN_AT) for file in made]
     composed = web.compose(ALICE, [BOB], "", created_at=WRITTEN_AT, attachments=attachments)
     (read,) = web.read(ALICE, [composed.content])
     assert [(part.get("width"), part.get("height")) for part in read.parts] == [

@@ -39,7 +39,7 @@ KEPT = {
 #: What it gives out: how many bytes stand before each ciphertext.
 HEADS = {"received": 6, "composed": 6, "draft": 5, "file": 5, "export key": 4, "import key": 4, "permit": 4}
 WHOLE = ("archived", "envelope", "state part", "unsent part", "keys file")
-DRAFT_ID = "ab" * 16
+DRAFT_ID, FILE_ID = "ab" * 16, "1"
 VERSIONS = (1, 2)
 
 
@@ -80,7 +80,7 @@ def owner(agent: Agent) -> Owner:
         "received": received.sealed,
         "composed": composed.sealed,
         "draft": web.seal_draft(did, DRAFT_ID, b"half"),
-        "file": web.encrypt_file(did, "a.txt", "text/plain", 3, [b"abc"], lambda _: None).sealed,
+        "file": web.encrypt_file(did, FILE_ID, "a.txt", "text/plain", 3, [b"abc"], lambda _: None).sealed,
         "export key": export.export_key,
         "keys file": export.keys,
         "import key": web.import_account(did, PASSPHRASE, export.keys).import_key,
@@ -197,13 +197,13 @@ def test_envelopes_and_archives_open_as_what_they_are(owner: Owner, ciphertexts:
 
 
 def test_drafts_and_files_are_opened_and_sealed_again(owner: Owner, ciphertexts: list[Blob]) -> None:
-    dressed = _under(ciphertexts, b"\x01", b"\x01\x01", b"\x01\x02")
+    dressed = _under(ciphertexts, b"\x01", b"\x02", b"\x01\x01", b"\x01\x02")
     drafts = owner.web.open_drafts(owner.did, [(DRAFT_ID, blob.data) for blob in dressed])
     assert _names(dressed, [draft is not None for draft in drafts]) == {"draft"}
     ids = {"conversation_id": owner.received.conversation_id, "message_id": owner.received.message_id}
     for kind, named, own in (
         ("draft", {"draft_id": DRAFT_ID}, "draft"),
-        ("file", {}, "file"),
+        ("file", {"file_id": FILE_ID}, "file"),
         ("message", ids, "received"),
     ):
         items = [RestingItem(kind, blob.data, **named) for blob in dressed]  # type: ignore[arg-type]

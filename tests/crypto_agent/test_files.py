@@ -33,6 +33,7 @@ from tests.services.installations import wait_until
 URL = "https://files.test/blobs/abc"
 EXPIRES = datetime(2026, 12, 20, 12, 0, tzinfo=UTC)
 LARGE = 40_000
+FILE_ID = "1"
 MEBIBYTE = 1024 * 1024
 
 
@@ -44,12 +45,12 @@ class Made:
 
     @property
     def attachment(self) -> Attachment:
-        return Attachment(self.file.sealed, URL, EXPIRES)
+        return Attachment(FILE_ID, self.file.sealed, URL, EXPIRES)
 
 
 def _encrypt(web: AgentClient, plaintext: bytes, name: str = "a file.bin", did: str = ALICE) -> Made:
     out = bytearray()
-    file = web.encrypt_file(did, name, "application/pdf", len(plaintext), [plaintext], out.extend)
+    file = web.encrypt_file(did, FILE_ID, name, "application/pdf", len(plaintext), [plaintext], out.extend)
     return Made(plaintext, bytes(out), file)
 
 
@@ -173,22 +174,24 @@ def test_a_sender_who_hashes_something_else_than_their_key_encrypts_is_found_out
     assert refused.value.code == "FileDamaged"
 
 
-def test_a_description_opens_for_its_account_alone_and_is_no_message(
+def test_a_description_opens_for_its_account_and_id_alone_and_is_no_message(
     web: AgentClient, message: tuple[SealedContent, Made]
 ) -> None:
     content, made = message
     sealed = made.file.sealed
     wrong = [
-        (BOB, sealed),
-        (ALICE, sealed[:-1] + bytes((sealed[-1] ^ 1,))),
-        (ALICE, sealed[:1] + bytes(4) + sealed[5:]),
-        (ALICE, b"\2" + sealed[1:]),
-        (ALICE, b"\1"),
-        (ALICE, content.sealed),
+        (BOB, FILE_ID, sealed),
+        (ALICE, "2", sealed),
+        (ALICE, FILE_ID, sealed[:-1] + bytes((sealed[-1] ^ 1,))),
+        (ALICE, FILE_ID, sealed[:1] + bytes(4) + sealed[5:]),
+        (ALICE, FILE_ID, b"\1" + sealed[1:]),
+        (ALICE, FILE_ID, b"\2"),
+        (ALICE, FILE_ID, content.sealed),
     ]
-    for did, blob in wrong:
+    for did, file_id, blob in wrong:
+        attachment = Attachment(file_id, blob, URL, EXPIRES)
         with pytest.raises(AgentRefused) as refused:
-            web.compose(did, [CAROL], "", created_at=WRITTEN_AT, attachments=[Attachment(blob, URL, EXPIRES)])
+            web.compose(did, [CAROL], "", created_at=WRITTEN_AT, attachments=[attachment])
         assert refused.value.code == "CannotUnseal"
     assert web.read(ALICE, [SealedContent(content.conversation_id, content.message_id, sealed)])[0].error
     for moved, did in (
@@ -250,7 +253,7 @@ def test_a_body_of_another_size_leaves_nothing(agent: Agent, web: AgentClient) -
     for size in (999, 1001):
         out = bytearray()
         with pytest.raises(ValueError, match="another size"):
-            web.encrypt_file(ALICE, "x", "a/b", 1000, [bytes(size)], out.extend)
+            web.encrypt_file(ALICE, FILE_ID, "x", "a/b", 1000, [bytes(size)], out.extend)
         assert not out
     assert _encrypt(web, b"still here").encrypted
     query = "SELECT COUNT(*) FROM crypto_agent_auditentry WHERE purpose = 'encryptFile'"
@@ -276,7 +279,7 @@ def test_slow_files_hold_up_nothing_else(agent: Agent, web: AgentClient, devices
 
     def upload(begun: threading.Event) -> None:
         client = agent.client()
-        done.append(client.encrypt_file(ALICE, "slow", "a/b", 2 * MEBIBYTE, slow(begun), bytes))
+        done.append(client.encrypt_file(ALICE, FILE_ID, "slow", "a/b", 2 * MEBIBYTE, slow(begun), bytes))
         client.close()
 
     threads = [threading.Thread(target=upload, args=(each,)) for each in started]
@@ -313,8 +316,8 @@ def test_a_hundred_megabytes_take_little_memory(own_agent: Agent) -> None:
     size = 100 * MEBIBYTE
     spool = own_agent.directory / "encrypted"
     with spool.open("wb") as out:
-        file = web.encrypt_file(ALICE, "film", "video/mp4", size, _zeros(size), out.write)
-    attachment = Attachment(file.sealed, URL, EXPIRES)
+        file = web.encrypt_file(ALICE, FILE_ID, "film", "video/mp4", size, _zeros(size), out.write)
+    attachment = Attachment(FILE_ID, file.sealed, URL, EXPIRES)
     composed = web.compose(ALICE, [BOB], "", created_at=WRITTEN_AT, attachments=[attachment])
     got = 0
 
@@ -330,7 +333,7 @@ def test_a_hundred_megabytes_take_little_memory(own_agent: Agent) -> None:
     assert got == size
     assert _peak(own_agent) - before < 30 * MEBIBYTE
     with pytest.raises(AgentRefused) as refused:
-        web.encrypt_file(ALICE, "film", "video/mp4", size + 1, chain(_zeros(size), [b"0"]), bytes)
+        web.encrypt_file(ALICE, FILE_ID, "film", "video/mp4", size + 1, chain(_zeros(size), [b"0"]), bytes)
     assert refused.value.code == "InvalidRequest"
 
 

@@ -44,20 +44,21 @@ def test_what_rests_outside_is_encrypted_again_and_is_the_same(either_agent: Age
     did = new_person(either_agent)
     message = web.compose(did, [BOB], "Good morning", created_at=WRITTEN_AT).content
     draft = web.seal_draft(did, "ab" * 16, b"a draft")
-    file = web.encrypt_file(did, "a.txt", "text/plain", 3, [b"abc"], lambda _: None).sealed
+    file = web.encrypt_file(did, "1", "a.txt", "text/plain", 3, [b"abc"], lambda _: None).sealed
     web.rotate_data_key(did)
     ids = {"conversation_id": message.conversation_id, "message_id": message.message_id}
     items = [
         RestingItem("message", message.sealed, **ids),
         RestingItem("draft", draft, draft_id="ab" * 16),
-        RestingItem("file", file),
+        RestingItem("file", file, file_id="1"),
         # Nothing that is in another place, or of another kind.
         RestingItem("message", message.sealed, conversation_id=message.conversation_id, message_id="00" * 32),
         RestingItem("draft", draft, draft_id="00" * 16),
-        RestingItem("file", draft),
+        RestingItem("file", file, file_id="2"),
+        RestingItem("file", draft, file_id="1"),
     ]
     first, second, third, *others = worker.seal_again(did, items)
-    assert others == [None, None, None]
+    assert others == [None] * 4
     assert first is not None
     assert second is not None
     assert third is not None
@@ -71,7 +72,8 @@ def test_what_rests_outside_is_encrypted_again_and_is_the_same(either_agent: Age
     again = SealedContent(message.conversation_id, message.message_id, first)
     assert web.read(did, [again])[0].text == "Good morning"
     assert web.open_drafts(did, [("ab" * 16, second), ("ab" * 16, draft)]) == [b"a draft", None]
-    assert worker.seal_again(did, [RestingItem("file", third), RestingItem("file", file)])[1] is None
+    files = [RestingItem("file", blob, file_id="1") for blob in (third, file)]
+    assert [one is None for one in worker.seal_again(did, files)] == [False, True]
     # It is what the account wrote, as before, and is signed.
     assert worker.seal(did, again, []).sealed
 

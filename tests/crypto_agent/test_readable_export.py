@@ -76,8 +76,8 @@ def test_messages_are_given_out_against_a_permit_of_the_account_and_every_one_is
 
 def test_a_file_is_given_out_against_the_permit_as_well(web: AgentClient) -> None:
     data, encrypted, plain = os.urandom(200_000), bytearray(), bytearray()
-    made = web.encrypt_file(ALICE, "a.bin", "a/b", len(data), [data], encrypted.extend)
-    attachment = Attachment(made.sealed, "https://files.test/x", WRITTEN_AT + timedelta(days=30))
+    made = web.encrypt_file(ALICE, "1", "a.bin", "a/b", len(data), [data], encrypted.extend)
+    attachment = Attachment("1", made.sealed, "https://files.test/x", WRITTEN_AT + timedelta(days=30))
     message = web.compose(
         ALICE, [BOB], NewMessage("look", attachments=[attachment]), created_at=WRITTEN_AT
     ).content

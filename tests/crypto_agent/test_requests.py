@@ -26,7 +26,7 @@ HEX32, HEX33 = "ab" * 32, "01" * 33
 BYTES = {"$bytes": "AQID"}
 CONTENT = {"conversationId": HEX33, "messageId": HEX32, "sealed": BYTES}
 TARGET = {"did": BOB, "fingerprint": HEX32, "certificatePem": "-----BEGIN"}
-ATTACHMENT = {"sealed": BYTES, "url": "https://a.test/x", "expiresAt": "2026-11-20T12:00:00Z"}
+ATTACHMENT = {"fileId": "1", "sealed": BYTES, "url": "https://a.test/x", "expiresAt": "2026-11-20T12:00:00Z"}
 TIME = "2026-11-20T12:00:00Z"
 GRANT = {
     "did": ALICE,
@@ -57,7 +57,7 @@ WELL_FORMED: dict[str, Json] = {
         "receipt": {"status": "read", "ids": ["01" * 32]},
         "createdAt": TIME,
     },
-    "encryptFile": {"did": ALICE, "name": "a.txt", "mediaType": "text/plain", "size": 0},
+    "encryptFile": {"did": ALICE, "fileId": "1", "name": "a.txt", "mediaType": "text/plain", "size": 0},
     "decryptFile": {"did": ALICE, "message": CONTENT, "part": 0},
     "sealDraft": {"did": ALICE, "draftId": "ab" * 16, "draft": BYTES},
     "openDrafts": {"did": ALICE, "items": [{"draftId": "ab" * 16, "sealed": BYTES}]},
@@ -86,7 +86,7 @@ WELL_FORMED: dict[str, Json] = {
     "changePassphrase": {**PROVEN, **PASSPHRASE},
     "newRecoveryCode": PROVEN,
     "rotateDataKey": {"did": NOBODY},
-    "sealAgain": {"did": ALICE, "items": [{"kind": "file", "sealed": BYTES}]},
+    "sealAgain": {"did": ALICE, "items": [{"kind": "file", "fileId": "1", "sealed": BYTES}]},
     "listFormerDataKeys": {},
     "destroyDataKeys": {"did": ALICE, "oldest": 1},
     "beginPasskey": {"did": NOBODY, "userName": "alice.test"},
@@ -223,7 +223,10 @@ MALFORMED: list[tuple[str, Json, str]] = [
     ("compose", {"inReplyTo": "AB" * 32}, "inReplyTo: not lowercase hex"),
     ("compose", {"inReplyTo": "ab"}, "inReplyTo: fewer than 64 bytes"),
     ("compose", {"text": None}, "text: blank"),
-    ("compose", {"attachments": [{"sealed": BYTES}]}, "attachments[0].url: missing"),
+    ("compose", {"attachments": [{"fileId": "1", "sealed": BYTES}]}, "attachments[0].url: missing"),
+    ("compose", {"attachments": [{**ATTACHMENT, "fileId": ""}]}, "attachments[0].fileId: fewer than 1 bytes"),
+    ("encryptFile", {"fileId": "1" * 65}, "fileId: more than 64 bytes"),
+    ("sealAgain", {"items": [{"kind": "file", "sealed": BYTES}]}, "items[0]: without the ids of its kind"),
     ("compose", {"attachments": [ATTACHMENT] * 11}, "attachments: more than 10 items"),
     ("compose", {"attachments": [{**ATTACHMENT, "url": "x"}]}, "attachments[0].url: not a uri"),
     ("makeLocked", {"secret": {}}, "secret: not one secret"),

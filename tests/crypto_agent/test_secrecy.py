@@ -36,8 +36,8 @@ def _exercise(agent: Agent) -> tuple[CheckedClient, CheckedClient]:
     )
     worker.read_archive(BOB, worker.archive(BOB, [item]))
     canary, out = CANARY.encode() * 1000, bytearray()
-    file = web.encrypt_file(ALICE, CANARY, f"text/{CANARY}", len(canary), [canary], out.extend)
-    attachment = Attachment(file.sealed, f"https://files.test/{'0' * 64}", WRITTEN_AT)
+    file = web.encrypt_file(ALICE, "1", CANARY, f"text/{CANARY}", len(canary), [canary], out.extend)
+    attachment = Attachment("1", file.sealed, f"https://files.test/{'0' * 64}", WRITTEN_AT)
     with_file = web.compose(ALICE, [BOB], "", created_at=WRITTEN_AT, attachments=[attachment])
     web.decrypt_file(ALICE, with_file.content, 0, len(out), [out], lambda _: None)
     web.rotate_prekey(ALICE, alice.fingerprint, force=True)
@@ -49,7 +49,7 @@ def _exercise(agent: Agent) -> tuple[CheckedClient, CheckedClient]:
         lambda: web.compose(ALICE, [BOB], CANARY, created_at=WRITTEN_AT, in_reply_to=CANARY * 2),
         lambda: worker.compose(ALICE, [BOB], CANARY, created_at=WRITTEN_AT),
         lambda: web.decrypt_file(ALICE, with_file.content, 0, len(canary), [canary], lambda _: None),
-        lambda: web.encrypt_file(ALICE, CANARY * 9, "a/b", len(canary), [canary], lambda _: None),
+        lambda: web.encrypt_file(ALICE, "1", CANARY * 9, "a/b", len(canary), [canary], lambda _: None),
         lambda: worker.seal(BOB, composed.content, [target(alice)]),
         lambda: worker.open(BOB, [CANARY.encode(), sealed.copies[0].envelope[:-1]]),
         lambda: worker.read_archive(BOB, [CANARY.encode()]),

@@ -47,9 +47,10 @@ def alice(db: None, agent_process: AgentProcess, monkeypatch: pytest.MonkeyPatch
         draft=agent().seal_draft(account.did, "00" * 16, b"as it was written"),
         token=str(uuid4()),
     )
-    file = agent().encrypt_file(account.did, "a.txt", "text/plain", 3, [b"abc"], lambda _: None)
     expires_at = timezone.now() + timedelta(days=1)
-    Blob.objects.create(account=account, secret="s", size=19, sealed=file.sealed, expires_at=expires_at)
+    blob = Blob.objects.create(account=account, secret="s", size=19, expires_at=expires_at)
+    file = agent().encrypt_file(account.did, str(blob.pk), "a.txt", "text/plain", 3, [b"abc"], lambda _: None)
+    Blob.objects.filter(pk=blob.pk).update(sealed=file.sealed)
     assert agent().rotate_data_key(account.did) == NEWEST
     with _keys_of(agent_process) as database:
         database.execute(
@@ -99,7 +100,8 @@ def _check_that_all_opens(account: Account) -> None:
     blobs = [(draft.draft_id, bytes(draft.sealed)), (draft.draft_id, bytes(draft.overtaken))]
     blobs.append((pending.draft_id, bytes(pending.draft)))
     assert None not in agent().open_drafts(account.did, blobs)
-    file = RestingItem("file", bytes(Blob.objects.get(account=account).sealed))
+    blob = Blob.objects.get(account=account)
+    file = RestingItem("file", bytes(blob.sealed), file_id=str(blob.pk))
     with _in_a_worker():
         assert agent().seal_again(account.did, [file]) != [None]
 

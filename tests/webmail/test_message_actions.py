@@ -369,8 +369,10 @@ def test_a_picture_elsewhere_is_never_fetched_for_a_reader(
 ) -> None:
     """Large ones do not ride in the message; other programs may send only such."""
     link, kept = "https://river.example/weir", list[bytes]()
-    made = received.agent().encrypt_file(alice.did, "", "image/jpeg", 40_000, [bytes(40_000)], kept.append)
-    image = Attachment(made.sealed, "https://river.example/blob", timezone.now() + timedelta(days=1))
+    made = received.agent().encrypt_file(
+        alice.did, "1", "", "image/jpeg", 40_000, [bytes(40_000)], kept.append
+    )
+    image = Attachment("1", made.sealed, "https://river.example/blob", timezone.now() + timedelta(days=1))
     message = NewMessage(f"look {link}", preview=NewPreview(link, "The weir", image=image))
     sent = outgoing.send_message(alice, [bob.did], message, str(uuid4()))
     carry_newest(alice, bob)

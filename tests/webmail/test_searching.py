@@ -173,8 +173,8 @@ def test_an_image_is_found_as_a_file_and_as_an_image(alice: Account) -> None:
 
 
 def _with_file(account: Account, sender: str, name: str, media_type: str) -> Message:
-    sealed = agent().encrypt_file(account.did, name, media_type, 3, [b"abc"], lambda _data: None).sealed
-    attachment = Attachment(sealed, "https://a.example/1", timezone.now() + timedelta(days=1))
+    made = agent().encrypt_file(account.did, "1", name, media_type, 3, [b"abc"], lambda _data: None)
+    attachment = Attachment("1", made.sealed, "https://a.example/1", timezone.now() + timedelta(days=1))
     composed = agent().compose(account.did, [sender], "", created_at=timezone.now(), attachments=[attachment])
     message = received(account, sender, name)
     Message.objects.filter(pk=message.pk).update(message_id=composed.message_id, sealed=composed.sealed)

@@ -53,6 +53,7 @@ def attach(
         with store.Incoming() as incoming:
             file = agent().encrypt_file(
                 account.did,
+                file_id(blob),
                 safe_name(name),
                 safe_type(media_type),
                 size,
@@ -101,7 +102,12 @@ def chosen(account: Account, blob_pks: Sequence[int]) -> list[Blob]:
 
 def attachment(blob: Blob) -> Attachment:
     """What the agent needs to put the file into a message."""
-    return Attachment(bytes(blob.sealed), url_of(blob), blob.expires_at)
+    return Attachment(file_id(blob), bytes(blob.sealed), url_of(blob), blob.expires_at)
+
+
+def file_id(blob: Blob) -> str:
+    """What the agent binds the file's description to: drafts, which are encrypted, name the row by this."""
+    return str(blob.pk)
 
 
 def put_into_message(blobs: Sequence[Blob], message_id: str, inline: Sequence[bool]) -> None:

@@ -109,7 +109,7 @@ def _file_seeds() -> Iterator[bytes]:
     described = files_at_rest.FileDescription(
         "a.txt", "text/plain", 3, bytes(16), bytes(12), bytes(32), b"abc"
     )
-    yield files_at_rest.seal_file(KEYS, described, bytes)
+    yield files_at_rest.seal_file(KEYS, "1", described, bytes)
     yield cbor.encode(["a.txt", "text/plain", 3, bytes(16), bytes(12), bytes(32), None])
 
 
@@ -119,7 +119,7 @@ def file_at_rest_target(data: bytes) -> None:
     opens = b"\x01\x00\x00\x00\x01" + KEYS.encrypt(Context(Purpose.FILE, ALICE), data, bytes)
     for blob in (data, opens):
         with suppress(AgentProblem, AtsmsError):
-            files_at_rest.unseal_file(KEYS, blob)
+            files_at_rest.unseal_file(KEYS, "1", blob)
 
 
 @target(lambda: (b"\x01\x00\x00\x00\x01" + bytes(30),), words=(b"\x01\x00\x00\x00\x01",))
