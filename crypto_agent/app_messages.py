@@ -11,17 +11,18 @@ from crypto_agent.atsms import cbor
 from crypto_agent.client_values import Composed
 from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.errors import CannotUnseal
-from crypto_agent.key_store import account_keys
 from crypto_agent.purposes import Context, Purpose
 
 LIFETIME = timedelta(hours=1)
 _VERSION = 1
 _HEAD_BYTES = 5
+_LAST = int(datetime.max.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def seal_for_app(did: str, grant_id: str, composed: Composed, now: datetime, random: Random) -> bytes:
-    """The blob of a message that was composed for the app of a grant. Raises NoSuchAccount, AccountLocked."""
-    _, keys = account_keys(did)
+def seal_for_app(
+    keys: AccountKeys, grant_id: str, composed: Composed, now: datetime, random: Random
+) -> bytes:
+    """The blob of a message that was composed for the app of a grant."""
     encoded = cbor.encode(
         [
             composed.conversation_id,
@@ -35,19 +36,17 @@ def seal_for_app(did: str, grant_id: str, composed: Composed, now: datetime, ran
     return head + keys.encrypt(_context(keys, grant_id), encoded, random)
 
 
-def unseal_for_app(did: str, grant_id: str, blob: bytes, now: datetime) -> Composed:
-    """The message that ``seal_for_app`` was given for this account and grant within the last hour.
-
-    Raises CannotUnseal otherwise, NoSuchAccount, AccountLocked.
-    """
-    _, keys = account_keys(did)
+def unseal_for_app(keys: AccountKeys, grant_id: str, blob: bytes, now: datetime) -> Composed:
+    """The message that ``seal_for_app`` was given for this account and grant within the last hour; else
+    CannotUnseal."""
     if len(blob) <= _HEAD_BYTES or blob[0] != _VERSION:
         raise CannotUnseal("it can't be unsealed here")
     key_version = int.from_bytes(blob[1:_HEAD_BYTES], "big")
     match cbor.decode(keys.decrypt(_context(keys, grant_id), blob[_HEAD_BYTES:], key_version)):
         case [str(conversation_id), str(message_id), int(created), int(made), bytes(sealed)]:
-            if now < _time(made) + LIFETIME:
-                return Composed(conversation_id, message_id, _time(created), sealed, [])
+            if created < _LAST and _milliseconds(now - LIFETIME) < made:
+                created_at = datetime.fromtimestamp(created / 1000, UTC)
+                return Composed(conversation_id, message_id, created_at, sealed)
     raise CannotUnseal("it can't be unsealed here")
 
 
@@ -57,7 +56,3 @@ def _context(keys: AccountKeys, grant_id: str) -> Context:
 
 def _milliseconds(time: datetime) -> int:
     return int(time.timestamp() * 1000)
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

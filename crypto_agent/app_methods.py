@@ -25,6 +25,7 @@ from crypto_agent.client_values import Composed, OpenedEnvelope, ReadMessage
 from crypto_agent.custody import Random
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.grants import GrantedPurpose
+from crypto_agent.key_store import account_keys
 from crypto_agent.methods import target_value
 from crypto_agent.models import Grant
 from crypto_agent.new_message import NewMessage
@@ -76,11 +77,11 @@ def seal(call: AppCall) -> Json:
     composed = _composed_or_again(call)
     targets = [target_value(target) for target in call.fields["targets"]]
     sealed = sealing.seal(call.did, composed.content, targets, call.now, call.random)
+    _, keys = account_keys(call.did)
+    again = app_messages.seal_for_app(keys, call.grant.grant_id, composed, call.now, call.random)
     return {
         **_ids(composed),
-        "again": bytes_json(
-            app_messages.seal_for_app(call.did, call.grant.grant_id, composed, call.now, call.random)
-        ),
+        "again": bytes_json(again),
         "copies": [client_json.copy_json(copy) for copy in sealed.copies],
         "refused": [client_json.refused_target_json(refused) for refused in sealed.refused],
     }
@@ -131,7 +132,8 @@ def _composed_or_again(call: AppCall) -> Composed:
         raise InvalidRequest("message: or again, one of both")
     if "message" in fields:
         return _composed(call)
-    return app_messages.unseal_for_app(call.did, call.grant.grant_id, fields["again"], call.now)
+    _, keys = account_keys(call.did)
+    return app_messages.unseal_for_app(keys, call.grant.grant_id, fields["again"], call.now)
 
 
 def _ids(composed: Composed) -> Json:

@@ -96,6 +96,7 @@ CATALOGUE = by_name(
         ),
         _entry("account-part", "custody", "crypto_agent.exporting", settings=AGENT),
         _entry("file-at-rest", "custody", "crypto_agent.files_at_rest", settings=AGENT),
+        _entry("app-message", "custody", "crypto_agent.app_messages", settings=AGENT),
         _entry("draft-at-rest", "custody", "crypto_agent.drafts", settings=AGENT),
         _entry("framed-call", "custody", "crypto_agent.framed", settings=AGENT),
         _entry("passkey", "custody", "crypto_agent.passkeys", settings=AGENT),

@@ -17,6 +17,7 @@ from webauthn.helpers import bytes_to_base64url
 
 from crypto_agent import (
     account_file,
+    app_messages,
     drafts,
     exporting,
     files_at_rest,
@@ -120,6 +121,21 @@ def file_at_rest_target(data: bytes) -> None:
     for blob in (data, opens):
         with suppress(AgentProblem, AtsmsError):
             files_at_rest.unseal_file(KEYS, "1", blob)
+
+
+def _app_message_seeds() -> Iterator[bytes]:
+    yield cbor.encode(["01" * 33, "02" * 32, 0, 0, b"sealed"])
+    yield cbor.encode(["01" * 33, "02" * 32, 2**53 - 1, 2**53 - 1, b"sealed"])
+
+
+@target(_app_message_seeds, words=(b"\x01\x00\x00\x00\x01", b"\x85", b"\x1b"))
+def app_message_target(data: bytes) -> None:
+    """As what an app brings back, and as the plaintext in one that opens."""
+    context = Context(Purpose.APP_MESSAGE, ALICE, device="ab" * 16)
+    opens = b"\x01\x00\x00\x00\x01" + KEYS.encrypt(context, data, bytes)
+    for blob in (data, opens):
+        with suppress(AgentProblem, AtsmsError):
+            app_messages.unseal_for_app(KEYS, "ab" * 16, blob, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @target(lambda: (b"\x01\x00\x00\x00\x01" + bytes(30),), words=(b"\x01\x00\x00\x00\x01",))
