@@ -78,6 +78,13 @@ def look_up_all(dids: Sequence[str], *, seconds: float) -> list[Person]:
     return [person for person in people if person]
 
 
+def as_last_known(dids: Sequence[str], reason: str) -> list[Person]:
+    """The people behind DIDs, in order, as far as they are known here; unreachable for that reason, as nobody
+    is asked."""
+    peers_known = {peer.did: peer for peer in Peer.objects.filter(did__in=dids)}
+    return [_without_asking(did, peers_known.get(did), reason) for did in dids]
+
+
 def is_known(did: str) -> bool:
     """Whether nobody need be asked about a DID, for what was read of it within a day."""
     since = timezone.now() - peers.MAX_AGE
@@ -96,9 +103,13 @@ def _known_or_found(did: str) -> Person | None:
         return look_up(did)
     except identities.IdentityError as error:
         peer = Peer.objects.filter(did=did).first()
-        if peer is None:
-            return None
-        return Person(did, peer.handle, peer.display_name, bool(peer.avatar), "unreachable", 0, str(error))
+        return _without_asking(did, peer, str(error)) if peer else None
+
+
+def _without_asking(did: str, peer: Peer | None, reason: str) -> Person:
+    if peer is None:
+        return Person(did, did, "", False, "unreachable", 0, reason)
+    return Person(did, peer.handle, peer.display_name, bool(peer.avatar), "unreachable", 0, reason)
 
 
 def _reachability(name: str, devices: list[PeerDevice], has_route: bool) -> tuple[Reachability, str]:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import ngettext
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,22 @@ def client_site(request: HttpRequest) -> str | None:
 
 def too_often_page(request: HttpRequest, error: TooOften) -> HttpResponse:
     """The page that says when to come back."""
-    answer = render(request, "429.html", {"minutes": error.minutes}, status=429)
+    return refused(render(request, "429.html", {"minutes": error.minutes}), error)
+
+
+def too_many_people(error: TooOften) -> str:
+    """What a form says where too many people were looked up: when it works again, in whole minutes."""
+    sentence = ngettext(
+        "You looked for very many people. Try again in %(minutes)d minute.",
+        "You looked for very many people. Try again in %(minutes)d minutes.",
+        error.minutes,
+    )
+    return sentence % {"minutes": error.minutes}
+
+
+def refused(answer: HttpResponse, error: TooOften) -> HttpResponse:
+    """A page that says so, as programs know it (RFC 6585 §4)."""
+    answer.status_code = 429
     answer["Retry-After"] = str(error.retry_after)
     answer["Cache-Control"] = "no-store"
     return answer

@@ -226,7 +226,7 @@ def test_a_form_that_looked_too_often_keeps_what_was_written(
     form = {"do": "send", "q": typed, "to": [ben.did], "text": "A long letter", "token": str(uuid4())}
     answer = at_alices.post(reverse("new-conversation"), form)
     page = answer.content.decode()
-    assert answer.status_code == 422
+    assert answer.status_code == 429
     assert "You looked for very many people. Try again in" in page
     assert "A long letter</textarea>" in page
     assert f'value="{typed}"' in page

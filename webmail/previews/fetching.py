@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 import httpx
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 import outbound
 from accounts import rate_limits
@@ -64,7 +65,11 @@ def make_card(account: Account, url: str, *, clock: Callable[[], float] = time.m
     try:
         rate_limits.take(Limit("preview", str(account.pk), settings.PREVIEWS_OF_ONE))
     except TooOften as error:
-        words = _("You had very many previews made. Try again in %(minutes)d minutes.")
+        words = ngettext(
+            "You had very many previews made. Try again in %(minutes)d minute.",
+            "You had very many previews made. Try again in %(minutes)d minutes.",
+            error.minutes,
+        )
         raise NoPreview("too-often", words % {"minutes": error.minutes}) from error
     ends_at = clock() + MOST_SECONDS
     if not _turns.take(account.pk, patience=2.0):

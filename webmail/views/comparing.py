@@ -14,13 +14,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import handles, own_entries, rate_limits, sessions
 from accounts.peers import MAX_AGE, PeerError
+from accounts.rate_limits import TooOften
 from accounts.sessions import signed_in
 from webmail import comparisons, person_page
 from webmail.comparisons import ChangedMeanwhile, How, Outcome
 from webmail.people import people_of
 from webmail.safety_numbers import CodeError
 from webmail.security import PERMISSIONS_WITH_CAMERA
-from webmail.views.new_conversation import limited
 from webmail.views.page_request import PageRequest
 
 #: Pixels of one square of the code.
@@ -30,13 +30,15 @@ CODE_SCALE = 5
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
-@limited
 def compare(request: PageRequest, did: str) -> HttpResponse:
     """The number of both (GET); what was found by comparing it, or by a code (POST)."""
-    _known(request, did)
+    code = request.POST.get("code", "").strip()
+    try:
+        _known(request, did)
+    except TooOften as error:
+        return _page(request, did, typed=code, too_often=error)
     if request.method != "POST":
         return _page(request, did)
-    code = request.POST.get("code", "").strip()
     found = {"match": Outcome.MATCHED, "differ": Outcome.DIFFERED}.get(request.POST.get("found", ""))
     try:
         if code:
@@ -61,10 +63,12 @@ def compare(request: PageRequest, did: str) -> HttpResponse:
 @never_cache
 @require_safe
 @signed_in
-@limited
 def code(request: PageRequest, did: str) -> HttpResponse:
     """The code of both, as a picture to be scanned; of the keys that were last read."""
-    _known(request, did)
+    try:
+        _known(request, did)
+    except TooOften as error:
+        return rate_limits.too_often_page(request, error)
     try:
         text = comparisons.comparison(request.account, did, max_age=MAX_AGE).code
     except PeerError as error:
@@ -80,10 +84,12 @@ def code(request: PageRequest, did: str) -> HttpResponse:
 
 @require_POST
 @signed_in
-@limited
 def accept(request: PageRequest, did: str) -> HttpResponse:
     """Uses somebody's new keys without comparing; what waited for them is sent."""
-    _known(request, did)
+    try:
+        _known(request, did)
+    except TooOften as error:
+        return _page(request, did, too_often=error)
     fingerprints = request.POST.get("fingerprints", "").split()
     try:
         comparisons.accept(request.account, did, fingerprints)
@@ -104,13 +110,24 @@ def _known(request: PageRequest, did: str) -> None:
 
 
 def _page(
-    request: PageRequest, did: str, *, error: str = "", typed: str = "", status: int = 200
+    request: PageRequest,
+    did: str,
+    *,
+    error: str = "",
+    typed: str = "",
+    too_often: TooOften | None = None,
+    status: int = 200,
 ) -> HttpResponse:
+    """The page; without the number, and without asking for it, where too many people were looked up."""
     context: dict[str, Any] = {"error": error, "typed": typed, "next": _next(request)}
-    try:
-        context["comparison"] = comparisons.comparison(request.account, did)
-    except PeerError as failure:
-        context["unread"] = str(failure)
+    if too_often:
+        context["unread"] = rate_limits.too_many_people(too_often)
+        context["error"] = _("Nothing was noted.") if request.method == "POST" else ""
+    else:
+        try:
+            context["comparison"] = comparisons.comparison(request.account, did)
+        except PeerError as failure:
+            context["unread"] = str(failure)
     people = people_of([did, request.account.did])
     context |= {
         "person": people[did],
@@ -120,7 +137,7 @@ def _page(
     }
     page = render(request, "webmail/compare.html", context, status=status)
     page["Permissions-Policy"] = PERMISSIONS_WITH_CAMERA
-    return page
+    return rate_limits.refused(page, too_often) if too_often else page
 
 
 def _next(request: PageRequest) -> str:

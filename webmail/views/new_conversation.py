@@ -1,9 +1,8 @@
 """A new conversation: who gets it, and its first message."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +17,7 @@ from accounts import identity_age, rate_limits
 from accounts import people as directory
 from accounts.identities import IdentityError
 from accounts.models import Account
+from accounts.rate_limits import TooOften
 from accounts.sessions import signed_in
 from webmail import consent, drafts, sending_times
 from webmail.blobs.attaching import CannotAttach
@@ -43,27 +43,6 @@ from webmail.views.signed_out import page_that_stays
 CHOSEN_SECONDS = 8.0
 
 
-def limited(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Answers with a sentence that says when to come back if too many people were looked up."""
-
-    @wraps(view)
-    def answer(request: PageRequest, *names: str, **named: str) -> HttpResponse:
-        try:
-            return view(request, *names, **named)
-        except rate_limits.TooOften as error:
-            if request.htmx.target != "results":
-                return rate_limits.too_often_page(request, error)
-            context = _context(request, Choice(problem=_too_often(error)))
-            return render(request, "webmail/_looked_for.html", context, status=422)
-
-    return answer
-
-
-def _too_often(error: rate_limits.TooOften) -> str:
-    sentence = _("You looked for very many people. Try again in %(minutes)d minutes.")
-    return sentence % {"minutes": error.minutes}
-
-
 def _when_signed_out(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return page_that_stays(request)
@@ -79,6 +58,12 @@ class Choice:
     found: directory.Person | None = None
     problem: str = ""
     suggested: list[Suggestion] = field(default_factory=list)
+    #: Set where too many people were looked up for now; ``problem`` says so.
+    too_often: TooOften | None = None
+
+    def stop(self, error: TooOften) -> None:
+        """Nobody is looked up for now; what was written stays."""
+        self.too_often, self.problem = error, rate_limits.too_many_people(error)
 
     @property
     def already(self) -> bool:
@@ -91,7 +76,6 @@ class Choice:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in(when_signed_out=_when_signed_out)
-@limited
 def new(request: PageRequest) -> HttpResponse:
     """The page. Its form works without script: each button posts all of it here."""
     if request.method != "POST":
@@ -107,16 +91,13 @@ def new(request: PageRequest) -> HttpResponse:
     if before := handed_in_before(request):
         return redirect("conversation", before.conversation.conversation_id)
     choice, files = _choice(request), attach_all(request, request.account)
-    if not _is_sending(request):
+    is_sending = _is_sending(request)
+    if choice.problem or not is_sending:
         error = files.problem.sentence if files.problem else ""
         composer = new_composer(text=text, error=error, files=files.shown)
         asked = request.POST.get("do") in (previews.ADD, previews.REMOVE)
         about = previews.previewed(request) if asked else {"card": previews.card_in_form(request)}
-        return _page(request, choice, composer | about)
-    card = previews.card_in_form(request)
-    if choice.problem:
-        composer = new_composer(text=text, files=files.shown)
-        return _page(request, choice, composer | {"card": card}, status=422)
+        return _page(request, choice, composer | about, status=422 if is_sending else 200)
     recipients = [person.did for person in choice.chosen]
     try:
         draft_id = request.POST.get("draft", "")
@@ -125,6 +106,7 @@ def new(request: PageRequest) -> HttpResponse:
         )
     except (CannotSend, CannotAttach) as error:
         composer = new_composer(text=text, error=error.sentence, files=files.shown)
+        card = previews.card_in_form(request)
         return _page(request, choice, composer | {"card": card}, status=422)
     return redirect("conversation", message.conversation.conversation_id)
 
@@ -149,60 +131,61 @@ def _going_on(request: PageRequest, recipients: Sequence[str]) -> GoingOn | None
 
 @require_POST
 @signed_in
-@limited
 def find(request: PageRequest) -> HttpResponse:
     """Who is called what is being typed, of those whom the account knows, or answers to it as a handle."""
-    choice = Choice(chosen=_chosen(request), typed=request.POST.get("q", "").strip())
+    choice = _chosen(request)
+    choice.typed = request.POST.get("q", "").strip()
+    if choice.too_often is None:
+        choice = _looked_for(request, choice)
+    status = 422 if choice.too_often else 200
+    return render(request, "webmail/_looked_for.html", _context(request, choice), status=status)
+
+
+def _looked_for(request: PageRequest, choice: Choice) -> Choice:
     is_whole = _is_whole(choice.typed)
     try:
         choice.suggested = _suggested(request, choice)
-    except rate_limits.TooOften:
+    except TooOften as error:
         # Who is typed in whole needs no suggestion.
         if not is_whole:
-            raise
+            choice.stop(error)
     # Anything else is a name, or the beginning of a handle, which is no mistake.
-    if is_whole and not _begins_known(choice):
-        choice = _found(request, choice, choice.typed)
-    return render(request, "webmail/_looked_for.html", _context(request, choice))
+    return _found(request, choice, choice.typed) if is_whole and not _begins_known(choice) else choice
 
 
 @require_POST
 @signed_in
-@limited
 def people(request: PageRequest) -> HttpResponse:
     """The chosen people after one was added or removed."""
     choice = _choice(request)
-    answer = render(request, "webmail/_chosen.html", _context(request, choice))
-    if not choice.typed:
+    status = 422 if choice.too_often else 200
+    answer = render(request, "webmail/_chosen.html", _context(request, choice), status=status)
+    if not choice.typed and not choice.too_often:
         # The field is emptied by the page, unless somebody has typed on in it meanwhile.
         answer["HX-Trigger"] = json.dumps({"person-added": {"typed": request.POST.get("q", "")}})
     return answer
 
 
 def _choice(request: PageRequest) -> Choice:
-    """What the form says, with the person whom its button adds or removes. That there were too many of them
-    is a problem of the form, which keeps what was written; TooOften where `_chosen` raises it."""
-    removed = request.POST.get("remove")
-    choice = Choice(chosen=[person for person in _chosen(request) if person.did != removed])
-    if removed:
-        choice.typed = request.POST.get("q", "").strip()
+    """What the form says, with the person whom its button adds or removes. That too many were looked up is a
+    problem of the form, which keeps what was written."""
+    choice = _chosen(request)
+    choice.typed = request.POST.get("q", "").strip()
+    wanted = request.POST.get("add", "") or choice.typed
+    if choice.too_often or request.POST.get("remove") or not wanted:
         return choice
-    choice.typed = request.POST.get("add", "") or request.POST.get("q", "").strip()
-    if not choice.typed:
-        return choice
-    try:
-        if _is_whole(choice.typed):
-            return _with_found(request.account, _found(request, choice, choice.typed))
-        return _by_name(request, choice)
-    except rate_limits.TooOften as error:
-        choice.problem = _too_often(error)
-        return choice
+    if _is_whole(wanted):
+        return _with_found(request.account, _found(request, choice, wanted))
+    return _by_name(request, choice)
 
 
 def _by_name(request: PageRequest, choice: Choice) -> Choice:
-    """The one whom the account knows by that name among the chosen, or those who may be meant. Raises
-    TooOften."""
-    choice.suggested = _suggested(request, choice)
+    """The one whom the account knows by that name among the chosen, or those who may be meant."""
+    try:
+        choice.suggested = _suggested(request, choice)
+    except TooOften as error:
+        choice.stop(error)
+        return choice
     if not choice.suggested:
         nobody = _("You know nobody called “%(name)s”. Somebody new is found by their whole handle.")
         choice.problem = nobody % {"name": choice.typed}
@@ -250,10 +233,13 @@ def _with_found(account: Account, choice: Choice) -> Choice:
 
 def _found(request: PageRequest, choice: Choice, text: str) -> Choice:
     """With who answers to a handle or DID."""
-    rate_limits.take_searches(request.account.pk, 1)
     try:
+        rate_limits.take_searches(request.account.pk, 1)
         choice.found = directory.look_up(text)
         identity_age.learn(choice.found.did, now=timezone.now())
+    except TooOften as error:
+        choice.stop(error)
+        return choice
     except IdentityError as error:
         choice.problem = str(error)
         return choice
@@ -265,12 +251,20 @@ def _found(request: PageRequest, choice: Choice, text: str) -> Choice:
     return choice
 
 
-def _chosen(request: PageRequest) -> list[directory.Person]:
-    """Those whom the form names; TooOften if it names too many in all whom nobody here has heard of."""
-    dids = list(dict.fromkeys(request.POST.getlist("to")))[:MAX_RECIPIENTS]
-    if unknown := sum(not directory.is_known(did) for did in dids):
-        rate_limits.take_searches(request.account.pk, unknown)
-    return directory.look_up_all(dids, seconds=CHOSEN_SECONDS)
+def _chosen(request: PageRequest) -> Choice:
+    """Those whom the form names, without the one whom its button removes; as they were last known where it
+    names too many in all whom nobody here has heard of."""
+    removed = request.POST.get("remove")
+    dids = [did for did in dict.fromkeys(request.POST.getlist("to")) if did != removed][:MAX_RECIPIENTS]
+    choice = Choice()
+    try:
+        if unknown := sum(not directory.is_known(did) for did in dids):
+            rate_limits.take_searches(request.account.pk, unknown)
+        choice.chosen = directory.look_up_all(dids, seconds=CHOSEN_SECONDS)
+    except TooOften as error:
+        choice.stop(error)
+        choice.chosen = directory.as_last_known(dids, choice.problem)
+    return choice
 
 
 def _context(request: PageRequest, choice: Choice) -> dict[str, object]:
@@ -317,7 +311,9 @@ def _page(
             "previews": preview_choices.offered(request.account),
             "times": sending_times.choices(timezone.now()),
             "former": row(request.account, former) if former else None,
+            "when": request.POST.get("when", ""),
             "tell": request.method != "POST" or bool(request.POST.get("tell")),
         }
     )
-    return render(request, "webmail/new_conversation.html", context, status=status)
+    page = render(request, "webmail/new_conversation.html", context, status=status)
+    return rate_limits.refused(page, choice.too_often) if choice.too_often else page
