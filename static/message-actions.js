@@ -11,6 +11,17 @@
     if (event.target.querySelector(".edit, .ask")) event.target.scrollIntoView({ block: "nearest" });
     if (document.activeElement === document.body) event.target.querySelector("[autofocus], .menu > summary")?.focus();
   });
+  // What is gone leaves the page whatever was begun with it, and so does what is known of it. The server says so also of what
+  // the page has just taken away itself.
+  document.addEventListener("gone", (event) => {
+    for (const id of event.detail.ids) {
+      const message = document.querySelector(`#thread > [id^="m${id}"]`);
+      const goesOn = message?.contains(document.activeElement);
+      message?.remove();
+      if (goesOn) document.querySelector("#text")?.focus({ preventScroll: true });
+      document.querySelector(`#side a[hx-get][href*="#m${id}"]`)?.click();
+    }
+  });
   // Replying leads away from the menu, and so does what is known of the message.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const menu = event.detail.elt.closest(".msg .menu");

@@ -29,6 +29,12 @@
     if (field().value !== shown) said();
     document.querySelector("#text")?.focus();
   });
+  // What is gone is answered no more.
+  document.addEventListener("gone", (event) => {
+    if (!event.detail.ids.some((id) => field()?.value.startsWith(id))) return;
+    nothing();
+    said();
+  });
   // Another page of the account began or gave up a reply.
   document.addEventListener("change", (event) => {
     if (event.target.name !== "in_reply_to" || event.target.value === shown) return;

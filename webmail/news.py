@@ -89,7 +89,8 @@ def news(account: Account, conversation: Conversation, shown: Mapping[str, str],
     """
     recent = _recent(conversation, topic)
     missing = [message_id for message_id in recent if message_id[:PREFIX] not in shown]
-    gone = _gone(conversation, recent, shown)
+    here = {message_id[:PREFIX] for message_id in recent}
+    gone = [] if here.issuperset(shown) else let_go(conversation, shown)
     if shown and recent and len(missing) == len(recent) and not gone:
         return News(gap=True)
     later, late = _in_place(account, conversation, recent, missing, topic)
@@ -111,11 +112,8 @@ def _is_alone(mark: str, state: MessageState) -> bool:
     return before != UNCHECKED and version == state.version
 
 
-def _gone(conversation: Conversation, recent: Sequence[str], shown: Mapping[str, str]) -> list[str]:
-    """What the page shows and the account let go of."""
-    here = {message_id[:PREFIX] for message_id in recent}
-    if not any(prefix not in here for prefix in shown):
-        return []
+def let_go(conversation: Conversation, shown: Mapping[str, str]) -> list[str]:
+    """The ids of what a page shows and the account let go of, in one query. `shown` is as for `news`."""
     rows = Message.objects.filter(conversation=conversation, forgotten_at__isnull=False, replaces="")
     newest = rows.order_by("-forgotten_at").values_list("message_id", flat=True)[:MOST_GONE]
     return [message_id for message_id in newest if message_id[:PREFIX] in shown]

@@ -60,17 +60,19 @@ def related_to(messages: Sequence[Message], *, with_quoted: bool = True) -> Rela
 
 def version_of(message: Message, related: Related) -> str:
     """A short name of how a message looks now: another one once it, what it answers, or what its topic began
-    with is edited, once somebody reacts to it, and once a topic begins with it."""
+    with is edited, once what it answers comes or goes, once somebody reacts to it, and once a topic begins
+    with it."""
     edit = related.latest.get(message.pk)
     reactions = related.reactions.get(message.pk, [])
     quoted = related.quoted.get(message.pk)
     quoted_edit = related.latest.get(quoted.pk) if quoted else None
+    quotes_nothing = bool(message.in_reply_to) and quoted is None
     first = related.firsts.get(message.pk)
-    if edit is None and quoted_edit is None and not reactions and not message.topic:
+    if edit is None and quoted_edit is None and not quotes_nothing and not reactions and not message.topic:
         return ""
     parts = [
         edit.message_id if edit else "",
-        quoted_edit.message_id if quoted_edit else "",
+        "none" if quotes_nothing else quoted_edit.message_id if quoted_edit else "",
         related.newest(first).message_id if first else "",
         *(related.newest(one).message_id for one in reactions),
     ]

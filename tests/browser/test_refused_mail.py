@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
@@ -101,6 +102,8 @@ def test_a_server_that_refuses_is_quoted_behind_the_details(
                 box = what.bounding_box()
                 assert box
                 assert box["height"] >= (FINGER if on_phone else POINTER)
+            alice.write(f"Or rather not: {text}")
+            _discard(page, f"Or rather not: {text}")
         finally:
             bobs.name_mail_server(None, smtp_sink)
     conversation = page.url
@@ -118,6 +121,24 @@ def test_a_server_that_refuses_is_quoted_behind_the_details(
     expect(sent.locator(".msg__meta")).to_contain_text("Their server has it", timeout=ARRIVAL)
     bob.open_conversation(conversation)
     expect(bubble(bob.page, text)).to_have_count(1)
+
+
+def _discard(page: Page, text: str) -> None:
+    """A message that nobody got, in the page that lies open since it was written, once that was asked."""
+    failed = message(page, text)
+    expect(failed.locator(".msg__meta")).to_contain_text("Not delivered", timeout=ARRIVAL)
+    failed.get_by_role("link", name="Discard").click()
+    failed.get_by_role("link", name="Keep it").click()
+    expect(failed.locator(".ask")).to_have_count(0)
+    failed.get_by_role("link", name="Discard").click()
+    expect(failed.locator(".ask")).to_contain_text("Nobody got it.")
+    # The page hears of it as well once it is gone, which is no complaint.
+    with page.expect_response(re.compile("/news/")):
+        failed.get_by_role("button", name="Discard").click()
+    expect(failed).to_have_count(0)
+    page.reload()
+    expect(page.locator("#thread .msg").last).to_be_visible()
+    expect(failed).to_have_count(0)
 
 
 @pytest.mark.usefixtures("carried_by_postfix")

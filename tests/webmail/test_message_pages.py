@@ -163,8 +163,15 @@ def test_open_pages_hear_of_reactions_edits_and_deletions(
     assert f'id="m{bobs.message_id}" hx-swap-oob="true"' in html
     assert "edited by Bob" in html
     assert page.news() == ""
+    answer = outgoing.send(alice, [bobs.sender_did], "an answer", str(uuid4()), in_reply_to=bobs.message_id)
+    assert "edited by Bob" in page.news()
     do(at_alices, "message-delete", bobs)
-    assert f'<li id="m{bobs.message_id}" hx-swap-oob="delete">' in page.news()
+    # The quote of it goes as well.
+    html = page.news()
+    assert f'id="m{answer.message_id}" hx-swap-oob="true"' in html
+    assert "A message that is not here" in html
+    assert page.gone == [bobs.message_id[:16]]
+    assert bobs.message_id not in html
 
 
 def test_what_is_written_disappears_as_chosen(alice: Account, at_alices: Client, own: Message) -> None:

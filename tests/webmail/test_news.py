@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 
@@ -44,6 +45,9 @@ class OpenPage:
         )
         self.status = answer.status_code
         self.refresh = answer.headers.get("HX-Refresh") == "true"
+        events = json.loads(answer.headers.get("HX-Trigger", "{}"))
+        #: Of messages that leave the page, the beginnings of their ids.
+        self.gone = events.get("gone", {}).get("ids", [])
         html = answer.content.decode()
         self.shown |= dict(re.findall(r'name="shown" value="([0-9a-f]{16}):([^"]*)"', html))
         return html

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -9,11 +10,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
-from webmail import threads
+from webmail import forgetting, threads
 from webmail.conversations import NotFound
 from webmail.models import Conversation, Message
 from webmail.thread_window import At, first_since, window
@@ -303,12 +305,20 @@ def test_looking_for_where_the_unread_ones_begin_asks_no_more_than_once(
     assert asked() == nothing_new + 3
 
 
-def test_a_page_in_the_middle_is_told_no_news(alice: Account, long: Conversation) -> None:
+def test_a_page_in_the_middle_is_told_no_news_but_of_what_is_gone(alice: Account, long: Conversation) -> None:
     at_alices = browser_of(alice)
-    answer = at_alices.get(
-        reverse("conversation-news", args=[long.conversation_id]), {"part": "middle", "seen": "1"}
-    )
-    assert answer.status_code == 204
+    ids = [message_id[:16] for message_id in _ids(long)]
+    of_page = {"part": "middle", "seen": "1", "shown": [f"{prefix}:" for prefix in ids[2:5]]}
+
+    def told() -> str | None:
+        answer = at_alices.get(reverse("conversation-news", args=[long.conversation_id]), of_page)
+        assert answer.status_code == 204
+        return answer.headers.get("HX-Trigger")
+
+    assert told() is None
+    Message.objects.filter(message_id__in=_ids(long)[4:6]).update(expires_at=BEGUN)
+    assert forgetting.forget_expired(timezone.now()) == 2
+    assert json.loads(told() or "") == {"gone": {"ids": [ids[4]]}}
 
 
 def test_one_jumps_to_a_day_as_it_is_in_ones_own_time_zone(alice: Account, long: Conversation) -> None:

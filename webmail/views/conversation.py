@@ -34,7 +34,7 @@ from webmail.identity_facts import IdentityFacts, facts_of
 from webmail.known_people import likenesses, not_put_away
 from webmail.likeness import Likeness
 from webmail.models import Conversation, Message
-from webmail.news import PREFIX, news
+from webmail.news import PREFIX, let_go, news
 from webmail.outgoing import CannotSend
 from webmail.people import Person, people_of
 from webmail.previews import choices as preview_choices
@@ -119,7 +119,7 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
     if request.GET.get("part") == "middle":
         if seen:
             mark_read(request.account, open_one, shown=on_page)
-        return HttpResponse(status=204)
+        return _without(let_go(open_one, on_page), HttpResponse(status=204))
     topic = topic_in(request.GET)
     found = news(request.account, open_one, on_page, topic=topic)
     if seen:
@@ -137,7 +137,12 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
         "row_id": conversation_id,
         "keys": keys_in(request.account, open_one),
     }
-    return render(request, "webmail/_news.html", context)
+    return _without(found.gone, render(request, "webmail/_news.html", context))
+
+
+def _without(gone: Sequence[str], answer: HttpResponse) -> HttpResponse:
+    """The answer, which tells the page what to show no more; the page may have taken it away already."""
+    return trigger_client_event(answer, "gone", {"ids": [id[:PREFIX] for id in gone]}) if gone else answer
 
 
 @require_POST

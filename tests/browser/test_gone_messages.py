@@ -1,0 +1,115 @@
+"""Messages that leave pages that lie open: their time is over, or somebody deleted them for themselves."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.test_message_actions import menu, message
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE
+from tests.services.installations import RunningInstallation, wait_until
+
+FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+
+
+def test_a_message_whose_time_is_over_leaves_every_page_with_its_quotes_and_details(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    """Both people have a window and a telephone open, each with something begun with the message."""
+    word = uuid4().hex[:8]
+    alice, alices_phone = visit("alice"), visit("alice", viewport=PHONE)
+    bob, bobs_phone = visit("bob"), visit("bob", viewport=PHONE)
+    everybody = [each.page for each in (alice, alices_phone, bob, bobs_phone)]
+    text = f"The key is under the mat {word}"
+    alice.write_to("bob.test", text=f"This one stays {word}")
+    conversation = alice.page.url.partition("#")[0]
+    _disappears(alice.page, "1 hour after reading")
+    alice.write(text)
+    expect(message(alice.page, text).locator(".msg__meta")).to_contain_text("disappears")
+    _disappears(alice.page, "never")
+    bob.open_conversation(conversation)
+    for page in everybody:
+        page.goto(conversation)
+        expect(message(page, text)).to_be_visible(timeout=ARRIVAL)
+
+    menu(bob.page, text).get_by_role("link", name="Reply").click()
+    bob.write(f"I found it {word}")
+    for page in everybody:
+        quote = message(page, f"I found it {word}").locator(".quote")
+        expect(quote).to_contain_text(text, timeout=ARRIVAL)
+    message(alice.page, text).locator(".msg__meta a").click()
+    expect(alice.page.locator("#side")).to_contain_text(re.compile(f"{text}.*Disappears", re.DOTALL))
+    menu(alices_phone.page, text).get_by_role("link", name="Reply").click()
+    expect(alices_phone.page.locator("#composer-reply")).to_contain_text(text)
+    menu(bobs_phone.page, text)
+
+    an_hour_passes(installation, alice.page, text)
+    for page in everybody:
+        expect(page.locator("body")).not_to_contain_text(text, timeout=ARRIVAL)
+        answer = message(page, f"I found it {word}")
+        expect(answer.locator(".quote")).to_contain_text("A message that is not here")
+        expect(message(page, f"This one stays {word}")).to_be_visible()
+    expect(alice.page.locator("#side")).to_be_hidden()
+    assert alice.page.url == conversation
+    expect(alices_phone.page.locator("#composer-reply .quote")).to_have_count(0)
+    for page in (alice.page, bobs_phone.page):
+        page.reload()
+        expect(message(page, f"This one stays {word}")).to_be_visible()
+        expect(page.locator("body")).not_to_contain_text(text)
+
+
+def _disappears(page: Page, when: str) -> None:
+    page.get_by_label("Conversation menu").click()
+    page.get_by_label("What you write here disappears").select_option(when)
+    page.get_by_role("button", name="Set", exact=True).click()
+    note = page.locator(".composer__note", has_text="disappears")
+    expect(note).to_have_count(0 if when == "never" else 1)
+
+
+def an_hour_passes(installation: RunningInstallation, page: Page, text: str) -> None:
+    """For a message that both have read, so that its hour has begun for both."""
+    key = (message(page, text).get_attribute("id") or "").removeprefix("m")
+    begun = "FROM webmail_message WHERE expires_at IS NOT NULL AND message_id = ?"
+    wait_until(lambda: installation.sql(f"SELECT count(*) {begun}", key) == [(2,)])
+    installation.sql("UPDATE webmail_message SET expires_at = CURRENT_TIMESTAMP WHERE message_id = ?", key)
+
+
+@FORMS
+def test_what_somebody_deletes_for_themselves_is_gone_from_their_pages_alone(
+    visit: Visit, viewport: dict[str, int]
+) -> None:
+    word = uuid4().hex[:8]
+    alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
+    text = f"Said in haste {word}"
+    alice.write_to("bob.test", text=text)
+    alice.write(f"Said with care {word}")
+    beside = alice.another_tab()
+    bob.open_conversation(alice.page.url)
+    beside.goto(alice.page.url)
+    for page in (alice.page, beside, bob.page):
+        expect(message(page, text)).to_be_visible(timeout=ARRIVAL)
+        expect(message(page, f"Said with care {word}")).to_be_visible(timeout=ARRIVAL)
+    # Somebody is about to react to it in the other tab.
+    menu(beside, text)
+
+    menu(alice.page, text).get_by_role("link", name="Delete for me").click()
+    asked = message(alice.page, text).locator(".ask")
+    expect(asked).to_contain_text("The others keep theirs.")
+    asked.get_by_role("link", name="Keep it").click()
+    expect(asked).to_have_count(0)
+    menu(alice.page, text).get_by_role("link", name="Delete for me").click()
+    with alice.page.expect_response(re.compile("/news/")):
+        asked.get_by_role("button", name="Delete for me").click()
+    for page in (alice.page, beside):
+        expect(message(page, text)).to_have_count(0, timeout=ARRIVAL)
+        expect(message(page, f"Said with care {word}")).to_be_visible()
+        page.reload()
+        expect(message(page, f"Said with care {word}")).to_be_visible()
+        expect(page.locator("body")).not_to_contain_text(text)
+    expect(message(bob.page, text)).to_be_visible()
+    bob.page.reload()
+    expect(message(bob.page, text)).to_be_visible()
