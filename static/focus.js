@@ -44,7 +44,7 @@
     }
     const rows = [...document.querySelectorAll("#convos > li")];
     const row = rows.findIndex((one) => one.contains(at));
-    trail = { at, ids, twin: twinOf(at), row, address: $(".row", rows[row])?.getAttribute("href") };
+    trail = { at, ids, twin: twinOf(at), row, address: $(".row", rows[row])?.getAttribute("href"), menu: at.closest("details.row-menu") };
   };
   const rowAt = (index) => {
     const rows = document.querySelectorAll("#convos .row");
@@ -56,9 +56,11 @@
     if (trail.at.matches(".row")) return row && $(".row", row);
     return trail.at.matches("summary") ? row && $("summary", row) : undefined;
   };
+  // What has come into the menu of a row that somebody opened a moment ago.
+  const inRowMenu = () => (trail.menu?.isConnected && trail.menu.open ? firstIn($(".menu__list", trail.menu)) : undefined);
   const heir = () => {
     if (trail.at.isConnected && isShown(trail.at) && !trail.at.disabled) return trail.at;
-    if (trail.row >= 0) return sameRow() ?? rowAt(trail.row);
+    if (trail.row >= 0) return inRowMenu() ?? sameRow() ?? rowAt(trail.row);
     for (const place of trail.ids.map((id) => document.getElementById(id)).filter(Boolean)) {
       const found = (trail.twin && $(trail.twin, place)) || firstIn(place) || (place.tabIndex === -1 && place.hasAttribute("tabindex") && place);
       if (found) return found;

@@ -21,7 +21,7 @@
     step(messages, by, messages.length);
   };
 
-  const KEYS_OF_ROWS = new Set(["p", "m", "e"].map((key) => `[data-key="${key}"]`));
+  const KEYS_OF_ROWS = new Set(["p", "m", "e"]);
 
   const press = (key) => {
     const selector = `[data-key="${CSS.escape(key)}"]`;
@@ -29,15 +29,14 @@
     const around = document.activeElement.closest(".msg, #convos > li") ?? $(".pane--main .pane__head");
     const found = around && $(selector, around);
     if (found?.closest("[inert]")) return false;
-    if (!found) return pressInMenu(selector, around && $(".row-menu:has([data-menu])", around));
-    found.click();
-    return true;
-  };
-  // The menu of a row is empty until it is wanted.
-  const pressInMenu = (selector, menu) => {
-    if (!menu || !KEYS_OF_ROWS.has(selector) || !window.htmx) return false;
-    menu.addEventListener("htmx:afterSettle", () => $(selector, menu)?.click(), { once: true });
-    window.htmx.trigger(menu, "wanted");
+    if (found) {
+      found.click();
+      return true;
+    }
+    // The menu of a row is empty until it is wanted.
+    const menu = around && $(".row-menu:has([data-menu])", around);
+    if (!menu || !KEYS_OF_ROWS.has(key)) return false;
+    window.fillMenu(menu).then(() => $(selector, menu)?.click());
     return true;
   };
 

@@ -47,16 +47,17 @@
     for (const row of rows()) if (!("near" in row.dataset)) comesNear.observe(row);
   };
   dress();
-  const coming = new WeakSet();
-  const fill = async (menu) => {
+  const coming = new WeakMap();
+  // What can be done comes into the menu of a row, once; settles when it is there, or when it cannot come.
+  window.fillMenu = (menu) => {
     const link = $("[data-menu]", menu);
-    if (!link || coming.has(menu) || !window.htmx) return;
-    coming.add(menu);
-    await window.htmx.ajax("GET", link.getAttribute("href"), { source: menu, target: $(".menu__list", menu), swap: "innerHTML" }).catch(() => {});
-    coming.delete(menu);
+    if (link && window.htmx && !coming.has(menu)) {
+      const asked = window.htmx.ajax("GET", link.getAttribute("href"), { source: menu, target: $(".menu__list", menu), swap: "innerHTML" });
+      coming.set(menu, asked.catch(() => {}).finally(() => coming.delete(menu)));
+    }
+    return coming.get(menu) ?? Promise.resolve();
   };
-  document.addEventListener("toggle", ({ target }) => { if (target.matches(".row-menu[open]")) fill(target); }, true);
-  document.addEventListener("wanted", ({ target }) => { if (target.matches(".row-menu")) fill(target); });
+  document.addEventListener("toggle", ({ target }) => { if (target.matches(".row-menu[open]")) window.fillMenu(target); }, true);
 
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id !== "list") return;

@@ -60,9 +60,15 @@
     window.htmx.trigger("#opener", "htmx:abort");
     stay();
     for (const name of notice.querySelectorAll("bdi")) name.textContent = $(".row__name bdi", row).textContent;
-    for (const words of notice.querySelectorAll("[data-why]")) words.hidden = words.dataset.why !== why;
+    for (const words of notice.querySelectorAll("[data-why]")) words.hidden = !words.dataset.why.split(" ").includes(why);
     $("a", notice).href = row.getAttribute("href");
     notice.hidden = false;
+  };
+
+  // What cannot come into the pane comes as a page; without a network that would be none, and this one would be gone.
+  const openAlone = (row) => {
+    if (navigator.onLine) location.assign(row.getAttribute("href"));
+    else giveUp(row, "offline");
   };
 
   document.addEventListener("draft-kept", () => { if ($("#not-opened > [data-why='unkept']:not([hidden])")) $("#not-opened").hidden = true; });
@@ -95,7 +101,7 @@
     const pane = $("#pane");
     const address = row.getAttribute("href");
     const complete = haveParts();
-    const mine = wanted = {};
+    const mine = wanted = { row };
     clearTimeout(timer);
     // Nothing is begun any more in what is about to go.
     if (!pane.inert) before = $("#open").value;
@@ -113,8 +119,9 @@
       return giveUp(row, good === undefined ? "late" : "unkept");
     }
     timer = setTimeout(giveUp, LONGEST, row, "late");
-    if (!await complete) return location.assign(address);
+    const isComplete = await complete;
     if (wanted !== mine) return;
+    if (!isComplete) return openAlone(row);
     // What fails is told by the events below.
     window.htmx.ajax("GET", address, { source: "#opener", target: "#pane", swap: "outerHTML" }).catch(() => {});
   };
@@ -153,7 +160,7 @@
     $("#side")?.remove();
   });
   for (const name of ["htmx:sendError", "htmx:timeout"]) {
-    document.addEventListener(name, (event) => { if (isOfPane(event)) location.assign(event.detail.requestConfig.path); });
+    document.addEventListener(name, (event) => { if (isOfPane(event) && wanted) openAlone(wanted.row); });
   }
 
   document.addEventListener("htmx:afterSettle", (event) => {
