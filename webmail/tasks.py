@@ -46,7 +46,7 @@ from webmail import (
 from webmail.blobs import sweeping
 from webmail.mailbox import MailboxError
 from webmail.models import Arrival, Conversation, Delivery, Message
-from webmail.ordinary import carrying, filing, in_transit, marks, unsent
+from webmail.ordinary import carrying, filing, in_transit, removing, unsent
 from webmail.push import notices, sending, subscriptions
 
 log = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ def prune_set_aside() -> None:
 @shared_task(expires=3600)
 def prune_deleted_mail() -> None:
     """Remove deleted ordinary mail whose time is over."""
-    log.info("%s deleted mails removed", marks.prune(timezone.now()))
+    log.info("%s deleted mails removed", removing.prune(timezone.now()))
 
 
 @shared_task(expires=3600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -156,3 +157,46 @@ def test_without_script_mail_is_marked_as_read_and_deleted(visit: Visit, mail: s
     expect(row).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(row).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("script", "viewport"), [(True, WIDE), (False, PHONE)], ids=["with script", "without script"]
+)
+def test_deleted_mail_is_removed_for_good_one_by_one_and_all_at_once(
+    script: bool,
+    viewport: dict[str, int],
+    visit: Visit,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+) -> None:
+    page = visit("carol", script=script, viewport=viewport).page
+    window = Window(installation.url, local_network.accounts["carol"])
+    window.sign_in()
+    subject = f"Parcel {uuid4().hex[:8]}"
+    raw = MAIL.replace("Your parcel waits at the desk", subject)
+    first, *others = [write_ordinary_mail(installation, window, raw) for _ in range(4)]
+
+    def in_mailbox() -> int:
+        return sum(subject.encode() in each for each in installation.mails(window.did, "INBOX"))
+
+    for path in (first, *others[:2]):
+        page.goto(path)
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("It can be put back for 30 days.")).to_be_visible()
+    page.get_by_role("link", name="Deleted", exact=True).click()
+    page.locator(f'#mails a[href="{first}"]').click()
+    page.get_by_role("link", name="Remove for good").click()
+    page.get_by_role("link", name="Keep it").click()
+    page.get_by_role("link", name="Remove for good").click()
+    assert in_mailbox() == 4
+    page.get_by_role("button", name="Remove for good").click()
+    expect(page.get_by_role("status").filter(has_text="1 mail was removed for good.")).to_be_visible()
+    expect(page.locator(f'#mails a[href="{first}"]')).to_have_count(0)
+    assert in_mailbox() == 3
+    page.get_by_role("link", name="Empty").click()
+    page.get_by_role("button", name="Remove for good").click()
+    expect(page.get_by_role("status").filter(has_text="2 mails were removed for good.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing deleted")).to_be_visible()
+    assert in_mailbox() == 1
+    page.get_by_role("link", name="Mail", exact=True).click()
+    expect(page.locator(f'#mails a[href="{others[2]}"]')).to_be_visible()

@@ -21,7 +21,7 @@ from webmail.models import (
     OutgoingMail,
     UnsentAnswer,
 )
-from webmail.ordinary import marks, reading
+from webmail.ordinary import marks, reading, removing
 from webmail.push import notices, subscriptions
 
 pytestmark = pytest.mark.usefixtures("mailboxes")
@@ -158,12 +158,12 @@ def test_deleted_mail_goes_for_good_after_its_time_unless_it_was_put_back(accoun
     for row in rows[:3]:
         marks.delete(account, row.pk)
     now = timezone.now()
-    assert marks.prune(now + marks.KEPT - timedelta(minutes=1)) == 0
+    assert removing.prune(now + marks.KEPT - timedelta(minutes=1)) == 0
     with open_mailbox(account.did) as mailbox:
         # Put back in another program.
         mailbox.mark(INBOX, [rows[1].uid], remove=[DELETED])
     Arrival.objects.filter(pk=rows[2].pk).update(deleted_at=now + timedelta(days=1))
-    assert marks.prune(now + marks.KEPT + timedelta(minutes=1)) == 1
+    assert removing.prune(now + marks.KEPT + timedelta(minutes=1)) == 1
     with open_mailbox(account.did) as mailbox:
         assert mailbox.uids_after(INBOX, 0) == [row.uid for row in rows[1:]]
     assert not Arrival.objects.filter(pk=rows[0].pk).exists()
@@ -187,18 +187,18 @@ def test_deleted_mail_stays_while_an_answer_to_it_is_nowhere_else(account: Accou
     marks.delete(account, row.pk)
     later = timezone.now() + marks.KEPT + timedelta(days=1)
     unsent = UnsentAnswer.objects.create(account=account, arrival=row, sealed=b"x", written_at=timezone.now())
-    assert marks.prune(later) == 0
+    assert removing.prune(later) == 0
     unsent.delete()
     sent = OutgoingMail.objects.create(account=account, arrival=row, token="1", name="2", sealed=b"x")
-    assert marks.prune(later) == 0
+    assert removing.prune(later) == 0
     OutgoingMail.objects.filter(pk=sent.pk).update(sealed=None)
-    assert marks.prune(later) == 1
+    assert removing.prune(later) == 1
 
 
 def test_what_is_marked_elsewhere_meanwhile_stays_so(account: Account) -> None:
     (before,) = arrived(account, mail(1))
     marks.delete(account, before.pk)
-    assert marks._note(before, {SEEN})
+    assert marks.note_flags(before, {SEEN})
     assert state(before) == (False, False, True)
 
 

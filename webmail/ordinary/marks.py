@@ -1,7 +1,7 @@
 """What an account noted of its ordinary mail: read, spam, deleted. The mail's flags in the mailbox say it, so
 that other mail programs and a restored index know it too; the index repeats it, for counts and lists.
 
-A deleted mail stays where it is, marked so, until its time is over or another program removes it.
+A deleted mail stays where it is, marked so, until it is removed (removing.py) or another program removes it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from webmail.mailbox import (
     Stored,
     open_mailbox,
 )
-from webmail.models import Arrival, BlockedAddress, OutgoingMail, UnsentAnswer
+from webmail.models import Arrival, BlockedAddress
 from webmail.ordinary.parsing import senders
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ REASON = "ordinary-mail"
 EVENT = "mail"
 #: For how long a deleted mail can be put back.
 KEPT = timedelta(days=30)
-#: Of so many unread mails a pull looks whether they were read elsewhere; and so many are removed at once.
-MOST_FOLLOWED, MOST_REMOVED = 200, 500
+#: Of so many unread mails a pull looks whether they were read elsewhere.
+MOST_FOLLOWED = 200
 
 
 @dataclass(frozen=True)
@@ -138,39 +138,9 @@ def follow(account: Account, mailbox: Mailbox, validity: int) -> None:
         return
     found = mailbox.flags(INBOX, list(unread))
     # What is not there any more, nobody can read.
-    changed = [_note(row, found.get(uid, frozenset({SEEN}))) for uid, row in unread.items()]
+    changed = [note_flags(row, found.get(uid, frozenset({SEEN}))) for uid, row in unread.items()]
     if any(changed):
         events.publish(account.pk, EVENT)
-
-
-def prune(now: datetime) -> int:
-    """Removes deleted mail whose time is over from the mailboxes, for good; how many. What a mailbox that is
-    away holds is left for the next time, and what has an answer that is nowhere else."""
-    old = Arrival.objects.filter(deleted_at__lt=now - KEPT, reason=REASON)
-    old = old.exclude(pk__in=UnsentAnswer.objects.values("arrival"))
-    old = old.exclude(pk__in=OutgoingMail.objects.filter(sealed__isnull=False).values("arrival"))
-    removed = 0
-    for account in Account.objects.filter(pk__in=old.order_by().values("account")):
-        rows = list(old.filter(account=account).order_by("deleted_at")[:MOST_REMOVED])
-        try:
-            removed += _remove(account, rows)
-        except MailboxError as error:
-            log.warning("deleted mail of account %s stays for now: %s", account.pk, error.code)
-    return removed
-
-
-def _remove(account: Account, rows: Sequence[Arrival]) -> int:
-    with open_mailbox(account.did) as mailbox:
-        validity = mailbox.uidvalidity(INBOX)
-        here = {row.uid: row for row in rows if (row.folder, row.uid_validity) == (INBOX, validity)}
-        flags = mailbox.flags(INBOX, list(here))
-        # Another program may have put one back.
-        mailbox.expunge(INBOX, [uid for uid, found in flags.items() if DELETED in found])
-    back = [here[uid] for uid, found in flags.items() if DELETED not in found]
-    for row in back:
-        _note(row, flags[row.uid])
-    Arrival.objects.filter(pk__in={row.pk for row in rows} - {row.pk for row in back}).delete()
-    return len(rows) - len(back)
 
 
 def _mark(
@@ -188,7 +158,7 @@ def _mark(
         flags = mailbox.flags(row.folder, [row.uid]).get(row.uid)
     if flags is None:
         raise NotFound(str(arrival_id))
-    if _note(row, flags):
+    if note_flags(row, flags):
         events.publish(account.pk, EVENT)
 
 
@@ -199,7 +169,7 @@ def said_of(row: Arrival, flags: Collection[str]) -> dict[str, bool | datetime |
     return {"unread": marks.unread, "spam": marks.spam, "deleted_at": deleted_at}
 
 
-def _note(row: Arrival, flags: Collection[str]) -> bool:
+def note_flags(row: Arrival, flags: Collection[str]) -> bool:
     """Repeat in the index what the mailbox says and the row does not; whether that was news.
 
     Somebody else may have marked it since the flags were read: what is as it was in the row stays to them.

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -47,7 +48,9 @@ def mails(request: PageRequest) -> HttpResponse:
         return page
     answered = answers.answered(request.account, [one.id for one in found])
     context |= {"mails": found, "cursor": cursor, "answered": answered}
-    return render(request, template, context | ({} if partial else {"done": _just_done(request)}))
+    if not partial:
+        context |= {"done": _just_done(request), "said": messages.get_messages(request)}
+    return render(request, template, context)
 
 
 def _mark(account: Account, show: reading.Shown, before: int | None) -> str:
