@@ -43,6 +43,10 @@ MOST_KEYS_BYTES = 1 << 20
 MOST_PART_BYTES = 1 << 20
 _MOST_DEVICES = 1000
 _MOST_PREKEYS = 16
+#: There is another one after each time that an account is locked or a device revoked.
+_MOST_ARCHIVE_KEYS = 4000
+#: One of each curve.
+_MOST_ATTESTATION_KEYS = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -255,7 +259,13 @@ def _secrets(value: cbor.CborValue) -> AccountSecrets:
             "archiveKeys": list(archive_keys),
             "attestationKeys": list(attestation_keys),
             **more,
-        } if len(export_key) == KEY_BYTES and len(devices) <= _MOST_DEVICES and not more:
+        } if (
+            len(export_key) == KEY_BYTES
+            and len(devices) <= _MOST_DEVICES
+            and len(archive_keys) <= _MOST_ARCHIVE_KEYS
+            and len(attestation_keys) <= _MOST_ATTESTATION_KEYS
+            and not more
+        ):
             return AccountSecrets(
                 export_key,
                 [_device(device) for device in devices],

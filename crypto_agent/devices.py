@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from crypto_agent import step_up
 from crypto_agent.atsms.certificates import fingerprint as fingerprint_of
@@ -182,7 +182,10 @@ def destroy_expired_prekeys(now: datetime) -> int:
 
     With the last of them goes the private key of a retired device.
     """
-    destroyed = PrekeySecret.objects.filter(destroy_after__lte=now).delete()[0]
+    over = Q(destroy_after__lte=now)
+    # Where the account was locked before it came here, it may be kept for as long as a locked one needs.
+    of_retired = Q(device__state=DeviceKey.State.RETIRED, expires_at__lte=now - PREKEY_GRACE)
+    destroyed = PrekeySecret.objects.filter(over | of_retired).delete()[0]
     # A retired device is here for its prekeys alone.
     retired = DeviceKey.objects.filter(state=DeviceKey.State.RETIRED, prekeys=None)
     retired.update(state=DeviceKey.State.REVOKED, wrapped=None, key_version=None)

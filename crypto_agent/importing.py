@@ -28,7 +28,8 @@ from crypto_agent.attesting import attestation_curves, keep_attestation_key
 from crypto_agent.client_json import time_json
 from crypto_agent.client_values import Device
 from crypto_agent.custody import AccountKeys, Random
-from crypto_agent.devices import keep_prekey, list_devices
+from crypto_agent.custody_status import is_locked
+from crypto_agent.devices import PREKEY_GRACE, keep_current_prekeys, keep_prekey, list_devices
 from crypto_agent.errors import BadExport
 from crypto_agent.exporting import wrap_export_key
 from crypto_agent.key_store import new_account, wrap_device_key
@@ -68,38 +69,48 @@ def import_account(
     Raises BadExport, AccountLocked.
     """
     account, keys = new_account(did, now, random, with_archive_key=False)
-    for archive_key in sorted(secrets.archive_keys, key=lambda each: each.generation):
-        _take_archive_key(account, keys, archive_key, now, random)
+    _take_archive_keys(account, keys, secrets.archive_keys, now, random)
     for device in secrets.devices:
         _take_device(account, keys, device, revoked, now, random)
+    if is_locked(did):
+        keep_current_prekeys(account)
     for attestation_key in secrets.attestation_keys:
         _take_attestation_key(account, keys, attestation_key, random)
     import_key = wrap_export_key(keys, Purpose.IMPORT_KEY, secrets.export_key, random)
     return Import(import_key, list_devices(did))
 
 
-def _take_archive_key(
-    account: Account, keys: AccountKeys, taken: ArchiveSecret, now: datetime, random: Random
+def _take_archive_keys(
+    account: Account, keys: AccountKeys, taken: Iterable[ArchiveSecret], now: datetime, random: Random
 ) -> None:
-    public_key = X25519PrivateKey.from_private_bytes(taken.secret).public_key().public_bytes_raw()
     known = {
         row.generation: bytes(row.public_key) for row in ArchiveKey.objects.filter(account=account).iterator()
     }
-    if public_key in known.values():
-        return
-    # What was sealed to it still opens if it gets another number here.
-    generation = taken.generation if taken.generation not in known else max(known) + 1
-    context = Context(Purpose.ARCHIVE_KEY, account.did, device=str(generation))
-    ArchiveKey.objects.create(
-        account=account,
-        generation=generation,
-        public_key=public_key,
-        wrapped=keys.encrypt(context, taken.secret, random),
-        key_version=keys.current_version,
-        created_at=taken.created_at,
-        # Who has the export, or what it was made from, is not to read what is archived here.
-        ended_at=now,
-    )
+    last, public_keys = max(known, default=0), set(known.values())
+    rows = []
+    for each in sorted(taken, key=lambda each: each.generation):
+        public_key = X25519PrivateKey.from_private_bytes(each.secret).public_key().public_bytes_raw()
+        if public_key in public_keys:
+            continue
+        # What was sealed to it still opens if it gets another number here.
+        generation = each.generation if each.generation not in known else last + 1
+        known[generation] = public_key
+        last = max(last, generation)
+        public_keys.add(public_key)
+        context = Context(Purpose.ARCHIVE_KEY, account.did, device=str(generation))
+        rows.append(
+            ArchiveKey(
+                account=account,
+                generation=generation,
+                public_key=public_key,
+                wrapped=keys.encrypt(context, each.secret, random),
+                key_version=keys.current_version,
+                created_at=each.created_at,
+                # Who has the export, or what it was made from, is not to read what is archived here.
+                ended_at=now,
+            )
+        )
+    ArchiveKey.objects.bulk_create(rows)
 
 
 def _take_device(
@@ -117,7 +128,7 @@ def _take_device(
         row = _new_device(account, keys, taken, certificate, key, revoked, bool(prekeys), now, random)
     if row.state != DeviceKey.State.REVOKED:
         for prekey, bundle in sorted(prekeys, key=lambda each: -each[0].generation):
-            _take_prekey(keys, row, prekey, bundle, random)
+            _take_prekey(keys, row, prekey, bundle, now, random)
 
 
 def _new_device(
@@ -153,7 +164,12 @@ def _new_device(
 
 
 def _take_prekey(
-    keys: AccountKeys, device: DeviceKey, taken: PrekeySecrets, bundle: Prekey, random: Random
+    keys: AccountKeys,
+    device: DeviceKey,
+    taken: PrekeySecrets,
+    bundle: Prekey,
+    now: datetime,
+    random: Random,
 ) -> None:
     known = {row.generation: bytes(row.signed_prekey) for row in device.prekeys.all().iterator()}
     if bundle.signed_prekey in known.values():
@@ -171,7 +187,8 @@ def _take_prekey(
         generation=generation,
         created_at=taken.created_at,
         expires_at=taken.expires_at,
-        destroy_after=taken.destroy_after,
+        # The account may have been locked there, where the newest one is kept until it is unlocked.
+        destroy_after=min(taken.destroy_after, max(taken.expires_at, now) + PREKEY_GRACE),
     )
 
 

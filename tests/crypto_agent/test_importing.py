@@ -9,17 +9,21 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from crypto_agent import audit, lock_secrets, passphrase_turns, views
-from crypto_agent.account_file import AccountSecrets, DeviceSecrets, PrekeySecrets, seal_keys
+from crypto_agent.account_file import AccountSecrets, ArchiveSecret, DeviceSecrets, PrekeySecrets, seal_keys
 from crypto_agent.atsms import cbor
 from crypto_agent.atsms.certificates import issue_certificate, parse_certificate
 from crypto_agent.calls import Call
 from crypto_agent.client import (
     AgentClient,
     Device,
+    Passphrase,
     SealedContent,
 )
+from crypto_agent.errors import BadExport
+from crypto_agent.importing import import_account, open_export
 from crypto_agent.methods import METHODS
 from tests.crypto_agent.leaving import PASSPHRASE, archived, new_did, refused
 from tests.crypto_agent.people import ALICE, BOB, receive, write
@@ -140,6 +144,33 @@ def test_a_device_that_opens_only_goes_along_to_the_next_place(
     assert receive(own_agent.client("worker"), did, waiting.copies[0].envelope).sender_did == ALICE
 
 
+def test_a_prekey_of_a_locked_account_has_its_time_again_where_another_device_is_active(
+    web: AgentClient, there: AgentClient, elsewhere: Agent, leaver: Device
+) -> None:
+    """It was kept for as long as nobody unlocks, and nothing replaces it there."""
+    did = leaver.did
+    locked = web.make_locked(did, Passphrase(PASSPHRASE), lifetime_s=600)
+    export = web.unlocked(locked.session.token).export_account(did, PASSPHRASE)
+    there.create_device(did, "leaver.test", "mail.test")
+    there.import_account(did, PASSPHRASE, export.keys)
+    its_own = (
+        "WHERE device_id = (SELECT id FROM crypto_agent_devicekey"  # noqa: S608
+        f" WHERE fingerprint = '{leaver.fingerprint}')"
+    )
+    times = f"SELECT destroy_after, expires_at FROM crypto_agent_prekeysecret {its_own}"  # noqa: S608
+    ((destroy_after, expires_at),) = elsewhere.execute(times)
+    kept = datetime.fromisoformat(destroy_after) - datetime.fromisoformat(expires_at)
+    assert kept == timedelta(days=7)
+    # As it was taken in before that was looked at.
+    elsewhere.execute(
+        "UPDATE crypto_agent_prekeysecret SET destroy_after = '2036-01-01', expires_at = '2026-01-01'"  # noqa: S608
+        f" {its_own}"
+    )
+    there.create_device(BOB, "bob.test", "mail.test")
+    there.rotate_prekey(BOB, there.list_devices(BOB)[0].fingerprint)
+    assert list(elsewhere.execute(times)) == []
+
+
 def test_a_device_that_is_published_as_revoked_does_not_become_active(
     web: AgentClient, worker: AgentClient, there: AgentClient, there_working: AgentClient, leaver: Device
 ) -> None:
@@ -232,6 +263,25 @@ def test_a_crafted_file_plants_nothing_that_is_not_the_accounts(leaver: Device, 
     content = SealedContent("01" * 33, "01" * 32, b"sealed")
     with refused("NoSuchAccount"):
         there.seal_unsent("did:plc:" + "z" * 24, b"key", [content])
+
+
+@pytest.mark.django_db
+def test_many_archive_keys_are_taken_in_by_as_few_queries_as_one() -> None:
+    now = datetime.now(UTC)
+
+    def queries(many: int) -> int:
+        secrets = [ArchiveSecret(number, os.urandom(32), now) for number in range(many)]
+        with CaptureQueriesContext(connection) as captured:
+            import_account(new_did(), AccountSecrets(bytes(32), [], secrets, []), [], now, os.urandom)
+        return len(captured)
+
+    queries(1)  # The first of them puts the operator's key on record.
+    assert queries(100) == queries(1)
+    too_many = [ArchiveSecret(number, os.urandom(32), now) for number in range(4001)]
+    did = new_did()
+    keys = seal_keys(did, AccountSecrets(bytes(32), [], too_many, []), PASSPHRASE, now, os.urandom)
+    with pytest.raises(BadExport):
+        open_export(did, keys, PASSPHRASE)
 
 
 @pytest.mark.django_db
