@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from crypto_agent.atsms import attestations
+from crypto_agent.atsms import attestations, dag_cbor
 from crypto_agent.atsms.did_keys import did_key, public_key
 from crypto_agent.atsms.errors import AtsmsError, BadAttestation
 from crypto_agent.custody import AccountKeys, Random
@@ -187,6 +188,10 @@ def _check_record(record: Mapping[str, Any]) -> None:
     signatures = record.get("signatures", [])
     if not isinstance(signatures, list) or len(signatures) >= MOST_SIGNATURES:
         raise InvalidRequest(f"record.signatures: not an array of fewer than {MOST_SIGNATURES}")
+    # It is encoded again for each attestation. What can't be encoded is for them to refuse.
+    with suppress(AtsmsError):
+        if len(dag_cbor.encode_json(record)) > dag_cbor.MAX_BYTES:
+            raise InvalidRequest(f"record: more than {dag_cbor.MAX_BYTES} bytes")
 
 
 def _private_key(keys: AccountKeys, row: AttestationKey) -> ec.EllipticCurvePrivateKey:

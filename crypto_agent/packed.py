@@ -22,14 +22,14 @@ def pack(value: Any) -> bytes:
     return _ENCODER.encode(value)
 
 
-def unpack(body: bytes) -> Any:
-    """What ``pack`` made of a value of JSON with ``bytes`` in it.
+def unpack(body: bytes, most_text: int | None = None) -> Any:
+    """What ``pack`` made of a value of JSON with ``bytes`` in it, with at most ``most_text`` bytes of text.
 
     Raises ValueError for anything else: names twice or out of other types than text that were not written so,
     longer heads than needed, extensions, bytes after the value, more than some hundred values in each other,
-    or more than MOST_VALUES in all.
+    more than MOST_VALUES in all, or more text.
     """
-    _check_count(body)
+    _check_amount(body, len(body) if most_text is None else most_text)
     try:
         value = msgspec.msgpack.decode(body, ext_hook=_refuse)
         # A name twice would be one: what is not written as it would be written here is not taken.
@@ -40,17 +40,25 @@ def unpack(body: bytes) -> Any:
     raise ValueError("not packed as it is here")
 
 
-def _check_count(body: bytes) -> None:
-    """Raises ValueError for more than MOST_VALUES; what is not packed at all is for the decoder to find."""
+def _check_amount(body: bytes, most_text: int) -> None:
+    """Raises ValueError for more than MOST_VALUES, or more bytes of text.
+
+    What is not packed at all is for the decoder to find.
+    """
     position, size, left = 0, len(body), MOST_VALUES
     while position < size:
         if left == 0:
             raise ValueError("too many values")
         left -= 1
-        width, length_bytes = _HEADS[body[position]]
+        first = body[position]
+        width, length_bytes = _HEADS[first]
         if length_bytes:
-            length = body[position + 1 : position + 1 + length_bytes]
-            position += int.from_bytes(length, "big")
+            length = int.from_bytes(body[position + 1 : position + 1 + length_bytes], "big")
+            position += length
+            if first in _LONG_TEXTS:
+                most_text -= length
+                if most_text < 0:
+                    raise ValueError("too much text")
         position += width
 
 
@@ -74,6 +82,8 @@ def _refuse(*_arguments: object) -> NoReturn:
     raise ValueError("an extension")
 
 
+#: The first bytes of texts of more than 31 bytes.
+_LONG_TEXTS = frozenset((0xD9, 0xDA, 0xDB))
 _ENCODER = msgspec.msgpack.Encoder()
 #: How many bytes follow the first of a number (MessagePack's float, uint and int), an array or a map.
 _NUMBERS_AND_HEADS = {

@@ -36,7 +36,7 @@ from crypto_agent.lexicons import Lexicons, Method
 from crypto_agent.methods import METHODS
 from crypto_agent.operator_keys.sources import is_present
 from crypto_agent.packed import PACKED, PACKED_METHODS, pack, unpack
-from crypto_agent.plain_json import plain, read_plain
+from crypto_agent.plain_json import MOST_WIDE_BYTES, plain, read_plain
 from crypto_agent.tokens import Caller, check_permitted, verify_token
 from crypto_agent.unlock_sessions import Asker
 from crypto_agent.write_turns import writing
@@ -203,16 +203,16 @@ def _arguments(request: HttpRequest, method: Method) -> Any:
 
 def _packed(body: bytes) -> Any:
     try:
-        return unpack(body)
+        return unpack(body, MOST_WIDE_BYTES)
     except ValueError:
-        raise InvalidRequest("the body is not packed, or has too many values") from None
+        raise InvalidRequest("the body is not packed, or has too many values or too much text") from None
 
 
 def _json(body: bytes) -> Any:
     try:
         return read_plain(body)
     except ValueError:
-        raise InvalidRequest("the body is not JSON, or has too many values") from None
+        raise InvalidRequest("the body is not JSON, or has too many values or too much text") from None
 
 
 def _typed(parameters: dict[str, Any], method: Method) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from crypto_agent.client import NAMESPACE, AgentClient
 from crypto_agent.errors import InvalidRequest
 from crypto_agent.packed import PACKED, PACKED_METHODS, pack, unpack
-from crypto_agent.plain_json import MOST_VALUES, plain, read_plain
+from crypto_agent.plain_json import MOST_VALUES, MOST_WIDE_BYTES, plain, read_plain
 from tests.crypto_agent.people import ALICE
 from tests.crypto_agent.running_agent import LEXICONS, Agent
 
@@ -85,6 +85,20 @@ def test_nor_do_they_as_json(value: bytes) -> None:
     assert len(read_plain(bodies[0])) == most
     assert _peak(lambda: read_plain(bodies[0])) < 20_000_000
     assert _peak(lambda: read_plain(bodies[1])) < 100_000
+
+
+@pytest.mark.parametrize("wide", ["\u20ac", "\U0001f600"])
+def test_nor_does_text_with_one_wide_character(wide: str) -> None:
+    """Each of its characters would take up to four bytes."""
+    text = "a" * (15 << 20) + wide
+    for body in (plain({"text": text}), json.dumps([text]).encode(), json.dumps({text: 1}).encode()):
+        assert _peak(lambda body=body: read_plain(body)) < 1_000_000  # type: ignore[misc]
+    for value in ({"text": text}, [text[:100_000] + wide] * 150):
+        packed = pack(value)
+        assert _peak(lambda packed=packed: unpack(packed, MOST_WIDE_BYTES)) < 1_000_000  # type: ignore[misc]
+        assert unpack(packed) == value
+    ascii_alone = plain({"text": "a" * (15 << 20)})
+    assert len(read_plain(ascii_alone)["text"]) == 15 << 20
 
 
 def _peak(read: Callable[[], object]) -> int:

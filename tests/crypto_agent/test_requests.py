@@ -282,6 +282,7 @@ MALFORMED: list[tuple[str, Json, str]] = [
     ("createGrant", {"hourlyLimit": 0}, "hourlyLimit: out of range"),
     ("createGrant", {"hourlyLimit": 10_001}, "hourlyLimit: out of range"),
     ("revokeGrant", {"grantId": "ab"}, "grantId: fewer than 16 bytes"),
+    ("checkAttestations", {"record": {"$type": "a.b.c", "text": "x" * (1 << 20)}}, "record: more than"),
     ("checkAttestations", {"record": []}, "record: not an object"),
     ("checkAttestations", {"record": {"signatures": {}}}, "record.signatures: not an array"),
     ("checkAttestations", {"record": {"signatures": [{}] * 101}}, "record.signatures: not an array"),
