@@ -77,11 +77,9 @@ def seal(call: AppCall) -> Json:
     composed = _composed_or_again(call)
     targets = [target_value(target) for target in call.fields["targets"]]
     sealed = sealing.seal(call.did, composed.content, targets, call.now, call.random)
-    _, keys = account_keys(call.did)
-    again = app_messages.seal_for_app(keys, call.grant.grant_id, composed, call.now, call.random)
     return {
         **_ids(composed),
-        "again": bytes_json(again),
+        "again": bytes_json(call.fields.get("again") or _for_again(call, composed)),
         "copies": [client_json.copy_json(copy) for copy in sealed.copies],
         "refused": [client_json.refused_target_json(refused) for refused in sealed.refused],
     }
@@ -134,6 +132,11 @@ def _composed_or_again(call: AppCall) -> Composed:
         return _composed(call)
     _, keys = account_keys(call.did)
     return app_messages.unseal_for_app(keys, call.grant.grant_id, fields["again"], call.now)
+
+
+def _for_again(call: AppCall, composed: Composed) -> bytes:
+    _, keys = account_keys(call.did)
+    return app_messages.seal_for_app(keys, call.grant.grant_id, composed, call.now, call.random)
 
 
 def _ids(composed: Composed) -> Json:
