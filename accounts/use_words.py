@@ -63,6 +63,7 @@ PURPOSES: dict[str, Promise] = {
     "confirmPasskey": gettext_lazy("Signed in with a passkey"),
     "requirePasskey": gettext_lazy("Changed whether a passkey is needed"),
     "rotateDataKey": gettext_lazy("Encrypted your keys anew"),
+    "moveIndex": gettext_lazy("Encrypted your search index under your newest key"),
     "sealAgain": gettext_lazy("Encrypted what is kept here under your newest key"),
     "destroyDataKeys": gettext_lazy("Destroyed former keys that nothing needs"),
     "app.status": gettext_lazy("Looked at your devices"),

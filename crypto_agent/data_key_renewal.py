@@ -56,7 +56,7 @@ def renew(now: datetime, random: Random) -> None:
                 log.error("an old data key was not replaced: %s", error.name)
     for did in behind():
         try:
-            for _ in move_on(did, random):
+            for _ in move_on(did, SCHEDULE, now, random):
                 pass
         except AccountLocked:
             continue
@@ -106,10 +106,10 @@ def behind() -> list[str]:
     return list(former.order_by("account__did").values_list("account__did", flat=True).distinct())
 
 
-def move_on(did: str, random: Random) -> Iterator[int]:
+def move_on(did: str, caller: str, now: datetime, random: Random) -> Iterator[int]:
     """Encrypts the account's search index under the newest version; yields how many segments, by batches.
 
-    Raises NoSuchAccount, AccountLocked.
+    Each batch is on record. Raises NoSuchAccount, AccountLocked, AuditUnavailable.
     """
     account, keys = account_keys(did)
     former = account.search_segments.filter(key_version__lt=keys.current_version)
@@ -119,4 +119,5 @@ def move_on(did: str, random: Random) -> Iterator[int]:
             account, keys = held_account_keys(did)
             batch = numbers[start : start + SEGMENTS_AT_ONCE]
             moved = stored_segments.encrypt_again(account, keys, batch, random)
+            audit.append(audit.Use(now, caller, did, "moveIndex", moved, "ok", None))
         yield moved

@@ -49,7 +49,7 @@ def rotate_data_keys(tell: Tell) -> None:
         data_key_renewal.replace(did, data_key_renewal.SCHEDULE, timezone.now(), os.urandom)
         tell()
         for did in data_key_renewal.behind():
-            for _ in data_key_renewal.move_on(did, os.urandom):
+            for _ in data_key_renewal.move_on(did, "command", timezone.now(), os.urandom):
                 tell()
 
 

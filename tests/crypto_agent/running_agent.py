@@ -32,6 +32,12 @@ WEB_ORIGIN = "https://mail.test"
 #: Errors that any method may answer, or the client itself; all others stand in the method's lexicon.
 GENERAL_ERRORS = {"InvalidRequest", "PayloadTooLarge", "Unreachable"}
 
+#: Has the database refuse every new entry in the audit log, until the trigger is dropped.
+READ_ONLY = (
+    "CREATE TRIGGER read_only BEFORE INSERT ON crypto_agent_auditentry "
+    "BEGIN SELECT RAISE(ABORT, 'the log is read-only'); END"
+)
+
 
 class CheckedClient(AgentClient):
     """Holds every answer, and every error's name, to the method's lexicon, and keeps the answers."""

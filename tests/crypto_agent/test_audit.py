@@ -25,14 +25,10 @@ from crypto_agent.methods import METHODS
 from tests.crypto_agent.app import PURPOSES, MakeApp, Refused, arguments
 from tests.crypto_agent.calls import CALLS, NOBODY
 from tests.crypto_agent.people import ALICE, BOB, CAROL, WRITTEN_AT, receive, target, write
-from tests.crypto_agent.running_agent import Agent, running_agent
+from tests.crypto_agent.running_agent import READ_ONLY, Agent, running_agent
 
 ENTRIES = "SELECT caller, did, purpose, count, outcome FROM crypto_agent_auditentry ORDER BY sequence"
 #: From then on no entry can be added.
-READ_ONLY = (
-    "CREATE TRIGGER read_only BEFORE INSERT ON crypto_agent_auditentry "
-    "BEGIN SELECT RAISE(ABORT, 'the log is read-only'); END"
-)
 SQLITE_TRIGGERS = (
     "DROP TRIGGER crypto_agent_audit_no_update",
     "DROP TRIGGER crypto_agent_audit_no_delete",

@@ -13,7 +13,7 @@ from crypto_agent import data_key_renewal, key_store
 from crypto_agent.client import IndexItem
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT
 from tests.crypto_agent.persons import PASSPHRASE, locked_person, new_person
-from tests.crypto_agent.running_agent import Agent, running_agent
+from tests.crypto_agent.running_agent import READ_ONLY, Agent, running_agent
 from tests.services.postgres import new_database
 from tests.services.programs import need
 
@@ -104,6 +104,22 @@ def test_the_command_moves_on_what_an_earlier_one_left(own_agent: Agent) -> None
         "2 segments of search indexes are under the newest data keys.",
     ]
     assert _versions(agent, did, "searchsegment", "key_version") == [1, 2]
+
+
+def test_an_index_moves_on_on_record_alone(own_agent: Agent) -> None:
+    agent, web = own_agent, own_agent.client()
+    did = new_person(agent)
+    _indexed(agent, did, ["one"])
+    web.rotate_data_key(did)
+    agent.execute(READ_ONLY)
+    refused = agent.command("rotate_data_keys")
+    assert "the audit log can't be written" in refused.stderr
+    assert _versions(agent, did, "searchsegment", "key_version") == [1]
+    agent.execute("DROP TRIGGER read_only")
+    agent.command("rotate_data_keys").check_returncode()
+    assert _versions(agent, did, "searchsegment", "key_version") == [2]
+    entry = "SELECT caller, did, count, outcome FROM crypto_agent_auditentry WHERE purpose = 'moveIndex'"
+    assert [tuple(row) for row in agent.execute(entry)] == [("command", did, 1, "ok")]
 
 
 @pytest.mark.django_db

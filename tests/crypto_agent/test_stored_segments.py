@@ -58,7 +58,7 @@ def test_a_search_finds_what_is_encrypted_again_while_it_looks(monkeypatch: pyte
     def listed(keys: AccountKeys) -> list[Stored]:
         found = overview(keys)
         rotate_data_key(ALICE, NOW, os.urandom)
-        assert list(data_key_renewal.move_on(ALICE, os.urandom)) == [1]
+        assert list(data_key_renewal.move_on(ALICE, "schedule", datetime.now(UTC), os.urandom)) == [1]
         return found
 
     monkeypatch.setattr(stored_segments, "overview", listed)

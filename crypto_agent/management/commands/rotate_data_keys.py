@@ -1,7 +1,7 @@
 """Makes new versions of accounts' data keys, on request or on a schedule."""
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -48,16 +48,16 @@ class Command(OperatorCommand):
                 failed += 1
                 self.stderr.write(f"{did}: {error}.")
         self.stdout.write(f"{done} data keys rotated, {late} late.")
-        self._move_on()
+        self._move_on(now)
         if failed:
             raise CommandError(f"{failed} accounts failed.")
 
-    def _move_on(self) -> None:
+    def _move_on(self, now: datetime) -> None:
         """What earlier runs left, too."""
         moved = 0
         for did in data_key_renewal.behind():
             try:
-                moved += sum(data_key_renewal.move_on(did, os.urandom))
+                moved += sum(data_key_renewal.move_on(did, data_key_renewal.COMMAND, now, os.urandom))
             except AgentProblem as error:
                 self.stderr.write(f"{did}: {error}.")
         if moved:
