@@ -13,14 +13,30 @@ from django.db import OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 from psycopg.errors import Diagnostic
 
-from crypto_agent.models import ArchiveKey, AttestationKey, DataKey, DeviceKey, LockSecret, PrekeySecret
+from crypto_agent.models import (
+    ArchiveKey,
+    AttestationKey,
+    DataKey,
+    DeviceKey,
+    LockSecret,
+    PassphraseKey,
+    PrekeySecret,
+)
 
 log = logging.getLogger(__name__)
 
-#: Each has what a key is wrapped in, and a few rows for each account.
+#: Each has what a key is wrapped in, and no more than a few rows for each account.
 TABLES = tuple(
     model._meta.db_table
-    for model in (DataKey, DeviceKey, PrekeySecret, ArchiveKey, AttestationKey, LockSecret)
+    for model in (
+        DataKey,
+        DeviceKey,
+        PrekeySecret,
+        ArchiveKey,
+        AttestationKey,
+        LockSecret,
+        PassphraseKey,
+    )
 )
 #: Calls that need a table wait for it meanwhile: not longer than for this and then this.
 LOCK_WAIT, REWRITE_TIME = "1s", "20s"

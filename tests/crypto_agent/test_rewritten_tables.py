@@ -15,6 +15,10 @@ from tests.crypto_agent.running_agent import Agent, running_agent
 from tests.services.postgres import new_database
 from tests.services.programs import need
 
+PASSPHRASE, NEXT_PASSPHRASE = "four words and a number 4", "another one, and longer"
+ALL_FILES = (
+    "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relkind = 'r' AND relname ~ '^crypto_agent_'"
+)
 EXPIRE = "UPDATE crypto_agent_prekeysecret SET destroy_after = '2026-01-01 00:00:00' WHERE generation = 1"
 
 
@@ -45,11 +49,7 @@ def _in_files(database: str, *secrets: bytes) -> bool:
         connection.execute("CHECKPOINT")
         row = connection.execute("SHOW data_directory").fetchone()
         assert row
-        paths = [
-            Path(row[0]) / path
-            for table in TABLES
-            for (path,) in connection.execute("SELECT pg_relation_filepath(%s)", [table]).fetchall()
-        ]
+        paths = [Path(row[0]) / path for (path,) in connection.execute(ALL_FILES).fetchall()]
     files = b"".join(path.read_bytes() for path in paths)
     return any(secret in files for secret in secrets)
 
@@ -104,6 +104,29 @@ def test_so_are_a_revoked_device_a_former_lock_and_everything_of_an_erased_accou
     for did in (ALICE, BOB):
         web.erase_account(did)
     _until_gone(database, *everything)
+
+
+def test_so_are_operators_keys_before_another_passphrase_and_retired_ones(
+    tmp_path: Path, database: str
+) -> None:
+    secret = tmp_path / "passphrase"
+    secret.write_text(PASSPHRASE)
+    variables = {
+        "WAXWING_AGENT_OPERATOR_KEY": f"passphrase:{secret}",
+        "WAXWING_AGENT_PREKEY_DESTRUCTION_SECONDS": "0.5",
+    }
+    with running_agent(tmp_path, database.replace("//waxwing@", "//keeper@"), **variables) as agent:
+        (first,) = _rows(agent, "SELECT wrapped FROM crypto_agent_passphrasekey")
+        assert _in_files(database, first)
+        agent.command("change_passphrase", stdin=f"{PASSPHRASE}\n{NEXT_PASSPHRASE}\n").check_returncode()
+        _until_gone(database, first)
+
+        secret.write_text(NEXT_PASSPHRASE)
+        agent.command("make_operator_key", "--next").check_returncode()
+        retired, kept = _rows(agent, "SELECT wrapped FROM crypto_agent_passphrasekey ORDER BY version")
+        agent.command("retire", "1").check_returncode()
+        _until_gone(database, retired)
+        assert _in_files(database, kept)
 
 
 def test_somebody_who_reads_or_writes_for_long_holds_it_back_and_is_not_held_up(
