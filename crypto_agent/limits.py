@@ -28,7 +28,17 @@ HOUR = timedelta(hours=1)
 MONTH = timedelta(days=30)
 #: Purposes that give out what people wrote. Searching answers ids alone.
 OPENING = frozenset(
-    {"open", "read", "readArchive", "decryptFile", "openDrafts", "readForExport", "decryptFileForExport"}
+    {
+        "open",
+        "read",
+        "readArchive",
+        "decryptFile",
+        "openDrafts",
+        "readForExport",
+        "decryptFileForExport",
+        # Drafts are among what the parts of an export hold.
+        "openExportPart",
+    }
 )
 #: Under this name, and under no account's, openings are counted for the alarm.
 ALL_OPENING = "opening"

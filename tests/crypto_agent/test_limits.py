@@ -11,6 +11,7 @@ import pytest
 from crypto_agent.client import AgentLimited, AgentUnavailable, SealedContent
 from crypto_agent.hourly_limits import DEFAULTS, OTHER, HourlyLimits
 from tests.crypto_agent.app import MakeApp
+from tests.crypto_agent.leaving import PASSPHRASE
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, write
 from tests.crypto_agent.running_agent import Agent, running_agent
 from tests.services.postgres import new_database
@@ -271,6 +272,18 @@ def test_reading_counts_for_the_alarm_and_sealing_does_not(own_agent: Agent) -> 
     worker.read_archive(BOB, [b"archived"])
     assert _used(own_agent, BOB, "opening") == 2
     assert _used(own_agent, "", "opening") == 5
+
+
+def test_a_part_of_an_export_is_opened_in_this_sense_too(own_agent: Agent) -> None:
+    web = own_agent.client()
+    web.create_device(ALICE, "alice.test", "mail.test")
+    export = web.export_account(ALICE, PASSPHRASE)
+    part = web.seal_export_part(ALICE, export.export_key, "state/000001", b"a draft")
+    taken = web.import_account(ALICE, PASSPHRASE, export.keys)
+    for _ in range(2):
+        assert web.open_export_part(ALICE, taken.import_key, "state/000001", part) == b"a draft"
+    assert _used(own_agent, ALICE, "opening") == 2
+    assert _used(own_agent, "", "opening") == 2
 
 
 def test_defaults_leave_room_for_a_first_sync_and_for_a_rebuild() -> None:
