@@ -114,11 +114,13 @@ def _file_seeds() -> Iterator[bytes]:
     yield cbor.encode(["a.txt", "text/plain", 3, bytes(16), bytes(12), bytes(32), None])
 
 
-@target(_file_seeds, words=(b"\x01\x00\x00\x00\x01", b"\x87", b"\xf6"))
+@target(_file_seeds, words=(b"\x02\x00\x00\x00\x01", b"\x01\x00\x00\x00\x01", b"\x87", b"\xf6"))
 def file_at_rest_target(data: bytes) -> None:
-    """As a file's sealed description, and as the plaintext in one that opens."""
-    opens = b"\x01\x00\x00\x00\x01" + KEYS.encrypt(Context(Purpose.FILE, ALICE), data, bytes)
-    for blob in (data, opens):
+    """As a file's sealed description, and as the plaintext in one that opens, of either format."""
+    of_file = Context(Purpose.FILE, ALICE, message="1")
+    opens = b"\x02\x00\x00\x00\x01" + KEYS.encrypt(of_file, data, bytes)
+    of_account = b"\x01\x00\x00\x00\x01" + KEYS.encrypt(Context(Purpose.FILE, ALICE), data, bytes)
+    for blob in (data, opens, of_account):
         with suppress(AgentProblem, AtsmsError):
             files_at_rest.unseal_file(KEYS, "1", blob)
 
