@@ -31,6 +31,8 @@ OAUTH_REQUEST_LIFETIME = timedelta(minutes=10)
 PREKEY_LATE_AFTER = timedelta(days=8)
 #: A device whose certificate has been published for so long without any sealing key gets no messages.
 FIRST_PREKEY_LATE_AFTER = timedelta(days=1)
+#: A device that its PDS does not show so long after it was made can't be written to.
+PUBLICATION_LATE_AFTER = timedelta(days=1)
 #: Certificates are renewed this long before their end (the agent says the same), and late after half of it.
 CERTIFICATE_RENEWAL = timedelta(days=60)
 CERTIFICATE_LATE_BEFORE = timedelta(days=30)
@@ -183,9 +185,10 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         kept, revoked = Q(revoked_at__isnull=True), Q(revoked_at__isnull=False)
         valid = kept & Q(not_after__gt=now)
         never_sealed_to = Q(prekey_published_at__isnull=True, published_at__lte=now - FIRST_PREKEY_LATE_AFTER)
+        never_shown = Q(published_at__isnull=True, created_at__lte=now - PUBLICATION_LATE_AFTER)
         still_there = Q(withdrawn_at__lte=now - TOMBSTONE_LATE_AFTER, tombstone_removed_at__isnull=True)
         return self.filter(
-            (valid & (Q(prekey_published_at__lte=now - PREKEY_LATE_AFTER) | never_sealed_to))
+            (valid & (Q(prekey_published_at__lte=now - PREKEY_LATE_AFTER) | never_sealed_to | never_shown))
             | (kept & Q(not_after__lte=now + CERTIFICATE_LATE_BEFORE))
             | (revoked & (Q(withdrawn_at__isnull=True) | still_there))
         )
@@ -212,6 +215,7 @@ class Device(models.Model):
 
     class Late(models.TextChoices):
         PREKEY = "prekey", "sealing key not replaced"
+        PUBLICATION = "publication", "not published by now"
         FIRST_PREKEY = "first-prekey", "sealing key never published"
         CERTIFICATE = "certificate", "certificate ends soon"
         ENDED = "ended", "certificate has ended"
@@ -271,6 +275,8 @@ class Device(models.Model):
         if self.not_after <= now:
             return [Device.Late.ENDED]
         late = []
+        if self.published_at is None and self.created_at <= now - PUBLICATION_LATE_AFTER:
+            late.append(Device.Late.PUBLICATION)
         if self._came_before(self.prekey_published_at, now - PREKEY_LATE_AFTER):
             late.append(Device.Late.PREKEY)
         without_prekey = self.prekey_published_at is None

@@ -217,12 +217,14 @@ def test_what_is_late_is_shown_as_late(admin_client: Client) -> None:
         "published_at": now - timedelta(days=60),
         "not_after": now + timedelta(days=31),
     }
+    unpublished = {**in_time, "published_at": None, "prekey_published_at": None}
     revoked = {**in_time, "revoked_at": now - timedelta(days=40)}
     hours_ago, days_ago = now - timedelta(hours=23), now - timedelta(days=32)
     make_device("ann.test", did_letter="a", **in_time)
     make_device("ben.test", did_letter="b", **{**in_time, "revoked_at": now, "withdrawn_at": now})
     unsealed = {**in_time, "prekey_published_at": None}
     make_device("cat.test", did_letter="c", **{**unsealed, "published_at": hours_ago})
+    make_device("lea.test", did_letter="l", **unpublished, created_at=hours_ago)
     make_device("hal.test", did_letter="h", **{**revoked, "withdrawn_at": now - timedelta(days=30, hours=1)})
     make_device(
         "ida.test", did_letter="i", **{**revoked, "withdrawn_at": days_ago, "tombstone_removed_at": now}
@@ -236,6 +238,9 @@ def test_what_is_late_is_shown_as_late(admin_client: Client) -> None:
         ),
         "revocation pending": make_device("flo.test", did_letter="f", **{**in_time, "revoked_at": now}),
         "certificate has ended": make_device("gus.test", did_letter="g", **{**in_time, "not_after": now}),
+        "not published by now": make_device(
+            "mia.test", did_letter="m", **unpublished, created_at=now - timedelta(days=1)
+        ),
         "sealing key never published": make_device("jan.test", did_letter="j", **unsealed),
         "record of the revoked device not removed": make_device(
             "kim.test", did_letter="k", **{**revoked, "withdrawn_at": days_ago}
@@ -247,7 +252,7 @@ def test_what_is_late_is_shown_as_late(admin_client: Client) -> None:
         assert [one.label for one in device.late] == [words]
         assert words in response.content.decode()
         assert words in admin_client.get(f"{DEVICES}{device.pk}/change/").content.decode()
-    assert len(listed(admin_client.get(DEVICES))) == 11
+    assert len(listed(admin_client.get(DEVICES))) == 13
 
 
 def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
