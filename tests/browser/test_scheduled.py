@@ -1,0 +1,123 @@
+"""A message that waits for its time: changed and sent before it, or gone out when it comes."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import FirstVisitOf, Visit
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer, message
+from tests.services.installations import RunningInstallation
+
+FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+DAY = date.today() + timedelta(days=3)
+
+
+@pytest.fixture(autouse=True)
+def _bob_is_there(first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
+
+
+def send_later(page: Page, text: str) -> None:
+    """Writes it, for half past nine on a day."""
+    composer(page).fill(text)
+    menu = page.locator(".composer .later", has_text="Send later")
+    menu.locator("summary").click()
+    menu.get_by_label("Day and time").fill(f"{DAY}T09:30")
+    menu.get_by_role("button", name="At that time").click()
+    expect(waiting(page, text)).to_contain_text(re.compile("Goes out .*9:30"), timeout=ARRIVAL)
+    expect(composer(page)).to_have_value("")
+
+
+def waiting(page: Page, text: str) -> Locator:
+    """Below the thread of an open conversation."""
+    return page.locator("#pending .msg", has_text=text)
+
+
+def card(page: Page, text: str) -> Locator:
+    """On the page of all that wait."""
+    return page.locator(".scheduled > li", has_text=text)
+
+
+def test_it_leaves_when_its_time_has_come_and_open_pages_show_it(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    """In a window and on a telephone, each with the conversation and with all that wait."""
+    text = f"Happy new year {uuid4().hex[:8]}"
+    alice, on_phone, bob = visit("alice"), visit("alice", viewport=PHONE), visit("bob", viewport=PHONE)
+    alice.write_to("bob.test", text="It is almost midnight")
+    conversation = alice.page.url.partition("#")[0]
+    threads, lists = (alice.page, on_phone.page), (alice.another_tab(), on_phone.another_tab())
+    on_phone.page.goto(conversation)
+    for page in lists:
+        page.goto("/scheduled/")
+    send_later(alice.page, text)
+    expect(waiting(on_phone.page, text)).to_contain_text("9:30", timeout=ARRIVAL)
+    for page in lists:
+        expect(card(page, text)).to_contain_text("9:30", timeout=ARRIVAL)
+        expect(card(page, text).get_by_role("button", name="Send now")).to_be_visible()
+    expect(bubble(alice.page, text)).to_have_count(0)
+
+    key = (waiting(alice.page, text).get_attribute("id") or "").removeprefix("p")
+    installation.sql("UPDATE webmail_pendingmessage SET release_at = CURRENT_TIMESTAMP WHERE id = ?", key)
+    for page in threads:
+        meta = message(page, text).locator(".msg__meta")
+        expect(meta).to_contain_text(re.compile("Their server has it|Opened"), timeout=ARRIVAL)
+        expect(waiting(page, text)).to_have_count(0, timeout=ARRIVAL)
+    for page in lists:
+        expect(card(page, text)).to_have_count(0, timeout=ARRIVAL)
+    bob.open_conversation(conversation)
+    expect(bubble(bob.page, text)).to_have_count(1)
+
+
+@FORMS
+def test_its_time_is_changed_and_it_is_taken_back_and_sent_at_once(
+    visit: Visit, viewport: dict[str, int]
+) -> None:
+    word = uuid4().hex[:8]
+    alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    conversation = page.url.partition("#")[0]
+    bob.open_conversation(conversation)
+
+    # Taken back into the field.
+    send_later(page, f"See you at the weir {word}")
+    waiting(page, word).get_by_role("button", name="Edit").click()
+    expect(composer(page)).to_have_value(f"See you at the weir {word}", timeout=ARRIVAL)
+    expect(waiting(page, word)).to_have_count(0)
+
+    # Another time, from where it waits; the list of all that wait shows it.
+    send_later(page, f"See you at the mill {word}")
+    waiting(page, word).get_by_role("link", name="Change time").click()
+    page.get_by_label("Day and time").fill(f"{DAY}T07:15")
+    page.get_by_role("button", name="At that time").click()
+    expect(card(page, word)).to_contain_text("7:15")
+
+    # Sent at once, from the conversation and from the list.
+    page.goto(conversation)
+    expect(waiting(page, word)).to_contain_text("7:15")
+    waiting(page, word).get_by_role("button", name="Send now").click()
+    expect(bubble(bob.page, f"See you at the mill {word}")).to_be_visible(timeout=ARRIVAL)
+    expect(bubble(page, f"See you at the mill {word}")).to_be_visible()
+    expect(waiting(page, word)).to_have_count(0)
+    send_later(page, f"Bring the dog {word}")
+    page.goto("/scheduled/")
+    card(page, word).get_by_role("button", name="Send now").click()
+    expect(card(page, word)).to_have_count(0)
+    expect(bubble(bob.page, f"Bring the dog {word}")).to_be_visible(timeout=ARRIVAL)
+
+    # Discarded in the list, it never was.
+    page.goto(conversation)
+    send_later(page, f"Rather not {word}")
+    page.goto("/scheduled/")
+    card(page, word).get_by_role("link", name="Discard").click()
+    page.get_by_role("button", name="Discard").click()
+    expect(page.locator("#scheduled")).to_be_visible()
+    expect(card(page, word)).to_have_count(0)
+    expect(bubble(bob.page, f"See you at the weir {word}")).to_have_count(0)
+    expect(bubble(bob.page, f"Rather not {word}")).to_have_count(0)
