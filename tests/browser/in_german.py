@@ -1,4 +1,4 @@
-"""A page in German, and what on it is English all the same."""
+"""What a page says itself; and the page in German, and what on it is English all the same."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from urllib.parse import urljoin
 from playwright.sync_api import Page
 
 #: What people and programs wrote, and what is called the same in every language, is marked as such.
-_WORDS = """() => {
-  const data = "bdi, [dir=auto], code, kbd, pre, .mono, .print, textarea, script, noscript, main [lang]";
+_WORDS = """(but) => {
+  const data = `${but}, bdi, [dir=auto], code, kbd, pre, .mono, .print, textarea, script, noscript,
+    main [lang]`;
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const found = [];
   while (walk.nextNode()) {
@@ -33,9 +34,14 @@ _LOOKING = "input#search, input#who"
 _WORDS_IN_A_ROW = re.compile("[A-Za-z]{2,} [A-Za-z]{2,}")
 
 
+def said_on(page: Page, *, but: str = "nothing") -> set[str]:
+    """What the page itself says where it can be seen or read out, in pieces; but not what `but` selects."""
+    return {words for words in page.evaluate(_WORDS, but) if words}
+
+
 def words_of(page: Page) -> set[str]:
-    """What the page itself says, in sentences and parts of them of two words or more."""
-    return {words for words in page.evaluate(_WORDS) if _WORDS_IN_A_ROW.search(words)}
+    """Of that the sentences, and parts of them, of two words or more."""
+    return {words for words in said_on(page) if _WORDS_IN_A_ROW.search(words)}
 
 
 @contextmanager
