@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from django.db import DatabaseError, IntegrityError, connection
 
@@ -56,6 +57,14 @@ class BrokenLink:
 def by_command(purpose: str, count: int, now: datetime) -> Use:
     """What the operator does by a command, for no account in particular."""
     return Use(now, "command", "", purpose, count, "ok", None)
+
+
+def is_there() -> bool:
+    """Whether there is a log, as after ``migrate``; raises DatabaseError where the database can't say."""
+    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
+        # To ask would make the file, for whoever asks.
+        return False
+    return AuditHead._meta.db_table in connection.introspection.table_names()
 
 
 def append(use: Use) -> int:

@@ -1,7 +1,8 @@
 """Gives the operator's passphrase to a running agent, over a Unix socket that only its own user can reach.
 
 The passphrase goes neither through the network, nor through arguments or the environment. One line in,
-one line out: ``open``, ``wrong`` or ``absent``.
+one line out: ``open``, ``wrong``, ``absent``, ``no-database``, or ``no-record`` where the audit log can't be
+written.
 """
 
 import logging
@@ -13,8 +14,10 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
 
-from crypto_agent.errors import Sealed, WrongPassphrase
+from crypto_agent import audit
+from crypto_agent.errors import AuditUnavailable, Sealed, WrongPassphrase
 from crypto_agent.key_store import operator_key_source
 from crypto_agent.operator_keys.passphrase import LONGEST_PASSPHRASE, PassphraseSource
 
@@ -81,15 +84,22 @@ def _answer(connection: socket.socket, source: PassphraseSource) -> bytes:
     line = connection.makefile("rb").readline(LONGEST_PASSPHRASE + 2)
     close_old_connections()
     try:
-        source.unseal(line.rstrip(b"\r\n"))
+        source.unseal(line.rstrip(b"\r\n"), _put_on_record)
     except WrongPassphrase:
         log.error("somebody gave a wrong passphrase")
         return b"wrong"
     except Sealed:
         return b"absent"
+    except AuditUnavailable:
+        log.error("the agent stays as it was, since the audit log can't be written")
+        return b"no-record"
     except DatabaseError:
         return b"no-database"
     finally:
         close_old_connections()
     log.info("the agent is unsealed")
     return b"open"
+
+
+def _put_on_record() -> None:
+    audit.append(audit.by_command("unseal", 1, timezone.now()))

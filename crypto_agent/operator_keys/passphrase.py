@@ -5,6 +5,7 @@ that stand next to each key.
 """
 
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -52,10 +53,17 @@ class PassphraseSource:
                     self._keys = self._read()
         return self._keys
 
-    def unseal(self, passphrase: bytes) -> None:
-        """Opens every version with the passphrase; raises WrongPassphrase, Sealed if there is none yet."""
+    def unseal(self, passphrase: bytes, before: Callable[[], object] | None = None) -> None:
+        """Opens every version with the passphrase; raises WrongPassphrase, Sealed if there is none yet.
+
+        ``before`` is called once they are open and before anything is done with them, which is not where it
+        raises.
+        """
         with self._lock:
-            self._keys = open_keys(passphrase)
+            keys = open_keys(passphrase)
+        if before is not None:
+            before()
+        self._keys = keys
 
     def read_again(self) -> OperatorKeysInMemory:
         """All versions, new ones included, if a file brings the passphrase; else those known before."""
@@ -92,9 +100,10 @@ def open_keys(passphrase: bytes) -> OperatorKeysInMemory:
 
 
 def add_version(passphrase: bytes, now: datetime, random: Random) -> int:
-    """Makes a new version under the passphrase, which must open those that are there.
+    """Makes a new version, on record, under the passphrase, which must open those that are there.
 
-    Raises WrongPassphrase; ValueError if the passphrase is too short or too long for a first one.
+    Raises WrongPassphrase, AuditUnavailable; ValueError if the passphrase is too short or too long for a
+    first one.
     """
     with transaction.atomic():
         rows = list(PassphraseKey.objects.select_for_update().order_by("version"))
@@ -104,6 +113,7 @@ def add_version(passphrase: bytes, now: datetime, random: Random) -> int:
             _opened(row, passphrase)
         version = rows[-1].version + 1 if rows else 1
         _sealed(PassphraseKey(version=version, created_at=now), random(KEY_BYTES), passphrase, random).save()
+        audit.add(audit.by_command("makeOperatorKey", 1, now))
     return version
 
 

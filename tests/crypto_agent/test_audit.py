@@ -254,6 +254,14 @@ def test_nor_is_any_app(agent: Agent, app: MakeApp, alice: Device, bob: Device) 
 
 def test_nor_does_the_operator_change_a_key_unseen(own_agent: Agent) -> None:
     own_agent.client("web").create_device(ALICE, "alice.test", "mail.test")
+    own_agent.execute(READ_ONLY)
+    made = own_agent.operator_key.read_bytes()
+    for given in (["--next"], [str(own_agent.directory / "another.key")]):
+        refused = own_agent.command("make_operator_key", *given)
+        assert (refused.returncode, "the audit log can't be written" in refused.stderr) == (1, True)
+    assert own_agent.operator_key.read_bytes() == made
+    assert [path.name for path in own_agent.directory.glob("*.key*")] == ["operator.key"]
+    own_agent.execute("DROP TRIGGER read_only")
     own_agent.command("make_operator_key", "--next").check_returncode()
     before = _state(own_agent)
     own_agent.execute(READ_ONLY)

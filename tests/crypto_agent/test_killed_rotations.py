@@ -124,6 +124,8 @@ def test_the_operators_key(own_agent: Agent, people: dict[str, SealedContent]) -
             assert now[: len(lines)] == lines
             assert made <= len(now) <= made + 1
             lines = now
+    entries = "SELECT count(*) FROM crypto_agent_auditentry WHERE purpose = 'makeOperatorKey'"
+    assert agent.execute(entries)[0][0] >= len(lines) - 1, "a version was made that is not on record"
     assert agent.command("make_operator_key", "--next").returncode == 0
     agent.command("rewrap").check_returncode()
     assert [row[0] for row in agent.execute("SELECT DISTINCT key_version FROM crypto_agent_datakey")] == [

@@ -15,10 +15,11 @@ from crypto_agent.errors import OperatorKeyMismatch, Sealed
 from crypto_agent.operator_keys.key_file import add_version, keys_in, read_key_file, write_key_file
 from crypto_agent.operator_keys.pkcs11_token import TokenAddress
 from crypto_agent.operator_keys.sources import source_of
+from demo.ports import free_port
 from tests.crypto_agent.people import ALICE, BOB, WRITTEN_AT, receive, write
 from tests.crypto_agent.persons import PASSPHRASE as LOCK_PASSPHRASE
 from tests.crypto_agent.persons import new_person
-from tests.crypto_agent.running_agent import ROOT, Agent, running_agent
+from tests.crypto_agent.running_agent import READ_ONLY, ROOT, Agent, running_agent
 from tests.crypto_agent.softhsm import SoftToken, soft_token
 
 ONE, TWO = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2))
@@ -158,6 +159,58 @@ def test_a_passphrase_is_given_to_the_running_agent(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "unseal.sock").stat().st_mode) == 0o600
 
 
+def test_what_the_operator_does_with_a_passphrase_is_on_record_or_not_done(tmp_path: Path) -> None:
+    with running_agent(tmp_path, unsealed=False, WAXWING_AGENT_OPERATOR_KEY="passphrase:") as agent:
+        agent.execute(READ_ONLY)
+        refused = agent.command("make_operator_key", stdin=PASSPHRASE)
+        assert (refused.returncode, "the audit log can't be written" in refused.stderr) == (1, True)
+        assert agent.execute("SELECT * FROM crypto_agent_passphrasekey") == []
+        agent.execute("DROP TRIGGER read_only")
+        agent.command("make_operator_key", stdin=PASSPHRASE).check_returncode()
+        assert agent.command("unseal", stdin="not this one").returncode == 1
+        agent.execute(READ_ONLY)
+        refused = agent.command("unseal", stdin=PASSPHRASE)
+        assert (refused.returncode, "the audit log can't be written" in refused.stderr) == (1, True)
+        assert agent.client().status().state == "sealed"
+        agent.execute("DROP TRIGGER read_only")
+        agent.command("unseal", stdin=PASSPHRASE).check_returncode()
+        agent.command("make_operator_key", "--next", stdin=PASSPHRASE).check_returncode()
+        agent.command("unseal", stdin=PASSPHRASE).check_returncode()
+        assert _commands(agent) == ["makeOperatorKey", "unseal", "makeOperatorKey", "unseal"]
+        assert agent.command("verify_audit").returncode == 0
+
+
+def test_the_first_key_is_on_record_where_there_is_a_log(own_agent: Agent, tmp_path: Path) -> None:
+    first, early, late = (tmp_path / f"{name}.key" for name in ("first", "early", "late"))
+    own_agent.command("make_operator_key", str(first)).check_returncode()
+    assert _commands(own_agent) == ["makeOperatorKey"]
+    assert "already there" in own_agent.command("make_operator_key", str(first)).stderr
+    nowhere = own_agent.command("make_operator_key", str(tmp_path / "no" / "a.key"))
+    assert "No such file" in nowhere.stderr
+    assert _commands(own_agent) == ["makeOperatorKey"]
+    # Before `migrate` there is neither a log, nor a database that the command would leave behind.
+    database = tmp_path / "agent.sqlite3"
+    absent = {"WAXWING_AGENT_DATABASE_URL": f"sqlite:///{database}"}
+    own_agent.command("make_operator_key", str(early), **absent).check_returncode()
+    assert (early.exists(), database.exists()) == (True, False)
+    refused = own_agent.command("make_operator_key", str(early), "--next", **absent)
+    assert (refused.returncode, "the audit log can't be written" in refused.stderr) == (1, True)
+    # Where nobody can say whether there is one, there may be.
+    away = {"WAXWING_AGENT_DATABASE_URL": f"postgres://nobody@127.0.0.1:{free_port()}/agent"}
+    refused = own_agent.command("make_operator_key", str(late), **away)
+    assert (refused.returncode, "the audit log can't be written" in refused.stderr) == (1, True)
+    assert not late.exists()
+
+
+def _commands(agent: Agent) -> list[str]:
+    """What the operator did, oldest first."""
+    rows = agent.execute(
+        "SELECT purpose FROM crypto_agent_auditentry WHERE caller = 'command' AND outcome = 'ok'"
+        " ORDER BY sequence"
+    )
+    return [purpose for (purpose,) in rows]
+
+
 def _cut_off(path: Path) -> None:
     """Somebody connects and says nothing more; the next one is served all the same."""
     with socket.socket(socket.AF_UNIX) as connection:
@@ -200,6 +253,7 @@ def test_a_key_in_a_token_serves_the_agent_and_never_leaves(tmp_path: Path, toke
         # Another version is found by a running agent as soon as something is wrapped by it.
         agent.command("make_operator_key", "--next").check_returncode()
         assert "All data keys are wrapped by version 2." in agent.command("rewrap").stdout
+        assert _commands(agent)[:3] == ["makeOperatorKey", "makeOperatorKey", "rewrap"]
         agent.kill()
         agent.start()
         _writes_and_reads(agent)

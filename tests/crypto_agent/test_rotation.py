@@ -63,7 +63,11 @@ def test_a_version_is_replaced_while_the_agent_runs(agent_to_rotate: Agent) -> N
         "SELECT purpose, count, outcome FROM crypto_agent_auditentry"
         " WHERE caller = 'command' ORDER BY sequence"
     )
-    assert [tuple(row) for row in recorded] == [("rewrap", 2, "ok"), ("retire", 1, "ok")]
+    assert [tuple(row) for row in recorded] == [
+        ("makeOperatorKey", 1, "ok"),
+        ("rewrap", 2, "ok"),
+        ("retire", 1, "ok"),
+    ]
     assert web.key_status().versions[0].retired_at
     first, second = agent.command("key_status").stdout.splitlines()
     assert first.startswith("version 1: 0 data keys; present, retired ")

@@ -1,14 +1,17 @@
 """Makes the operator's key, or its next version, wherever the setting says that it is."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError
 from django.utils import timezone
 
+from crypto_agent import audit
 from crypto_agent.custody import KEY_BYTES
-from crypto_agent.errors import Sealed, WrongPassphrase
+from crypto_agent.errors import AuditUnavailable, Sealed, WrongPassphrase
 from crypto_agent.key_store import operator_key_source
 from crypto_agent.management.operator_commands import OperatorCommand
 from crypto_agent.management.passphrases import ask, ask_new
@@ -30,7 +33,7 @@ class Command(OperatorCommand):
             source = key_file.KeyFileSource(Path(options["path"]))
         try:
             self.stdout.write(_made(source, another=options["next"]))
-        except Sealed as error:
+        except (Sealed, AuditUnavailable) as error:
             raise CommandError(f"No key was made: {error}.") from None
 
 
@@ -48,6 +51,12 @@ def _in_file(path: Path, *, another: bool) -> str:
     try:
         if another:
             key_file.read_key_file(path)
+        elif path.exists():
+            raise FileExistsError
+        # What can't be written there is told before it is on record.
+        tempfile.TemporaryFile(dir=path.parent).close()
+        _put_on_record(another=another)
+        if another:
             version = key_file.add_version(path)
             return f"Added version {version} to {path}. Keep a copy of the file in a safe place."
         key_file.write_key_file(path, {1: os.urandom(KEY_BYTES)})
@@ -79,8 +88,22 @@ def _in_token(source: OperatorKeySource, *, another: bool) -> str:
     present = bool(pkcs11_token.versions_in(session, source.address.label))
     session.close()
     _check_wanted(another=another, present=present)
+    _put_on_record(another=another)
     version = pkcs11_token.add_version(source.address)
     return f"Made version {version} in the token. Back the token up: without it no message can be read."
+
+
+def _put_on_record(*, another: bool) -> None:
+    """Before it is made, so that there is no key without an entry; raises AuditUnavailable.
+
+    The first one may be made before there is a log.
+    """
+    try:
+        if not another and not audit.is_there():
+            return
+    except DatabaseError as error:
+        raise AuditUnavailable("the audit log can't be written") from error
+    audit.append(audit.by_command("makeOperatorKey", 1, timezone.now()))
 
 
 def _check_wanted(*, another: bool, present: bool) -> None:

@@ -13,6 +13,7 @@ REFUSALS = {
     "wrong": "The passphrase is wrong.",
     "absent": "No operator's key was made yet: use make_operator_key.",
     "no-database": "The agent's database does not answer.",
+    "no-record": "The agent stays as it was: the audit log can't be written.",
 }
 
 
