@@ -10,13 +10,15 @@ from playwright.sync_api import Page, expect
 from tests.browser.device_pages import device_pages, go_to
 from tests.browser.other_site import other_site
 from tests.browser.seeding import Seeded
+from tests.browser.troubled_pages import troubled_pages
 from tests.browser.unsent_pages import unsent_pages
 from tests.browser.visitors import ARRIVAL, composer
+from tests.services.installations import RunningInstallation
 
 Open = Callable[[Page], None]
 
 
-def pages_of(seeded: Seeded) -> dict[str, Open]:
+def pages_of(seeded: Seeded, installation: RunningInstallation) -> dict[str, Open]:
     """The pages by name, for alice after seeding."""
 
     def go(path: str) -> Open:
@@ -88,6 +90,7 @@ def pages_of(seeded: Seeded) -> dict[str, Open]:
         "mail": go(seeded.mail),
         "mail-designed": go(f"{seeded.mail}?designed=1"),
         "mail-of-program": go(seeded.mail_of_program),
+        **troubled_pages(seeded, installation),
         "mail-answer-faulty": lambda page: _mail_answer_faulty(page, seeded.mail),
         "notifications": go("/notifications/"),
         "keys": go("/keys/"),

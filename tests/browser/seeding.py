@@ -77,6 +77,8 @@ class Seeded:
     #: Ordinary mail to several people, and one that nobody reads an answer to.
     mail: str
     mail_of_program: str
+    #: One that is deleted.
+    mail_deleted: str
 
 
 def seed(installation: RunningInstallation, network: NetworkInfo) -> Seeded:
@@ -97,6 +99,7 @@ def seed_conversations(installation: RunningInstallation, network: NetworkInfo) 
         with_bob=_write(_Talk(installation, windows, ("alice", "bob")), WITH_BOB),
         mail=write_ordinary_mail(installation, windows["alice"], MAIL),
         mail_of_program=write_ordinary_mail(installation, windows["alice"], MAIL_OF_PROGRAM),
+        mail_deleted=_delete_ordinary_mail(installation, windows["alice"]),
     )
 
 
@@ -121,6 +124,12 @@ def write_ordinary_mail(installation: RunningInstallation, to: Window, raw: str)
         client.sendmail("", [f"{mailbox_name(to.did)}@localhost"], mail)
     wait_until(lambda: set(_mails(to)) - before, 60)
     (path,) = set(_mails(to)) - before
+    return path
+
+
+def _delete_ordinary_mail(installation: RunningInstallation, alice: Window) -> str:
+    path = write_ordinary_mail(installation, alice, MAIL)
+    alice.post(f"{path}mark/", {"do": "delete"}, form_at=path)
     return path
 
 

@@ -64,7 +64,7 @@ def main() -> None:
                     visitor, seeded.with_bob, lambda name, page: shoot_all_forms(page, name, folder)
                 )
                 states["alice"] = visitor.context.storage_state()
-        pages = pages_of(seeded)
+        pages = pages_of(seeded, installation)
         wanted = {name: way for name, way in pages.items() if not chosen or name in chosen}
         shoot(browser, installation.url, alice, states["alice"], wanted, folder)
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")  # noqa: T201
