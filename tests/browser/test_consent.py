@@ -133,6 +133,8 @@ def test_whoever_is_let_in_by_a_choice_shows_who_they_are(
     expect(card).not_to_contain_text("Not known yet")
     assert problems_of(page, screen) == []
     alice.write("Come by")
+    # Until it is there the page has still to send it, and would not once it is loaded anew.
+    expect(bubble(page, "Come by").last).to_be_visible()
     page.reload()
     expect(bubble(page, text)).to_be_visible()
     expect(card).to_have_count(0)

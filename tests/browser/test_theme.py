@@ -31,6 +31,9 @@ def test_no_surface_keeps_the_colour_of_the_theme_before(visit: Visit, first_vis
         "Their server has it", timeout=ARRIVAL
     )
     page.mouse.move(0, 0)
+    # Without a network no news of the list or the message come between two looks.
+    page.context.set_offline(True)
+    expect(page.locator("#offline")).to_be_visible()
     page.wait_for_timeout(SETTLED)
     before = page.evaluate(COLOURS)
     at_once = page.evaluate(
@@ -39,6 +42,7 @@ def test_no_surface_keeps_the_colour_of_the_theme_before(visit: Visit, first_vis
     page.wait_for_timeout(SETTLED)
     assert at_once == page.evaluate(COLOURS)
     assert at_once != before
+    alice.excuse("ERR_INTERNET_DISCONNECTED", "htmx:")
 
 
 @pytest.mark.parametrize(("still", "milliseconds"), [(False, 120), (True, 1)], ids=["moving", "still"])
