@@ -23,6 +23,8 @@ import httpcore
 import httpx
 from django.conf import settings
 
+from turns import computing
+
 DEFAULT_MAX_BYTES = 1_000_000
 DEFAULT_SECONDS = 20.0
 CONNECT_SECONDS = 5.0
@@ -291,7 +293,8 @@ class _GuardedTransport(httpx.HTTPTransport):
         seconds = min(self._seconds, float(request.extensions.get("seconds", self._seconds)))
         _deadline.at = time.monotonic() + seconds
         try:
-            response = super().handle_request(request)
+            with computing.waiting():
+                response = super().handle_request(request)
         except BaseException:
             _deadline.at = None
             raise

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
+from bisect import insort
+from itertools import count
 
 
 class Turn:
     """One thread's turn, from when it was taken until it is ended, by whichever thread."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, place: int) -> None:
         self._turns = turns
+        self._place = place
         #: Locked as long as it waits.
         self._waits = threading.Lock()
 
@@ -26,28 +28,33 @@ class Turn:
 
 
 class Turns:
-    """One turn at a time. Whoever takes one again at once comes after those who wait already.
+    """So many turns at a time. Whoever takes one again at once comes after those who wait already.
 
     Kept as long as the process: a child begins without the turns of its parent's threads.
     """
 
     _changing: threading.Lock
-    _current: Turn | None
-    _waiting: deque[Turn]
+    _current: set[Turn]
+    _waiting: list[Turn]
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
+        self.at_once = at_once
+        self._places = count()
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
-    def take(self, longest_wait_s: float) -> Turn | None:
-        """A turn, once those who came before have had theirs; None if that takes longer."""
-        turn = Turn(self)
+    def take(self, longest_wait_s: float, *, after: Turn | None = None) -> Turn | None:
+        """A turn, once those who came before have had theirs; None if that takes longer.
+
+        After another turn of the same thread it has its place: before those who came later.
+        """
+        turn = Turn(self, next(self._places) if after is None else after._place)
         with self._changing:
-            if self._current is None:
-                self._current = turn
+            if len(self._current) < self.at_once:
+                self._current.add(turn)
                 return turn
             turn._waits.acquire()
-            self._waiting.append(turn)
+            insort(self._waiting, turn, key=_place)
         try:
             came = turn._waits.acquire(timeout=longest_wait_s)
         except BaseException:
@@ -57,22 +64,28 @@ class Turns:
 
     def _begin(self) -> None:
         self._changing = threading.Lock()
-        self._current = None
-        self._waiting = deque()
+        self._current = set()
+        self._waiting = []
 
     def _came_while_leaving(self, turn: Turn) -> bool:
         with self._changing:
-            if self._current is turn:
+            if turn in self._current:
                 return True
             self._waiting.remove(turn)
             return False
 
     def _end(self, turn: Turn) -> None:
         with self._changing:
-            if self._current is not turn:
+            if turn not in self._current:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
                 return
-            self._current = self._waiting.popleft() if self._waiting else None
-            if self._current is not None:
-                self._current._waits.release()
+            self._current.remove(turn)
+            if self._waiting:
+                following = self._waiting.pop(0)
+                self._current.add(following)
+                following._waits.release()
+
+
+def _place(turn: Turn) -> int:
+    return turn._place

@@ -14,8 +14,10 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from django.core.signals import request_started
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.dispatch import receiver
+
+from turns import computing
 
 #: Of one process. Threads that wait for other servers are many at times; they are made as they are needed.
 MOST_THREADS = 512
@@ -51,6 +53,8 @@ class AnsweringThreads:
     when a request begins, whose signal comes from what the threads are given to do."""
 
     def __init__(self, most_kept: int = MOST_KEPT) -> None:
+        # SQLite works in the thread that asks; PostgreSQL meanwhile lets another one go on.
+        computing.let_compute(1 if connections[DEFAULT_DB_ALIAS].vendor == "sqlite" else 2)
         self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="answer")
         self._room = threading.BoundedSemaphore(most_kept)
         self._counting = threading.Lock()
@@ -77,13 +81,14 @@ class AnsweringThreads:
             self._unfinished -= 1
 
     def _with_connections(self, work: Callable[[], Done], end: Callable[[Done], None] | None) -> Done:
-        try:
-            done = work()
-        finally:
-            self._keep_or_close()
-        if end is not None:
-            # Django closes then what was opened for this request, unless it is kept.
-            end(done)
+        with computing.in_turn():
+            try:
+                done = work()
+            finally:
+                self._keep_or_close()
+            if end is not None:
+                # Django closes then what was opened for this request, unless it is kept.
+                end(done)
         return done
 
     def _keep_or_close(self) -> None:

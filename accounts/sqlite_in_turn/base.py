@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base
 
-from turns import Turn, Turns
+from turns import Turn, Turns, computing
 
 TURNS = Turns()
 
@@ -20,12 +20,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _start_transaction_under_autocommit(self) -> None:
         if self._turn is None:
-            self._turn = TURNS.take(float(self.settings_dict["OPTIONS"]["timeout"]))
+            self._turn = TURNS.take(0) or self._waited_for()
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
             self._end_turn()
             raise
+
+    def _waited_for(self) -> Turn | None:
+        with computing.waiting():
+            return TURNS.take(float(self.settings_dict["OPTIONS"]["timeout"]))
 
     def _commit(self) -> Any:
         try:

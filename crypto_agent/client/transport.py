@@ -22,6 +22,7 @@ from crypto_agent.client.errors import AgentUnavailable, error_of
 from crypto_agent.framed_json import HEAD_BYTES, STREAM, head
 from crypto_agent.packed import PACKED, PACKED_METHODS, pack, unpack
 from crypto_agent.plain_json import plain
+from turns import computing
 
 AUDIENCE = "waxwing-agent"
 NAMESPACE = "dev.waxwing.agent"
@@ -91,9 +92,10 @@ class Transport:
         if content_type is not None:
             headers["Content-Type"] = content_type
         try:
-            response = self._connections.get().urlopen(
-                verb, f"{self._path}/xrpc/{nsid}{asked}", body, headers, retries=False, redirect=False
-            )
+            with computing.waiting():
+                response = self._connections.get().urlopen(
+                    verb, f"{self._path}/xrpc/{nsid}{asked}", body, headers, retries=False, redirect=False
+                )
         except urllib3.exceptions.HTTPError as error:
             # The error's own text may quote the request, so only its kind is passed on.
             raise AgentUnavailable("Unreachable", type(error).__name__) from None
@@ -114,6 +116,17 @@ class Transport:
         sink: Callable[[bytes], object],
     ) -> js.Json:
         """A call with a file after its JSON, whose answer has one too."""
+        with computing.waiting():
+            return self._carried(method, arguments, size, chunks, sink)
+
+    def _carried(
+        self,
+        method: str,
+        arguments: js.Json,
+        size: int,
+        chunks: Iterable[bytes],
+        sink: Callable[[bytes], object],
+    ) -> js.Json:
         nsid = f"{NAMESPACE}.{method}"
         first = head(arguments)
         headers = {

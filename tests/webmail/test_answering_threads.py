@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 
+from turns import computing
 from webmail import answering_threads
 from webmail.answering_threads import AnsweringThreads, spare_round_trips
 from webmail.idle_connections import let_go_of_database
@@ -166,3 +167,22 @@ def test_the_database_is_asked_whether_it_answers_only_where_something_came_or_i
     monkeypatch.setattr(answering_threads, "MOMENTS_S", 0)
     ask(of_server)
     assert asked_again[1:] == [False, True, True]
+
+
+def test_who_came_first_is_answered_first_unless_it_waits_for_another(threads: AnsweringThreads) -> None:
+    computing.let_compute(1)
+    begun, going_on, answered = threading.Event(), threading.Event(), list[str]()
+
+    def computes() -> None:
+        begun.set()
+        with computing.waiting():
+            assert going_on.wait(10)
+        answered.append("waited")
+
+    first = threads.start(computes)
+    assert begun.wait(10)
+    second = threads.start(partial(answered.append, "came while it waited"))
+    second.result(10)
+    going_on.set()
+    first.result(10)
+    assert answered == ["came while it waited", "waited"]

@@ -25,6 +25,7 @@ from crypto_agent.client import (
     AgentSealed,
     SealedContent,
 )
+from turns import computing
 from webmail.blobs import store
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.names import safe_name, safe_type
@@ -167,6 +168,7 @@ def _fetch(file: MessageFile, spooled: BinaryIO, now: datetime) -> None:
     wanted = file.size + TAG_BYTES
     try:
         with (
+            computing.waiting(),
             outbound.http_client(max_bytes=wanted, seconds=SECONDS) as client,
             client.stream("GET", file.url, follow_redirects=True) as answer,
         ):

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientError, LoginError
 
+from turns import computing
+
 from .mailbox import (
     FETCH_BYTES,
     INBOX,
@@ -80,9 +82,18 @@ class ImapMailbox:
         self._key_file = key_file
         self._connection: IMAPClient | None = None
         self._selected: str | None = None
+        #: Most of what is done with a mailbox is waiting for its server.
+        self._waiting = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         token = mailbox_token(self._key_file, self._name, now=datetime.now(UTC))
+        with contextlib.ExitStack() as waiting:
+            waiting.enter_context(computing.waiting())
+            self._connection = self._logged_in(token)
+            self._waiting = waiting.pop_all()
+        return self
+
+    def _logged_in(self, token: str) -> IMAPClient:
         try:
             client = IMAPClient(self._host, self._port, ssl=self._tls, timeout=TIMEOUT)
         except (IMAPClientError, OSError) as error:
@@ -97,15 +108,14 @@ class ImapMailbox:
             with contextlib.suppress(IMAPClientError, OSError):
                 client.shutdown()
             raise _login_error(error) from error
-        self._connection = client
-        return self
+        return client
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         client, self._connection, self._selected = self._connection, None, None
         if client is not None:
-            with contextlib.suppress(IMAPClientError, OSError):
+            with self._waiting, contextlib.suppress(IMAPClientError, OSError):
                 if error is None:
                     client.logout()
                 else:

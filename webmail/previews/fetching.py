@@ -21,6 +21,7 @@ import outbound
 from accounts import rate_limits
 from accounts.models import Account
 from accounts.rate_limits import Limit, TooOften
+from turns import computing
 from webmail.blobs.spool import Spool, SpoolFull
 from webmail.images.child import PREVIEW_BYTES
 from webmail.images.decoding import SHOWN_TYPES, NotDecoded, decode
@@ -75,7 +76,10 @@ def make_card(account: Account, url: str, *, clock: Callable[[], float] = time.m
     if not _turns.take(account.pk, patience=2.0):
         raise NoPreview("busy", _("Previews are being made already. Try again in a moment."))
     try:
-        with outbound.http_client(max_bytes=MOST_ANSWER_BYTES, seconds=MOST_SECONDS) as client:
+        with (
+            computing.waiting(),
+            outbound.http_client(max_bytes=MOST_ANSWER_BYTES, seconds=MOST_SECONDS) as client,
+        ):
             return _card(client, url, ends_at, clock)
     finally:
         _turns.give_back(account.pk)
