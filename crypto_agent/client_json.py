@@ -440,6 +440,8 @@ def key_status_json(status: KeyStatus) -> Json:
             for each in status.versions
         ],
         "latePrekeys": status.late_prekeys,
+        "lateFormerDataKeys": status.late_former_data_keys,
+        **({"lateFilesSince": time_json(status.late_files_since)} if status.late_files_since else {}),
     }
 
 
@@ -454,4 +456,9 @@ def key_status_value(json: Json) -> KeyStatus:
         )
         for each in json["versions"]
     ]
-    return KeyStatus(versions, json["latePrekeys"])
+    return KeyStatus(
+        versions,
+        late_prekeys=json["latePrekeys"],
+        late_former_data_keys=json["lateFormerDataKeys"],
+        late_files_since=time_value(json["lateFilesSince"]) if "lateFilesSince" in json else None,
+    )

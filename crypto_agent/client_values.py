@@ -44,10 +44,15 @@ class KeyVersion:
 
 @dataclass(frozen=True)
 class KeyStatus:
-    """The versions of the operator's key, oldest first; ``late_prekeys`` should have been destroyed."""
+    """The versions of the operator's key, oldest first, and what is late."""
 
     versions: list[KeyVersion]
+    #: How many prekeys should have been destroyed.
     late_prekeys: int
+    #: How many accounts have a former data key that should have been.
+    late_former_data_keys: int
+    #: Since when what was destroyed may lie in the database's files, where that is too long ago.
+    late_files_since: datetime | None
 
     @property
     def to_rewrap(self) -> int:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice, pairwise
 
 from django.db import models, transaction
-from django.db.models import Count, Max
+from django.db.models import Count, Exists, Max, OuterRef
 
 from crypto_agent import drafts, key_store, write_ahead_log
 from crypto_agent.client_values import FormerDataKeys, FormerDataKeysPage, RestingItem, SealedContent
@@ -34,6 +34,8 @@ from crypto_agent.unlock_sessions import sessions
 SETTLED = timedelta(days=7)
 #: And so long after that, a backup from before it was encrypted again still opens.
 KEPT_FOR_BACKUPS = timedelta(days=30)
+#: A worker looks every hour: what is there for so long after that is late.
+GRACE = timedelta(days=1)
 MOST_LISTED = 1000
 
 
@@ -72,6 +74,13 @@ def list_former(now: datetime, cursor: int | None = None) -> FormerDataKeysPage:
     return FormerDataKeysPage(
         [account for _, account in listed], str(listed[-1][0]) if len(found) > MOST_LISTED else None
     )
+
+
+def late(now: datetime) -> int:
+    """How many accounts, locked ones too, have a former version that should have been destroyed."""
+    former = DataKey.objects.filter(account=OuterRef("account"), version__lt=OuterRef("version"))
+    ended = now - SETTLED - KEPT_FOR_BACKUPS - GRACE
+    return DataKey.objects.filter(Exists(former), created_at__lte=ended).values("account").distinct().count()
 
 
 def destroy(did: str, oldest: int, now: datetime) -> int:

@@ -390,6 +390,15 @@ class Alarm(models.Model):
         return f"alarm of entry {self.entry}"
 
 
+class ClearedFiles(models.Model):
+    """The one row that says what was destroyed until when: of that, nothing is in the database's files."""
+
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"cleared {self.at}"
+
+
 class AuditHead(models.Model):
     """The one row that names the newest audit entry; whoever adds an entry holds its lock."""
 

@@ -12,12 +12,15 @@ from django.utils import timezone
 
 from crypto_agent import own_clock, rewritten_tables, write_ahead_log
 from crypto_agent.devices import destroy_expired_prekeys
-from crypto_agent.models import PrekeySecret
+from crypto_agent.models import ClearedFiles, PrekeySecret
+from crypto_agent.write_turns import writing
 
 log = logging.getLogger(__name__)
 
-#: A prekey that is there for so many rounds after its time is late.
+#: What is there for so many rounds after its time is late.
 LATE_ROUNDS = 3
+#: Of ClearedFiles there is one row.
+_ROW = 1
 
 
 def begin() -> None:
@@ -27,13 +30,23 @@ def begin() -> None:
 
 def late(now: datetime) -> int:
     """How many prekeys are still there though their time was over several rounds ago."""
-    grace = timedelta(seconds=LATE_ROUNDS * settings.PREKEY_DESTRUCTION_SECONDS)
-    return PrekeySecret.objects.filter(destroy_after__lte=now - grace).count()
+    return PrekeySecret.objects.filter(destroy_after__lte=now - _grace()).count()
+
+
+def files_late_since(now: datetime) -> datetime | None:
+    """Since when what was destroyed may lie in the database's files, if that is several rounds ago."""
+    return ClearedFiles.objects.filter(at__lte=now - _grace()).values_list("at", flat=True).first()
+
+
+def _grace() -> timedelta:
+    return timedelta(seconds=LATE_ROUNDS * settings.PREKEY_DESTRUCTION_SECONDS)
 
 
 def _round() -> None:
+    began_at = timezone.now()
     if count := destroy_expired_prekeys(timezone.now()):
         log.info("destroyed %d prekeys whose time was over", count)
     # Whoever destroyed a key tried to empty it, but a reader may have held that back.
-    write_ahead_log.empty()
-    rewritten_tables.rewrite()
+    if all((write_ahead_log.empty(), rewritten_tables.rewrite())):
+        with writing():
+            ClearedFiles.objects.update_or_create(pk=_ROW, defaults={"at": began_at})

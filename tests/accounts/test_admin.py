@@ -289,8 +289,16 @@ def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
         )
         database.execute("UPDATE crypto_agent_datakey SET key_version = 7 WHERE account_id = ?", (account,))
         _keep_late_prekey(database, account)
+        database.execute(
+            "INSERT INTO crypto_agent_datakey"
+            " (account_id, version, wrapped, key_version, lock_id, created_at)"
+            " VALUES (?, 2, x'00', 7, '', '2024-02-01 00:00:00')",
+            (account,),
+        )
+        database.execute("UPDATE crypto_agent_clearedfiles SET at = '2026-01-03 00:00:00'")
         database.commit()
         shown = admin_client.get("/admin/agent/").content.decode()
+        database.execute("UPDATE crypto_agent_clearedfiles SET at = ?", (now,))
         database.execute("DELETE FROM crypto_agent_operatorkeyversion WHERE version = 0")
         database.execute("DELETE FROM crypto_agent_prekeysecret WHERE generation = 77")
         database.execute("DELETE FROM crypto_agent_devicekey WHERE account_id = ?", (account,))
@@ -299,16 +307,19 @@ def test_the_agent_and_its_alarms_are_shown_to_those_who_may_see_accounts(
         database.execute("DELETE FROM crypto_agent_account WHERE id = ?", (account,))
         database.commit()
     assert "Late: " not in before
-    assert "<strong>Late: 1 account</strong>" in shown
+    assert "<strong>Late: 1 account</strong> with a data key" in shown
     assert "<strong>2 alarms</strong> within the last day" in shown
     assert "ann.test</a>" in shown
     assert "All accounts together" in shown
     assert "20123" in shown
     assert "All data keys are wrapped by the newest." in before
-    assert "Rewrapping is not done: 1 data key left" in shown
+    assert "Rewrapping is not done: 2 data keys left" in shown
     assert "retired 2026-01-02" in shown
     assert "to be replaced, <strong>absent</strong>" in shown
     assert "<strong>Late: 1 prekey</strong>" in shown
+    assert "<strong>Late: 1 account</strong> with a former data key" in shown
+    assert "<strong>Late: files of the agent's database</strong>" in shown
+    assert "that were destroyed since Jan. 3, 2026" in shown
     User.objects.create_user("helper", password="x", is_staff=True)
     client.login(username="helper", password="x")
     assert client.get("/admin/agent/").status_code == 403

@@ -104,6 +104,11 @@ def test_the_command_moves_on_what_an_earlier_one_left(own_agent: Agent) -> None
         "2 segments of search indexes are under the newest data keys.",
     ]
     assert _versions(agent, did, "searchsegment", "key_version") == [1, 2]
+    # What does not open keeps the former key, and that is told.
+    assert web.key_status().late_former_data_keys == 0
+    agent.execute(OLD)
+    assert agent.client("worker").destroy_data_keys(did, 2) == 0
+    assert web.key_status().late_former_data_keys == 1
 
 
 def test_an_index_moves_on_on_record_alone(own_agent: Agent) -> None:

@@ -86,7 +86,10 @@ def test_versions_are_kept_that_something_may_need(agent: Agent) -> None:
         web.rotate_data_key(did)
     assert worker.destroy_data_keys(did, 4) == 0, "something may be on its way"
     assert did not in {account.did for account in worker.former_data_keys().accounts}
+    _let_time_pass(agent, did, 37)
+    before = web.key_status().late_former_data_keys
     _let_time_pass(agent, did, 38)
+    assert web.key_status().late_former_data_keys == before + 1
     assert worker.destroy_data_keys(did, 3) == 1, "the first has the index"
     assert _versions(agent, did) == [1, 3, 4]
     assert worker.destroy_data_keys(did, 99) == 1, "nor is the newest destroyed, whatever is said"
@@ -113,7 +116,9 @@ def test_a_locked_account_waits_to_be_unlocked_and_stays_so(agent: Agent) -> Non
     assert FormerDataKeys(did, 3) in worker.former_data_keys().accounts
     (sealed,) = worker.seal_again(did, [item])
     assert sealed
+    late = web.key_status().late_former_data_keys
     assert worker.destroy_data_keys(did, 3) == 2
+    assert web.key_status().late_former_data_keys == late - 1, "a locked account is late, too"
     assert again.open_drafts(did, [("ab" * 16, sealed), ("ab" * 16, draft)]) == [b"a draft", None]
 
 

@@ -1,7 +1,8 @@
 """On PostgreSQL a destroyed key is gone from the files of its table, where a deleted row would stay."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -149,6 +150,7 @@ def test_somebody_who_reads_or_writes_for_long_holds_it_back_and_is_not_held_up(
 
 
 def test_tables_of_another_role_are_named_and_not_taken_for_done(agent: Agent, database: str) -> None:
+    began_at = datetime.now(UTC) - timedelta(seconds=30)
     old, _new = _with_two_prekeys(agent)
     with psycopg.connect(database) as connection:
         connection.execute("ALTER TABLE crypto_agent_prekeysecret OWNER TO waxwing")
@@ -156,9 +158,18 @@ def test_tables_of_another_role_are_named_and_not_taken_for_done(agent: Agent, d
     agent.execute(EXPIRE)
     _wait_for(agent, b"crypto_agent_prekeysecret can't be written anew")
     assert _in_files(database, old)
+    _until(lambda: agent.client().key_status().late_files_since is not None)
+    since = agent.client().key_status().late_files_since
+    assert since is not None
+    assert began_at <= since < datetime.now(UTC) - timedelta(seconds=1.5)
+    # Nor does a start make it forget.
+    agent.kill()
+    agent.start()
+    assert agent.client().key_status().late_files_since == since
     with psycopg.connect(database) as connection:
         connection.execute("ALTER TABLE crypto_agent_prekeysecret OWNER TO keeper")
     _until_gone(database, old)
+    _until(lambda: agent.client().key_status().late_files_since is None)
 
 
 def test_where_nothing_was_destroyed_nothing_is_written_anew(agent: Agent, database: str) -> None:
@@ -179,7 +190,11 @@ def _settled(agent: Agent, paths: str) -> list[tuple[str, ...]]:
 
 
 def _wait_for(agent: Agent, line: bytes) -> None:
+    _until(lambda: line in agent.log)
+
+
+def _until(there: Callable[[], bool]) -> None:
     give_up = time.monotonic() + 30
-    while line not in agent.log and time.monotonic() < give_up:
+    while not there() and time.monotonic() < give_up:
         time.sleep(0.1)
-    assert line in agent.log
+    assert there()

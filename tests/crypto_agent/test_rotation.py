@@ -37,7 +37,7 @@ def test_a_version_is_replaced_while_the_agent_runs(agent_to_rotate: Agent) -> N
     for did in (ALICE, BOB):
         web.create_device(did, "alice.test", "mail.test")
     assert agent.command("key_status").stdout == "version 1: 2 data keys; present, newest\n"
-    assert web.key_status() == KeyStatus([KeyVersion(1, 2, True, True, None)], 0)
+    assert web.key_status() == KeyStatus([KeyVersion(1, 2, True, True, None)], 0, 0, None)
     agent.command("make_operator_key", "--next").check_returncode()
     status = agent.command("key_status").stdout
     assert status == "version 1: 2 data keys; present\nversion 2: 0 data keys; present, newest\n"
