@@ -57,7 +57,12 @@
     }
     return coming.get(menu) ?? Promise.resolve();
   };
-  document.addEventListener("toggle", ({ target }) => { if (target.matches(".row-menu[open]")) window.fillMenu(target); }, true);
+  document.addEventListener("toggle", ({ target }) => {
+    if (!target.matches(".row-menu")) return;
+    if (target.open) window.fillMenu(target);
+    // News of the list wait for what is on its way in it.
+    else if (coming.has(target)) window.htmx.trigger(target, "htmx:abort");
+  }, true);
 
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id !== "list") return;

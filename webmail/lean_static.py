@@ -25,7 +25,10 @@ class LeanStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ign
         if not dry_run:
             for name in filter(is_ours, paths):
                 file = Path(self.path(name))
-                file.write_text(lean(name, file.read_text(encoding="utf-8")), encoding="utf-8")
+                text = file.read_text(encoding="utf-8")
+                # Not through it: `collectstatic --link` makes links to the sources.
+                file.unlink()
+                file.write_text(lean(name, text), encoding="utf-8")
                 # What is made of it is to be made of this, not of the file where it comes from.
                 paths[name] = (self, name)
         yield from super().post_process(paths, dry_run, **options)

@@ -230,6 +230,27 @@ def test_an_open_menu_stays_while_the_list_changes(visit: Visit, first_visit_of:
     expect(row.locator("summary")).to_be_focused()
 
 
+def test_a_menu_that_was_closed_holds_no_news_back(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    bob = visit("bob")
+    alice, with_bob, _with_carol = _at_the_list(visit, first_visit_of, "buoy")
+    page = alice.page
+    row = _row(page, with_bob).locator("xpath=..")
+    held = _hold(page, MENU)
+    with page.expect_request(MENU):
+        row.locator("summary").press("Enter")
+    bob.open_conversation(with_bob)
+    with page.expect_response(re.compile("/list/")):
+        bob.write("I have the buoy")
+    page.keyboard.press("Escape")
+    expect(_row(page, with_bob)).to_contain_text("I have the buoy", timeout=ARRIVAL)
+    # Who opens it once more has it asked for once more.
+    page.unroute(MENU)
+    row.locator("summary").press("Enter")
+    expect(row.get_by_role("button", name="Archive")).to_be_visible()
+    assert len(held) == 1
+    alice.excuse(*FAILED)
+
+
 def test_a_menu_that_cannot_come_leads_to_its_page(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     alice, with_bob, _with_carol = _at_the_list(visit, first_visit_of, "compass")
     page = alice.page

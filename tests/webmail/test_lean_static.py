@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.test import override_settings
 
 from webmail.lean_static import is_ours, lean
 
@@ -20,6 +23,22 @@ def test_comments_and_indentation_are_left_out() -> None:
         lean("a.css", "/* One\n   of two */\na { b: c; } /* d */\n  e { f: g; }\n")
         == "a { b: c; }\ne { f: g; }\n"
     )
+
+
+def test_sources_that_are_linked_stay_as_they_are(tmp_path: Path) -> None:
+    source, collected = tmp_path / "source", tmp_path / "collected"
+    source.mkdir()
+    (source / "a.js").write_text("// why\nrun();\n")
+    storage = {"BACKEND": "webmail.lean_static.LeanStaticFilesStorage"}
+    with override_settings(
+        STATICFILES_DIRS=[source],
+        STATICFILES_FINDERS=["django.contrib.staticfiles.finders.FileSystemFinder"],
+        STATIC_ROOT=collected,
+        STORAGES=settings.STORAGES | {"staticfiles": storage},
+    ):
+        call_command("collectstatic", interactive=False, link=True, verbosity=0)
+    assert (source / "a.js").read_text() == "// why\nrun();\n"
+    assert (collected / "a.js").read_text() == "run();\n"
 
 
 def test_what_others_made_is_sent_as_it_is() -> None:
