@@ -41,6 +41,18 @@
     else out.click();
   });
 
+  // In an empty field there is nothing above: the key leads to what one wrote last.
+  document.addEventListener("keydown", (event) => {
+    const { key, target } = event;
+    if (key !== "ArrowUp" || target.id !== "text" || target.value || event.defaultPrevented || event.isComposing) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const reply = [...document.querySelectorAll('#thread > .msg--own [hx-target="#composer-reply"]')].at(-1);
+    if (!reply) return;
+    event.preventDefault();
+    const edit = reply.getAttribute("hx-get").replace(/reply\/$/, "edit/");
+    window.htmx?.ajax("GET", edit, { source: reply.closest(".msg"), target: reply.closest(".msg"), swap: "outerHTML" });
+  });
+
   // Milliseconds that a sentence of a few words is read in.
   const LONG_ENOUGH = 6000;
   let shown;

@@ -89,6 +89,31 @@ def test_a_message_with_a_file_is_sent_edited_and_taken_back(
     expect(page.locator("#thread .msg:focus-within, #text:focus")).to_have_count(1)
 
 
+def test_the_arrow_up_edits_what_was_written_last_where_nothing_is_typed(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    alice, word = visit("alice"), uuid4().hex[:8]
+    page = alice.page
+    alice.start_conversation("bob.test", text=f"A letter {word}")
+    expect(message(page, word).locator(".msg__tools")).to_have_count(1, timeout=ARRIVAL)
+    composer(page).focus()
+    page.keyboard.type("Half")
+    page.keyboard.press("ArrowUp")
+    expect(composer(page)).to_be_focused()
+    expect(page.get_by_label("Edit this message")).to_have_count(0)
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("Edit this message")).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(f"A long letter {word}")
+    choose(page, page.get_by_role("button", name="Save"), at_most=3)
+    expect(message(page, f"A long letter {word}").locator(".msg__meta")).to_contain_text(
+        "edited", timeout=ARRIVAL
+    )
+
+
 def test_a_message_waits_for_its_time_which_is_changed(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     first_visit_of("bob")
     alice, word = visit("alice"), uuid4().hex[:8]
