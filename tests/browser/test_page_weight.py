@@ -65,7 +65,7 @@ def _wait_for_a_quiet_list(page: Page) -> None:
     known = page.locator("#known")
     for _ in range(30):
         before = known.input_value()
-        page.wait_for_timeout(3000)
+        page.wait_for_timeout(8000)
         if known.input_value() == before:
             return
     raise AssertionError("the list changes without end")
