@@ -68,6 +68,8 @@ def _disappears(page: Page, when: str) -> None:
     page.get_by_role("button", name="Set", exact=True).click()
     note = page.locator(".composer__note", has_text="disappears")
     expect(note).to_have_count(0 if when == "never" else 1)
+    # With its scripts, which send by a key.
+    page.wait_for_load_state()
 
 
 def an_hour_passes(installation: RunningInstallation, page: Page, text: str) -> None:
