@@ -37,6 +37,7 @@ def test_a_message_whose_time_is_over_leaves_every_page_with_its_quotes_and_deta
         expect(message(page, text)).to_be_visible(timeout=ARRIVAL)
 
     menu(bob.page, text).get_by_role("link", name="Reply").click()
+    expect(bob.page.locator("#composer-reply")).to_contain_text(text)
     bob.write(f"I found it {word}")
     for page in everybody:
         quote = message(page, f"I found it {word}").locator(".quote")
