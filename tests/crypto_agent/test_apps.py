@@ -97,6 +97,30 @@ def test_a_message_for_more_devices_than_one_call_takes_stays_one_message(
         assert refused.value.code == "InvalidRequest"
 
 
+def test_nothing_else_of_the_agents_is_taken_for_an_apps_message(
+    app: MakeApp, worker: AgentClient, web: AgentClient, alice: Device, bob: Device
+) -> None:
+    granted, _ = app("seal")
+    targets = [target_json(bob)]
+    made = granted.call("seal", message={"recipients": [bob.did], "text": "Mine"}, targets=targets)["again"]
+    _, sealed = write(web, worker, bob.did, [alice])
+    kept = {
+        "received": (6, receive(worker, alice.did, sealed.copies[0].envelope).sealed),
+        "composed": (6, web.compose(alice.did, [bob.did], "Mine", created_at=datetime.now(UTC)).sealed),
+        "draft": (5, web.seal_draft(alice.did, "ab" * 16, b"half")),
+        "file": (5, web.encrypt_file(alice.did, "1", "a", "a/b", 3, [b"abc"], lambda _: None).sealed),
+        "export key": (4, web.export_account(alice.did, "correct horse battery").export_key),
+        "permit": (4, web.begin_readable_export(alice.did)),
+    }
+    head = from_json(made, 1 << 17)[:5]
+    for name, (length, blob) in kept.items():
+        for again in (blob, head + blob[length:]):
+            with pytest.raises(Refused) as refused:
+                granted.call("seal", again=to_json(again), targets=targets)
+            assert refused.value.code == "CannotUnseal", name
+    assert granted.call("seal", again=made, targets=targets)["copies"]
+
+
 def test_a_copy_is_for_participants_alone(app: MakeApp, alice: Device, bob: Device) -> None:
     granted, _ = app("seal")
     message = {"recipients": [alice.did], "text": "To myself"}

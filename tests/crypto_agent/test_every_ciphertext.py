@@ -13,6 +13,7 @@ from crypto_agent.client import (
     AgentClient,
     AgentRefused,
     ArchiveItem,
+    Attachment,
     Device,
     IndexItem,
     Passphrase,
@@ -209,6 +210,29 @@ def test_drafts_and_files_are_opened_and_sealed_again(owner: Owner, ciphertexts:
         items = [RestingItem(kind, blob.data, **named) for blob in dressed]  # type: ignore[arg-type]
         again = owner.worker.seal_again(owner.did, items)
         assert _names(dressed, [one is not None for one in again]) == {own}
+
+
+def test_files_go_into_messages_and_come_out_as_what_they_are(owner: Owner, ciphertexts: list[Blob]) -> None:
+    did, web = owner.did, owner.web
+
+    def attach(data: bytes) -> object:
+        attachment = Attachment(FILE_ID, data, "https://files.test/x", WRITTEN_AT)
+        return web.compose(did, [ALICE], "", created_at=WRITTEN_AT, attachments=[attachment])
+
+    dressed = _under(ciphertexts, b"\x01", b"\x02", b"\x01\x01", b"\x01\x02")
+    assert _taken(dressed, attach, "CannotUnseal") == {"file"}
+    for own, like in (("received", owner.received), ("composed", owner.composed)):
+        dressed, contents = _contents(ciphertexts, like)
+        unsealed = set()
+        for blob, content in zip(dressed, contents, strict=True):
+            with pytest.raises(AgentRefused) as refused:
+                web.decrypt_file(did, content, 0, 0, [], lambda _: None)
+            # Neither message has a file.
+            if refused.value.code == "NoSuchFile":
+                unsealed.add(blob.name)
+            else:
+                assert refused.value.code == "CannotUnseal"
+        assert unsealed == {own}
 
 
 def _ways_out(owner: Owner) -> Iterator[tuple[str, Callable[[bytes], object], set[str]]]:

@@ -1,6 +1,7 @@
 """An account that left one agent comes to another."""
 
 import os
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from crypto_agent import audit, lock_secrets, passphrase_turns, views
-from crypto_agent.account_file import AccountSecrets, ArchiveSecret, DeviceSecrets, PrekeySecrets, seal_keys
+from crypto_agent.account_file import (
+    MOST_KEYS_BYTES,
+    AccountSecrets,
+    ArchiveSecret,
+    DeviceSecrets,
+    PrekeySecrets,
+    seal_keys,
+)
 from crypto_agent.atsms import cbor
 from crypto_agent.atsms.certificates import issue_certificate, parse_certificate
 from crypto_agent.calls import Call
@@ -263,6 +271,23 @@ def test_a_crafted_file_plants_nothing_that_is_not_the_accounts(leaver: Device, 
     content = SealedContent("01" * 33, "01" * 32, b"sealed")
     with refused("NoSuchAccount"):
         there.seal_unsent("did:plc:" + "z" * 24, b"key", [content])
+
+
+def test_the_largest_file_that_is_taken_takes_little_memory() -> None:
+    now = datetime.now(UTC)
+    prekeys = [PrekeySecrets(number, bytes(32), bytes(32), bytes(64), now, now, now) for number in range(4)]
+    devices = [DeviceSecrets(bytes(100), None, now, now, bytes(1), prekeys)] * 900
+    archive_keys = [ArchiveSecret(number, bytes(32), now) for number in range(4000)]
+    did = new_did()
+    keys = seal_keys(did, AccountSecrets(bytes(32), devices, archive_keys, []), PASSPHRASE, now, os.urandom)
+    assert 900_000 < len(keys) < MOST_KEYS_BYTES
+    tracemalloc.start()
+    try:
+        opened = open_export(did, keys, PASSPHRASE)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+    assert len(opened.devices) == 900
 
 
 @pytest.mark.django_db
