@@ -30,7 +30,7 @@ def _expect_unread(page: Page, name: str, count: int) -> None:
         expect(page.get_by_role("link", name=f"Unread {count}", exact=True)).to_have_count(1)
     else:
         expect(tab).to_be_hidden()
-    page.wait_for_function(f"window.badges.at(-1) === {count}")
+    page.wait_for_function(f"() => window.badges.at(-1) === {count}")
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
@@ -65,7 +65,7 @@ def test_the_count_follows_what_comes_and_what_is_read(
         _expect_unread(page, "Alice", 0)
     else:
         expect(page).to_have_title("Alice · Waxwing", timeout=ARRIVAL)
-        page.wait_for_function("window.badges.at(-1) === 0")
+        page.wait_for_function("() => window.badges.at(-1) === 0")
 
     # A page that stays behind follows what is read elsewhere.
     other = bob.another_tab()
@@ -81,4 +81,4 @@ def test_the_count_follows_what_comes_and_what_is_read(
     page.context.clear_cookies()
     page.goto("/")
     page.wait_for_url(re.compile("sign-in"))
-    page.wait_for_function("window.badges.at(-1) === 0")
+    page.wait_for_function("() => window.badges.at(-1) === 0")

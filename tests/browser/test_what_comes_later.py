@@ -67,7 +67,7 @@ def test_a_row_may_be_clicked_before_a_conversation_has_its_scripts(
     page.go_back()
     expect(page).to_have_title(re.compile("Inbox"))
     expect(page.locator("#convos [aria-current]")).to_have_count(0)
-    page.wait_for_function("window.htmx")
+    page.wait_for_function("() => window.htmx")
     with page.expect_response(re.compile("/list/")):
         page.evaluate(
             "document.querySelector('#known').value = ''; htmx.trigger(document.body, 'conversations')"
@@ -161,7 +161,7 @@ def test_styles_of_a_conversation_change_nothing_of_the_list(
           for (const one of document.querySelectorAll("details")) one.open = true;
         }"""
     )
-    page.wait_for_function("window.followThread && window.takeReply")
+    page.wait_for_function("() => window.followThread && window.takeReply")
     page.wait_for_load_state("networkidle")
     assert page.evaluate(DIFFERENCES) == {"styles": 2, "found": []}
 
