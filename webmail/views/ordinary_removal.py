@@ -1,5 +1,6 @@
 """Removing deleted ordinary mail for good: one, or all of it, once that was asked."""
 
+import re
 from collections import Counter
 from datetime import datetime
 
@@ -8,13 +9,13 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Account
 from accounts.sessions import signed_in
+from webmail import cursor_times
 from webmail.conversations import NotFound
 from webmail.mailbox import MailboxError
 from webmail.ordinary import marks, reading, removing
@@ -82,7 +83,7 @@ def _question(
         "count": removable.count,
         "answered": removable.answered,
         "staying": _staying(removable.staying),
-        "asked_at": timezone.now().isoformat(),
+        "asked_at": cursor_times.written(timezone.now()),
         "keep": keep,
         "error": error,
     }
@@ -153,11 +154,8 @@ def _mail(account: Account, arrival_id: int) -> OrdinaryMail | None:
 
 def _asked_at(request: PageRequest) -> datetime | None:
     """When the page that asked was made, so that what was deleted since then stays."""
-    try:
-        found = parse_datetime(request.POST.get("asked_at", ""))
-    except ValueError:
-        return None
-    return found if found and timezone.is_aware(found) else None
+    text = request.POST.get("asked_at", "")
+    return cursor_times.read(text) if re.fullmatch(cursor_times.PATTERN, text) else None
 
 
 def _deleted_mails() -> str:
