@@ -107,6 +107,7 @@ class Transport:
         answer: js.Json = json.loads(response.data)
         return answer
 
+    @computing.waiting()
     def _carry(
         self,
         method: str,
@@ -116,17 +117,6 @@ class Transport:
         sink: Callable[[bytes], object],
     ) -> js.Json:
         """A call with a file after its JSON, whose answer has one too."""
-        with computing.waiting():
-            return self._carried(method, arguments, size, chunks, sink)
-
-    def _carried(
-        self,
-        method: str,
-        arguments: js.Json,
-        size: int,
-        chunks: Iterable[bytes],
-        sink: Callable[[bytes], object],
-    ) -> js.Json:
         nsid = f"{NAMESPACE}.{method}"
         first = head(arguments)
         headers = {
