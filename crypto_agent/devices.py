@@ -160,6 +160,11 @@ def rotate_prekey(did: str, fingerprint: str, now: datetime, random: Random, *, 
     return _described(_devices().get(pk=device.pk))
 
 
+def has_lock(account_pk: int) -> bool:
+    """Whether the user locked the account, unlocked as it may be for now."""
+    return AccountCustody.objects.filter(account_id=account_pk).exclude(lock_id="").exists()
+
+
 def keep_current_prekeys(account: Account) -> None:
     """Keeps the newest prekey of each device until it is replaced, as a locked account needs it.
 
@@ -234,7 +239,6 @@ def _new_prekey(
         time_json(expires_at),
         device_key,
     )
-    is_locked = AccountCustody.objects.filter(account_id=device.account_id).exclude(lock_id="").exists()
     keep_prekey(
         device,
         keys,
@@ -245,7 +249,7 @@ def _new_prekey(
         generation=generation,
         created_at=created_at,
         expires_at=expires_at,
-        destroy_after=expires_at + (KEPT_WHILE_LOCKED if is_locked else PREKEY_GRACE),
+        destroy_after=expires_at + (KEPT_WHILE_LOCKED if has_lock(device.account_id) else PREKEY_GRACE),
     )
 
 

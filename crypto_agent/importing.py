@@ -28,8 +28,7 @@ from crypto_agent.attesting import attestation_curves, keep_attestation_key
 from crypto_agent.client_json import time_json
 from crypto_agent.client_values import Device
 from crypto_agent.custody import AccountKeys, Random
-from crypto_agent.custody_status import is_locked
-from crypto_agent.devices import PREKEY_GRACE, keep_current_prekeys, keep_prekey, list_devices
+from crypto_agent.devices import PREKEY_GRACE, has_lock, keep_current_prekeys, keep_prekey, list_devices
 from crypto_agent.errors import BadExport
 from crypto_agent.exporting import wrap_export_key
 from crypto_agent.key_store import new_account, wrap_device_key
@@ -72,7 +71,7 @@ def import_account(
     _take_archive_keys(account, keys, secrets.archive_keys, now, random)
     for device in secrets.devices:
         _take_device(account, keys, device, revoked, now, random)
-    if is_locked(did):
+    if has_lock(account.pk):
         keep_current_prekeys(account)
     for attestation_key in secrets.attestation_keys:
         _take_attestation_key(account, keys, attestation_key, random)

@@ -179,6 +179,24 @@ def test_a_prekey_of_a_locked_account_has_its_time_again_where_another_device_is
     assert list(elsewhere.execute(times)) == []
 
 
+def test_a_prekey_that_comes_to_a_locked_account_is_kept_until_that_is_unlocked(
+    web: AgentClient, there: AgentClient, elsewhere: Agent, leaver: Device
+) -> None:
+    did = leaver.did
+    mine = there.create_device(did, "leaver.test", "mail.test")
+    locked = there.make_locked(did, Passphrase(PASSPHRASE), lifetime_s=600)
+    unlocked = there.unlocked(locked.session.token)
+    unlocked.revoke_device(did, mine.fingerprint)
+    unlocked.import_account(did, PASSPHRASE, web.export_account(did, PASSPHRASE).keys)
+    times = (
+        "SELECT destroy_after, expires_at FROM crypto_agent_prekeysecret WHERE device_id ="  # noqa: S608
+        f" (SELECT id FROM crypto_agent_devicekey WHERE fingerprint = '{leaver.fingerprint}')"
+    )
+    ((destroy_after, expires_at),) = elsewhere.execute(times)
+    kept = datetime.fromisoformat(destroy_after) - datetime.fromisoformat(expires_at)
+    assert kept > timedelta(days=365)
+
+
 def test_a_device_that_is_published_as_revoked_does_not_become_active(
     web: AgentClient, worker: AgentClient, there: AgentClient, there_working: AgentClient, leaver: Device
 ) -> None:
