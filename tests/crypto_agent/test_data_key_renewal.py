@@ -104,6 +104,9 @@ def test_the_command_moves_on_what_an_earlier_one_left(own_agent: Agent) -> None
         "2 segments of search indexes are under the newest data keys.",
     ]
     assert _versions(agent, did, "searchsegment", "key_version") == [1, 2]
+    agent.command("rotate_data_keys").check_returncode()
+    on_record = "SELECT count FROM crypto_agent_auditentry WHERE purpose = 'moveIndex'"
+    assert [row[0] for row in agent.execute(on_record)] == [2], "what does not open adds nothing to the log"
     # What does not open keeps the former key, and that is told.
     assert web.key_status().late_former_data_keys == 0
     agent.execute(OLD)
