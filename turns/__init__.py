@@ -28,17 +28,16 @@ class Turn:
 
 
 class Turns:
-    """So many turns at a time. Whoever takes one again at once comes after those who wait already.
+    """One turn at a time. Whoever takes one again at once comes after those who wait already.
 
     Kept as long as the process: a child begins without the turns of its parent's threads.
     """
 
     _changing: threading.Lock
-    _current: set[Turn]
+    _current: Turn | None
     _waiting: list[Turn]
 
-    def __init__(self, at_once: int = 1) -> None:
-        self.at_once = at_once
+    def __init__(self) -> None:
         self._places = count()
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
@@ -50,8 +49,8 @@ class Turns:
         """
         turn = Turn(self, next(self._places) if after is None else after._place)
         with self._changing:
-            if len(self._current) < self.at_once:
-                self._current.add(turn)
+            if self._current is None:
+                self._current = turn
                 return turn
             turn._waits.acquire()
             insort(self._waiting, turn, key=_place)
@@ -64,27 +63,25 @@ class Turns:
 
     def _begin(self) -> None:
         self._changing = threading.Lock()
-        self._current = set()
+        self._current = None
         self._waiting = []
 
     def _came_while_leaving(self, turn: Turn) -> bool:
         with self._changing:
-            if turn in self._current:
+            if self._current is turn:
                 return True
             self._waiting.remove(turn)
             return False
 
     def _end(self, turn: Turn) -> None:
         with self._changing:
-            if turn not in self._current:
+            if self._current is not turn:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
                 return
-            self._current.remove(turn)
-            if self._waiting:
-                following = self._waiting.pop(0)
-                self._current.add(following)
-                following._waits.release()
+            self._current = self._waiting.pop(0) if self._waiting else None
+            if self._current is not None:
+                self._current._waits.release()
 
 
 def _place(turn: Turn) -> int:

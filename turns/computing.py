@@ -1,4 +1,4 @@
-"""Threads of a process that compute in turn, and let another one go on while they wait for others.
+"""Threads of a process that compute one at a time, and let another one go on while they wait for others.
 
 Python lets one thread compute at a time anyway. Left alone, all that have something to do take turns of a few
 milliseconds: with five requests each is answered when the work of all five is nearly done, and some wait far
@@ -13,18 +13,12 @@ from contextlib import contextmanager
 
 from turns import Turn, Turns
 
-#: Whoever waits longer goes on beside those that have turns, which may themselves wait for something unseen.
+#: Whoever waits longer goes on beside the one that has the turn, which may itself wait for something unseen.
 LONGEST_WAIT_S = 0.15
 
 _turns = Turns()
-#: Of each thread that has turns: the present one; None while it waits, or goes on beside others.
+#: Of each thread that has turns: the present one; None while it waits, or goes on beside another.
 _here = threading.local()
-
-
-def let_compute(at_once: int) -> None:
-    """Has so many threads of this process have their turn at a time. Called before there are any."""
-    global _turns
-    _turns = Turns(at_once)
 
 
 @contextmanager

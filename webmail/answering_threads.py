@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
 from typing import Any, TypeVar
 
 from django.core.signals import request_started
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections
 from django.dispatch import receiver
 
 from turns import computing
@@ -52,9 +53,8 @@ class AnsweringThreads:
     them. One that is too old or was lost meanwhile is opened again (CONN_HEALTH_CHECKS): Django looks at them
     when a request begins, whose signal comes from what the threads are given to do."""
 
-    def __init__(self, most_kept: int = MOST_KEPT) -> None:
-        # SQLite works in the thread that asks; PostgreSQL meanwhile lets another one go on.
-        computing.let_compute(1 if connections[DEFAULT_DB_ALIAS].vendor == "sqlite" else 2)
+    def __init__(self, most_kept: int = MOST_KEPT, *, in_turn: bool = False) -> None:
+        self._turn = computing.in_turn if in_turn else nullcontext
         self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="answer")
         self._room = threading.BoundedSemaphore(most_kept)
         self._counting = threading.Lock()
@@ -81,7 +81,7 @@ class AnsweringThreads:
             self._unfinished -= 1
 
     def _with_connections(self, work: Callable[[], Done], end: Callable[[Done], None] | None) -> Done:
-        with computing.in_turn():
+        with self._turn():
             try:
                 done = work()
             finally:

@@ -12,6 +12,7 @@ from asgiref.sync import ThreadSensitiveContext
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.db import connection
 from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
@@ -34,7 +35,8 @@ class SpoolingHandler(ASGIHandler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._threads = AnsweringThreads()
+        # SQLite works in the thread that asks. PostgreSQL is waited for, a dozen times for a page.
+        self._threads = AnsweringThreads(in_turn=connection.vendor == "sqlite")
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)

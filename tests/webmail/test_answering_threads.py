@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socketserver
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import cast
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from django.core.signals import request_started
 from django.db import DatabaseError, connection, transaction
@@ -17,10 +21,16 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 
+import outbound
+from accounts.sqlite_in_turn.base import TURNS, DatabaseWrapper
+from crypto_agent.client import AgentClient, AgentUnavailable
 from turns import computing
 from webmail import answering_threads
 from webmail.answering_threads import AnsweringThreads, spare_round_trips
 from webmail.idle_connections import let_go_of_database
+from webmail.mailbox import MailboxError
+from webmail.mailbox import imap as mailbox_of_imap
+from webmail.mailbox.imap import ImapMailbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -169,20 +179,98 @@ def test_the_database_is_asked_whether_it_answers_only_where_something_came_or_i
     assert asked_again[1:] == [False, True, True]
 
 
-def test_who_came_first_is_answered_first_unless_it_waits_for_another(threads: AnsweringThreads) -> None:
-    computing.let_compute(1)
+@pytest.fixture
+def in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringThreads]:
+    monkeypatch.setattr(computing, "LONGEST_WAIT_S", 20.0)
+    made = AnsweringThreads(most_kept=1, in_turn=True)
+    yield made
+    made._threads.shutdown()
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["computes", "waits"])
+def test_who_came_first_is_answered_first_unless_it_waits_for_another(
+    in_turn: AnsweringThreads, waits: bool
+) -> None:
     begun, going_on, answered = threading.Event(), threading.Event(), list[str]()
 
-    def computes() -> None:
+    def work() -> None:
         begun.set()
-        with computing.waiting():
+        with computing.waiting() if waits else nullcontext():
             assert going_on.wait(10)
-        answered.append("waited")
+        answered.append("first")
 
-    first = threads.start(computes)
+    first = in_turn.start(work)
     assert begun.wait(10)
-    second = threads.start(partial(answered.append, "came while it waited"))
-    second.result(10)
+    second = in_turn.start(partial(answered.append, "second"))
+    if waits:
+        second.result(10)
+    else:
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
     going_on.set()
-    first.result(10)
-    assert answered == ["came while it waited", "waited"]
+    for each in (first, second):
+        each.result(10)
+    assert answered == (["second", "first"] if waits else ["first", "second"])
+
+
+@pytest.fixture
+def nobody_answers() -> Iterator[tuple[int, list[bool]]]:
+    """A server that ends each connection; whether a thread of this process had its turn then."""
+    had_turn: list[bool] = []
+
+    class Ends(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            had_turn.append(computing._turns._current is not None)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Ends) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], had_turn
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda port: AgentClient(f"http://127.0.0.1:{port}", "secret" * 8, "web").status(),
+        lambda port: AgentClient(f"http://127.0.0.1:{port}", "secret" * 8, "web").encrypt_file(
+            "did:plc:" + "a" * 24, "1", "a", "a/b", 3, [b"abc"], bytes
+        ),
+        lambda port: outbound.shared_client().get(f"http://127.0.0.1:{port}/"),
+        lambda port: ImapMailbox(urlsplit(f"imap://127.0.0.1:{port}"), "a", "").__enter__(),
+    ],
+    ids=["agent", "agent, with a file", "another server", "mailbox"],
+)
+def test_others_go_on_while_a_server_is_waited_for(
+    ask: Callable[[int], object],
+    nobody_answers: tuple[int, list[bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mailbox_of_imap, "mailbox_token", lambda *_, **__: "token")
+    port, had_turn = nobody_answers
+    with computing.in_turn():
+        with pytest.raises((AgentUnavailable, httpx.HTTPError, MailboxError)):
+            ask(port)
+        assert computing._turns._current is not None, "it has its turn again"
+    assert had_turn
+    assert not any(had_turn)
+
+
+def test_others_go_on_while_another_transaction_is_waited_for() -> None:
+    mine = TURNS.take(1)
+    assert mine is not None
+    database = DatabaseWrapper({"OPTIONS": {"timeout": 20}}, "other")
+    with ThreadPoolExecutor(1) as pool:
+
+        def wait() -> None:
+            with computing.in_turn():
+                database._turn = database._waited_for()
+
+        waiting = pool.submit(wait)
+        until = time.monotonic() + 10
+        while not TURNS._waiting:
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        assert computing._turns._current is None
+        mine.end()
+        waiting.result(10)
+    database._end_turn()
