@@ -4,14 +4,18 @@ Nothing here makes a network call. Tokens are stored encrypted (see token_encryp
 shows one. Private keys of devices are never here: they live in the crypto agent.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.handles import INVALID_HANDLE
 from accounts.history_models import PeerEvent, PlcOperation, PublishedEntry
 from accounts.named import Named, NamedQuerySet
+from accounts.skeletons import LONGEST, skeleton
 
 __all__ = [
     "Account",
@@ -314,6 +318,9 @@ class Peer(Named):
     did = models.CharField("DID", max_length=2048, unique=True)
     handle = models.CharField(max_length=253, blank=True, default="")
     display_name = models.CharField(max_length=640, blank=True, default="")
+    #: What both are read as (accounts/skeletons.py), as they were saved; empty where there is none.
+    handle_skeleton = models.CharField(max_length=LONGEST, blank=True, default="", editable=False)
+    name_skeleton = models.CharField(max_length=LONGEST, blank=True, default="", editable=False)
     #: Content identifier of the profile picture in the person's repository; empty without one.
     avatar = models.CharField(max_length=128, blank=True, default="")
     pds_url = models.CharField("PDS", max_length=512, blank=True, default="")
@@ -337,9 +344,26 @@ class Peer(Named):
 
     class Meta:
         ordering = ("handle", "did")
+        indexes = (
+            models.Index(fields=("handle_skeleton",), name="peer_by_handle_skeleton"),
+            models.Index(fields=("name_skeleton",), name="peer_by_name_skeleton"),
+        )
 
     def __str__(self) -> str:
         return f"{self.handle or 'unnamed'} ({self.did})"
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        self.handle_skeleton, self.name_skeleton = skeletons_of(self.handle, self.display_name)
+        if update_fields is not None:
+            skeleton_of = {"handle": "handle_skeleton", "display_name": "name_skeleton"}
+            changed = set(update_fields)
+            update_fields = changed | {skeleton_of[name] for name in changed & skeleton_of.keys()}
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+
+def skeletons_of(handle: str, display_name: str) -> tuple[str, str]:
+    """What a peer's handle and name are read as; empty for a handle that does not hold."""
+    return skeleton("" if handle == INVALID_HANDLE else handle), skeleton(display_name)
 
 
 class PeerCertificate(models.Model):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from confusable_homoglyphs import categories
 
-from webmail.likeness import in_latin, in_letters
+from accounts.skeletons import in_latin, in_letters
 
 Kind = Literal["plain", "mixed", "misread", "no-name"]
 

@@ -10,43 +10,46 @@ from django.utils import timezone
 from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, Peer
 from accounts.prepared_rows import PreparedValues
+from accounts.skeletons import skeleton
 from webmail import contacts
 from webmail.likeness import Known, Likeness, likeness
 from webmail.models import Contact
 
-#: More people than these are not compared with: those whom the account came to know last are.
-MOST = 2000
-
 
 def likenesses(account: Account, dids: Iterable[str]) -> dict[str, Likeness]:
-    """Whom each of these people reads like, for those who read like somebody; in one query.
+    """Whom each of these people reads like, for those who read like somebody; in two queries.
 
     Whom the account accepted may be imitated, and so may its own person.
     """
     wanted = set(dids) - {account.did}
-    if not wanted:
-        return {}
-    everybody = [
-        (Known(did, "" if handle == INVALID_HANDLE else handle, display_name), is_accepted)
-        for did, handle, display_name, is_accepted in _EVERYBODY.rows(account.pk, list(wanted))
-    ]
-    known = [someone for someone, is_accepted in everybody if is_accepted]
+    someones = [_known(row) for row in _BY_DID.rows(list(wanted))]
+    read_as = {skeleton(text) for someone in someones for text in (someone.handle, someone.name)} - {""}
+    known = [_known(row) for row in _READ_AS.rows(account.pk, list(read_as), list(read_as))]
     known.append(Known(account.did, account.handle, account.display_name))
-    found = {
-        someone.did: likeness(someone, known) for someone, _is_accepted in everybody if someone.did in wanted
-    }
+    found = {someone.did: likeness(someone, known) for someone in someones}
     return {did: like for did, like in found.items() if like is not None}
 
 
-def _everybody(account: int, wanted: Sequence[str]) -> QuerySet[Peer, tuple[str, str, str, bool]]:
-    accepted = Contact.objects.filter(account=account, standing=Contact.Standing.ACCEPTED)
-    newest = accepted.order_by("-first_seen_at").values("did")[:MOST]
-    rows = Peer.objects.annotate(accepted=Exists(accepted.filter(did=OuterRef("did"))))
-    rows = rows.filter(Q(did__in=wanted) | Q(did__in=newest)).order_by("did")
-    return rows.values_list("did", "handle", "display_name", "accepted")
+def _known(row: Sequence[str]) -> Known:
+    did, handle, display_name = row
+    return Known(did, "" if handle == INVALID_HANDLE else handle, display_name)
 
 
-_EVERYBODY = PreparedValues(_everybody)
+def _read_as(
+    account: int, handles: Sequence[str], names: Sequence[str]
+) -> QuerySet[Peer, tuple[str, str, str]]:
+    accepted = Contact.objects.filter(
+        account=account, did=OuterRef("did"), standing=Contact.Standing.ACCEPTED
+    )
+    alike = Q(handle_skeleton__in=handles) | Q(name_skeleton__in=names)
+    return Peer.objects.filter(alike, Exists(accepted)).order_by("did").values_list(*_OF_PEERS)
+
+
+_OF_PEERS = ("did", "handle", "display_name")
+_BY_DID = PreparedValues(
+    lambda dids: Peer.objects.filter(did__in=dids).order_by("did").values_list(*_OF_PEERS)
+)
+_READ_AS = PreparedValues(_read_as)
 
 
 def not_put_away(account: Account, found: dict[str, Likeness]) -> dict[str, Likeness]:

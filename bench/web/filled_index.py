@@ -22,11 +22,11 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 
-from accounts.models import Account, Peer  # noqa: E402
+from accounts.models import Account, Peer, skeletons_of  # noqa: E402
 from bench.web.account import DID, HANDLE, Size  # noqa: E402
 from bench.web.new_account import new_account  # noqa: E402
 from tests.services.browser_sessions import cookies_of_new_browser  # noqa: E402
-from webmail.models import Conversation, ConversationMember, Delivery, Message  # noqa: E402
+from webmail.models import Contact, Conversation, ConversationMember, Delivery, Message  # noqa: E402
 
 #: Conversations that are written at once.
 AT_ONCE = 500
@@ -40,8 +40,9 @@ def main(path: Path, size: Size) -> None:
         by_conversation = groupby(_items(file), key=itemgetter(0))
         long_one = before = ""
         others = [did for did, _count in size.each_conversation()]
-        Peer.objects.bulk_create(
-            (Peer(did=did, handle=f"person{number}.test") for number, did in enumerate(others)),
+        Peer.objects.bulk_create(map(_peer, range(len(others)), others), batch_size=1000)
+        Contact.objects.bulk_create(
+            (Contact(account=account, did=did, standing=Contact.Standing.ACCEPTED) for did in others),
             batch_size=1000,
         )
         groups = ((number, list(rows)) for number, rows in by_conversation)
@@ -61,6 +62,12 @@ def main(path: Path, size: Size) -> None:
             }
         )
     )
+
+
+def _peer(number: int, did: str) -> Peer:
+    handle = f"person{number}.test"
+    handle_skeleton, name_skeleton = skeletons_of(handle, "")
+    return Peer(did=did, handle=handle, handle_skeleton=handle_skeleton, name_skeleton=name_skeleton)
 
 
 def _items(file: Any) -> Iterator[list[Any]]:

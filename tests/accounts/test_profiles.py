@@ -1,7 +1,10 @@
 """Names and pictures of people, and looking somebody up before writing."""
 
+import importlib
+
 import httpx
 import pytest
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.utils import timezone
 from pytest_django import Settings
@@ -11,12 +14,15 @@ from accounts.identities import IdentityError
 from accounts.models import Peer
 from accounts.profiles import clean_name, profile_of
 from accounts.records import INBOX
+from accounts.skeletons import skeleton
 from demo.local_network import NetworkInfo
 from tests.accounts.http_server import Server, reply
 from tests.accounts.repository import Repository
 from tests.accounts.test_peers import PublishedDevice
 
 pytestmark = pytest.mark.django_db
+
+READING = importlib.import_module("accounts.migrations.0010_what_names_are_read_as")
 
 
 @pytest.fixture
@@ -115,3 +121,14 @@ def test_looking_up_nobody(local_network: NetworkInfo) -> None:
     with pytest.raises(IdentityError) as raised:
         people.look_up("nobody.test")
     assert raised.value.code == "handle-not-found"
+
+
+def test_peers_from_before_are_read_as_they_would_be_now() -> None:
+    Peer.objects.bulk_create(
+        Peer(did=f"did:plc:{number}", handle=f"p{number}.test", display_name="B0b") for number in range(501)
+    )
+    Peer.objects.filter(did="did:plc:500").update(handle="handle.invalid")
+    READING.read_names(apps, None)
+    last = Peer.objects.get(did="did:plc:499")
+    assert (last.handle_skeleton, last.name_skeleton) == (skeleton("p499.test"), skeleton("bob"))
+    assert Peer.objects.get(did="did:plc:500").handle_skeleton == ""

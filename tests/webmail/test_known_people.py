@@ -1,18 +1,20 @@
 """Somebody who reads like a person whom the account knows is pointed out, until the account says it knows."""
 
+from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Account, Peer
 from accounts.people import Person
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from webmail import contacts, known_people, people
-from webmail.models import Conversation
+from webmail.models import Contact, Conversation
 
 pytestmark = pytest.mark.django_db
 
@@ -95,3 +97,32 @@ def test_whose_handle_does_not_hold_goes_by_the_did() -> None:
     nameless = people.person(did, "handle.invalid", "", False)
     assert (nameless.name, nameless.handle) == (did, did)
     assert people.person(did, "handle.invalid", "Bob", False).name == "Bob"
+
+
+def test_whoever_imitates_one_of_very_many_is_pointed_out(
+    alice: Account, bob: Peer, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    later = timezone.now() + timedelta(seconds=1)
+    Contact.objects.bulk_create(
+        Contact(
+            account=alice,
+            did=f"did:plc:{number}",
+            standing=Contact.Standing.ACCEPTED,
+            first_seen_at=later,
+        )
+        for number in range(2001)
+    )
+    stranger = peer("b0b")
+    with django_assert_num_queries(2):
+        found = known_people.likenesses(alice, [stranger.did])
+    assert found[stranger.did].like.did == bob.did
+
+
+def test_whose_handle_or_name_changes_is_compared_by_the_new_one(alice: Account, bob: Peer) -> None:
+    stranger = peer("r0bert", display_name="The Builder")
+    assert known_people.likenesses(alice, [stranger.did]) == {}
+    bob.handle, bob.display_name = "robert.test", "the builder"
+    bob.save(update_fields=["display_name"])
+    assert known_people.likenesses(alice, [stranger.did])[stranger.did].kind == "name"
+    bob.save(update_fields=["handle"])
+    assert known_people.likenesses(alice, [stranger.did])[stranger.did].kind == "handle"

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webmail.likeness import Known, likeness, skeleton
+from accounts.skeletons import LONGEST, skeleton
+from webmail.likeness import Known, likeness
 
 ALICE = Known("did:plc:alice", "alice.test", "Alice Example", ("alison.test",))
 BOB = Known("did:plc:bob", "tomorrow.example.com", "")
@@ -78,3 +79,7 @@ def test_a_likeness_put_away_is_known_again_and_another_is_not() -> None:
 @given(st.text(st.characters(exclude_characters="-."), max_size=100), st.integers(0, 100))
 def test_what_is_invisible_makes_no_other_name(text: str, place: int) -> None:
     assert skeleton(text[:place] + "\u200b" + text[place:]) == skeleton(text)
+
+
+def test_what_a_long_name_is_read_as_has_its_bounds() -> None:
+    assert len(skeleton("\ufdfa" * LONGEST)) == LONGEST
