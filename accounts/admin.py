@@ -305,7 +305,12 @@ class PeerCertificateAdmin(CertificateAdmin):
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
     list_display = ("handle", "display_name", "did", "pds_url", "custody", "enrolled_at", "signed_in_at")
-    list_filter = (("enrolled_at", admin.EmptyFieldListFilter), "custody", "passkey_required")
+    list_filter = (
+        ("enrolled_at", admin.EmptyFieldListFilter),
+        "closing_waits_for",
+        "custody",
+        "passkey_required",
+    )
     search_fields = ("did", "handle", "display_name", "pds_url")
 
 

@@ -53,6 +53,14 @@ class Account(Named):
         MANAGED = "managed", "managed"
         LOCKED = "locked", "locked"
 
+    class ClosingWaits(models.TextChoices):
+        """What is not done yet of closing the account, in this order."""
+
+        KEYS = "keys", "keys not destroyed"
+        SERVER = "server", "own server not told"
+        SIGN_IN = "sign-in", "own server not told, for lack of a session"
+        MAILBOX = "mailbox", "mailbox not emptied"
+
     did = models.CharField("DID", max_length=2048, unique=True)
     handle = models.CharField(max_length=253)
     display_name = models.CharField(max_length=640, blank=True, default="")
@@ -75,6 +83,11 @@ class Account(Named):
     #: When what its repository and DID document say was last held against what was published here.
     audited_at = models.DateTimeField(null=True, blank=True)
 
+    #: Since when it is being closed and receives nothing, when that was last tried, what it waits for.
+    closing_since = models.DateTimeField(null=True, blank=True)
+    closing_tried_at = models.DateTimeField(null=True, blank=True)
+    closing_waits_for = models.CharField(max_length=7, choices=ClosingWaits.choices, blank=True, default="")
+
     #: Whether Enter sends while its person writes, in any browser of theirs; None where they did not choose.
     enter_sends = models.BooleanField(null=True, blank=True)
 
@@ -88,6 +101,11 @@ class Account(Named):
 
     class Meta:
         ordering = ("handle", "did")
+        indexes = (
+            models.Index(
+                fields=("closing_since",), name="account_closing", condition=Q(closing_since__isnull=False)
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.handle} ({self.did})"

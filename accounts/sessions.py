@@ -184,21 +184,25 @@ def signed_in(
     view: Callable[..., Any] | None = None,
     *,
     enrolled: bool = True,
+    closing: bool = False,
     when_signed_out: Callable[[HttpRequest], HttpResponse] | None = None,
 ) -> Callable[..., Any]:
     """Decorates a view (also an async one) that needs a signed-in account, by default an enrolled one.
 
-    Others are sent to the sign-in or welcome pages; htmx requests get 401 with HX-Redirect, so that the whole
+    Others are sent to the sign-in or welcome pages, and those of an account that is being closed to the page
+    that says so, which is the one for ``closing``; htmx requests get 401 with HX-Redirect, so that the whole
     page goes there. ``when_signed_out`` answers instead where that would lose what was written. A page whose
     keys turn out to be locked is made again without them.
     """
     if view is None:
-        return functools.partial(signed_in, enrolled=enrolled, when_signed_out=when_signed_out)
+        return functools.partial(
+            signed_in, enrolled=enrolled, closing=closing, when_signed_out=when_signed_out
+        )
     if iscoroutinefunction(view):
 
         @functools.wraps(view)
         async def async_wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            elsewhere = _elsewhere(request, enrolled)
+            elsewhere = _elsewhere(request, enrolled, closing)
             return elsewhere if elsewhere is not None else await view(request, *args, **kwargs)
 
         return async_wrapped
@@ -207,7 +211,7 @@ def signed_in(
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if when_signed_out is not None and account_of(request) is None:
             return when_signed_out(request)
-        elsewhere = _elsewhere(request, enrolled)
+        elsewhere = _elsewhere(request, enrolled, closing)
         if elsewhere is not None:
             return elsewhere
         try:
@@ -233,12 +237,14 @@ def _note_locked(request: HttpRequest) -> None:
     request.unlocked = None  # type: ignore[attr-defined]
 
 
-def _elsewhere(request: HttpRequest, enrolled: bool) -> HttpResponseBase | None:
+def _elsewhere(request: HttpRequest, enrolled: bool, closing: bool) -> HttpResponseBase | None:
     account = account_of(request)
     if account is None:
         target = reverse("sign-in")
         if request.method == "GET" and not _is_htmx(request):
             target += "?" + urlencode({"next": request.get_full_path()})
+    elif account.closing_since is not None and not closing:
+        target = reverse("account-erase")
     elif enrolled and account.enrolled_at is None:
         target = reverse("welcome")
     else:

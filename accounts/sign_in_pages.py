@@ -115,12 +115,13 @@ def sign_in_passkey(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Ends the session at the person's server and here."""
+    """Ends the session at the person's server and here; that of an account being closed is still needed."""
     session: OAuthSession | None = getattr(request, "oauth_session", None)
     if session is not None:
         browsers.signed_out.send(sender=OAuthSession, session=session)
         unlocking.end_quietly(request.session, session.account)
-    if session is not None and not oauth.revoke(session):
+    needed = session is not None and session.account.closing_since is not None
+    if session is not None and not needed and not oauth.revoke(session):
         logger.warning("%s could not be told of a sign-out", session.issuer)
     sessions.sign_out_browser(request)
     if request.headers.get("HX-Request") == "true":

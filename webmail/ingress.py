@@ -115,7 +115,8 @@ def _find_account(did: str) -> Account | None:
         mailbox_name(did)
     except MailboxError:
         return None
-    return Account.objects.filter(did=did).first()
+    # What came for one that is being closed would be sealed to keys that are gone.
+    return Account.objects.filter(did=did, closing_since=None).first()
 
 
 def _account(did: str) -> Account:

@@ -32,6 +32,7 @@ READ_GRAPH = "webmail.tasks.read_graph"
 TAKE_IN = "webmail.tasks.take_in"
 WAKE = "webmail.tasks.wake"
 ERASE = "webmail.tasks.erase"
+CLOSE_ACCOUNT = "webmail.tasks.close_account"
 RENEW_PREKEYS = "accounts.tasks.renew_prekeys_of"
 
 

@@ -63,7 +63,8 @@ def rebuild(account: Account, *, progress: Callable[[int, int], None] = lambda d
 
 def _enrol_again(account: Account) -> None:
     """An account whose device the agent still has is one that receives here, whether or not it signs in."""
-    if account.enrolled_at is None and account.devices.filter(revoked_at=None).exists():
+    unknown = account.enrolled_at is None and account.closing_since is None
+    if unknown and account.devices.filter(revoked_at=None).exists():
         account.enrolled_at = account.welcomed_at = timezone.now()
         account.save(update_fields=["enrolled_at", "welcomed_at"])
 

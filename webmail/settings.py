@@ -298,6 +298,7 @@ CELERY_TASK_ROUTES = {
     "webmail.tasks.archive_waiting": {"queue": "schedule"},
     "webmail.tasks.index_messages": {"queue": "schedule"},
     "webmail.tasks.erase": {"queue": "schedule"},
+    "webmail.tasks.close_account": {"queue": "lookups"},
     "webmail.tasks.take_in": {"queue": "schedule"},
     "webmail.tasks.remove_abandoned_uploads": {"queue": "schedule"},
     "webmail.tasks.sweep_files": {"queue": "schedule"},

@@ -16,11 +16,13 @@ from celery.exceptions import Reject
 from django.conf import settings
 from django.utils import timezone
 
-from accounts import lookups
+from accounts import failures, lookups
+from accounts.agent import agent
 from accounts.models import Account
 from accounts.repositories import RepositoryError
 from crypto_agent.client import AgentError
 from webmail import (
+    account_erasure,
     account_import,
     acknowledging,
     archive,
@@ -260,6 +262,18 @@ def erase(account_pk: int) -> None:
 
 
 @shared_task
+def close_account(account_pk: int) -> None:
+    """Go on with closing an account that stopped on the way."""
+    account = Account.objects.filter(pk=account_pk, closing_since__isnull=False).first()
+    if account is None:
+        return
+    try:
+        account_erasure.go_on(account, agent())
+    except (*failures.PUBLISHING, MailboxError) as error:
+        log.warning("closing account %s waits: %s", account_pk, error.code)
+
+
+@shared_task
 def take_in(import_pk: int) -> None:
     """Take in what is left of an account's export."""
     try:
@@ -342,6 +356,8 @@ def reconcile() -> None:
     forgetting.forget_expired(now)
     for account_pk in forgetting.due() - waiting.waiting_accounts(now):
         queues.give(queues.ERASE, account_pk)
+    for account_pk in account_erasure.due(now):
+        queues.give(queues.CLOSE_ACCOUNT, account_pk)
     for import_pk in account_import.due(now - in_hand):
         queues.give(queues.TAKE_IN, import_pk)
     unfinished = Arrival.objects.filter(

@@ -11,11 +11,12 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from demo.local_network import NetworkInfo
+from demo.ports import free_port
 from tests.browser.accessibility import violations
 from tests.browser.device_pages import bring, export
 from tests.browser.first_visit import ask_own_server, give_password, of_installation, visited_without_browser
 from tests.browser.test_every_page import too_wide
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, visitor_at
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, reload_until, visitor_at
 from tests.services.installations import RunningInstallation
 from tests.services.newcomers import newcomer
 from tests.services.windows import Window
@@ -63,6 +64,47 @@ def test_everything_is_taken_along_erased_and_brought_back(
         page.locator(f'#convos .row[href="{conversation}"]').click()
         expect(page.locator("#thread")).to_contain_text("remember the milk")
         assert visitor.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("name", "viewport", "script"),
+    [
+        pytest.param("wide-closer", WIDE, True, id="wide, with script"),
+        pytest.param("phone-closer", PHONE, False, id="phone, without script"),
+    ],
+)
+def test_closing_goes_on_by_itself_when_their_own_server_was_away(
+    name: str,
+    viewport: dict[str, int],
+    script: bool,
+    browser: Browser,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+) -> None:
+    account = newcomer(local_network, name, "Closer")
+    before = visited_without_browser(Window(installation.url, account))
+    at_server = "UPDATE accounts_account SET pds_url = ? WHERE did = ?"
+    with visitor_at(
+        browser, installation.url, account.person, storage_state=before, viewport=viewport, script=script
+    ) as visitor:
+        page = visitor.page
+        page.goto("/devices/erase/")
+        installation.sql(at_server, f"http://localhost:{free_port()}", account.did)
+        page.get_by_label("to confirm").fill(account.person.handle)
+        page.get_by_role("button", name="Erase everything").press("Enter")
+        expect(page.get_by_role("heading", name="Your account is being closed")).to_be_visible(
+            timeout=ARRIVAL
+        )
+        expect(page.get_by_role("main")).to_contain_text("Your own server could not be told yet")
+        _is_well_made(page, script=script)
+        page.goto("/")
+        expect(page).to_have_url(re.compile("/devices/erase/"))
+        installation.sql(at_server, local_network.pds_url, account.did)
+        done = page.get_by_role("heading", name="Everything is erased")
+        if script:
+            expect(done).to_be_visible(timeout=2 * ARRIVAL)
+        else:
+            reload_until(page, done.is_visible)
 
 
 def _take_along(visitor: Visitor, *, script: bool) -> str:

@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -23,7 +24,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from accounts.proof_form import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE
 from accounts.repositories import RepositoryError
-from accounts.sessions import sign_out_browser, signed_in
+from accounts.sessions import account_of, sign_out_browser, signed_in
 from crypto_agent.client import AgentError
 from webmail import account_erasure, account_export, account_import, queues
 from webmail.export_file import ExportFileError
@@ -33,6 +34,9 @@ from webmail.views.downloads import NoTurn, no_turn, turn_of
 from webmail.views.page_request import PageRequest
 
 log = logging.getLogger(__name__)
+
+#: In the browser's session: the account that it saw being closed.
+CLOSING_KEY = "saw_account_closing"
 
 
 class ExportForm(forms.Form):
@@ -153,19 +157,31 @@ def bring(request: PageRequest) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-@signed_in(enrolled=False)
-def erase(request: PageRequest) -> HttpResponse:
-    """Says what goes and what stays (GET), and erases (POST) once the handle was typed.
+def erase(request: HttpRequest) -> HttpResponse:
+    """Says what goes and what stays (GET), and erases (POST) once the handle was typed; says how far that is
+    where it stopped on the way, and goes on with it (POST).
 
     Context: ``elsewhere`` whether the account was moved, ``host``, ``handle``, ``error`` a sentence or "",
-    ``mistyped`` what was typed instead of the handle or "", ``not_told`` whether the person's server could
-    not be told and they may go on without.
+    ``mistyped`` what was typed instead of the handle or "". Of an account that is being closed: ``host``.
     """
+    seen = request.session.get(CLOSING_KEY)
+    if account_of(request) is None and seen is not None and not Account.objects.filter(pk=seen).exists():
+        del request.session[CLOSING_KEY]
+        target = reverse("account-erased")
+        is_part = request.headers.get("HX-Request") == "true"
+        return HttpResponse(headers={"HX-Redirect": target}) if is_part else redirect(target)
+    answer: HttpResponse = _erase(request)
+    return answer
+
+
+@signed_in(enrolled=False, closing=True)
+def _erase(request: PageRequest) -> HttpResponse:
     account = request.account
+    closing = account.closing_since is not None
     if request.method == "GET":
-        return _erase_page(request)
+        return _closing_page(request) if closing else _erase_page(request)
     typed = request.POST.get("handle", "").strip()
-    if typed.lower().removeprefix("@") != account.handle.lower():
+    if not closing and typed.lower().removeprefix("@") != account.handle.lower():
         return _erase_page(request, mistyped=typed or " ")
     try:
         account_erasure.erase(
@@ -174,21 +190,12 @@ def erase(request: PageRequest) -> HttpResponse:
             assertion=step_up.assertion_of(request),
             tell_server="anyway" not in request.POST,
         )
-    except AgentError as error:
+    except (*failures.PUBLISHING, MailboxError) as error:
         step_up.note(account, error)
         log.warning("erasing account %s stopped: %s", account.pk, error.code)
+        if account.closing_since is not None:
+            return redirect("account-erase")
         return _erase_page(request, error=failures.sentence(error), status=503)
-    except failures.PUBLISHING as error:
-        log.warning("erasing account %s stopped: %s", account.pk, error.code)
-        words = _("Your keys are destroyed. Your own server could not be told yet: %(why)s")
-        return _erase_page(request, error=words % {"why": error}, not_told=True, status=503)
-    except MailboxError as error:
-        log.warning("erasing account %s stopped: %s", account.pk, error.code)
-        return _erase_page(
-            request,
-            error=_("Your keys are destroyed. The mailbox could not be emptied yet: try again."),
-            status=503,
-        )
     sign_out_browser(request)
     return redirect("account-erased")
 
@@ -224,8 +231,15 @@ def _import_page(
     return render(request, "webmail/account_import.html", context)
 
 
+def _closing_page(request: PageRequest) -> HttpResponse:
+    # Workers may finish it while this browser looks, which is signed out then.
+    request.session[CLOSING_KEY] = request.account.pk
+    page = "webmail/_closing.html" if request.htmx else "webmail/account_closing.html"
+    return render(request, page, {"host": settings.PUBLIC_HOST})
+
+
 def _erase_page(
-    request: PageRequest, *, error: str = "", mistyped: str = "", not_told: bool = False, status: int = 200
+    request: PageRequest, *, error: str = "", mistyped: str = "", status: int = 200
 ) -> HttpResponse:
     try:
         elsewhere = enrolment.receives_elsewhere(request.account)
@@ -237,7 +251,6 @@ def _erase_page(
         "host": settings.PUBLIC_HOST,
         "error": error,
         "mistyped": mistyped,
-        "not_told": not_told,
     }
     return render(request, "webmail/account_erase.html", context, status=status)
 
