@@ -10,18 +10,23 @@ window.eachPane((signal) => {
   const { keep: address, news } = state.dataset;
   // Milliseconds: after the last key, at most between two, and after a try that failed, at first and at last.
   const PAUSE = 1000, LONGEST = 5000, AGAIN = 5000, RAREST = 60000;
-  const writer = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  // Both go out with the form as well: of what others wrote here, sending takes away what was seen alone.
+  const { writer: writerField, revision: revisionField } = form.elements;
+  writerField.value ||= [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const writer = writerField.value;
 
   const held = (name) => ["text", "file", "to", "draft", "in_reply_to", "topic", "preview", "from"].includes(name) || name.startsWith("name-");
   const written = () => new URLSearchParams([...new FormData(form)].filter(([name, value]) => held(name) && typeof value === "string")).toString();
   const isEmpty = (what) => [...new URLSearchParams(what)].every(([name, value]) => ["draft", "topic", "preview", "from"].includes(name) || !value.trim());
 
-  let revision = Number(state.dataset.revision);
+  const seen = (revision) => { revisionField.value = revision; };
   // What the server has: without script it might have been changed already, as after a reload.
   let kept = written();
   // A draft that can't be shown is not written over.
   let still = "shut" in state.dataset;
   let running, underway, timer, since, cut = false, sending = 0;
+  // Whether what another page wrote is kept here and not shown, and whether it is what the field is about to be kept as.
+  let left = false, swapping = false;
 
   // The page with the text stays.
   Object.assign($("#signed-out a"), { target: "_blank", rel: "noopener" });
@@ -54,7 +59,8 @@ window.eachPane((signal) => {
     since = undefined;
     const body = new URLSearchParams(now);
     body.set("writer", writer);
-    body.set("revision", revision);
+    body.set("revision", revisionField.value);
+    if (swapping) body.set("swap", "1");
     const mine = running = new AbortController();
     const headers = { Accept: "application/json", "X-CSRFToken": $("[name=csrfmiddlewaretoken]", form).value };
     // Browsers carry little after a page is gone.
@@ -69,7 +75,9 @@ window.eachPane((signal) => {
     running = undefined;
     if (!answer?.ok || !said) return unkept(answer, said);
     kept = now;
-    revision = said.revision;
+    swapping = false;
+    seen(said.revision);
+    offer(said.left);
     $("#signed-out").hidden = true;
     line("unkept", "");
     line("changed", "");
@@ -79,6 +87,10 @@ window.eachPane((signal) => {
   }
 
   // ---- Taking over what another page wrote
+  const offer = (isLeft) => {
+    left = isLeft;
+    $("#draft-left").hidden = !isLeft;
+  };
   const take = (found) => {
     if (found.text !== undefined) field.value = found.text;
     $("#files").innerHTML = found.files ?? "";
@@ -100,13 +112,16 @@ window.eachPane((signal) => {
 
   const look = async (wanted = false) => {
     if (!news || sending || running) return;
-    const found = await ask(`${news}?writer=${writer}&revision=${still ? "" : revision}`);
+    const found = await ask(`${news}?writer=${wanted ? "" : writer}&revision=${still || wanted ? "" : revisionField.value}`);
     if (!found || sending || running || signal.aborted) return;
+    if (left && !wanted && found.revision) return;
     if (!wanted && written() !== kept) { $("#draft-changed").hidden = false; return; }
     take(found);
-    revision = found.revision;
+    seen(found.revision);
     kept = written();
     line("changed", "");
+    offer(false);
+    $("#draft-overtook").hidden = !found.overtook;
     if (still) { still = false; line("shut", ""); }
   };
   // What could not be shown, as while the agent was away, comes as soon as it can.
@@ -119,12 +134,19 @@ window.eachPane((signal) => {
 
   document.body.addEventListener("draft", () => look(), { signal });
   document.body.addEventListener("caught-up", () => look(), { signal });
-  $("#draft-changed button").addEventListener("click", () => look(true));
+  for (const name of ["changed", "left"]) {
+    $(`#draft-${name} button`).addEventListener("click", () => {
+      if (news) look(true);
+      else location.assign(`${location.pathname}?draft=${form.elements.draft.value}`);
+    });
+  }
+  // What stands in the field changes places with it, and can be shown again.
   $("#draft-overtook button").addEventListener("click", async () => {
-    line("overtook", "");
+    if (!await keepAll()) return;
     const found = await ask(`${state.dataset.overtaken}&draft=${form.elements.draft?.value ?? ""}`);
     if (!found || signal.aborted) return;
     take(found);
+    swapping = written() !== kept;
     later(0);
   });
 
@@ -167,7 +189,9 @@ window.eachPane((signal) => {
     if (event.detail.elt !== form) return;
     sending -= 1;
     if (event.detail.successful) {
-      revision = 0;
+      seen(0);
+      // What was overtaken is the draft now: nobody wants it in the field who goes on writing.
+      offer(left || !$("#draft-overtook").hidden);
       line("overtook", "");
       line("changed", "");
       kept = cut ? undefined : written();

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.agent import agent
 from accounts.models import Account
 from webmail import drafts, keeping_back
-from webmail.drafts import DraftContent
+from webmail.draft_content import DraftContent, content_of
 from webmail.exported_values import conversation_id_in, participants_in, topic_in
 from webmail.message_state import State
 from webmail.models import Conversation, Draft, PendingMessage
@@ -33,7 +33,7 @@ def drafts_json(account: Account) -> Iterator[State]:
     found += [(row.draft_id, bytes(row.draft), row.conversation) for row in waiting]
     opened = agent().open_drafts(account.did, [(draft_id, sealed) for draft_id, sealed, _in in found])
     for (draft_id, _sealed, conversation), data in zip(found, opened, strict=True):
-        content = drafts.content_of(data)
+        content = content_of(data)
         if content is None or not content.text.strip():
             continue
         people = [did for did in conversation.participants if did != account.did] if conversation else ()

@@ -1,30 +1,29 @@
 """What people are writing: kept as they type, sealed by the agent, the same in all their browsers.
 
 A draft is the account's own: its export carries it. There is one for each conversation, and some for new
-ones. The last page that wrote wins; what it overtook stays beside it until the draft is sent.
+ones. The last page that wrote wins; what it overtook stays beside it, and is the draft again once that is
+sent.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from accounts.agent import agent
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, AgentLocked
 from webmail import events
+from webmail.draft_content import DraftContent, content_of, joined, words
 from webmail.models import Blob, Conversation, Draft
 from webmail.opened import note_silence
-from webmail.previews.card import Card, card_of
 
 DRAFT_ID = re.compile(r"[0-9a-f]{32}")
 #: Drafts of new conversations that the list names, and that an account may have.
@@ -37,10 +36,8 @@ _TRIES = 3
 _OF_CONVERSATION = PreparedRows(
     lambda account, conversation: Draft.objects.filter(account=account, conversation=conversation)
 )
-_TO_SEND = PreparedRows(
-    lambda account, conversation, draft_id: Draft.objects.filter(
-        Q(conversation=conversation) | Q(conversation=None, draft_id=draft_id), account=account
-    ).only("pk")
+_OF_NEW = PreparedRows(
+    lambda account, draft_id: Draft.objects.filter(account=account, conversation=None, draft_id=draft_id)
 )
 
 
@@ -53,40 +50,30 @@ class CannotKeep(Exception):
 
 
 @dataclass(frozen=True)
-class DraftContent:
-    """What is in a draft. `files`: keys of Blob rows, and names. `people`: DIDs, of a new conversation.
-    `preview`: of a link in the text, or that there is to be none of it."""
+class DraftPlace:
+    """Where something is written: in a conversation, or for a new one, whose draft ``draft_id`` names."""
 
-    text: str = ""
-    files: tuple[tuple[int, str], ...] = ()
-    in_reply_to: str = ""
-    people: tuple[str, ...] = ()
-    #: The key of the topic that it is written in.
-    topic: str = ""
-    preview: Card | None = None
-    #: The id of the conversation that goes on with `people`, and what is said there of it.
-    former: str = ""
-    told: str = ""
-    #: The names of the files of a message that is passed on.
-    passed_on: tuple[str, ...] = ()
+    conversation: Conversation | None = None
+    draft_id: str = ""
 
-    def __bool__(self) -> bool:
-        return bool(self.text.strip() or self.files or self.people)
+    def rows(self, account: Account) -> QuerySet[Draft]:
+        """The draft of the account there, if there is one."""
+        rows = Draft.objects.filter(account=account, conversation=self.conversation)
+        return rows if self.conversation else rows.filter(draft_id=self.draft_id)
 
-    def encoded(self) -> bytes:
-        """For the agent to seal."""
-        fields = {
-            "text": self.text,
-            "files": self.files,
-            "inReplyTo": self.in_reply_to,
-            "people": self.people,
-            "topic": self.topic,
-            "preview": self.preview.fields if self.preview else None,
-            "former": self.former,
-            "told": self.told,
-            "passedOn": self.passed_on,
-        }
-        return json.dumps(fields, ensure_ascii=False).encode(errors="replace")
+
+@dataclass(frozen=True)
+class DraftOnPage:
+    """A draft as a page has it: where it is written, the random name that the page gave itself, and the
+    last revision that it has seen."""
+
+    place: DraftPlace
+    writer: str = ""
+    revision: int = 0
+
+    def has_seen(self, row: Draft) -> bool:
+        """Whether the page knows what is in the row, or wrote it itself."""
+        return row.revision == self.revision or bool(self.writer and row.writer == self.writer)
 
 
 @dataclass(frozen=True)
@@ -102,26 +89,12 @@ class OpenDraft:
 
 @dataclass(frozen=True)
 class Kept:
-    """What became of a draft. `overtook` says that another page had written something else here meanwhile."""
+    """What became of a draft. `overtook` says that another page had written something else here meanwhile,
+    `left` that what another page wrote is the draft now, and that this one may not have seen it."""
 
     revision: int
     overtook: bool = False
-
-
-def decoded(data: bytes) -> DraftContent:
-    """What ``DraftContent.encoded`` gave. Raises ValueError, KeyError or TypeError."""
-    fields: Mapping[str, Any] = json.loads(data)
-    return DraftContent(
-        text=str(fields["text"]),
-        files=tuple((int(pk), str(name)) for pk, name in fields["files"]),
-        in_reply_to=str(fields["inReplyTo"]),
-        people=tuple(str(did) for did in fields["people"]),
-        topic=str(fields.get("topic", "")),
-        preview=card_of(fields.get("preview")),
-        former=str(fields.get("former", "")),
-        told=str(fields.get("told", "")),
-        passed_on=tuple(str(name) for name in fields.get("passedOn", ())),
-    )
+    left: bool = False
 
 
 def new_id() -> str:
@@ -142,15 +115,9 @@ def of_new(account: Account, draft_id: str) -> OpenDraft | None:
     return _opened_one(account, rows.first())
 
 
-def overtaken(account: Account, conversation_id: str, draft_id: str) -> DraftContent | None:
-    """What another page had before the last one overtook it, in the draft of a conversation, or else in the
-    draft of this id. Raises AgentError."""
-    rows = Draft.objects.filter(account=account).exclude(overtaken=b"")
-    if conversation_id.isalnum():
-        rows = rows.filter(conversation__conversation_id=conversation_id)
-    else:
-        rows = rows.filter(conversation=None, draft_id=draft_id if DRAFT_ID.fullmatch(draft_id) else "")
-    row = rows.first()
+def overtaken(account: Account, place: DraftPlace) -> DraftContent | None:
+    """What another page had before the last one overtook it. Raises AgentError."""
+    row = place.rows(account).exclude(overtaken=b"").first()
     if row is None:
         return None
     (opened,) = agent().open_drafts(account.did, [(row.draft_id, bytes(row.overtaken))])
@@ -158,35 +125,28 @@ def overtaken(account: Account, conversation_id: str, draft_id: str) -> DraftCon
 
 
 def keep(
-    account: Account,
-    conversation: Conversation | None,
-    draft_id: str,
-    content: DraftContent,
-    *,
-    writer: str,
-    revision: int,
-    now: datetime,
+    account: Account, on_page: DraftOnPage, content: DraftContent, *, swap: bool = False, now: datetime
 ) -> Kept:
-    """Keeps what is being written; nothing written takes the draft away.
+    """Keeps what is being written. Nothing written takes the draft away, but not what others wrote there.
 
-    ``draft_id`` names the draft of a new conversation, ``writer`` the page, ``revision`` the last one that it
-    has seen. Raises CannotKeep or AgentError; what was kept before stays then.
+    With ``swap`` the page shows what was overtaken, which changes places with what it had. Raises CannotKeep
+    or AgentError; what was kept before stays then.
     """
     if not content:
-        discard(account, conversation, draft_id)
-        return Kept(0)
+        return _emptied(account, on_page)
+    place = on_page.place
     encoded = content.encoded()
     if len(encoded) > MOST_BYTES:
         raise CannotKeep("too-long")
-    if conversation is None and not _has_room(account, draft_id):
+    if place.conversation is None and not _has_room(account, place.draft_id):
         raise CannotKeep("too-many")
     for _try in range(_TRIES):
-        row = _row(account, conversation, draft_id)
-        name = row.draft_id if row else (new_id() if conversation else draft_id)
+        row = place.rows(account).first()
+        name = row.draft_id if row else (place.draft_id or new_id())
         sealed = agent().seal_draft(account.did, name, encoded)
         try:
             with transaction.atomic():
-                kept = _stored(account, conversation, name, sealed, writer, revision, now)
+                kept = _stored(account, on_page, name, sealed, swap, now)
                 if kept is not None:
                     _keep_files(account, name, content)
                     return kept
@@ -196,13 +156,10 @@ def keep(
     raise CannotKeep("too-many")
 
 
-def discard(account: Account, conversation: Conversation | None, draft_id: str) -> None:
-    """Takes a draft away. Can run twice."""
-    rows = Draft.objects.filter(account=account, conversation=conversation)
-    if conversation is None:
-        rows = rows.filter(draft_id=draft_id)
-    if rows.delete()[0]:
-        _tell(account, conversation)
+def discard(account: Account, place: DraftPlace) -> None:
+    """Takes a draft away, with what it overtook. Can run twice."""
+    if place.rows(account).delete()[0]:
+        _tell(account, place.conversation)
 
 
 def put_back(
@@ -248,24 +205,22 @@ def put_back_new(account: Account, draft_id: str, sealed: bytes, now: datetime) 
     transaction.on_commit(lambda: _tell(account, None))
 
 
-def joined(before: DraftContent, after: DraftContent) -> DraftContent:
-    """One draft of two: their texts under each other, and all files."""
-    return DraftContent(
-        text="\n".join(filter(None, (before.text, after.text))),
-        files=tuple(dict((*before.files, *after.files)).items()),
-        in_reply_to=before.in_reply_to or after.in_reply_to,
-        people=tuple(dict.fromkeys((*before.people, *after.people))),
-        topic=before.topic or after.topic,
-        preview=before.preview or after.preview,
-    )
-
-
-def sent(account: Account, conversation: Conversation, draft_id: str = "") -> None:
-    """The draft of a conversation, and that of a new one, was sent. In the transaction of sending."""
-    keys = [row.pk for row in _TO_SEND.rows(account.pk, conversation.pk, draft_id)]
-    # What deletes rows reads all that is in them first, even where there are none.
-    if keys and Draft.objects.filter(pk__in=keys).delete()[0]:
-        transaction.on_commit(lambda: _tell(account, conversation))
+def sent(account: Account, on_page: DraftOnPage) -> None:
+    """What a page had is sent, and is no draft any more: what it overtook is again, and what others wrote
+    there that it had not seen stays. In the transaction of sending."""
+    place = on_page.place
+    if place.conversation:
+        found = _OF_CONVERSATION.one(account.pk, place.conversation.pk)
+    else:
+        found = _OF_NEW.one(account.pk, place.draft_id)
+    if found is None or (row := Draft.objects.select_for_update().filter(pk=found.pk).first()) is None:
+        return
+    if on_page.has_seen(row):
+        _give_way(row)
+    elif on_page.writer and row.overtaken_writer == on_page.writer:
+        row.overtaken, row.overtaken_writer = b"", ""
+        row.save(update_fields=["overtaken", "overtaken_writer"])
+    transaction.on_commit(lambda: _tell(account, place.conversation))
 
 
 def in_conversations(account: Account, conversations: Iterable[Conversation]) -> dict[int, str]:
@@ -284,9 +239,28 @@ def of_new_conversations(account: Account) -> list[tuple[str, datetime, DraftCon
     return [(row.draft_id, row.updated_at, content) for row, content in _opened(account, rows)]
 
 
-def _row(account: Account, conversation: Conversation | None, draft_id: str) -> Draft | None:
-    rows = Draft.objects.filter(account=account, conversation=conversation)
-    return (rows if conversation else rows.filter(draft_id=draft_id)).first()
+def _emptied(account: Account, on_page: DraftOnPage) -> Kept:
+    place = on_page.place
+    with transaction.atomic():
+        row = place.rows(account).select_for_update().first()
+        if row is None:
+            return Kept(0)
+        if not on_page.has_seen(row):
+            return Kept(0, left=True)
+        transaction.on_commit(lambda: _tell(account, place.conversation))
+        return Kept(0, left=_give_way(row))
+
+
+def _give_way(row: Draft) -> bool:
+    """What the row overtook takes its place, with the files of both until a page keeps it; whether there was
+    such. In a transaction."""
+    if not row.overtaken:
+        row.delete()
+        return False
+    row.sealed, row.writer, row.revision = row.overtaken, "", row.revision + 1
+    row.overtaken, row.overtaken_writer = b"", ""
+    row.save()
+    return True
 
 
 def _has_room(account: Account, draft_id: str) -> bool:
@@ -296,46 +270,42 @@ def _has_room(account: Account, draft_id: str) -> bool:
 
 
 def _stored(
-    account: Account,
-    conversation: Conversation | None,
-    draft_id: str,
-    sealed: bytes,
-    writer: str,
-    revision: int,
-    now: datetime,
+    account: Account, on_page: DraftOnPage, draft_id: str, sealed: bytes, swap: bool, now: datetime
 ) -> Kept | None:
     """None if the row that ``draft_id`` named is another one by now."""
-    rows = Draft.objects.select_for_update().filter(account=account, conversation=conversation)
-    row = (rows if conversation else rows.filter(draft_id=draft_id)).first()
+    place, writer = on_page.place, on_page.writer
+    row = place.rows(account).select_for_update().first()
     if row is None:
         Draft.objects.create(
             account=account,
-            conversation=conversation,
+            conversation=place.conversation,
             draft_id=draft_id,
             sealed=sealed,
             writer=writer,
             created_at=now,
             updated_at=now,
         )
-        transaction.on_commit(lambda: _tell(account, conversation))
+        transaction.on_commit(lambda: _tell(account, place.conversation))
         return Kept(1)
     if row.draft_id != draft_id:
         return None
-    overtook = row.writer != writer and row.revision != revision
-    if overtook:
-        row.overtaken = row.sealed
+    overtook = not on_page.has_seen(row)
+    if overtook or (swap and row.overtaken):
+        row.overtaken, row.overtaken_writer = row.sealed, row.writer
     if row.writer != writer:
-        transaction.on_commit(lambda: _tell(account, conversation))
+        transaction.on_commit(lambda: _tell(account, place.conversation))
     row.sealed, row.writer, row.revision, row.updated_at = sealed, writer, row.revision + 1, now
     row.save()
     return Kept(row.revision, overtook)
 
 
 def _keep_files(account: Account, draft_id: str, content: DraftContent) -> None:
-    """The files of a draft are not swept away; those that it has no more are again."""
+    """The files of a draft are not swept away; those that it has no more are again, but for what may be those
+    of a text that it overtook."""
     row = Draft.objects.get(account=account, draft_id=draft_id)
     chosen = [pk for pk, _name in content.files]
-    Blob.objects.filter(draft=row).exclude(pk__in=chosen).update(draft=None)
+    if not row.overtaken:
+        Blob.objects.filter(draft=row).exclude(pk__in=chosen).update(draft=None)
     Blob.objects.filter(account=account, pk__in=chosen, message_id="").update(draft=row)
 
 
@@ -366,20 +336,6 @@ def opened_all(account: Account, items: Sequence[tuple[str, bytes]]) -> list[Dra
 def _opened(account: Account, rows: Sequence[Draft]) -> list[tuple[Draft, DraftContent | None]]:
     contents = opened_all(account, [(row.draft_id, bytes(row.sealed)) for row in rows])
     return list(zip(rows, contents, strict=True))
-
-
-def content_of(data: bytes | None) -> DraftContent | None:
-    """What is in an opened draft; None for what is none."""
-    try:
-        return None if data is None else decoded(data)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None
-
-
-def words(content: DraftContent | None) -> str:
-    if content is None:
-        return ""
-    return " ".join(content.text.split())[:140] or ", ".join(name for _pk, name in content.files)
 
 
 def _tell(account: Account, conversation: Conversation | None) -> None:

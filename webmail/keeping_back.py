@@ -20,7 +20,8 @@ from crypto_agent.client import Expires, NewMessage
 from webmail import disappearing, drafts, events, going_on, outgoing, queues, undo_choices
 from webmail.blobs.attaching import attachment, chosen
 from webmail.conversations import others_in
-from webmail.drafts import DraftContent
+from webmail.draft_content import DraftContent
+from webmail.drafts import DraftOnPage
 from webmail.models import Blob, Conversation, PendingMessage
 from webmail.outgoing import CannotSend
 
@@ -53,17 +54,17 @@ def hold(
     *,
     held_for: timedelta,
     expires: Expires | None = None,
-    draft_id: str = "",
+    on_page: DraftOnPage | None = None,
     former: Conversation | None = None,
     now: datetime,
 ) -> PendingMessage:
     """Takes a message that goes out when it can't be taken back any more, and ``former`` goes on by.
 
-    ``held_for`` is what undo_time said, ``draft_id`` as in ``outgoing.send``. Raises CannotSend or
+    ``held_for`` is what undo_time said, ``on_page`` as in ``outgoing.send_message``. Raises CannotSend or
     CannotAttach; nothing is stored then.
     """
     row = _new_row(account, Kind.HELD, _held_until(held_for, now), token, now, content, former=former)
-    return _store_written(row, recipients, content, now, expires, draft_id)
+    return _store_written(row, recipients, content, now, expires, on_page)
 
 
 def hold_forwarded(
@@ -97,7 +98,7 @@ def schedule(
     send_at: datetime,
     *,
     expires: Expires | None = None,
-    draft_id: str = "",
+    on_page: DraftOnPage | None = None,
     former: Conversation | None = None,
     now: datetime,
 ) -> PendingMessage:
@@ -114,7 +115,7 @@ def schedule(
         )
     checked_time(send_at, now)
     row = _new_row(account, Kind.SCHEDULED, send_at, token, now, content, former=former)
-    return _store_written(row, recipients, content, send_at, expires, draft_id)
+    return _store_written(row, recipients, content, send_at, expires, on_page)
 
 
 def by_token(account: Account, token: str) -> PendingMessage | None:
@@ -153,11 +154,11 @@ def _store_written(
     content: DraftContent,
     written_at: datetime,
     expires: Expires | None,
-    draft_id: str,
+    on_page: DraftOnPage | None,
 ) -> PendingMessage:
     message, others = composed_of(row.account, recipients, content, row.files, expires)
     _check_files(row.account, row.files, row.release_at)
-    return _store(row, others, message, content, written_at, draft_id)
+    return _store(row, others, message, content, written_at, on_page)
 
 
 def _store(
@@ -166,7 +167,7 @@ def _store(
     message: NewMessage,
     content: DraftContent,
     written_at: datetime,
-    draft_id: str | None = None,
+    on_page: DraftOnPage | None = None,
 ) -> PendingMessage:
     account, now = row.account, row.created_at
     composed = outgoing.compose(account, others, message, written_at, draft=(row.draft_id, content.encoded()))
@@ -180,8 +181,8 @@ def _store(
             row.save()
             if chosen(account, row.files):
                 Blob.objects.filter(account=account, pk__in=row.files).update(pending=row, draft=None)
-            if draft_id is not None:
-                drafts.sent(account, row.conversation, draft_id)
+            if on_page is not None:
+                drafts.sent(account, on_page)
             keep_with(row, followers)
             start_later(row, now)
     except IntegrityError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from crypto_agent.client import (
 )
 from webmail import consent, disappearing, drafts, events, forgetting, groups, progress, queues, topics
 from webmail.blobs.attaching import attachment, put_into_message, remove
+from webmail.drafts import DraftOnPage
 from webmail.models import Blob, Conversation, Delivery, DeliveryCopy, Message
 from webmail.people import people_of
 from webmail.placing import conversation_for, place
@@ -36,6 +38,7 @@ from webmail.typed_text import mentions_in, written
 #: Leaves room for certificate, signature and padding in the largest envelope (protocol §4: some 63 KB).
 MAX_TEXT_BYTES = 48_000
 MAX_RECIPIENTS = 50
+_EMPTY_LINES = re.compile(r"\A(?:[^\S\n]*\n)+")
 
 _BY_TOKEN = PreparedRows(lambda account, token: Message.objects.filter(account=account, token=token))
 
@@ -55,7 +58,7 @@ def send(
     files: Sequence[Blob] = (),
     expires: Expires | None = None,
     preview: Card | None = None,
-    draft_id: str | None = None,
+    on_page: DraftOnPage | None = None,
     now: datetime | None = None,
 ) -> Message:
     """Store a message and one delivery per recipient, and have it sealed and carried.
@@ -70,7 +73,7 @@ def send(
         recipients, text, in_reply_to=in_reply_to, topic_id=topic_id, expires=expires, needed=not files
     )
     message = with_preview(account, message, preview, text)
-    return send_message(account, recipients, message, token, files=files, draft_id=draft_id, now=now)
+    return send_message(account, recipients, message, token, files=files, on_page=on_page, now=now)
 
 
 def typed_message(
@@ -112,7 +115,7 @@ def send_message(
     *,
     files: Sequence[Blob] = (),
     named_files: Sequence[Blob] = (),
-    draft_id: str | None = None,
+    on_page: DraftOnPage | None = None,
     now: datetime | None = None,
 ) -> Message:
     """Store a message of any kind and one delivery per recipient, and have it sealed and carried.
@@ -121,9 +124,8 @@ def send_message(
     what `message` has, `named_files` are those that its preview or group update names; `token` is a UUID
     made by the page, or by whoever sends: the same one again returns the message of the first time. What
     changes only what is there (`NewMessage.quiet`: edits, reactions, receipts, …) takes no place in the
-    thread or the list. With `draft_id` it comes from a composer: its conversation's draft, and the new one
-    of this id if there is one, are gone with it. Raises CannotSend, or CannotAttach if a file went into
-    another message meanwhile; nothing is stored then.
+    thread or the list. The draft that it was written as `on_page` is gone with it. Raises CannotSend, or
+    CannotAttach if a file went into another message meanwhile; nothing is stored then.
     """
     now = now or timezone.now()
     token = checked_token(token)
@@ -142,7 +144,7 @@ def send_message(
         token,
         files=files,
         named_files=named_files,
-        draft_id=draft_id,
+        on_page=on_page,
         now=now,
     )
 
@@ -156,7 +158,7 @@ def store_composed(
     *,
     files: Sequence[Blob] = (),
     named_files: Sequence[Blob] = (),
-    draft_id: str | None = None,
+    on_page: DraftOnPage | None = None,
     now: datetime,
 ) -> Message:
     """The rows of a message that the agent made of `message`, as in `send_message`; then its way begins."""
@@ -181,8 +183,8 @@ def store_composed(
                 named_files=named_files,
                 now=now,
             )
-            if draft_id is not None:
-                drafts.sent(account, conversation, draft_id)
+            if on_page is not None:
+                drafts.sent(account, on_page)
     except IntegrityError:
         # The same page was submitted twice at once; the other one is stored.
         return Message.objects.get(account=account, token=token)
@@ -359,8 +361,11 @@ def checked_token(token: str) -> str:
 
 
 def checked_text(text: str, *, needed: bool) -> str:
-    """What was typed, as it is sent. Raises CannotSend, also for a blank one where one is `needed`."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    """What was typed, as it is sent: without empty lines around it, and with the indent of its first line.
+
+    Raises CannotSend, also for a blank one where one is `needed`.
+    """
+    text = _EMPTY_LINES.sub("", text.replace("\r\n", "\n").replace("\r", "\n").rstrip())
     if not text and needed:
         raise CannotSend("empty", _("Write something first, or choose a file."))
     if "\x00" in text:

@@ -21,7 +21,7 @@ from crypto_agent.client import AgentError, Expires, NewGroupUpdate, NewMessage
 from webmail import disappearing, drafts, keeping_back, outgoing
 from webmail.blobs.attaching import forget
 from webmail.conversations import others_in
-from webmail.drafts import DraftContent
+from webmail.draft_content import DraftContent, content_of
 from webmail.keeping_back import AHEAD, checked_time, composed_of, start_later, tell_later
 from webmail.models import Blob, Conversation, Message, PendingMessage
 from webmail.outgoing import CannotSend
@@ -187,7 +187,7 @@ def _content(account: Account, row: PendingMessage) -> DraftContent:
         (opened,) = agent().open_drafts(account.did, [(row.draft_id, bytes(row.draft))])
     except AgentError as error:
         raise outgoing.refusal_of(error) from error
-    content = drafts.content_of(opened)
+    content = content_of(opened)
     if content is None:
         raise CannotSend("unreadable", _("This message can't be read just now. Nothing was changed."))
     return content

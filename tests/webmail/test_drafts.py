@@ -21,6 +21,7 @@ from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import draft_export, drafts, keeping_back, outgoing
 from webmail.blobs import attaching, sweeping
+from webmail.draft_content import DraftContent
 from webmail.models import Blob, Conversation, Draft, Message, PendingMessage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -61,13 +62,14 @@ def news(
 def test_what_is_typed_is_there_in_another_browser_and_in_the_list(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    assert keep(at_alices, with_bob, TEXT) == {"revision": 1, "overtook": False}
-    assert keep(at_alices, with_bob, TEXT + " more", revision=1) == {"revision": 2, "overtook": False}
+    assert keep(at_alices, with_bob, TEXT) == {"revision": 1, "overtook": False, "left": False}
+    told = keep(at_alices, with_bob, TEXT + " more", revision=1)
+    assert told == {"revision": 2, "overtook": False, "left": False}
     elsewhere = browser_of(alice)
     html = page(elsewhere, with_bob)
     assert_nothing_inline(html)
     assert f"{TEXT} more</textarea>" in html
-    assert 'data-revision="2"' in html
+    assert 'name="revision" value="2"' in html
     row = html_of(elsewhere, reverse("inbox"))
     assert "Draft:" in row
     assert f"{TEXT} more" in row
@@ -97,7 +99,7 @@ def test_of_two_pages_the_last_one_wins_and_both_are_told(
     keep(at_alices, with_bob, "on the train", writer=ONE)
     # The other page has not seen it.
     told = keep(at_alices, with_bob, "at the desk", writer=OTHER, revision=0)
-    assert told == {"revision": 2, "overtook": True}
+    assert told == {"revision": 2, "overtook": True, "left": False}
     changed = news(at_alices, with_bob, ONE, 1)
     assert changed is not None
     assert (changed["text"], changed["revision"]) == ("at the desk", 2)
@@ -116,13 +118,142 @@ def test_sending_takes_the_draft_away_and_other_pages_hear_of_it(
 ) -> None:
     keep(at_alices, with_bob, TEXT, writer=ONE)
     send = reverse("conversation-send", args=[with_bob.conversation_id])
-    at_alices.post(send, {"text": TEXT, "token": str(uuid4())})
+    at_alices.post(send, {"text": TEXT, "token": str(uuid4()), "revision": "1"})
     assert Message.objects.filter(account=alice, direction="out").count() == 1
     assert not Draft.objects.exists()
     told = news(at_alices, with_bob, OTHER, 1)
     assert told is not None
     assert (told["text"], told["revision"]) == ("", 0)
     assert news(at_alices, with_bob, OTHER, 0) is None
+
+
+def sent_from(browser: Client, conversation: Conversation, text: str, **more: object) -> None:
+    """From the composer of a page, as the last one that kept ``text``."""
+    fields = {"text": text, "token": str(uuid4()), "writer": ONE, "revision": "0", **more}
+    send = reverse("conversation-send", args=[conversation.conversation_id])
+    assert browser.post(send, fields).status_code == 302
+
+
+def of_conversation(account: Account, conversation: Conversation) -> str | None:
+    found = drafts.of_conversation(account, conversation)
+    return found.content.text if found and found.content else None
+
+
+def test_a_note_from_the_page_of_a_new_conversation_leaves_the_draft_of_the_existing_one(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    keep(at_alices, with_bob, "a long text, half of it written")
+    (bob,) = [did for did in with_bob.participants if did != alice.did]
+    fields = {"to": [bob], "text": "quick note", "draft": OTHER, "writer": OTHER, "revision": "0"}
+    at_alices.post(reverse("draft-keep-new"), fields)
+    assert Draft.objects.count() == 2
+    sent = at_alices.post(reverse("new-conversation"), {**fields, "token": str(uuid4()), "do": "send"})
+    assert sent.status_code == 302
+    assert Message.objects.get(account=alice, direction="out").conversation == with_bob
+    assert [row.conversation for row in Draft.objects.all()] == [with_bob]
+    assert of_conversation(alice, with_bob) == "a long text, half of it written"
+    # Nor does one whose page names no draft, or that of a conversation, take it away.
+    for draft in ("", Draft.objects.get().draft_id):
+        told = {**fields, "draft": draft, "token": str(uuid4()), "do": "send"}
+        assert at_alices.post(reverse("new-conversation"), told).status_code == 302
+        assert of_conversation(alice, with_bob) == "a long text, half of it written"
+
+
+@pytest.mark.parametrize("undo_seconds", [0, 20])
+def test_what_was_overtaken_is_the_draft_again_once_the_other_is_sent(
+    alice: Account, at_alices: Client, with_bob: Conversation, settings: Settings, undo_seconds: int
+) -> None:
+    settings.UNDO_SECONDS = undo_seconds
+    blob = attaching.attach(alice, "train.txt", "a/b", 3, [b"abc"], now=timezone.now() - timedelta(days=2))
+    named = {"file": [blob.pk], f"name-{blob.pk}": "train.txt"}
+    keep(at_alices, with_bob, "on the train", writer=OTHER, **named)
+    keep(at_alices, with_bob, "at the desk", writer=ONE, revision=0)
+    sent_from(at_alices, with_bob, "at the desk", revision=2)
+    assert of_conversation(alice, with_bob) == "on the train"
+    told = news(at_alices, with_bob, ONE, 2)
+    assert told is not None
+    assert (told["text"], told["overtook"]) == ("on the train", False)
+    # With its file, which nobody swept away meanwhile.
+    sweeping.sweep(timezone.now())
+    assert "train.txt" in page(at_alices, with_bob)
+    # It is the draft of nobody's page: who writes on elsewhere overtakes it.
+    assert keep(at_alices, with_bob, "more from the desk", writer=ONE, revision=0)["overtook"]
+
+
+def test_what_a_page_has_not_seen_is_not_sent_with_what_it_has(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    keep(at_alices, with_bob, "at the desk", writer=ONE)
+    keep(at_alices, with_bob, "on the train", writer=OTHER, revision=0)
+    sent_from(at_alices, with_bob, "at the desk", revision=1)
+    assert of_conversation(alice, with_bob) == "on the train"
+    # What was sent does not come back.
+    assert not Draft.objects.get().overtaken
+    # A page without script that shows it takes it along.
+    sent_from(at_alices, with_bob, "on the train", writer="", revision=Draft.objects.get().revision)
+    assert not Draft.objects.exists()
+
+
+def test_a_field_that_is_emptied_takes_away_what_its_page_has_seen_alone(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    keep(at_alices, with_bob, "begun at the desk", writer=ONE)
+    keep(at_alices, with_bob, "finished on the train", writer=OTHER, revision=1)
+    told = keep(at_alices, with_bob, "", writer=ONE, revision=1)
+    assert told == {"revision": 0, "overtook": False, "left": True}
+    assert of_conversation(alice, with_bob) == "finished on the train"
+    # What is written there after all does not destroy it either.
+    keep(at_alices, with_bob, "something else", writer=ONE, revision=0)
+    told = keep(at_alices, with_bob, "", writer=ONE, revision=0)
+    assert told["left"]
+    assert of_conversation(alice, with_bob) == "finished on the train"
+    assert not keep(at_alices, with_bob, "", writer=ONE, revision=Draft.objects.get().revision)["left"]
+    assert not Draft.objects.exists()
+
+
+def test_two_texts_change_places_as_often_as_somebody_wants(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    asked = {"conversation": with_bob.conversation_id}
+    keep(at_alices, with_bob, "on the train", writer=OTHER)
+    keep(at_alices, with_bob, "at the desk", writer=ONE, revision=0)
+    pair = ["on the train", "at the desk"]
+    for shown, other in (pair, pair[::-1]):
+        keep(at_alices, with_bob, shown, writer=ONE, swap="1")
+        assert of_conversation(alice, with_bob) == shown
+        assert at_alices.get(reverse("draft-overtaken"), asked).json()["text"] == other
+    # A page that is opened now offers it as well.
+    assert 'id="draft-overtook" role="status">' in page(at_alices, with_bob)
+
+
+def test_a_message_that_cannot_be_tried_again_leaves_the_draft_in_the_field(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    keep(at_alices, with_bob, TEXT)
+    others = [did for did in with_bob.participants if did != alice.did]
+    blob = attaching.attach(alice, "gone.pdf", "a/b", 80_000, [bytes(80_000)], now=timezone.now())
+    message = outgoing.send(alice, others, "with a file", str(uuid4()), files=[blob])
+    attaching.remove(Blob.objects.get(), timezone.now())
+    answer = at_alices.post(reverse("message-retry", args=[message.message_id]))
+    assert answer.status_code == 422
+    html = answer.content.decode()
+    assert "A file of this message is gone" in html
+    assert f"{TEXT}</textarea>" in html
+
+
+def test_a_page_that_comes_again_without_script_knows_no_more_than_before(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    keep(at_alices, with_bob, "begun", writer=ONE)
+    keep(at_alices, with_bob, "finished on the train", writer=OTHER, revision=1)
+    send = reverse("conversation-send", args=[with_bob.conversation_id])
+    refused = at_alices.post(send, {"text": "x" * 48_001, "token": str(uuid4()), "revision": "1"})
+    assert refused.status_code == 422
+    assert 'name="revision" value="1"' in refused.content.decode()
+    fields = {"text": "anew", "draft": ONE, "writer": ONE, "revision": "7"}
+    html = at_alices.post(reverse("new-conversation"), fields).content.decode()
+    assert f'name="writer" value="{ONE}"' in html
+    assert 'name="revision" value="7"' in html
 
 
 def test_what_could_not_be_sent_stays_a_draft(at_alices: Client, with_bob: Conversation) -> None:
@@ -260,8 +391,16 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     at_alices.post(reverse("draft-keep-new"), fields)
     now = timezone.now()
     others = [did for did in with_bob.participants if did != alice.did]
-    later = drafts.DraftContent("not before tomorrow")
-    keeping_back.schedule(alice, others, later, str(uuid4()), now + timedelta(days=1), now=now)
+    later = DraftContent("not before tomorrow")
+    keeping_back.schedule(
+        alice,
+        others,
+        later,
+        str(uuid4()),
+        now + timedelta(days=1),
+        on_page=drafts.DraftOnPage(drafts.DraftPlace(with_bob), ONE),
+        now=now,
+    )
     exported = json.dumps(list(draft_export.drafts_json(alice)))
     # Composed for its time, it took no draft with it but the conversation's own.
     assert [each["text"] for each in json.loads(exported)] == ["anew", "not before tomorrow"]
@@ -274,7 +413,7 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     assert of_bob.content == later
     anew = drafts.of_new(alice, ONE)
     assert anew is not None
-    assert anew.content == drafts.DraftContent("anew", people=("did:plc:carol",))
+    assert anew.content == DraftContent("anew", people=("did:plc:carol",))
     with pytest.raises(ValueError, match="no id"):
         take_drafts(alice, [{"id": "x", "text": "", "conversation": "", "people": []}])
 
@@ -297,7 +436,7 @@ def test_a_draft_kept_while_an_import_seals_stays(alice: Account, with_bob: Conv
     draft_export.keep(sealed)
     of_bob = drafts.of_conversation(alice, with_bob)
     assert of_bob is not None
-    assert of_bob.content == drafts.DraftContent(TEXT)
+    assert of_bob.content == DraftContent(TEXT)
 
 
 def test_drafts_of_an_import_are_matched_within_the_account(alice: Account) -> None:
@@ -308,7 +447,7 @@ def test_drafts_of_an_import_are_matched_within_the_account(alice: Account) -> N
     for account in (bob, alice):
         found = drafts.of_new(account, f"{1:032x}")
         assert found is not None
-        assert found.content == drafts.DraftContent(f"of {account.handle}", people=("did:plc:carol",))
+        assert found.content == DraftContent(f"of {account.handle}", people=("did:plc:carol",))
 
 
 def test_a_message_that_waits_does_not_come_as_a_draft_beside_itself(
@@ -317,7 +456,7 @@ def test_a_message_that_waits_does_not_come_as_a_draft_beside_itself(
     others = [did for did in with_bob.participants if did != alice.did]
     now = timezone.now()
     keeping_back.schedule(
-        alice, others, drafts.DraftContent("later"), str(uuid4()), now + timedelta(days=1), now=now
+        alice, others, DraftContent("later"), str(uuid4()), now + timedelta(days=1), now=now
     )
     take_drafts(alice, list(draft_export.drafts_json(alice)))
     assert not Draft.objects.exists()

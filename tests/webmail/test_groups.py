@@ -18,7 +18,7 @@ from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
 from webmail import conversations, groups, keeping_back, pending, saving, tasks, threads
-from webmail.drafts import DraftContent
+from webmail.draft_content import DraftContent
 from webmail.going_on import goes_on_words
 from webmail.group_page import group_page
 from webmail.models import Conversation, Message

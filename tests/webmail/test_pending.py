@@ -19,7 +19,7 @@ from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import keeping_back, outgoing, pending, sending_times, tasks, threads
 from webmail.blobs import attaching, sweeping
-from webmail.drafts import DraftContent
+from webmail.draft_content import DraftContent
 from webmail.models import Blob, Conversation, Delivery, Draft, Message, PendingMessage
 from webmail.outgoing import CannotSend
 from webmail.pending import NotPending
@@ -110,7 +110,7 @@ def test_taken_back_it_is_a_draft_with_its_files(
     with pytest.raises(NotPending):
         pending.take_back(alice, row.pk, now=timezone.now())
     # And it can be sent again, with all that it had.
-    fields = {"file": [blob.pk], f"name-{blob.pk}": "way.pdf"}
+    fields = {"file": [blob.pk], f"name-{blob.pk}": "way.pdf", "revision": Draft.objects.get().revision}
     again = hand_in(at_alices, with_bob, **fields)
     message = pending.release(again.pk, now=again.release_at)
     assert message is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crypto_agent.client import Facet
+from webmail import outgoing
 from webmail.people import person
 from webmail.text import Segment, segments_of
 from webmail.typed_text import MOST_FACETS, typed, written
@@ -61,3 +62,20 @@ def test_a_link_with_other_words_says_where_it_leads(words: str, url: str, host:
 def test_somebody_of_the_conversation_is_named_and_nobody_else() -> None:
     facets = [Facet(0, 4, "mention", BOB.did), Facet(5, 9, "mention", "did:plc:stranger")]
     assert segments_of("@bob @eve", facets, NAMES) == [Segment("@Bob", mentions=True), Segment(" @eve")]
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("    if tide:\n        sail()\n", "    if tide:\n        sail()"),
+        ("\r\n \t\r\n  by the sea,\r\nby the sea \n\n", "  by the sea,\nby the sea"),
+        ("\n\n", ""),
+        (" \t ", ""),
+        ("\u3000\u8a69", "\u3000\u8a69"),
+    ],
+)
+def test_the_first_line_keeps_its_indent(text: str, sent: str) -> None:
+    assert outgoing.checked_text(text, needed=False) == sent
+    if not sent:
+        with pytest.raises(outgoing.CannotSend, match="empty"):
+            outgoing.checked_text(text, needed=True)

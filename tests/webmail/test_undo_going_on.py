@@ -21,7 +21,7 @@ from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_locked import lock_account, unlock_in
 from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import keeping_back, pending, threads
-from webmail.drafts import DraftContent
+from webmail.draft_content import DraftContent
 from webmail.group_page import name_group
 from webmail.models import Conversation, Draft, Message, PendingMessage
 
@@ -93,10 +93,10 @@ def test_taken_back_it_is_the_draft_of_a_new_conversation_with_the_same_people(
     assert Message.objects.count() == 1
     # Kept as it is typed, it still goes on from there; sent, the draft is gone.
     (draft_id,) = parse_qs(urlsplit(again).query)["draft"]
-    kept = {"draft": draft_id, "text": TEXT, "to": bob.did, "from": group.conversation_id, "revision": "0"}
+    kept = {"draft": draft_id, "text": TEXT, "to": bob.did, "from": group.conversation_id, "revision": "1"}
     assert at_alices.post(reverse("draft-keep-new"), kept).status_code == 200
     assert f'name="from" value="{group.conversation_id}"' in html_of(at_alices, again)
-    row = go_on(at_alices, group, bob, draft=draft_id)
+    row = go_on(at_alices, group, bob, draft=draft_id, revision="2")
     assert row is not None
     assert not Draft.objects.exists()
     pending.release(row.pk, now=row.release_at)

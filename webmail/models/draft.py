@@ -19,10 +19,12 @@ class Draft(models.Model):
     )
     #: 128 random bits in hex, under which alone the agent unseals it.
     draft_id = models.CharField(max_length=32)
-    #: See webmail.drafts.DraftContent.
+    #: See webmail.draft_content.DraftContent.
     sealed = models.BinaryField()
     #: What another page had here before the last one overtook it; empty where none did.
     overtaken = models.BinaryField(default=b"", blank=True)
+    #: The page that had written that.
+    overtaken_writer = models.CharField(max_length=36, blank=True, default="")
     #: Counts what was kept, so that a page knows whether it has seen the newest.
     revision = models.PositiveIntegerField(default=1)
     #: The page that wrote it last, by the random name that it gave itself.

@@ -29,7 +29,7 @@ from webmail import (
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversation_keys import keys_in
 from webmail.conversations import NotFound, find, others_in, row
-from webmail.drafts import OpenDraft
+from webmail.drafts import DraftPlace, OpenDraft
 from webmail.identity_facts import IdentityFacts, facts_of
 from webmail.known_people import likenesses, not_put_away
 from webmail.likeness import Likeness
@@ -43,6 +43,7 @@ from webmail.thread_window import At, first_since, shown
 from webmail.topic_list import topic_of
 from webmail.uploads import ChosenFile, Files, attach_all, files_of
 from webmail.views import previews
+from webmail.views.draft_on_page import carried_on, draft_on_page
 from webmail.views.handing_in import hand_in, handed_in_before, place_of
 from webmail.views.inbox import list_context
 from webmail.views.page_request import PageRequest
@@ -168,11 +169,11 @@ def send_to(request: PageRequest, conversation_id: str) -> HttpResponse:
                 in_reply_to=answered.message_id if answered else "",
                 topic=topic,
                 expires=disappearing.chosen(open_one),
-                draft_id="",
+                on_page=draft_on_page(request, DraftPlace(open_one)),
             )
     except (CannotSend, CannotAttach) as error:
         text = request.POST.get("text", "")
-        composer = new_composer(text=text, error=error.sentence, files=files.shown)
+        composer = new_composer(text=text, error=error.sentence, files=files.shown) | carried_on(request)
         composer["card"] = previews.card_in_form(request)
         composer["reply"] = quotes.of_message(request.account, answered) if answered else None
         composer["topic"] = topic_of(request.account, open_one, topic) if topic else None
@@ -196,6 +197,7 @@ def _page_with_preview(
     files = attach_all(request, request.account)
     error = files.problem.sentence if files.problem else ""
     composer = new_composer(text=request.POST.get("text", ""), error=error, files=files.shown)
+    composer |= carried_on(request)
     composer["reply"] = quotes.of_message(request.account, answered) if answered else None
     composer["topic"] = topic_of(request.account, open_one, topic) if topic else None
     return conversation_page(request, open_one, composer=composer | previews.previewed(request), topic=page)
@@ -325,7 +327,12 @@ def with_draft(
     """A composer with a draft, or an empty one."""
     if draft is None:
         return new_composer()
-    about = {"revision": draft.revision, "draft_id": draft.draft_id, "unread_draft": draft.content is None}
+    about = {
+        "revision": draft.revision,
+        "draft_id": draft.draft_id,
+        "overtook": draft.overtaken,
+        "unread_draft": draft.content is None,
+    }
     if draft.content is None:
         return new_composer() | about
     answered = _answered(open_one, draft.content.in_reply_to) if open_one else None

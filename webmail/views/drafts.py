@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponse, JsonResponse
@@ -17,17 +18,18 @@ from accounts.models import Account
 from accounts.sessions import signed_in
 from crypto_agent.client import AgentError, AgentLocked, AgentSealed
 from webmail import drafts
-from webmail.drafts import CannotKeep, DraftContent, OpenDraft
+from webmail.draft_content import DraftContent
+from webmail.drafts import CannotKeep, DraftPlace, OpenDraft
 from webmail.models import Conversation
 from webmail.outgoing import MAX_RECIPIENTS
 from webmail.previews.card import decoded
 from webmail.topic_list import topic_of
 from webmail.uploads import files_of
 from webmail.views.conversation import conversation_of, topic_in
+from webmail.views.draft_on_page import draft_on_page
 from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
 
-_WRITER = re.compile(r"[0-9a-f]{1,36}")
 _MESSAGE_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -35,7 +37,7 @@ _MESSAGE_ID = re.compile(r"[0-9a-f]{64}")
 @signed_in(when_signed_out=page_that_stays)
 def keep(request: PageRequest, conversation_id: str) -> HttpResponse:
     """Keep what stands in the composer of a conversation."""
-    return _keep(request, conversation_of(request, conversation_id), "")
+    return _keep(request, DraftPlace(conversation_of(request, conversation_id)))
 
 
 @require_POST
@@ -45,7 +47,7 @@ def keep_new(request: PageRequest) -> HttpResponse:
     draft_id = request.POST.get("draft", "")
     if not drafts.DRAFT_ID.fullmatch(draft_id):
         raise Http404
-    return _keep(request, None, draft_id)
+    return _keep(request, DraftPlace(draft_id=draft_id))
 
 
 @require_safe
@@ -71,11 +73,17 @@ def news(request: PageRequest, conversation_id: str) -> HttpResponse:
 @require_safe
 @signed_in(when_signed_out=page_that_stays)
 def overtaken(request: PageRequest) -> HttpResponse:
-    """What another page had before the last one overtook it, in the draft `draft` or of a `conversation`."""
+    """What another page had before the last one overtook it, in the draft of a `conversation`, or else in the
+    one `draft` of a new one."""
+    conversation_id, draft_id = request.GET.get("conversation", ""), request.GET.get("draft", "")
+    if conversation_id.isalnum():
+        place = DraftPlace(conversation_of(request, conversation_id))
+    elif drafts.DRAFT_ID.fullmatch(draft_id):
+        place = DraftPlace(draft_id=draft_id)
+    else:
+        raise Http404
     try:
-        content = drafts.overtaken(
-            request.account, request.GET.get("conversation", ""), request.GET.get("draft", "")
-        )
+        content = drafts.overtaken(request.account, place)
     except AgentError:
         return JsonResponse({}, status=503)
     if content is None:
@@ -88,7 +96,7 @@ def overtaken(request: PageRequest) -> HttpResponse:
 def discard(request: PageRequest, draft_id: str) -> HttpResponse:
     """Throw away the draft of a new conversation, once that was asked."""
     if request.method == "POST":
-        drafts.discard(request.account, None, draft_id)
+        drafts.discard(request.account, DraftPlace(draft_id=draft_id))
         return redirect("inbox")
     found = drafts.of_new(request.account, draft_id)
     if found is None:
@@ -117,16 +125,13 @@ def draft_in_form(request: PageRequest, *, people: bool) -> DraftContent:
     )
 
 
-def _keep(request: PageRequest, conversation: Conversation | None, draft_id: str) -> HttpResponse:
-    writer, revision = request.POST.get("writer", ""), request.POST.get("revision", "")
+def _keep(request: PageRequest, place: DraftPlace) -> HttpResponse:
     try:
         kept = drafts.keep(
             request.account,
-            conversation,
-            draft_id,
-            draft_in_form(request, people=conversation is None),
-            writer=writer if _WRITER.fullmatch(writer) else "",
-            revision=int(revision) if revision.isdecimal() and len(revision) < 10 else 0,
+            draft_on_page(request, place),
+            draft_in_form(request, people=place.conversation is None),
+            swap=bool(request.POST.get("swap")),
             now=timezone.now(),
         )
     except CannotKeep as error:
@@ -140,7 +145,7 @@ def _keep(request: PageRequest, conversation: Conversation | None, draft_id: str
     except AgentError:
         words = _("What you type is not kept just now: your agent does not answer.")
         return JsonResponse({"error": words, "code": "agent-unavailable"}, status=503)
-    return JsonResponse({"revision": kept.revision, "overtook": kept.overtook})
+    return JsonResponse(asdict(kept))
 
 
 def _unkept(code: str) -> str:
@@ -155,6 +160,7 @@ def _shown(account: Account, open_one: Conversation, found: OpenDraft | None) ->
     about = {"in_topic": topic, "row": {"id": open_one.conversation_id}}
     return {
         "revision": found.revision if found else 0,
+        "overtook": bool(found and found.overtaken),
         "topic": content.topic,
         "about": render_to_string("webmail/_composer_about.html", about),
         **_fields(account, content),

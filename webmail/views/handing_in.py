@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from crypto_agent.client import Expires
 from webmail import keeping_back, pending, sending_times
-from webmail.drafts import DraftContent
+from webmail.draft_content import DraftContent
+from webmail.drafts import DraftOnPage
 from webmail.models import Conversation, Message, PendingMessage
 from webmail.outgoing import send, sent_before
 from webmail.previews.card import decoded
@@ -39,12 +40,13 @@ def hand_in(
     in_reply_to: str = "",
     topic: str = "",
     expires: Expires | None = None,
-    draft_id: str,
+    on_page: DraftOnPage | None,
     going_on: GoingOn | None = None,
 ) -> Message | PendingMessage:
     """Takes what was written. Raises CannotSend or CannotAttach; nothing is stored then.
 
-    It goes out at the time that the form names, or when it can't be taken back any more.
+    It goes out at the time that the form names, or when it can't be taken back any more. The draft that it
+    was written as ``on_page`` is gone with it.
     """
     account, now = request.account, timezone.now()
     text, token, at = (request.POST.get(name, "") for name in ("text", "token", "at"))
@@ -72,7 +74,7 @@ def hand_in(
             token,
             send_at,
             expires=expires,
-            draft_id=draft_id,
+            on_page=on_page,
             former=former,
             now=now,
         )
@@ -85,7 +87,7 @@ def hand_in(
             token,
             held_for=held_for,
             expires=expires,
-            draft_id=draft_id,
+            on_page=on_page,
             former=former,
             now=now,
         )
@@ -101,7 +103,7 @@ def hand_in(
         files=blobs,
         expires=expires,
         preview=preview,
-        draft_id=draft_id,
+        on_page=on_page,
         now=now,
     )
 

@@ -16,6 +16,7 @@ from accounts.sessions import signed_in
 from webmail import drafts
 from webmail.conversation_pages import FILTERS, Filter, cursor_in
 from webmail.conversations import PAGE, list_conversations
+from webmail.draft_content import words
 from webmail.known_list import mark_of, marked
 from webmail.list_counts import list_counts
 from webmail.people import people_of
@@ -96,7 +97,7 @@ def _new_drafts(account: Account) -> list[NewDraft]:
             id=draft_id,
             time=time,
             names=", ".join(people[did].name for did in content.people) if content else "",
-            words=drafts.words(content),
+            words=words(content),
         )
         for draft_id, time, content in found
     ]

@@ -10,7 +10,7 @@ from webmail import consent, outgoing, threads, trust
 from webmail.conversations import NotFound
 from webmail.message_info import message_info
 from webmail.models import Message
-from webmail.views.conversation import conversation_of, conversation_page, new_composer
+from webmail.views.conversation import conversation_of, conversation_page
 from webmail.views.page_request import PageRequest
 from webmail.views.topics import topic_on_page
 
@@ -44,7 +44,7 @@ def retry(request: PageRequest, message_id: str) -> HttpResponse:
         row = Message.objects.select_related("conversation").get(
             account=request.account, message_id=message_id
         )
-        composer = new_composer(error=error.sentence)
+        composer = {"error": error.sentence}
         return conversation_page(request, row.conversation, composer=composer, status=422)
     if request.htmx:
         entry = threads.entry(request.account, message_id)

@@ -23,7 +23,7 @@ from webmail import consent, drafts, sending_times
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversations import NotFound, others_in, row
 from webmail.conversations import find as find_conversation
-from webmail.drafts import OpenDraft
+from webmail.drafts import DraftOnPage, DraftPlace, OpenDraft
 from webmail.finding_people import Suggestion, suggested
 from webmail.going_on import goes_on_words
 from webmail.identity_facts import facts_of
@@ -34,6 +34,7 @@ from webmail.previews import choices as preview_choices
 from webmail.uploads import attach_all
 from webmail.views import previews
 from webmail.views.conversation import new_composer, with_draft
+from webmail.views.draft_on_page import carried_on, draft_on_page
 from webmail.views.handing_in import GoingOn, hand_in, handed_in_before
 from webmail.views.inbox import list_context
 from webmail.views.page_request import PageRequest
@@ -100,15 +101,26 @@ def new(request: PageRequest) -> HttpResponse:
         return _page(request, choice, composer | about, status=422 if is_sending else 200)
     recipients = [person.did for person in choice.chosen]
     try:
-        draft_id = request.POST.get("draft", "")
         message = hand_in(
-            request, recipients, files, draft_id=draft_id, going_on=_going_on(request, recipients)
+            request,
+            recipients,
+            files,
+            on_page=_draft_on_page(request),
+            going_on=_going_on(request, recipients),
         )
     except (CannotSend, CannotAttach) as error:
         composer = new_composer(text=text, error=error.sentence, files=files.shown)
         card = previews.card_in_form(request)
         return _page(request, choice, composer | {"card": card}, status=422)
     return redirect("conversation", message.conversation.conversation_id)
+
+
+def _draft_on_page(request: PageRequest) -> DraftOnPage | None:
+    """The draft that the form names, if it names one."""
+    draft_id = request.POST.get("draft", "")
+    if not drafts.DRAFT_ID.fullmatch(draft_id):
+        return None
+    return draft_on_page(request, DraftPlace(draft_id=draft_id))
 
 
 def _former(account: Account, conversation_id: str) -> Conversation | None:
@@ -298,6 +310,8 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     composer = composer or new_composer()
+    if request.method == "POST":
+        composer |= carried_on(request)
     if not composer.get("draft_id"):
         posted = request.POST.get("draft", "")
         composer["draft_id"] = posted if drafts.DRAFT_ID.fullmatch(posted) else drafts.new_id()

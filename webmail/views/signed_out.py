@@ -4,7 +4,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 #: What a form of ours may hold beside its text.
-_CARRIED_ON = ("token", "to", "file", "draft", "in_reply_to", "topic", "page", "preview", "do", "quote")
+_CARRIED_ON = (
+    *("token", "to", "file", "draft", "writer", "revision", "in_reply_to", "topic", "page", "preview", "do"),
+    *("quote", "from", "tell", "begins"),
+)
 _MOST_FIELDS = 200
 
 

@@ -11,10 +11,17 @@ from django.db import transaction
 from accounts.models import Account
 from accounts.passkey_fields import NoPasskey, credential_in, passkey_use_in
 from tests.fuzzing.target import json_bytes, target
-from webmail import consent_export, drafts, export_file, exported_settings, message_state, verification_state
+from webmail import (
+    consent_export,
+    draft_content,
+    export_file,
+    exported_settings,
+    message_state,
+    verification_state,
+)
 from webmail.account_import import _endpoints
 from webmail.cached_json import CachedJson
-from webmail.drafts import DraftContent
+from webmail.draft_content import DraftContent
 from webmail.export_file import ExportFileError
 from webmail.images import decoding
 from webmail.images.decoding import NotDecoded
@@ -134,10 +141,10 @@ def cached_value_target(data: bytes) -> None:
     is_json=True,
 )
 def draft_target(data: bytes) -> None:
-    content = drafts.content_of(data)
+    content = draft_content.content_of(data)
     if content is not None:
-        drafts.words(content)
-        drafts.decoded(content.encoded())
+        draft_content.words(content)
+        draft_content.decoded(content.encoded())
 
 
 @target(
