@@ -292,7 +292,7 @@ def _stored(
     overtook = not on_page.has_seen(row)
     if overtook or (swap and row.overtaken):
         row.overtaken, row.overtaken_writer = row.sealed, row.writer
-    if row.writer != writer:
+    if row.writer != writer or swap:
         transaction.on_commit(lambda: _tell(account, place.conversation))
     row.sealed, row.writer, row.revision, row.updated_at = sealed, writer, row.revision + 1, now
     row.save()
