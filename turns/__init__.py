@@ -26,31 +26,37 @@ class Turn:
         """Whoever waits longest is next. Does nothing once it has ended."""
         self._turns._end(self)
 
+    def again(self, longest_wait_s: float) -> Turn | None:
+        """Another one once it has ended, in its place: before those of whoever came later. None if that
+        takes longer."""
+        return self._turns._take(longest_wait_s, self._place)
+
 
 class Turns:
-    """One turn at a time. Whoever takes one again at once comes after those who wait already.
+    """So many turns at a time. Whoever takes one again at once comes after those who wait already.
 
     Kept as long as the process: a child begins without the turns of its parent's threads.
     """
 
     _changing: threading.Lock
-    _current: Turn | None
+    _current: list[Turn]
     _waiting: list[Turn]
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
+        self._at_once = at_once
         self._places = count()
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
-    def take(self, longest_wait_s: float, *, after: Turn | None = None) -> Turn | None:
-        """A turn, once those who came before have had theirs; None if that takes longer.
+    def take(self, longest_wait_s: float) -> Turn | None:
+        """A turn, once those who came before have had theirs; None if that takes longer."""
+        return self._take(longest_wait_s, next(self._places))
 
-        After another turn of the same thread it has its place: before those who came later.
-        """
-        turn = Turn(self, next(self._places) if after is None else after._place)
+    def _take(self, longest_wait_s: float, place: int) -> Turn | None:
+        turn = Turn(self, place)
         with self._changing:
-            if self._current is None:
-                self._current = turn
+            if len(self._current) < self._at_once:
+                self._current.append(turn)
                 return turn
             turn._waits.acquire()
             insort(self._waiting, turn, key=_place)
@@ -63,25 +69,27 @@ class Turns:
 
     def _begin(self) -> None:
         self._changing = threading.Lock()
-        self._current = None
+        self._current = []
         self._waiting = []
 
     def _came_while_leaving(self, turn: Turn) -> bool:
         with self._changing:
-            if self._current is turn:
+            if turn in self._current:
                 return True
             self._waiting.remove(turn)
             return False
 
     def _end(self, turn: Turn) -> None:
         with self._changing:
-            if self._current is not turn:
+            if turn not in self._current:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
                 return
-            self._current = self._waiting.pop(0) if self._waiting else None
-            if self._current is not None:
-                self._current._waits.release()
+            self._current.remove(turn)
+            if self._waiting:
+                came = self._waiting.pop(0)
+                self._current.append(came)
+                came._waits.release()
 
 
 def _place(turn: Turn) -> int:

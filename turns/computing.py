@@ -16,15 +16,14 @@ from turns import Turn, Turns
 #: Whoever waits longer goes on beside the one that has the turn, which may itself wait for something unseen.
 LONGEST_WAIT_S = 0.15
 
-_turns = Turns()
 #: Of each thread that has turns: the present one; None while it waits, or goes on beside another.
 _here = threading.local()
 
 
 @contextmanager
-def in_turn() -> Iterator[None]:
+def in_turn(turns: Turns) -> Iterator[None]:
     """What this thread computes here has its turn: it waits for those that came before, within reason."""
-    _here.turn = _turns.take(LONGEST_WAIT_S)
+    _here.turn = turns.take(LONGEST_WAIT_S)
     try:
         yield
     finally:
@@ -50,4 +49,4 @@ def waiting() -> Iterator[None]:
     try:
         yield
     finally:
-        _here.turn = _turns.take(LONGEST_WAIT_S, after=turn)
+        _here.turn = turn.again(LONGEST_WAIT_S)

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from django.core.signals import request_started
 from django.db import connections
 from django.dispatch import receiver
 
-from turns import computing
+from turns import Turns, computing
 
 #: Of one process. Threads that wait for other servers are many at times; they are made as they are needed.
 MOST_THREADS = 512
@@ -53,8 +54,8 @@ class AnsweringThreads:
     them. One that is too old or was lost meanwhile is opened again (CONN_HEALTH_CHECKS): Django looks at them
     when a request begins, whose signal comes from what the threads are given to do."""
 
-    def __init__(self, most_kept: int = MOST_KEPT, *, in_turn: bool = False) -> None:
-        self._turn = computing.in_turn if in_turn else nullcontext
+    def __init__(self, most_kept: int = MOST_KEPT, turns: Turns | None = None) -> None:
+        self._turn = nullcontext if turns is None else partial(computing.in_turn, turns)
         self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="answer")
         self._room = threading.BoundedSemaphore(most_kept)
         self._counting = threading.Lock()

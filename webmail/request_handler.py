@@ -17,6 +17,7 @@ from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from turns import Turns
 from webmail.answering_threads import AnsweringThreads
 from webmail.blobs.spool import Spool
 
@@ -35,8 +36,9 @@ class SpoolingHandler(ASGIHandler):
 
     def __init__(self) -> None:
         super().__init__()
-        # SQLite works in the thread that asks. PostgreSQL is waited for, a dozen times for a page.
-        self._threads = AnsweringThreads(in_turn=connection.vendor == "sqlite")
+        # SQLite works in the thread that asks. PostgreSQL is waited for, a dozen times for a page: another
+        # request goes on meanwhile.
+        self._threads = AnsweringThreads(turns=Turns(1 if connection.vendor == "sqlite" else 2))
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)

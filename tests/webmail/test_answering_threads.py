@@ -24,7 +24,7 @@ from django.utils import translation
 import outbound
 from accounts.sqlite_in_turn.base import TURNS, DatabaseWrapper
 from crypto_agent.client import AgentClient, AgentUnavailable
-from turns import computing
+from turns import Turns, computing
 from webmail import answering_threads
 from webmail.answering_threads import AnsweringThreads, spare_round_trips
 from webmail.idle_connections import let_go_of_database
@@ -182,7 +182,7 @@ def test_the_database_is_asked_whether_it_answers_only_where_something_came_or_i
 @pytest.fixture
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringThreads]:
     monkeypatch.setattr(computing, "LONGEST_WAIT_S", 20.0)
-    made = AnsweringThreads(most_kept=1, in_turn=True)
+    made = AnsweringThreads(most_kept=1, turns=Turns())
     yield made
     made._threads.shutdown()
 
@@ -214,13 +214,18 @@ def test_who_came_first_is_answered_first_unless_it_waits_for_another(
 
 
 @pytest.fixture
-def nobody_answers() -> Iterator[tuple[int, list[bool]]]:
+def turns() -> Turns:
+    return Turns()
+
+
+@pytest.fixture
+def nobody_answers(turns: Turns) -> Iterator[tuple[int, list[bool]]]:
     """A server that ends each connection; whether a thread of this process had its turn then."""
     had_turn: list[bool] = []
 
     class Ends(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            had_turn.append(computing._turns._current is not None)
+            had_turn.append(bool(turns._current))
 
     with socketserver.TCPServer(("127.0.0.1", 0), Ends) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -243,26 +248,27 @@ def nobody_answers() -> Iterator[tuple[int, list[bool]]]:
 def test_others_go_on_while_a_server_is_waited_for(
     ask: Callable[[int], object],
     nobody_answers: tuple[int, list[bool]],
+    turns: Turns,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mailbox_of_imap, "mailbox_token", lambda *_, **__: "token")
     port, had_turn = nobody_answers
-    with computing.in_turn():
+    with computing.in_turn(turns):
         with pytest.raises((AgentUnavailable, httpx.HTTPError, MailboxError)):
             ask(port)
-        assert computing._turns._current is not None, "it has its turn again"
+        assert turns._current, "it has its turn again"
     assert had_turn
     assert not any(had_turn)
 
 
-def test_others_go_on_while_another_transaction_is_waited_for() -> None:
+def test_others_go_on_while_another_transaction_is_waited_for(turns: Turns) -> None:
     mine = TURNS.take(1)
     assert mine is not None
     database = DatabaseWrapper({"OPTIONS": {"timeout": 20}}, "other")
     with ThreadPoolExecutor(1) as pool:
 
         def wait() -> None:
-            with computing.in_turn():
+            with computing.in_turn(turns):
                 database._turn = database._waited_for()
 
         waiting = pool.submit(wait)
@@ -270,7 +276,7 @@ def test_others_go_on_while_another_transaction_is_waited_for() -> None:
         while not TURNS._waiting:
             assert time.monotonic() < until
             time.sleep(0.001)
-        assert computing._turns._current is None
+        assert not turns._current
         mine.end()
         waiting.result(10)
     database._end_turn()
