@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.db.models import Model, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from accounts import token_encryption
@@ -16,6 +17,7 @@ from accounts.admin import ReadOnlyAdmin
 from accounts.visible import visible
 from webmail import reporting
 from webmail.models import Blob, Report
+from webmail.reportable import Said
 
 
 @admin.register(Blob)
@@ -88,4 +90,21 @@ class ReportAdmin(ReadOnlyAdmin):
             messages = reporting.disclosed_in(report).messages
         except token_encryption.TokenUnreadable:
             return ""
-        return format_html_join("", "<p>{}<br>{}</p>", ((at, visible(text)) for at, text in messages))
+        return format_html_join("", "{}", ((_said(said),) for said in messages))
+
+
+def _said(said: Said) -> str:
+    """What one message said, each version with its time."""
+    lines = []
+    for place, version in enumerate(said.versions):
+        at = version.at.isoformat(timespec="seconds")
+        words = _("A message was taken back") if said.taken_back else visible(version.text)
+        lines.append((f"{at} {_('edited')}" if place else at, words))
+        if version.more:
+            lines.append((reporting.more_characters(version.more), ""))
+        if not place and said.left_out:
+            lines.append((reporting.versions_left_out(said.left_out), ""))
+    for file in said.files:
+        described = f"{visible(file.name)} ({visible(file.media_type)}, {filesizeformat(file.size)})"
+        lines.append((_("file, not disclosed"), described))
+    return format_html("<p>{}</p>", format_html_join(mark_safe("<br>"), "{}<br>{}", lines))

@@ -8,61 +8,75 @@ to the operator's administrators and nobody else.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Q
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import token_encryption
 from accounts.models import Account
-from webmail import requests
-from webmail.models import Message, Report
+from webmail import reportable
+from webmail.models import Report
 from webmail.people import people_of
 from webmail.refusals import Refusal
+from webmail.reportable import FileName, Said, Version
 
-#: Messages to choose from: the newest of a person.
-MOST_MESSAGES = 30
 LONGEST_WORDS = 2000
+#: Messages that one report discloses.
+MOST_MESSAGES = 50
 #: Reports of one account in a day.
 MOST_A_DAY = 20
 KEPT = timedelta(days=90)
 
 
 class CannotReport(Refusal):
-    """A report was not taken. `code`: "no-reason" or "too-many"."""
+    """A report was not taken. `code`: "no-reason", "too-many", "too-many-messages", "not-readable" or
+    "changed"."""
 
 
 @dataclass(frozen=True)
 class Disclosed:
-    """What a report says. `messages` are those chosen, oldest first, each with its time (ISO 8601)."""
+    """What a report says. `messages` are those chosen, oldest first."""
 
     words: str
-    messages: list[tuple[str, str]]
+    messages: list[Said]
 
 
-def messages_of(account: Account, did: str) -> list[requests.Waiting]:
-    """The newest messages of a person that could be disclosed: those whose signature was checked and whose
-    text can be read now."""
-    rows = Message.objects.filter(
-        Q(shown=True) | ~Q(aside=Message.Aside.NO),
-        account=account,
-        sender_did=did,
-        trust__in=Message.VOUCHED_FOR,
-        replaces="",
-    )
-    newest = rows.select_related("conversation").order_by("-placed_at", "-pk")[:MOST_MESSAGES]
-    return [each for each in requests.as_text(account, list(newest)) if not each.shut]
+def disclose(account: Account, did: str, words: str, chosen: Sequence[str]) -> Disclosed:
+    """What a report of these messages says. Each is named by its `Reportable.key`.
+
+    Raises CannotReport where one of them is not there to be read, or not as it was when it was chosen: what
+    is disclosed is what was seen, and all of it.
+    """
+    if len(set(chosen)) > MOST_MESSAGES:
+        raise CannotReport(
+            "too-many-messages",
+            ngettext(
+                "A report discloses %(n)s message at most.",
+                "A report discloses %(n)s messages at most.",
+                MOST_MESSAGES,
+            )
+            % {"n": MOST_MESSAGES},
+        )
+    found = reportable.named(account, did, ids_of(chosen))
+    if len(found) < len(ids_of(chosen)):
+        raise CannotReport(
+            "not-readable", _("A message that you ticked can't be read any more. Look at what is ticked.")
+        )
+    if {each.key for each in found} != set(chosen):
+        raise CannotReport(
+            "changed", _("A message that you ticked was edited or taken back. Look at it again.")
+        )
+    return Disclosed(words.strip()[:LONGEST_WORDS], [each.said for each in reversed(found)])
 
 
-def disclose(account: Account, did: str, words: str, message_ids: Sequence[str]) -> Disclosed:
-    """What a report of these messages says; messages of anybody else are left out."""
-    chosen = [each for each in messages_of(account, did) if each.id in set(message_ids)]
-    return Disclosed(
-        words.strip()[:LONGEST_WORDS],
-        [(each.placed_at.isoformat(timespec="seconds"), each.text) for each in reversed(chosen)],
-    )
+def ids_of(keys: Sequence[str]) -> set[str]:
+    """The ids of the messages that keys name."""
+    return {key.partition(":")[0] for key in keys}
 
 
 def report(account: Account, did: str, reason: str, disclosed: Disclosed, *, now: datetime) -> Report:
@@ -77,7 +91,7 @@ def report(account: Account, did: str, reason: str, disclosed: Disclosed, *, now
         did=did,
         handle=people_of([did])[did].handle[:253],
         reason=reason,
-        sealed=token_encryption.seal(json.dumps({"words": disclosed.words, "messages": disclosed.messages})),
+        sealed=token_encryption.seal(json.dumps(asdict(disclosed), default=datetime.isoformat)),
         messages=len(disclosed.messages),
         created_at=now,
     )
@@ -86,7 +100,23 @@ def report(account: Account, did: str, reason: str, disclosed: Disclosed, *, now
 def disclosed_in(row: Report) -> Disclosed:
     """What a stored report says. Raises accounts.token_encryption.TokenUnreadable."""
     fields = json.loads(token_encryption.unseal(row.sealed))
-    return Disclosed(str(fields["words"]), [(str(at), str(text)) for at, text in fields["messages"]])
+    return Disclosed(str(fields["words"]), [_said(each) for each in fields["messages"]])
+
+
+def _said(fields: Mapping[str, Any] | Sequence[str]) -> Said:
+    if not isinstance(fields, Mapping):
+        # A report of a former version has a time and a text.
+        at, text = fields
+        return Said([Version(datetime.fromisoformat(at), str(text))])
+    return Said(
+        [
+            Version(datetime.fromisoformat(each["at"]), each["text"], each["more"])
+            for each in fields["versions"]
+        ],
+        fields["left_out"],
+        fields["taken_back"],
+        [FileName(**each) for each in fields["files"]],
+    )
 
 
 def as_plain_text(account: Account, did: str, reason: str, disclosed: Disclosed) -> str:
@@ -98,9 +128,49 @@ def as_plain_text(account: Account, did: str, reason: str, disclosed: Disclosed)
         _("By %(handle)s (%(did)s)") % {"handle": account.handle, "did": account.did},
         *([str(about)] if about else []),
         *([disclosed.words] if disclosed.words else []),
-        *(f"{at}\n{text}" for at, text in disclosed.messages),
+        *(_message_as_text(said) for said in disclosed.messages),
     ]
     return "\n\n".join(lines)
+
+
+def _message_as_text(said: Said) -> str:
+    """One message; what its sender wrote is behind marks, lest it passes for the report's own lines."""
+    lines = []
+    for place, version in enumerate(said.versions):
+        at = version.at.isoformat(timespec="seconds")
+        if said.taken_back:
+            lines.append(_("%(time)s, taken back") % {"time": at})
+            continue
+        lines.append(_("%(time)s, edited") % {"time": at} if place else at)
+        lines += [f"> {line}" for line in version.text.splitlines()]
+        if version.more:
+            lines.append(more_characters(version.more))
+        if not place and said.left_out:
+            lines.append(versions_left_out(said.left_out))
+    lines += [
+        _("File: %(name)s (%(type)s, %(size)s)")
+        % {"name": file.name or "?", "type": file.media_type, "size": filesizeformat(file.size)}
+        for file in said.files
+    ]
+    return "\n".join(lines)
+
+
+def more_characters(count: int) -> str:
+    """That the end of a text is not disclosed."""
+    words = ngettext(
+        "%(n)s more character is not disclosed.", "%(n)s more characters are not disclosed.", count
+    )
+    return words % {"n": count}
+
+
+def versions_left_out(count: int) -> str:
+    """That some of the versions are not disclosed."""
+    words = ngettext(
+        "%(n)s version after this one is not disclosed.",
+        "%(n)s versions after this one are not disclosed.",
+        count,
+    )
+    return words % {"n": count}
 
 
 def prune(now: datetime) -> int:

@@ -6,7 +6,7 @@ Looking at one has no effect that its sender could notice: everything shown is h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from crypto_agent.client import ReadMessage
 from webmail import reasons
 from webmail.blobs.fetching import FILE_KIND
 from webmail.conversations import NotFound
+from webmail.edits import newest_edits, versions_of
 from webmail.identity_facts import IdentityFacts, facts_of
 from webmail.known_people import likenesses
 from webmail.likeness import Likeness
@@ -41,7 +42,8 @@ Standing = Conversation.Standing
 
 @dataclass(frozen=True)
 class Waiting:
-    """A message as a card shows it: text alone, or `shut` with the reason. `files` is how many it has."""
+    """A message as a card shows it, by its newest version: text alone, or `shut` with the reason. `files` is
+    how many it has; `taken_back` says that its sender wants it shown to nobody."""
 
     id: str
     sender: Person
@@ -50,6 +52,8 @@ class Waiting:
     files: int
     shut: str
     placed_at: datetime
+    edited: bool = False
+    taken_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,10 +129,11 @@ def card(account: Account, conversation: Conversation) -> Request:
 
 
 def as_text(account: Account, messages: Sequence[Message]) -> list[Waiting]:
-    """Messages as a card shows them: text alone."""
-    read = _read(account, messages)
+    """Messages as a card shows them: text alone. Of what was set aside, edits and deletions were as well."""
+    newest = {pk: versions[-1] for pk, versions in versions_of(messages, 1).items()}
+    read = _read(account, messages, newest)
     people = people_of(message.sender_did for message in messages)
-    return [_waiting(account, message, read.get(message.pk), people) for message in messages]
+    return [_waiting(account, message, newest, read, people) for message in messages]
 
 
 def learn_ages(account: Account, *, now: datetime) -> None:
@@ -176,7 +181,9 @@ def _cards(account: Account, rows: Sequence[Conversation]) -> list[Request]:
     like = likenesses(account, {row.started_by for row in rows})
     people = people_of({did for row in rows for did in row.participants})
     messages = _newest_messages(rows)
-    read = _read(account, [message for found in messages.values() for message in found])
+    shown = [message for found in messages.values() for message in found]
+    newest = newest_edits(shown)
+    read = _read(account, shown, newest)
     counts = {
         pk: (number, checked)
         for pk, number, checked in Message.objects.filter(conversation__in=rows, shown=True)
@@ -191,8 +198,7 @@ def _cards(account: Account, rows: Sequence[Conversation]) -> list[Request]:
             others=[people[did] for did in row.participants if did not in (account.did, row.started_by)],
             count=counts.get(row.pk, (0, 0))[0],
             messages=[
-                _waiting(account, message, read.get(message.pk), people)
-                for message in messages.get(row.pk, [])
+                _waiting(account, message, newest, read, people) for message in messages.get(row.pk, [])
             ],
             time=row.last_activity,
             checked=counts.get(row.pk, (0, 0))[1] > 0,
@@ -216,14 +222,27 @@ def _newest_messages(conversations: Sequence[Conversation]) -> dict[int, list[Me
     return found
 
 
-def _read(account: Account, messages: Sequence[Message]) -> dict[int, ReadMessage]:
-    return read_placed(account, ((message.conversation.conversation_id, message) for message in messages))
+def _read(
+    account: Account, messages: Sequence[Message], newest: Mapping[int, Message]
+) -> dict[int, ReadMessage]:
+    """The newest versions, each by the key of its own row."""
+    return read_placed(
+        account,
+        ((message.conversation.conversation_id, newest.get(message.pk, message)) for message in messages),
+    )
 
 
 def _waiting(
-    account: Account, message: Message, read: ReadMessage | None, people: dict[str, Person]
+    account: Account,
+    message: Message,
+    newest: Mapping[int, Message],
+    answers: Mapping[int, ReadMessage],
+    people: Mapping[str, Person],
 ) -> Waiting:
+    version = newest.get(message.pk, message)
+    read = answers.get(version.pk)
     text = (read.text or read.fallback or "") if read and not read.error else ""
+    taken_back = bool(read and read.tombstone)
     return Waiting(
         id=message.message_id,
         sender=people[message.sender_did],
@@ -232,6 +251,8 @@ def _waiting(
         files=sum(part.get("kind") == FILE_KIND for part in read.parts) if read and not read.error else 0,
         shut=_why_shut(account, message, read),
         placed_at=message.placed_at,
+        edited=version.pk != message.pk and not taken_back,
+        taken_back=taken_back,
     )
 
 

@@ -53,7 +53,13 @@ def value_of(field: models.Field[Any, Any], account: Account, of: dict[type, mod
     if isinstance(field, models.BooleanField):
         return True
     if isinstance(field, models.BinaryField):
-        return token_encryption.seal(json.dumps({"words": HOSTILE, "messages": [["now", HOSTILE]]}))
+        said = {
+            "versions": [{"at": timezone.now().isoformat(), "text": HOSTILE, "more": 0}],
+            "left_out": 0,
+            "taken_back": False,
+            "files": [{"name": HOSTILE, "media_type": HOSTILE, "size": 1}],
+        }
+        return token_encryption.seal(json.dumps({"words": HOSTILE, "messages": [said]}))
     return 1
 
 
@@ -108,7 +114,7 @@ def test_whoever_reads_a_report_sees_what_was_hidden_in_it(
 ) -> None:
     page = admin_client.get(reverse("admin:webmail_report_change", args=[hostile_rows[Report].pk]))
     html = page.content.decode()
-    assert html.count("[U+202E]gnp.[U+2066]evil[U+200B][U+00AD][U+FEFF]") == 2
+    assert html.count("[U+202E]gnp.[U+2066]evil[U+200B][U+00AD][U+FEFF]") == 4
 
 
 @pytest.mark.parametrize(

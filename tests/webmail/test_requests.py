@@ -12,8 +12,12 @@ from crypto_agent.client import NewMessage, Receipt
 from tests.webmail.conftest import Write, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.strangers import arrives, asked_of_others, titles, waiting
+from tests.webmail.test_message_actions import carry_newest
 from webmail import (
+    blocking,
+    changing,
     consent,
+    person_page,
     requests,
     search_index,
 )
@@ -176,3 +180,39 @@ def test_many_requests_of_one_person_show_few_and_count_the_rest(
     assert {card.more_of_them for card in of_one} == {2}
     assert found.older > 0
     assert requests.count(alice) == requests.MOST_SHOWN + 6
+
+
+def test_a_card_shows_what_was_edited_and_nothing_that_was_taken_back(
+    alice: Account, carol: Account, write: Write
+) -> None:
+    consent.choose(alice, WhoMayWrite.NOBODY)
+    hello = arrives(write, carol, [alice], "Hello Alice")
+    oops = arrives(write, carol, [alice], "Not for you")
+    changing.edit(carol, hello.message_id, "Buy my coins", str(uuid4()))
+    carry_newest(carol, alice)
+    changing.take_back(carol, oops.message_id, str(uuid4()))
+    carry_newest(carol, alice)
+
+    ((edited, taken_back),) = [card.messages for card in requests.list_requests(alice).cards]
+    assert (edited.text, edited.edited) == ("Buy my coins", True)
+    assert (taken_back.text, taken_back.taken_back) == ("", True)
+    html = browser_of(alice).get(reverse("requests")).content.decode()
+    assert "Buy my coins" in html
+    for gone in ("Hello Alice", "Not for you", "A message without text"):
+        assert gone not in html
+    assert "A message was taken back" in html
+    assert "edited" in html
+
+
+def test_what_was_set_aside_shows_what_was_edited_and_nothing_that_was_taken_back(
+    alice: Account, carol: Account, write: Write
+) -> None:
+    blocking.block(alice, carol.did, timezone.now())
+    hello = arrives(write, carol, [alice], "Hello Alice")
+    oops = arrives(write, carol, [alice], "Not for you")
+    changing.edit(carol, hello.message_id, "Answer me", str(uuid4()))
+    carry_newest(carol, alice)
+    changing.take_back(carol, oops.message_id, str(uuid4()))
+    carry_newest(carol, alice)
+    aside = person_page.person_page(alice, carol.did, show_aside=True).aside
+    assert [(each.text, each.taken_back) for each in aside or []] == [("", True), ("Answer me", False)]

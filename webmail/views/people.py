@@ -1,6 +1,7 @@
 """One person: who they are, where they are reached, and blocking them."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import handles
 from accounts.sessions import signed_in
-from webmail import blocking, known_people, person_page, reporting
+from webmail import blocking, known_people, person_page, reportable, reporting
 from webmail.blocked import blocked_among
 from webmail.models import Report
 from webmail.people import people_of
@@ -73,17 +74,18 @@ def likeness(request: PageRequest, did: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def report(request: PageRequest, did: str) -> HttpResponse:
-    """Report somebody to the operator, or make the text of a report."""
+    """Report somebody to the operator, or make the text of a report; with `message`, that one is ticked."""
     found = _did(request, did)
     reason, words = request.POST.get("reason", ""), request.POST.get("words", "")
     chosen = request.POST.getlist("message")
     made, error = "", ""
     blocked = found in blocked_among(request.account.pk, [found])
     block = bool(request.POST.get("block")) and not blocked
-    sent = request.POST.get("do") == "send"
-    if request.method == "POST":
-        disclosed = reporting.disclose(request.account, found, words, chosen)
+    do = request.POST.get("do")
+    sent = do == "send"
+    if do in ("send", "text"):
         try:
+            disclosed = reporting.disclose(request.account, found, words, chosen)
             if sent:
                 reporting.report(request.account, found, reason, disclosed, now=timezone.now())
             made = reporting.as_plain_text(request.account, found, reason, disclosed)
@@ -91,10 +93,12 @@ def report(request: PageRequest, did: str) -> HttpResponse:
                 blocking.block(request.account, found, timezone.now())
         except reporting.CannotReport as problem:
             error = problem.sentence
+    before = {"older": request.POST.get("older", ""), "newest": ""}.get(
+        do or "", request.POST.get("before", "")
+    )
     context = {
         "person": people_of([found])[found],
-        "messages": [] if made else reporting.messages_of(request.account, found),
-        "chosen": chosen,
+        **({} if made else _to_choose_from(request, found, chosen or request.GET.getlist("message"), before)),
         "reasons": Report.Reason.choices,
         "reason": reason,
         "words": words,
@@ -107,6 +111,19 @@ def report(request: PageRequest, did: str) -> HttpResponse:
         "sent": sent,
     }
     return render(request, "webmail/report.html", context, status=422 if error else 200)
+
+
+def _to_choose_from(request: PageRequest, did: str, chosen: Sequence[str], before: str) -> dict[str, Any]:
+    """The messages that a report could disclose: those that are ticked already, and a page of others."""
+    page = reportable.page_of(request.account, did, before=before)
+    ids = reporting.ids_of(chosen[: reporting.MOST_MESSAGES])
+    ticked = ids - {each.id for each in page.messages}
+    return {
+        "messages": [*reportable.named(request.account, did, ticked), *page.messages],
+        "chosen": ids,
+        "before": before,
+        "older": page.older,
+    }
 
 
 def _context(request: PageRequest, did: str) -> dict[str, Any]:
