@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID, uuid5
 
+from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from crypto_agent.client import AgentError, CarriedFile, NewMessage, ReadMessage, SealedContent
+from webmail import forgetting
 from webmail.blobs.fetching import FILE_KIND
 from webmail.conversations import NotFound, others_in
 from webmail.emoji import is_one_emoji
@@ -26,6 +30,7 @@ from webmail.previews.received import card_in
 from webmail.reactions import emoji_of
 from webmail.related import related_to
 from webmail.typed_text import typed, written
+from webmail.withdrawing import withdraw
 
 #: Parts that hold text (protocol §5).
 TEXT_KINDS = (1, 10)
@@ -101,11 +106,22 @@ def typed_of(account: Account, message_id: str) -> str:
     return typed(read.text or "", read.facets, people_of(message.conversation.participants))
 
 
-def take_back(account: Account, message_id: str, token: str) -> None:
-    """Ask everybody's program to show a message no more. Raises NotFound, CannotSend."""
+def take_back(account: Account, message_id: str, token: str, *, now: datetime | None = None) -> bool:
+    """Stop what no server has of a message, and ask the programs of those who may have it to show it no more.
+
+    Whether there was anybody to ask: else it was never sent, and is gone here as well, without a word to
+    anybody. Raises NotFound, CannotSend; what was stopped stays so.
+    """
     message = own_message(account, message_id)
+    now = now or timezone.now()
+    with transaction.atomic():
+        have = withdraw(message, now=now)
+        if not have:
+            forgetting.forget(account, message_id, now=now)
+            return False
     new = NewMessage(takes_back=True, replaces=message_id)
-    send_message(account, others_in(account, message.conversation), new, token)
+    send_message(account, others_in(account, message.conversation), new, token, only=have)
+    return True
 
 
 def newest_of(account: Account, message: Message) -> tuple[SealedContent, ReadMessage]:

@@ -22,6 +22,11 @@ log = logging.getLogger(__name__)
 
 #: Refusals after which the recipient's devices and routes are read afresh, once.
 STALE_CODES = frozenset({"address-unknown", "gone"})
+#: What a try changes.
+_OF_A_TRY = (
+    *("state", "attempts", "open_tries", "next_attempt_at", "finished_at", "failure_code", "failure_reply"),
+    *("route_kind", "route_target", "route_source", "route_reason"),
+)
 
 
 def deliver(delivery_pk: int, *, now: datetime | None = None) -> None:
@@ -78,26 +83,30 @@ def give_up_or_wait(
         delivery.attempts += 1
     wait = max(gap_after(delivery.attempts), not_before or timedelta())
     delivery.next_attempt_at = now + wait
-    delivery.save()
+    _keep(delivery)
 
 
 def _claim(delivery_pk: int, now: datetime) -> bool:
     lease = now + timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
     rows = Delivery.objects.filter(pk=delivery_pk, state=Delivery.State.SEALED, next_attempt_at__lte=now)
-    return rows.update(next_attempt_at=lease, attempts=F("attempts") + 1) == 1
+    # From here on nobody can say that their server has nothing of it, until the try has ended.
+    return rows.update(next_attempt_at=lease, attempts=F("attempts") + 1, open_tries=F("open_tries") + 1) == 1
 
 
 def _carry(delivery: Delivery, copies: Sequence[DeliveryCopy], now: datetime) -> None:
     try:
         ways = routes.routes_for(delivery.recipient_did)
     except peers.PeerError as error:
+        delivery.open_tries -= 1
         give_up_or_wait(delivery, error.code, str(error), now=now)
         return
     if not ways:
+        delivery.open_tries -= 1
         delivery.failure_code = "no-route"
         _finish(delivery, Delivery.State.FAILED, now)
         return
     problems: list[tuple[Route, Deferred | Refused]] = []
+    perhaps = False
     for way in ways:
         _note_route(delivery, way)
         envelopes = [bytes(copy.envelope or b"") for copy in copies]
@@ -106,6 +115,7 @@ def _carry(delivery: Delivery, copies: Sequence[DeliveryCopy], now: datetime) ->
         else:
             outcomes = carriers.carry(way, envelopes, bounce_token=f"{delivery.pk}")
         problem = next((outcome for outcome in outcomes if not isinstance(outcome, Accepted)), None)
+        perhaps |= any(isinstance(outcome, Deferred) and outcome.perhaps for outcome in outcomes)
         with transaction.atomic():
             copies = _note_accepted(copies, outcomes, now)
             if problem is None:
@@ -118,6 +128,8 @@ def _carry(delivery: Delivery, copies: Sequence[DeliveryCopy], now: datetime) ->
     if not _is_ours(delivery):
         log.info("delivery %s took longer than its lease and is in other hands", delivery.pk)
         return
+    if not perhaps:
+        delivery.open_tries -= 1
     # While one way may open again, that another leads nowhere decides nothing.
     way, problem = next((each for each in problems if isinstance(each[1], Deferred)), problems[0])
     _note_route(delivery, way)
@@ -159,7 +171,7 @@ def _note_problem(delivery: Delivery, problem: Deferred | Refused, now: datetime
         peers.forget(delivery.recipient_did)
         delivery.state = Delivery.State.QUEUED
         delivery.next_attempt_at = now
-        delivery.save()
+        _keep(delivery)
         return
     _finish(delivery, Delivery.State.FAILED, now)
 
@@ -168,4 +180,15 @@ def _finish(delivery: Delivery, state: Delivery.State, now: datetime) -> None:
     delivery.state = state
     delivery.finished_at = now
     delivery.next_attempt_at = None
-    delivery.save()
+    if state == Delivery.State.FAILED:
+        _keep(delivery)
+    else:
+        # Also where its sender stopped it meanwhile: a server has it.
+        delivery.open_tries = 0
+        delivery.save()
+
+
+def _keep(delivery: Delivery) -> None:
+    """Write down how a try without success ended, unless the sender stopped the delivery meanwhile."""
+    rows = Delivery.objects.filter(pk=delivery.pk).exclude(state=Delivery.State.WITHDRAWN)
+    rows.update(**{name: getattr(delivery, name) for name in _OF_A_TRY})

@@ -32,6 +32,8 @@ def note_report(
     delivery = Delivery.objects.select_related("message__conversation").filter(pk=int(token)).first()
     if delivery is None or isinstance(outcome, Accepted):
         return
+    if delivery.state == Delivery.State.WITHDRAWN:
+        return
     if delivery.state in (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED):
         raise TooEarly("the delivery is still under way")
     copies = delivery.copies.all()

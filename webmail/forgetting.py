@@ -16,17 +16,21 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from accounts.agent import agent
 from accounts.models import Account
 from webmail import events, queues
+from webmail.blobs.attaching import remove
 from webmail.conversations import NotFound, recount
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id
-from webmail.models import Delivery, Message
+from webmail.models import Blob, Delivery, Message
+from webmail.withdrawing import withdraw
 
 #: Messages erased by one turn of a worker.
 BATCH = 200
 
 
-def forget(account: Account, message_id: str, *, now: datetime) -> None:
-    """Show a message no more, here alone, and have it erased. Can run twice. Raises NotFound."""
+def forget(account: Account, message_id: str, *, now: datetime) -> bool:
+    """Show a message no more, here alone, and have it erased; of one's own, what no server has yet goes out
+    no more. Whether it is one's own that nobody has, whose files go with it. Can run twice. Raises NotFound.
+    """
     message = (
         Message.objects.filter(account=account, message_id=message_id, replaces="")
         .select_related("account", "conversation")
@@ -34,7 +38,14 @@ def forget(account: Account, message_id: str, *, now: datetime) -> None:
     )
     if message is None:
         raise NotFound(message_id)
-    _forget(message, now)
+    own = message.direction == Message.Direction.OUT
+    with transaction.atomic():
+        never_sent = own and not withdraw(message, now=now)
+        _forget(message, now)
+    if never_sent:
+        for blob in Blob.objects.filter(account=account, message_id=message_id, removed_at=None):
+            remove(blob, now)
+    return never_sent
 
 
 def forget_expired(now: datetime, *, limit: int = 500) -> int:
@@ -84,13 +95,13 @@ def erase(account: Account, *, now: datetime) -> bool:
 
 
 def _waiting() -> QuerySet[Message]:
-    """What can be erased: not what is still to be sealed for somebody."""
+    """What can be erased: not what is still to be sealed for somebody, as that something was taken back."""
     of_message = Delivery.objects.filter(message=OuterRef("pk"))
     unsealed = of_message.filter(state__in=[Delivery.State.QUEUED, Delivery.State.HELD])
-    failed = of_message.filter(state=Delivery.State.FAILED)
+    ended = of_message.filter(state__in=[Delivery.State.FAILED, Delivery.State.WITHDRAWN])
     rows = Message.objects.filter(~Exists(unsealed), forgotten_at__isnull=False, erased_at=None)
-    # One that failed before it was sealed stays unsealed.
-    return rows.exclude(Q(state=Message.State.COMPOSED) & ~Exists(failed))
+    # One that failed, or was stopped, before it was sealed stays unsealed.
+    return rows.exclude(Q(state=Message.State.COMPOSED) & ~Exists(ended))
 
 
 def _expunge(account: Account, messages: Sequence[Message]) -> None:

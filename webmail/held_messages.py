@@ -50,10 +50,11 @@ def is_held(message: Message) -> bool:
 
 
 def release(account: Account, did: str, *, now: datetime | None = None) -> None:
-    """What waited for this person goes on, to be looked at once more when it is sealed. In a transaction."""
+    """What waited for this person goes on, to be looked at once more when it is sealed; nothing of what the
+    account let go of, but that it was taken back. In a transaction."""
     rows = Delivery.objects.filter(
         message__account=account, recipient_did=did, state=Delivery.State.HELD, failure_code=KEYS_CHANGED
-    )
+    ).exclude(message__forgotten_at__isnull=False, message__takes_back=False)
     for message in Message.objects.filter(pk__in=rows.values("message_id")).select_related("conversation"):
         _release(message, now or timezone.now())
 

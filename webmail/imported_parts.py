@@ -129,6 +129,7 @@ def _store_unsent(account: Account, content: SealedContent, state: State, now: d
             "placed_at": placed_at,
             "in_reply_to": str(state["inReplyTo"])[:64],
             "replaces": str(state.get("replaces", ""))[:64],
+            "takes_back": state.get("takesBack") is True,
             "topic": topic_in(state.get("topic") or "") or None,
             "shown": state.get("shown") is not False,
             "changes_group": Message.GroupChange(state.get("changesGroup", "")),

@@ -147,6 +147,7 @@ def _delivery(
     failed = delivery.state == Delivery.State.FAILED and steps != progress.OPENED
     own = delivery.recipient_did == account.did
     relayed = delivery.state == Delivery.State.HANDED_OVER
+    stopped = delivery.state == Delivery.State.WITHDRAWN
     return DeliveryInfo(
         recipient=recipient,
         own=own,
@@ -165,8 +166,8 @@ def _delivery(
         attempts=delivery.attempts,
         next_attempt_at=delivery.next_attempt_at,
         sealed_at=delivery.sealed_at,
-        handed_over_at=None if failed else delivery.finished_at,
-        accepted_at=None if failed or relayed else delivery.finished_at,
+        handed_over_at=None if failed or stopped else delivery.finished_at,
+        accepted_at=None if failed or relayed or stopped else delivery.finished_at,
         opened_at=_first(receipt.opened_at for receipt in receipts),
         read_at=_first(receipt.read_at for receipt in receipts),
         copies=_copies(delivery, receipts),

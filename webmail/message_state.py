@@ -41,6 +41,7 @@ def unsent_state_of(message: Message) -> State:
         "placedAt": _time_json(message.placed_at),
         "inReplyTo": message.in_reply_to,
         "replaces": message.replaces,
+        "takesBack": message.takes_back,
         "topic": message.topic,
         "shown": message.shown,
         "changesGroup": message.changes_group,
@@ -113,6 +114,7 @@ def _delivery(message: Message, state: State, now: datetime) -> Delivery:
         Delivery.State.HANDED_OVER,
         Delivery.State.ACCEPTED,
         Delivery.State.FAILED,
+        Delivery.State.WITHDRAWN,
     )
     return Delivery(
         message=message,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -24,16 +24,17 @@ from crypto_agent.client import (
     Expires,
     NewMessage,
 )
-from webmail import consent, disappearing, drafts, events, forgetting, groups, progress, queues, topics
-from webmail.blobs.attaching import attachment, put_into_message, remove
+from webmail import consent, disappearing, drafts, events, forgetting, groups, queues, topics
+from webmail.blobs.attaching import attachment, put_into_message
 from webmail.drafts import DraftOnPage
-from webmail.models import Blob, Conversation, Delivery, DeliveryCopy, Message
+from webmail.models import Blob, Conversation, Delivery, Message
 from webmail.people import people_of
 from webmail.placing import conversation_for, place
 from webmail.previews.card import Card
 from webmail.previews.sending import new_preview
 from webmail.refusals import Refusal
 from webmail.typed_text import mentions_in, written
+from webmail.withdrawing import withdraw
 
 #: Leaves room for certificate, signature and padding in the largest envelope (protocol §4: some 63 KB).
 MAX_TEXT_BYTES = 48_000
@@ -116,6 +117,7 @@ def send_message(
     files: Sequence[Blob] = (),
     named_files: Sequence[Blob] = (),
     on_page: DraftOnPage | None = None,
+    only: Collection[str] | None = None,
     now: datetime | None = None,
 ) -> Message:
     """Store a message of any kind and one delivery per recipient, and have it sealed and carried.
@@ -124,7 +126,8 @@ def send_message(
     what `message` has, `named_files` are those that its preview or group update names; `token` is a UUID
     made by the page, or by whoever sends: the same one again returns the message of the first time. What
     changes only what is there (`NewMessage.quiet`: edits, reactions, receipts, …) takes no place in the
-    thread or the list. The draft that it was written as `on_page` is gone with it. Raises CannotSend, or
+    thread or the list. Where `only` is given, of the recipients those alone get it who are in it, and the
+    sender's other devices. The draft that it was written as `on_page` is gone with it. Raises CannotSend, or
     CannotAttach if a file went into another message meanwhile; nothing is stored then.
     """
     now = now or timezone.now()
@@ -145,6 +148,7 @@ def send_message(
         files=files,
         named_files=named_files,
         on_page=on_page,
+        only=only,
         now=now,
     )
 
@@ -159,6 +163,7 @@ def store_composed(
     files: Sequence[Blob] = (),
     named_files: Sequence[Blob] = (),
     on_page: DraftOnPage | None = None,
+    only: Collection[str] | None = None,
     now: datetime,
 ) -> Message:
     """The rows of a message that the agent made of `message`, as in `send_message`; then its way begins."""
@@ -181,6 +186,7 @@ def store_composed(
                 files=files,
                 inline=composed.inline[len(message.attachments) :],
                 named_files=named_files,
+                only=only,
                 now=now,
             )
             if on_page is not None:
@@ -221,12 +227,14 @@ def store(
     files: Sequence[Blob],
     inline: Sequence[bool],
     named_files: Sequence[Blob] = (),
+    only: Collection[str] | None = None,
     now: datetime,
 ) -> Message:
     """Store a composed message, to be sealed and carried from ``now`` on. In a transaction.
 
-    ``inline`` says of each of ``files`` whether the content has it itself. Raises CannotAttach if a file went
-    into another message meanwhile, IntegrityError for a token that was used.
+    ``only`` is as in `send_message`; ``inline`` says of each of ``files`` whether the content has it itself.
+    Raises CannotAttach if a file went into another message meanwhile, IntegrityError for a token that was
+    used.
     """
     row = Message.objects.create(
         account=account,
@@ -242,13 +250,16 @@ def store(
         changes_group=groups.change_of(message.group_update),
         in_reply_to=message.in_reply_to or "",
         replaces=message.replaces or "",
+        takes_back=message.takes_back,
         topic=topic,
         expires_after=disappearing.seconds_of(message.expires),
         expires_at=disappearing.end_of(message.expires, created_at),
         sealed=sealed,
         token=token,
     )
-    recipients = [did for did in conversation.participants if did != account.did]
+    recipients = [
+        did for did in conversation.participants if did != account.did and (only is None or did in only)
+    ]
     if message.receipt is not None:
         # What goes out by itself tells nobody whom the account never accepted that anybody is here and reads.
         accepted = consent.accepted_among(account, recipients)
@@ -317,14 +328,18 @@ def sent_before(account: Account, token: str) -> Message | None:
 def retry(account: Account, message_id: str, *, now: datetime | None = None) -> Message:
     """Try the failed deliveries of a message again, from resolving the recipient's devices onwards.
 
-    Raises Message.DoesNotExist, CannotSend if a file of it is gone. Deliveries that did not fail are left
-    alone.
+    Raises Message.DoesNotExist, also for one that was let go of, CannotSend if a file of it is gone.
+    Deliveries that did not fail are left alone.
     """
     now = now or timezone.now()
-    if Blob.objects.filter(account=account, message_id=message_id, removed_at__isnull=False).exists():
-        raise CannotSend("file-gone", _("A file of this message is gone. Send it again in a new message."))
     with transaction.atomic():
-        message = Message.objects.select_for_update().get(account=account, message_id=message_id)
+        message = Message.objects.select_for_update().get(
+            account=account, message_id=message_id, forgotten_at=None
+        )
+        if Blob.objects.filter(account=account, message_id=message_id, removed_at__isnull=False).exists():
+            raise CannotSend(
+                "file-gone", _("A file of this message is gone. Send it again in a new message.")
+            )
         if message.deliveries.filter(state=Delivery.State.FAILED).begin_again(now):
             transaction.on_commit(lambda: queues.give(queues.SEAL, message.pk))
             transaction.on_commit(lambda: _tell(message))
@@ -332,19 +347,15 @@ def retry(account: Account, message_id: str, *, now: datetime | None = None) -> 
 
 
 def discard(account: Account, message_id: str, *, now: datetime) -> Conversation:
-    """Throw away a message that was delivered to nobody, with its files. Can run twice.
+    """Throw away a message that no server has, with its files, and stop what is on its way. Can run twice.
 
-    Raises Message.DoesNotExist, CannotSend if somebody's server has it, or may still get it.
+    Raises Message.DoesNotExist, CannotSend if somebody's server has it, or may have it.
     """
     with transaction.atomic():
-        message = Message.objects.select_for_update().get(account=account, message_id=message_id)
-        if not progress.reached_nobody(message):
+        message = Message.objects.select_related("conversation").get(account=account, message_id=message_id)
+        if withdraw(message, now=now):
             raise CannotSend("on-its-way", _("It is on its way to somebody. Nothing was discarded."))
-        if DeliveryCopy.objects.filter(delivery__message=message, accepted_at__isnull=False).exists():
-            raise CannotSend("on-its-way", _("A server has it already. Nothing was discarded."))
         forgetting.forget(account, message_id, now=now)
-    for blob in Blob.objects.filter(account=account, message_id=message_id, removed_at=None):
-        remove(blob, now)
     return message.conversation
 
 

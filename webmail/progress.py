@@ -14,6 +14,7 @@ from webmail.blocked import blocked_among
 from webmail.held_messages import KEYS_CHANGED, WAITED_WITH_OTHERS
 from webmail.models import Delivery, Message, Receipt
 from webmail.people import Person
+from webmail.withdrawing import is_perhaps_there
 
 #: From not sealed yet (0) to their server having it (3).
 STEP_OF = {
@@ -25,9 +26,11 @@ STEP_OF = {
 }
 #: A device of theirs has said that it opened it.
 OPENED = 4
+#: After so many tries without success it is no more on its way, it waits.
+SOME_TRIES = 3
 _DELIVERIES = PreparedRows(
     lambda messages: Delivery.objects.filter(message__in=messages).only(
-        "message", "recipient_did", "state", "failure_code"
+        *("message", "recipient_did", "state", "failure_code", "attempts", "open_tries", "asked_again_at")
     )
 )
 _RECEIPTS = PreparedRows(
@@ -40,7 +43,8 @@ _RECEIPTS = PreparedRows(
 @dataclass(frozen=True)
 class Progress:
     """`steps` is how many of the four drops are filled; `failure` names who did not get it and why; `held`
-    says that it waits for its sender. `mark` is another one for every other state, and short."""
+    says that it waits for its sender, `waits` that it does for somebody's server, as `words` then say. `mark`
+    is another one for every other state, and short."""
 
     steps: int
     words: str
@@ -48,7 +52,8 @@ class Progress:
     can_retry: bool
     mark: str
     held: bool = False
-    #: Whether nobody's server has any of it, so that it may be thrown away.
+    waits: bool = False
+    #: Whether nobody's server has any of it, nor may have it, so that it may be thrown away.
     can_discard: bool = False
     #: Whether nobody but its writer gets it: it has no way to go, it is only kept.
     alone: bool = False
@@ -82,12 +87,12 @@ def is_known(message: Message) -> bool:
 def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     """The state of a sent message that was given to prefetch(). The slowest recipient decides.
 
-    Deliveries to the sender's own other devices do not count. Whoever opened it has it, whatever a server on
-    the way says. How many opened or read it, and of how many, is said without those whom the account blocks.
+    Deliveries to the sender's own other devices do not count, nor do those that were stopped. Whoever opened
+    it has it, whatever a server on the way says. How many opened or read it, and of how many, is said
+    without those whom the account blocks.
     """
-    deliveries = [
-        delivery for delivery in _deliveries(message) if delivery.recipient_did != message.sender_did
-    ]
+    sent = [delivery for delivery in _deliveries(message) if delivery.recipient_did != message.sender_did]
+    deliveries = [delivery for delivery in sent if delivery.state != Delivery.State.WITHDRAWN]
     receipts = _receipts(message)
     has_it = {receipt.recipient_did for receipt in receipts}
     failed = [
@@ -97,7 +102,7 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     ]
     if failed:
         failure = _failure(failed, people)
-        nobody = reached_nobody(message)
+        nobody = nobody_has(message)
         mark = f"0f{len(failed)}{'d' if nobody else ''}"
         return Progress(0, _("Not delivered"), failure, can_retry=True, mark=mark, can_discard=nobody)
     steps = {
@@ -106,13 +111,29 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     if receipts and not steps:
         # Its deliveries went with an index that was lost: that it was sealed is all that is known besides.
         steps = dict.fromkeys(set(message.conversation.participants) - {message.sender_did}, 1)
+    if sent and not deliveries:
+        return Progress(0, _stopped(), None, can_retry=False, mark="0x", alone=True)
     if not steps:
         stored = message.state != Message.State.COMPOSED
         words = _("Kept in your archive") if stored else _("Sealing")
         mark = "k" if stored else "0"
         return Progress(3 if stored else 0, words, None, can_retry=False, mark=mark, alone=True)
     if held := _held(deliveries, people):
-        return Progress(0, held, None, can_retry=False, mark="0h", held=True)
+        nobody = nobody_has(message)
+        mark = f"0h{'d' if nobody else ''}"
+        return Progress(0, held, None, can_retry=False, mark=mark, held=True, can_discard=nobody)
+    if waiting := [each for each in deliveries if _is_stuck(each) and each.recipient_did not in has_it]:
+        nobody = nobody_has(message)
+        slowest = min(steps[each.recipient_did] for each in waiting)
+        return Progress(
+            slowest,
+            _waiting_for(waiting[0], people),
+            None,
+            can_retry=False,
+            mark=f"{slowest}w{len(waiting)}{waiting[0].failure_code}{'-d' if nobody else ''}",
+            waits=True,
+            can_discard=nobody,
+        )
     blocked = _blocked(message)
     # Of one who is blocked alone, what their server said is known.
     steps = {did: step for did, step in steps.items() if did not in blocked} or steps
@@ -120,7 +141,7 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     slowest = min(OPENED if did in opened else step for did, step in steps.items())
     mark = f"{slowest}o{len(opened)}r{len(read)}" if opened else f"{slowest}"
     words = _words(slowest, sorted(steps), opened, read, people)
-    return Progress(slowest, words, None, can_retry=False, mark=mark)
+    return Progress(slowest, words, None, can_retry=False, mark=mark, can_discard=nobody_has(message))
 
 
 def opened_by(receipts: Iterable[Receipt]) -> tuple[set[str], set[str]]:
@@ -132,10 +153,11 @@ def opened_by(receipts: Iterable[Receipt]) -> tuple[set[str], set[str]]:
     )
 
 
-def reached_nobody(message: Message) -> bool:
-    """Whether a sent message failed everywhere, so that there is nothing of it but here."""
-    deliveries = _deliveries(message)
-    return bool(deliveries) and all(each.state == Delivery.State.FAILED for each in deliveries)
+def nobody_has(message: Message) -> bool:
+    """Whether there is nothing of a sent message but here, as far as its deliveries say: what is on its way
+    can be stopped, or has failed. Without any, nobody knows."""
+    deliveries = [each for each in _deliveries(message) if each.state != Delivery.State.WITHDRAWN]
+    return bool(deliveries) and not _receipts(message) and not any(map(is_perhaps_there, deliveries))
 
 
 def _deliveries(message: Message) -> Sequence[Delivery]:
@@ -184,6 +206,8 @@ def of_delivery(delivery: Delivery, receipts: Iterable[Receipt] = ()) -> tuple[i
         return 0, _("Not delivered")
     if delivery.state == Delivery.State.HELD:
         return 0, _("Waits for you")
+    if delivery.state == Delivery.State.WITHDRAWN:
+        return 0, _stopped()
     step = STEP_OF[Delivery.State(delivery.state)]
     return step, words_at(step)
 
@@ -214,6 +238,25 @@ def _held(deliveries: list[Delivery], people: Mapping[str, Person]) -> str:
         return ""
     first = next((delivery for delivery in held if delivery.failure_code == KEYS_CHANGED), held[0])
     return _("Waits until you look at the keys of %(name)s") % {"name": _name(first.recipient_did, people)}
+
+
+def _stopped() -> str:
+    return _("Stopped before it was sent")
+
+
+def _is_stuck(delivery: Delivery) -> bool:
+    """Whether it was tried in vain for some time, or a mail server on the way says that it is delayed."""
+    if not delivery.failure_code:
+        return False
+    moving = delivery.state in (Delivery.State.QUEUED, Delivery.State.SEALED)
+    return delivery.attempts >= SOME_TRIES if moving else delivery.state == Delivery.State.HANDED_OVER
+
+
+def _waiting_for(delivery: Delivery, people: Mapping[str, Person]) -> str:
+    return _("Waiting for %(name)s: %(reason)s") % {
+        "name": _name(delivery.recipient_did, people),
+        "reason": reasons.of_delivery(delivery.failure_code),
+    }
 
 
 def _failure(failed: list[Delivery], people: Mapping[str, Person]) -> str:

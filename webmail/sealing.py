@@ -49,7 +49,7 @@ def seal_message(
     now = now or timezone.now()
     message = Message.objects.select_related("account", "conversation").get(pk=message_pk)
     queued = _take_queued(message, now)
-    if not queued and (message.state != Message.State.COMPOSED or _is_waiting(message)):
+    if not queued and (message.state != Message.State.COMPOSED or _is_not_to_be_sealed(message)):
         return []
     devices = _devices_of_all(queued, now, seconds)
     held = key_gate.held_back(message, queued, _fingerprints(queued, devices))
@@ -85,7 +85,8 @@ def seal_message(
     if message.way_shows:
         _tell(message)
     message.refresh_from_db()
-    archive.archive([message], now=now)
+    if message.state != Message.State.COMPOSED:
+        archive.archive([message], now=now)
     return ready
 
 
@@ -99,7 +100,9 @@ def due(now: datetime, *, older_than: timedelta, limit: int = 500) -> list[int]:
     Those of locked accounts are left out too: they begin at the unlocking.
     """
     of_message = Delivery.objects.filter(message=OuterRef("pk"))
-    stopped = of_message.filter(state__in=[Delivery.State.FAILED, Delivery.State.HELD])
+    stopped = of_message.filter(
+        state__in=[Delivery.State.FAILED, Delivery.State.HELD, Delivery.State.WITHDRAWN]
+    )
     rows = Message.objects.filter(placed_at__lt=now - older_than).filter(
         # One that could not be signed, or that may not be sealed, waits for its sender.
         (Q(state=Message.State.COMPOSED) & ~Exists(stopped))
@@ -119,10 +122,11 @@ def _take_queued(message: Message, now: datetime) -> list[Delivery]:
     return [delivery for delivery in rows if rows.filter(pk=delivery.pk).update(next_attempt_at=lease) == 1]
 
 
-def _is_waiting(message: Message) -> bool:
-    """Whether another worker has the message in hand, or it waits for somebody's server, or its sender."""
-    waits = [Delivery.State.QUEUED, Delivery.State.HELD]
-    return message.deliveries.filter(state__in=waits).exists()
+def _is_not_to_be_sealed(message: Message) -> bool:
+    """Whether another worker has the message in hand, it waits for somebody's server, or its sender, or was
+    stopped."""
+    states = [Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.WITHDRAWN]
+    return message.deliveries.filter(state__in=states).exists()
 
 
 def _devices_of_all(
@@ -191,10 +195,13 @@ def _store_all(
 ) -> list[int]:
     """Keep the signed message and its envelopes; the keys of the deliveries that may now go out.
 
-    What stopped waiting meanwhile gets none. `with_own`: the sender's other devices do.
+    What stopped waiting meanwhile gets none. `with_own`: the sender's other devices do, unless the sender
+    stopped all of it.
     """
-    queued = message.deliveries.select_for_update().filter(state=Delivery.State.QUEUED)
-    still_queued = set(queued.values_list("pk", flat=True))
+    states = dict(message.deliveries.select_for_update().order_by("pk").values_list("pk", "state"))
+    still_queued = {pk for pk, state in states.items() if state == Delivery.State.QUEUED}
+    if not still_queued and Delivery.State.WITHDRAWN in states.values():
+        return []
     ready = [
         delivery.pk
         for delivery in sealed_for
@@ -248,4 +255,6 @@ def _fail(delivery: Delivery, code: str, now: datetime) -> None:
     delivery.failure_code = code
     delivery.next_attempt_at = None
     delivery.finished_at = now
-    delivery.save(update_fields=["state", "failure_code", "next_attempt_at", "finished_at"])
+    Delivery.objects.filter(pk=delivery.pk).exclude(state=Delivery.State.WITHDRAWN).update(
+        state=delivery.state, failure_code=code, next_attempt_at=None, finished_at=now
+    )

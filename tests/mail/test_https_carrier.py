@@ -129,12 +129,21 @@ def test_an_endless_answer_is_cut(script: Script) -> None:
     assert isinstance(outcome, Deferred)
 
 
+def test_a_server_whose_answer_is_lost_may_have_it(script: Script) -> None:
+    broken_off = {"Content-Length": "9", "Connection": "close"}
+    script.answers = [(200, broken_off, b"x"), (502, {}, b""), (503, {}, b""), (429, {}, b"")]
+    for perhaps in (True, True, False, False):
+        (outcome,) = carry(Way(script.url), [b"\x851"], bounce_token="1")
+        assert isinstance(outcome, Deferred)
+        assert outcome.perhaps == perhaps
+
+
 def test_a_server_that_does_not_answer_defers_all() -> None:
     outcomes = carry(Way("http://127.0.0.1:1/inbox"), [b"\x851", b"\x852"], bounce_token="1")
     assert len(outcomes) == 2
     for outcome in outcomes:
         assert isinstance(outcome, Deferred)
-        assert outcome.code == "server-unreachable"
+        assert (outcome.code, outcome.perhaps) == ("server-unreachable", False)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import email
 import email.policy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
 
+from tests.services.smtp_sink import SmtpSink
 from webmail.carriers import Deferred, Refused, carry, smtp
 from webmail.carriers.mail_servers import MailServersError
 from webmail.carriers.smtp import SmtpAddressError, checked_address, mail_to_send, servers_of
@@ -143,13 +145,26 @@ def test_private_addresses_are_refused_in_the_live_network(settings: Settings, h
     assert outcome.code == "forbidden-address"
 
 
+def test_a_server_whose_answer_is_lost_may_have_it(settings: Settings) -> None:
+    class Lost(SmtpSink):
+        async def handle_DATA(self, server: Any, _session: Any, _envelope: Any) -> str:
+            server.transport.abort()
+            return "250 too late"
+
+    with Lost() as sink:
+        settings.SMTP_RELAY_URL = sink.url
+        (outcome,) = carry(Way("mail.test"), [SEALED], bounce_token="1")
+    assert isinstance(outcome, Deferred)
+    assert outcome.perhaps
+
+
 def test_a_server_that_does_not_answer_defers_all(settings: Settings) -> None:
     settings.SMTP_RELAY_URL = ""
     outcomes = carry(Way("smtp://127.0.0.1:1"), [SEALED] * 3, bounce_token="1")
     assert len(outcomes) == 3
     for outcome in outcomes:
         assert isinstance(outcome, Deferred)
-        assert outcome.code == "server-unreachable"
+        assert (outcome.code, outcome.perhaps) == ("server-unreachable", False)
 
 
 def test_another_kind_of_route_is_refused() -> None:

@@ -27,13 +27,17 @@ def failed(alice: Account, *states: Delivery.State) -> Message:
     dids = [peer(f"bob{number}").did for number in range(len(states))]
     message = outgoing.send(alice, dids, "never mind", str(uuid4()))
     for delivery, state in zip(message.deliveries.all(), states, strict=True):
-        delivery.state, delivery.failure_code = state, "no-device"
+        delivery.state, delivery.failure_code = state, "no-device" if state == Delivery.State.FAILED else ""
         delivery.save()
     return message
 
 
-def test_what_nobody_got_can_be_thrown_away(alice: Account, at_alices: Client) -> None:
-    message = failed(alice, Delivery.State.FAILED, Delivery.State.FAILED)
+@pytest.mark.parametrize(
+    "other", [Delivery.State.FAILED, Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED]
+)
+def test_what_nobody_got_can_be_thrown_away(alice: Account, at_alices: Client, other: str) -> None:
+    """What is on its way to somebody else is stopped with it."""
+    message = failed(alice, Delivery.State.FAILED, Delivery.State(other))
     page = reverse("conversation", args=[message.conversation.conversation_id])
     address = reverse("message-discard", args=[message.message_id])
     assert address in html_of(at_alices, page)
@@ -47,14 +51,16 @@ def test_what_nobody_got_can_be_thrown_away(alice: Account, at_alices: Client) -
     html = html_of(at_alices, page)
     assert "never mind" not in html
     assert "Not delivered" not in html
+    assert set(message.deliveries.values_list("state", flat=True)) == {Delivery.State.WITHDRAWN}
 
 
 @pytest.mark.parametrize(
-    "other",
-    [Delivery.State.QUEUED, Delivery.State.SEALED, Delivery.State.HANDED_OVER, Delivery.State.ACCEPTED],
+    "other", [Delivery.State.SEALED, Delivery.State.HANDED_OVER, Delivery.State.ACCEPTED]
 )
 def test_what_somebody_has_or_may_get_stays(alice: Account, at_alices: Client, other: str) -> None:
     message = failed(alice, Delivery.State.FAILED, Delivery.State(other))
+    # Somebody is just carrying it.
+    message.deliveries.filter(state=Delivery.State.SEALED).update(open_tries=1)
     page = reverse("conversation", args=[message.conversation.conversation_id])
     address = reverse("message-discard", args=[message.message_id])
     assert address not in html_of(at_alices, page)

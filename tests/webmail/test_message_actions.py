@@ -32,7 +32,7 @@ from webmail.conversations import NotFound
 from webmail.emoji import USUAL, is_one_emoji
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.message_info import message_info
-from webmail.models import Contact, Conversation, Message
+from webmail.models import Contact, Conversation, Delivery, Message
 from webmail.outgoing import CannotSend
 from webmail.previews import received
 from webmail.previews.card import Card
@@ -78,6 +78,7 @@ def as_web(people: dict[str, Account], settings: Settings, monkeypatch: pytest.M
 def hello(alice: Account, bob: Account, write: Write) -> Message:
     message = write(alice, [bob], "hello")
     hand_over(bob, seal(message)[bob.did])
+    message.deliveries.update(state=Delivery.State.ACCEPTED)
     return message
 
 
@@ -271,17 +272,30 @@ def test_what_was_deleted_here_stays_away(alice: Account, bob: Account, write: W
     assert [entry.text for entry in entries(alice)] == ["kept", "for nobody"]
 
 
-def test_what_is_on_its_way_goes_out_though_its_sender_let_go_of_it(
+def test_what_others_have_they_keep_though_its_sender_let_go_of_it(
     alice: Account, bob: Account, write: Write
 ) -> None:
     message = write(alice, [bob], "under way")
-    forgetting.forget(alice, message.message_id, now=timezone.now())
-    assert forgetting.due() == set()
-    hand_over(bob, seal(message)[bob.did])
+    envelopes = seal(message)[bob.did]
+    message.deliveries.update(state=Delivery.State.ACCEPTED)
+    assert not forgetting.forget(alice, message.message_id, now=timezone.now())
+    hand_over(bob, envelopes)
     assert [entry.text for entry in entries(bob)] == ["under way"]
     assert forgetting.due() == {alice.pk}
     forgetting.erase(alice, now=timezone.now())
     assert (in_archive(alice), entries(alice)) == (0, [])
+
+
+def test_that_something_was_taken_back_goes_out_though_its_sender_let_go_of_it(
+    alice: Account, bob: Account, hello: Message
+) -> None:
+    """The others are still to be asked, and what asks them is erased afterwards."""
+    assert changing.take_back(alice, hello.message_id, str(uuid4()))
+    forgetting.forget(alice, hello.message_id, now=timezone.now())
+    forgetting.erase(alice, now=timezone.now())
+    carry_newest(alice, bob)
+    assert [entry.tombstone for entry in entries(bob)] == [True]
+    assert forgetting.due() == {alice.pk}
 
 
 def test_messages_disappear_on_both_sides_after_their_time(

@@ -104,6 +104,7 @@ def test_editing_with_and_without_script(at_alices: Client, own: Message) -> Non
 def test_taking_back_asks_first(at_alices: Client, own: Message, bobs: Message) -> None:
     asked = at_alices.get(reverse("message-take-back", args=[own.message_id])).content.decode()
     assert "Take this message back?" in asked
+    own.deliveries.update(state=Delivery.State.ACCEPTED)
     assert "You took back a message" in do(at_alices, "message-take-back", own)
     for name in ("message-take-back", "message-edit"):
         assert at_alices.get(reverse(name, args=[bobs.message_id])).status_code == 404

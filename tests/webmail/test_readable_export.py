@@ -32,7 +32,7 @@ from tests.webmail.test_limits import used_up
 from tests.webmail.test_locked import WORDS, lock_account
 from webmail import changing, group_page
 from webmail.blobs import cannot_fetch
-from webmail.models import Conversation, Message
+from webmail.models import Conversation, Delivery, Message
 from webmail.readable_export import export
 from webmail.views import readable_export as page
 
@@ -70,6 +70,7 @@ def talk(alice: Account, bob: Account, write: Write) -> list[Message]:
     carry_newest(alice, bob)
     regretted = write(alice, [bob], "a regretted word")
     hand_over(bob, seal(regretted)[bob.did])
+    regretted.deliveries.update(state=Delivery.State.ACCEPTED)
     changing.take_back(alice, regretted.message_id, str(uuid4()))
     carry_newest(alice, bob)
     secret = write(alice, [bob], "gone in an hour", expires=Expires(True, 3600))

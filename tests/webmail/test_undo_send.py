@@ -83,6 +83,29 @@ def test_the_offer_to_undo_goes_when_the_chosen_time_is_over(alice: Account, wit
         assert toast() is offered, passed
 
 
+def test_what_is_held_can_be_discarded_while_the_agent_is_away(
+    alice: Account, with_bob: Conversation, agent_process: AgentProcess
+) -> None:
+    """Undoing needs the agent, and meanwhile the message would go out."""
+    browser = browser_of(alice)
+    choose(browser, 30)
+    send(browser, with_bob, "Path by the weir")
+    (row,) = PendingMessage.objects.all()
+    address = reverse("pending-discard", args=[row.pk])
+    page = html_of(browser, reverse("conversation", args=[with_bob.conversation_id]))
+    assert f'<form action="{address}" method="post"' in page
+    agent_process.stop()
+    try:
+        part = {"conversation": with_bob.conversation_id}
+        answer = browser.post(address, part, headers={"HX-Request": "true"})
+    finally:
+        agent_process.start()
+    assert answer.status_code == 200
+    assert "Path by the weir" not in answer.content.decode()
+    assert not PendingMessage.objects.exists()
+    assert not Message.objects.filter(direction=Message.Direction.OUT).exists()
+
+
 def test_who_switched_it_off_sends_at_once(alice: Account, with_bob: Conversation) -> None:
     browser = browser_of(alice)
     choose(browser, 0)

@@ -47,8 +47,10 @@ def _post(client: httpx.Client, url: str, envelope: bytes) -> Outcome:
         answer = client.post(url, json=body, extensions={"max_bytes": MAX_ANSWER})
     except OutboundError as error:
         return _refused_here(error)
-    except httpx.TransportError as error:
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         return Deferred("server-unreachable", _reason(error))
+    except httpx.TransportError as error:
+        return Deferred("server-unreachable", _reason(error), perhaps=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Refused("bad-address", _reason(error))
     return outcome_of_http(
@@ -66,7 +68,7 @@ def _refused_here(error: OutboundError) -> Outcome:
         return Refused("forbidden-address", str(error))
     if error.code == "scheme-refused":
         return Refused("bad-address", str(error))
-    return Deferred("server-trouble", str(error))
+    return Deferred("server-trouble", str(error), perhaps=True)
 
 
 def _words(answer: httpx.Response) -> str:

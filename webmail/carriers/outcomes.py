@@ -28,11 +28,15 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Deferred:
-    """Not now: try again, not before `retry_after` if the other side named a time. `code` as below."""
+    """Not now: try again, not before `retry_after` if the other side named a time. `code` as below.
+
+    `perhaps` says that the other side may have it all the same: only its answer was lost.
+    """
 
     code: str
     reply: str
     retry_after: timedelta | None = None
+    perhaps: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,9 @@ _HTTP = {
 #: Statuses below 500 that are about the moment, not about the message.
 _HTTP_PASSING = {408: "server-unreachable", 425: "server-trouble", 429: "rate-limited"}
 
+#: What a server says of itself before it took anything; of others a proxy may speak that lost the answer.
+_HTTP_TOOK_NOTHING = {*_HTTP_PASSING, 501, 503, 505, 507}
+
 #: A diagnostic of SMTP begins with the reply's three digits (RFC 3464 §2.3.6).
 _DIGITS = re.compile(r"\s*([45]\d\d)(?!\d)")
 
@@ -161,7 +168,7 @@ def outcome_of_http(
         return Accepted(shown, security)
     if status in _HTTP_PASSING or status >= 500:
         code = _HTTP_PASSING.get(status) or _HTTP.get(status, "server-trouble")
-        return Deferred(code, shown, _patience(retry_after, now))
+        return Deferred(code, shown, _patience(retry_after, now), perhaps=status not in _HTTP_TOOK_NOTHING)
     return Refused(_HTTP.get(status, "not-accepted"), shown)
 
 

@@ -217,7 +217,7 @@ def _send_all(
     except ReplyLost:
         raise
     except OSError as error:
-        broken = Deferred("server-unreachable", _reason(error))
+        broken = Deferred("server-unreachable", _reason(error), perhaps=True)
         outcomes += [broken] * (len(mails) - len(outcomes))
     finally:
         connection.close()

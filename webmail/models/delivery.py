@@ -37,6 +37,7 @@ class Delivery(models.Model):
         HANDED_OVER = "handed-over", "handed to a mail server on the way"
         ACCEPTED = "accepted", "the recipient's server has it"
         FAILED = "failed", "not delivered"
+        WITHDRAWN = "withdrawn", "stopped by its sender before any server said that it has it"
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="deliveries")
     recipient_did = models.CharField(max_length=2048)
@@ -47,6 +48,8 @@ class Delivery(models.Model):
     route_source = models.CharField(max_length=16, blank=True)
     route_reason = models.TextField(blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    #: Tries after which their server may have it though it did not say so: one under way, or broken off.
+    open_tries = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
     #: Stable code and the server's own words of the last try that did not succeed.
     failure_code = models.CharField(max_length=40, blank=True)

@@ -74,6 +74,8 @@ class Message(models.Model):
     )
     in_reply_to = models.CharField(max_length=64, blank=True)
     replaces = models.CharField(max_length=64, blank=True)
+    #: Whether it takes back what it replaces, of what was sent here; of others the content alone says that.
+    takes_back = models.BooleanField(default=False)
     #: The topic that it belongs to, or that began with it: see webmail/topics.py.
     topic = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 (so its index has few rows)
     #: Content and, once signed, the signed data, under the account's content key.

@@ -288,6 +288,7 @@ def _pane_context(
     """What webmail/_pane.html shows."""
     thread = _thread(request, open_one, at, topic=topic, known=known)
     return {
+        "never_sent": "never-sent" in request.GET,
         "topic": topic_of(request.account, open_one, topic) if topic else None,
         "row": thread.conversation,
         "thread": thread,

@@ -34,9 +34,15 @@ def message(request: PageRequest, message_id: str) -> HttpResponse:
 def retry(request: PageRequest, message_id: str) -> HttpResponse:
     """Try again what was not delivered."""
     try:
-        sent = outgoing.retry(request.account, message_id)
-    except Message.DoesNotExist as error:
+        return _retried(request, message_id)
+    except (Message.DoesNotExist, NotFound) as error:
+        # Its time was over, or it was deleted in another window.
         raise Http404 from error
+
+
+def _retried(request: PageRequest, message_id: str) -> HttpResponse:
+    try:
+        sent = outgoing.retry(request.account, message_id)
     except outgoing.CannotSend as error:
         found = threads.entry(request.account, message_id)
         if request.htmx:

@@ -6,12 +6,13 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import signed_in
 from webmail import changing, consent, forgetting, forwarding, outgoing, quotes, saving, threads
 from webmail.conversations import NotFound, titled
-from webmail.models import Message
+from webmail.models import Conversation, Message
 from webmail.outgoing import CannotSend
 from webmail.thread_window import At
 from webmail.topic_list import topic_of
@@ -109,10 +110,12 @@ def take_back(request: PageRequest, message_id: str) -> HttpResponse:
     if request.method != "POST":
         return _asked(request, message, what="take-back")
     try:
-        changing.take_back(request.account, message_id, request.POST.get("token", ""))
+        asked = changing.take_back(request.account, message_id, request.POST.get("token", ""))
+    except NotFound as error:
+        raise Http404 from error
     except CannotSend as error:
         return _asked(request, message, what="take-back", error=error.sentence)
-    return _done(request, message)
+    return _done(request, message) if asked else _gone(request, message.conversation, never_sent=True)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -122,10 +125,8 @@ def delete(request: PageRequest, message_id: str) -> HttpResponse:
     message = _message(request, message_id)
     if request.method != "POST":
         return _asked(request, message, what="delete")
-    forgetting.forget(request.account, message_id, now=timezone.now())
-    if request.htmx:
-        return HttpResponse("")
-    return redirect("conversation", message.conversation.conversation_id)
+    never_sent = forgetting.forget(request.account, message_id, now=timezone.now())
+    return _gone(request, message.conversation, never_sent=never_sent)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -145,9 +146,7 @@ def discard(request: PageRequest, message_id: str) -> HttpResponse:
             answer["HX-Retarget"], answer["HX-Reswap"] = f"#s{message_id}", "outerHTML"
             return answer
         return redirect("message", message_id)
-    if request.htmx:
-        return HttpResponse("")
-    return redirect("conversation", conversation.conversation_id)
+    return _gone(request, conversation, never_sent=False)
 
 
 @require_POST
@@ -252,6 +251,15 @@ def _asked(request: PageRequest, message: Message, **doing: Any) -> HttpResponse
 
 def _done(request: PageRequest, message: Message) -> HttpResponse:
     return _entry(request, message) if request.htmx else redirect(_address(message))
+
+
+def _gone(request: PageRequest, conversation: Conversation, *, never_sent: bool) -> HttpResponse:
+    """Nothing in the place of a message; of one's own that nobody got, that it was so."""
+    if request.htmx:
+        said = {"problem": _("It was never sent to anybody."), "swap": True}
+        return render(request, "webmail/_toast_undo.html", said) if never_sent else HttpResponse("")
+    page = reverse("conversation", args=[conversation.conversation_id])
+    return redirect(f"{page}?never-sent" if never_sent else page)
 
 
 def _address(message: Message) -> str:
