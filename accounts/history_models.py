@@ -35,7 +35,10 @@ class PeerEvent(models.Model):
 
     class Meta:
         ordering = ("-at", "-pk")
-        indexes = (models.Index(fields=("peer", "-at"), name="peer_event_of_peer"),)
+        indexes = (
+            models.Index(fields=("peer", "-at"), name="peer_event_of_peer"),
+            models.Index(fields=("former",), name="peer_event_by_former"),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject[:16]}"

@@ -4,52 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.utils import timezone
 
 from accounts.handles import INVALID_HANDLE
-from accounts.models import Account, Peer
+from accounts.models import Account, Peer, PeerEvent
 from accounts.prepared_rows import PreparedValues
 from accounts.skeletons import skeleton
 from webmail import contacts
 from webmail.likeness import Known, Likeness, likeness
-from webmail.models import Contact
+from webmail.models import Contact, GraphEntry
 
 
 def likenesses(account: Account, dids: Iterable[str]) -> dict[str, Likeness]:
     """Whom each of these people reads like, for those who read like somebody; in two queries.
 
-    Whom the account accepted may be imitated, and so may its own person.
+    Whom the account accepted or follows may be imitated, as far as their names are known here, and so may
+    its own person.
     """
     wanted = set(dids) - {account.did}
-    someones = [_known(row) for row in _BY_DID.rows(list(wanted))]
+    someones = [_known(did, handle, name) for did, handle, name in _BY_DID.rows(list(wanted))]
+    handles = [someone.handle for someone in someones if someone.handle]
     read_as = {skeleton(text) for someone in someones for text in (someone.handle, someone.name)} - {""}
-    known = [_known(row) for row in _READ_AS.rows(account.pk, list(read_as), list(read_as))]
+    known = [
+        _known(did, handle, name, former)
+        for did, handle, name, former in _ALIKE.rows(account.pk, list(read_as), handles or [_NO_HANDLE])
+    ]
     known.append(Known(account.did, account.handle, account.display_name))
     found = {someone.did: likeness(someone, known) for someone in someones}
     return {did: like for did, like in found.items() if like is not None}
 
 
-def _known(row: Sequence[str]) -> Known:
-    did, handle, display_name = row
-    return Known(did, "" if handle == INVALID_HANDLE else handle, display_name)
+def _known(did: str, handle: str, name: str, former: str = "") -> Known:
+    return Known(did, "" if handle == INVALID_HANDLE else handle, name, (former,) if former else ())
 
 
-def _read_as(
-    account: int, handles: Sequence[str], names: Sequence[str]
-) -> QuerySet[Peer, tuple[str, str, str]]:
+def _alike(
+    account: int, read_as: Sequence[str], handles: Sequence[str]
+) -> QuerySet[Peer, tuple[str, str, str, str]]:
+    """Known people who read like one of those sought, and those who had a handle of theirs before."""
     accepted = Contact.objects.filter(
         account=account, did=OuterRef("did"), standing=Contact.Standing.ACCEPTED
     )
-    alike = Q(handle_skeleton__in=handles) | Q(name_skeleton__in=names)
-    return Peer.objects.filter(alike, Exists(accepted)).order_by("did").values_list(*_OF_PEERS)
+    followed = GraphEntry.objects.filter(account=account, did=OuterRef("did"), kind=GraphEntry.Kind.FOLLOW)
+    known = Peer.objects.filter(Exists(accepted) | Exists(followed)).order_by()
+    alike = known.filter(Q(handle_skeleton__in=read_as) | Q(name_skeleton__in=read_as))
+    had_it = known.filter(events__kind=PeerEvent.Kind.HANDLE, events__former__in=handles)
+    return (
+        alike.annotate(former=Value(""))
+        .values_list(*_OF_PEERS, "former")
+        .union(had_it.values_list(*_OF_PEERS, "events__former"), all=True)
+        .order_by("did")
+    )
 
 
+#: What nobody ever had as a handle.
+_NO_HANDLE = "-"
 _OF_PEERS = ("did", "handle", "display_name")
 _BY_DID = PreparedValues(
     lambda dids: Peer.objects.filter(did__in=dids).order_by("did").values_list(*_OF_PEERS)
 )
-_READ_AS = PreparedValues(_read_as)
+_ALIKE = PreparedValues(_alike)
 
 
 def not_put_away(account: Account, found: dict[str, Likeness]) -> dict[str, Likeness]:

@@ -9,12 +9,13 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.key_history import peer_of
 from accounts.models import Account, Peer
 from accounts.people import Person
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from webmail import contacts, known_people, people
-from webmail.models import Contact, Conversation
+from webmail.models import Contact, Conversation, GraphEntry
 
 pytestmark = pytest.mark.django_db
 
@@ -126,3 +127,24 @@ def test_whose_handle_or_name_changes_is_compared_by_the_new_one(alice: Account,
     assert known_people.likenesses(alice, [stranger.did])[stranger.did].kind == "name"
     bob.save(update_fields=["handle"])
     assert known_people.likenesses(alice, [stranger.did])[stranger.did].kind == "handle"
+
+
+def test_whom_the_account_follows_may_be_imitated(alice: Account) -> None:
+    followed, stranger = peer("bob"), peer("b0b")
+    assert known_people.likenesses(alice, [stranger.did]) == {}
+    GraphEntry.objects.create(account=alice, did=followed.did, kind=GraphEntry.Kind.BLOCK)
+    assert known_people.likenesses(alice, [stranger.did]) == {}
+    GraphEntry.objects.create(account=alice, did=followed.did, kind=GraphEntry.Kind.FOLLOW)
+    assert known_people.likenesses(alice, [stranger.did])[stranger.did].like.did == followed.did
+
+
+def test_whoever_has_a_handle_now_that_was_somebody_else_s_is_pointed_out(alice: Account, bob: Peer) -> None:
+    now = timezone.now()
+    Peer.objects.filter(pk=bob.pk).update(known_since=now)
+    peer_of(bob.did, handle="robert.test", pds_url=bob.pds_url, now=now)
+    stranger = peer("bob-again")
+    assert known_people.likenesses(alice, [stranger.did]) == {}
+    Peer.objects.filter(pk=stranger.pk).update(handle="bob.test")
+    found = known_people.likenesses(alice, [stranger.did])[stranger.did]
+    assert (found.kind, found.like.did, found.like.handle) == ("former-handle", bob.did, "robert.test")
+    assert known_people.likenesses(alice, [bob.did]) == {}
