@@ -7,7 +7,11 @@ from django.db import transaction
 
 from webmail import events
 from webmail.carriers import Accepted, Outcome, Refused
-from webmail.models import Delivery
+from webmail.carriers.bounces import UnreadReport
+from webmail.models import Delivery, Receipt
+
+#: Why a delivery may not have arrived: a mail server wrote of it what nobody here can read.
+CAME_BACK_UNREAD = "came-back-unread"
 
 
 class TooEarly(Exception):
@@ -34,8 +38,7 @@ def note_report(
         return
     if delivery.state == Delivery.State.WITHDRAWN:
         return
-    if delivery.state in (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED):
-        raise TooEarly("the delivery is still under way")
+    _wait_for_the_end(delivery)
     copies = delivery.copies.all()
     if envelope_ids and copies:
         copies = copies.filter(envelope_id__in=envelope_ids)
@@ -51,7 +54,37 @@ def note_report(
         if refused and going_on.model.objects.filter(pk=delivery.pk, state=Delivery.State.FAILED).exists():
             copies.update(accepted_at=None)
     if changed:
-        message = delivery.message
-        events.conversation_changed(
-            message.account_id, message.conversation.conversation_id, message.message_id
-        )
+        _tell(delivery)
+
+
+def note_unread(token: str, report: UnreadReport) -> None:
+    """Keep the words of a report that could not be read with the delivery whose bounce token is `token`.
+
+    The first ones stay, whatever else comes, and nothing of what is known is taken back: one that failed, or
+    that somebody opened, is left as it is. Raises TooEarly.
+    """
+    delivery = Delivery.objects.select_related("message__conversation").filter(pk=int(token)).first()
+    if delivery is None:
+        return
+    _wait_for_the_end(delivery)
+    copies = delivery.copies.all()
+    if report.envelope_ids and copies and not copies.filter(envelope_id__in=report.envelope_ids):
+        return
+    if Receipt.objects.filter(message=delivery.message_id, recipient_did=delivery.recipient_did).exists():
+        return
+    has_ended = (Delivery.State.HANDED_OVER, Delivery.State.ACCEPTED)
+    unnoted = Delivery.objects.filter(pk=delivery.pk, state__in=has_ended).exclude(
+        failure_code=CAME_BACK_UNREAD
+    )
+    if unnoted.update(failure_code=CAME_BACK_UNREAD, failure_reply=report.words):
+        _tell(delivery)
+
+
+def _wait_for_the_end(delivery: Delivery) -> None:
+    if delivery.state in (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED):
+        raise TooEarly("the delivery is still under way")
+
+
+def _tell(delivery: Delivery) -> None:
+    message = delivery.message
+    events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)

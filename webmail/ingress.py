@@ -10,7 +10,7 @@ from datetime import datetime
 
 from accounts.models import Account
 from webmail import delivery_reports, mailbox_room, queues
-from webmail.carriers.bounces import report_in_mail
+from webmail.carriers.bounces import report_in_mail, unread_report
 from webmail.ingress_quota import Quota, QuotaExceeded, redis_quota
 from webmail.mailbox import INBOX, MailboxError, open_mailbox
 from webmail.mailbox.envelope_mail import (
@@ -103,6 +103,10 @@ def accept_report(token: str, raw: bytes, *, now: datetime) -> None:
     report = report_in_mail(raw, recipient=delivery_reports.recipient_of(token))
     if report is not None:
         delivery_reports.note_report(token, report.outcome, envelope_ids=report.envelope_ids, now=now)
+        return
+    unread = unread_report(raw)
+    if unread is not None:
+        delivery_reports.note_unread(token, unread)
 
 
 def has_mailbox(did: str) -> bool:

@@ -39,8 +39,9 @@ class CopyInfo:
 
 @dataclass(frozen=True)
 class DeliveryInfo:
-    """The way to one recipient. `steps` is how many drops are filled; `failure` and `advice` explain. Of one
-    that was restored, the way is not known, only what the recipient's devices said."""
+    """The way to one recipient. `steps` is how many drops are filled; `failure` and `advice` explain;
+    `written_about` says that `reply` is what a mail server wrote of it. Of one that was restored, the way is
+    not known, only what the recipient's devices said."""
 
     recipient: Person
     own: bool
@@ -62,6 +63,7 @@ class DeliveryInfo:
     opened_at: datetime | None
     read_at: datetime | None
     copies: list[CopyInfo]
+    written_about: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def _delivery(
     steps, words = progress.of_delivery(delivery, receipts)
     failed = delivery.state == Delivery.State.FAILED and steps != progress.OPENED
     own = delivery.recipient_did == account.did
+    written_about = progress.was_written_about(delivery)
     relayed = delivery.state == Delivery.State.HANDED_OVER
     stopped = delivery.state == Delivery.State.WITHDRAWN
     return DeliveryInfo(
@@ -155,7 +158,9 @@ def _delivery(
         words=words,
         failed=failed,
         held=delivery.state == Delivery.State.HELD,
-        failure=reasons.of_delivery(delivery.failure_code) if delivery.failure_code else "",
+        failure=reasons.of_delivery(delivery.failure_code)
+        if delivery.failure_code and not written_about
+        else "",
         advice=reasons.advice_for_delivery(delivery.failure_code) if failed else "",
         reply=delivery.failure_reply,
         route_kind=delivery.route_kind,
@@ -171,6 +176,7 @@ def _delivery(
         opened_at=_first(receipt.opened_at for receipt in receipts),
         read_at=_first(receipt.read_at for receipt in receipts),
         copies=_copies(delivery, receipts),
+        written_about=written_about,
     )
 
 

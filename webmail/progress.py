@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from accounts.prepared_rows import PreparedRows
 from webmail import reasons
 from webmail.blocked import blocked_among
+from webmail.delivery_reports import CAME_BACK_UNREAD
 from webmail.held_messages import KEYS_CHANGED, WAITED_WITH_OTHERS
 from webmail.models import Delivery, Message, Receipt
 from webmail.people import Person
@@ -141,6 +142,8 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     slowest = min(OPENED if did in opened else step for did, step in steps.items())
     mark = f"{slowest}o{len(opened)}r{len(read)}" if opened else f"{slowest}"
     words = _words(slowest, sorted(steps), opened, read, people)
+    if not opened and any(was_written_about(delivery) for delivery in deliveries):
+        mark, words = f"{mark}u", _("A mail server wrote about it")
     return Progress(slowest, words, None, can_retry=False, mark=mark, can_discard=nobody_has(message))
 
 
@@ -151,6 +154,12 @@ def opened_by(receipts: Iterable[Receipt]) -> tuple[set[str], set[str]]:
         {receipt.recipient_did for receipt in found},
         {receipt.recipient_did for receipt in found if receipt.read_at},
     )
+
+
+def was_written_about(delivery: Delivery) -> bool:
+    """Whether a mail server wrote of a delivery what could not be read: it may have failed, or may not."""
+    has_ended = delivery.state in (Delivery.State.HANDED_OVER, Delivery.State.ACCEPTED)
+    return has_ended and delivery.failure_code == CAME_BACK_UNREAD
 
 
 def nobody_has(message: Message) -> bool:
@@ -209,6 +218,8 @@ def of_delivery(delivery: Delivery, receipts: Iterable[Receipt] = ()) -> tuple[i
     if delivery.state == Delivery.State.WITHDRAWN:
         return 0, _stopped()
     step = STEP_OF[Delivery.State(delivery.state)]
+    if was_written_about(delivery):
+        return step, _("A mail server wrote about it")
     return step, words_at(step)
 
 

@@ -10,6 +10,7 @@ from webmail.carriers.bounces import (
     bounce_local_part,
     report_in_mail,
     token_of_local_part,
+    unread_report,
 )
 from webmail.carriers.outcomes import MAX_REPLY, Deferred, Outcome, Refused
 from webmail.carriers.sentences import SENTENCES
@@ -255,7 +256,88 @@ def test_the_other_servers_words_are_kept_short_and_printable() -> None:
 def test_large_and_deep_reports_end_soon(raw: bytes) -> None:
     started = time.process_time()
     report_in_mail(raw, recipient=BOB)
+    unread_report(raw)
+    unread_report(b"From: MAILER-DAEMON@mx.example\r\n" + raw)
     assert time.process_time() - started < 1
+
+
+QMAIL = (
+    b"From: MAILER-DAEMON@mx.example\r\nTo: b+x@mail.test\r\nSubject: failure notice\r\n\r\n"
+    b"Hi. This is the qmail-send program at mx.example.\r\n"
+    b"I'm afraid I wasn't able to deliver your message to the following addresses.\r\n\r\n"
+    b"<bob@mx.example>:\r\nSorry, no mailbox here by that name. (#5.1.1)\r\n\r\n"
+    b"--- Below this line is a copy of the message.\r\n\r\n"
+    b"Message-ID: <" + ENVELOPE.encode() + b"@mail.test>\r\n\r\nbody\r\n"
+)
+EXCHANGE = (
+    b"From: Microsoft Outlook\r\n <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@x.example>\r\n"
+    b"Auto-Submitted: auto-replied\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+    b"--x\r\nContent-Type: text/html\r\n\r\n<b>no</b>\r\n"
+    b"--x\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"
+    b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    b"Ihre Nachricht wurde nicht =FCbermittelt.\r\n--x--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (QMAIL, "Hi. This is the qmail-send program at mx.example. I'm afraid"),
+        (EXCHANGE, "Ihre Nachricht wurde nicht übermittelt."),
+        (b"X-Failed-Recipients: bob@mx.example\r\nFrom: Mail\r\n\r\nNo such user\r\n", "No such user"),
+        (b"From: Postmaster <postmaster@mx.example>\r\n\r\nNo such user\r\n", "No such user"),
+        # In the form of RFC 3464, without what it has to say.
+        (notification(group(None, None)), "It did not arrive."),
+        (report("dropped", "5.1.1"), "It did not arrive."),
+        (notification(), "It did not arrive."),
+        (
+            report("failed", "5.1.1").replace(b"message/delivery-status", b"text/x"),
+            "It did not arrive.",
+        ),
+        (b"From: mailer-daemon@mx\r\nContent-Type: text/plain; charset=none\r\n\r\nNo\xff", "No\ufffd"),
+        (b"From: mailer-daemon@mx\r\nContent-Type: text/plain; charset=rot13\r\n\r\nNo", "No"),
+        (b"From: mailer-daemon@mx\r\n\r\n" + b"\r\n" * 3000 + b"Deep", "Deep"),
+        (b"From: mailer-daemon@mx\r\n\r\n", ""),
+        (b"From: mailer-daemon@mx", ""),
+    ],
+)
+def test_a_report_that_says_nothing_is_kept_by_its_beginning(raw: bytes, words: str) -> None:
+    assert report_in_mail(raw) is None
+    found = unread_report(raw)
+    assert found is not None
+    assert found.words.startswith(words)
+    assert found.words == "" or words
+
+
+def test_the_words_of_an_unread_report_are_few_and_printable_and_it_may_name_its_envelope() -> None:
+    found = unread_report(QMAIL + b"x" * 100_000)
+    assert found
+    assert len(found.words) <= MAX_REPLY
+    assert found.envelope_ids == {ENVELOPE}
+    hostile = unread_report("From: mailer-daemon@mx\r\n\r\na\x1b[31m\u202eb".encode())
+    assert hostile
+    assert hostile.words == "a[31mb"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        # What a person's program answers by itself, or they themselves.
+        b"From: bob@mx.example\r\nAuto-Submitted: auto-replied\r\n\r\nI am on holiday\r\n",
+        b"From: bob@mx.example\r\nX-Note: from: mailer-daemon\r\n\r\nFrom: mailer-daemon@mx\r\n",
+        b"",
+        # That it arrived, or was read.
+        report("delivered", "2.0.0"),
+        notification(group(None, "2.0.0")),
+        notification(group("failed"), group("relayed", "2.0.0")),
+        b"From: postmaster@mx.example\r\nContent-Type: multipart/report;\r\n"
+        b" report-type=disposition-notification; boundary=x\r\n\r\n--x--\r\n",
+        b"From: postmaster@mx.example\r\nContent-Type: multipart/report;"
+        b' report-type="feedback-report"; boundary=x\r\n\r\n--x--\r\n',
+    ],
+)
+def test_what_no_mail_server_reports_is_no_unread_report(raw: bytes) -> None:
+    assert unread_report(raw) is None
 
 
 def test_a_report_that_returns_a_large_mail_is_read() -> None:

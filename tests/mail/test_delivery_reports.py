@@ -3,10 +3,13 @@
 import pytest
 from django.utils import timezone
 
-from webmail import delivery_reports
+from webmail import delivery_reports, progress
 from webmail.carriers import Accepted, Deferred, Outcome, Refused
-from webmail.delivery_reports import TooEarly, note_report
-from webmail.models import Delivery, DeliveryCopy
+from webmail.carriers.bounces import UnreadReport
+from webmail.delivery_reports import CAME_BACK_UNREAD, TooEarly, note_report, note_unread
+from webmail.ingress import accept_report
+from webmail.models import Delivery, DeliveryCopy, Message, Receipt
+from webmail.people import people_of
 
 REFUSED = Refused("address-unknown", "5.1.1 no such user")
 
@@ -102,3 +105,63 @@ def test_open_pages_hear_of_a_report_once(delivery: Delivery, monkeypatch: pytes
         for _time in range(3):
             note(delivery, outcome)
     assert len(told) == 2
+
+
+def note_words(delivery: Delivery, words: str, *envelope_ids: str) -> Delivery:
+    note_unread(str(delivery.pk), UnreadReport(words, frozenset(envelope_ids)))
+    delivery.refresh_from_db()
+    return delivery
+
+
+@pytest.mark.parametrize("state", [Delivery.State.HANDED_OVER, Delivery.State.ACCEPTED])
+def test_what_a_server_wrote_unreadably_is_kept_and_claims_no_failure(
+    delivery: Delivery, state: Delivery.State
+) -> None:
+    Delivery.objects.filter(pk=delivery.pk).update(state=state)
+    raw = b"From: MAILER-DAEMON@mx.example\r\n\r\nSorry, no mailbox here by that name.\r\n"
+    for words in (raw, raw.replace(b"Sorry", b"Again")):
+        accept_report(str(delivery.pk), words, now=timezone.now())
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.failure_code) == (state, CAME_BACK_UNREAD)
+    assert delivery.failure_reply == "Sorry, no mailbox here by that name.", "the first stays"
+    message = delivery.message
+    found = progress.of_message(message, people_of([delivery.recipient_did]))
+    assert (found.words, found.failure, found.can_retry) == ("A mail server wrote about it", None, False)
+    assert found.mark != progress.of_message(restored(delivery), {}).mark
+
+
+def restored(delivery: Delivery) -> Message:
+    """Its message, as if nobody had written about it."""
+    Delivery.objects.filter(pk=delivery.pk).update(failure_code="")
+    return Message.objects.get(pk=delivery.message_id)
+
+
+def test_what_could_be_read_goes_before_what_could_not(delivery: Delivery) -> None:
+    note_words(delivery, "Hm")
+    assert note(delivery, REFUSED).failure_code == "address-unknown"
+    assert note_words(delivery, "Hm").failure_code == "address-unknown"
+    assert delivery.state == Delivery.State.FAILED
+
+
+def test_nothing_is_noted_of_what_was_opened_or_is_about_another_message(two_copies: Delivery) -> None:
+    assert note_words(two_copies, "Hm", ANOTHER).failure_code == ""
+    Receipt.objects.create(
+        message=two_copies.message,
+        recipient_did=two_copies.recipient_did,
+        fingerprint=PHONE,
+        opened_at=timezone.now(),
+    )
+    assert note_words(two_copies, "Hm", PHONE).failure_code == ""
+
+
+def test_a_holiday_notice_changes_nothing(delivery: Delivery) -> None:
+    raw = b"From: bob@mx.example\r\nAuto-Submitted: auto-replied\r\n\r\nI am on holiday.\r\n"
+    accept_report(str(delivery.pk), raw, now=timezone.now())
+    delivery.refresh_from_db()
+    assert (delivery.failure_code, delivery.failure_reply) == ("", "")
+
+
+def test_an_unread_report_that_overtakes_is_to_come_again(delivery: Delivery) -> None:
+    Delivery.objects.filter(pk=delivery.pk).update(state=Delivery.State.SEALED)
+    with pytest.raises(TooEarly):
+        note_words(delivery, "Hm")

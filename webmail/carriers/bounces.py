@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from webmail.mailbox.names import did_of_local_part
 
-from .outcomes import Deferred, Refused, outcome_of_report
+from .outcomes import Deferred, Refused, outcome_of_report, printable
 from .status_codes import status_of_field
 
 MAX_TOKEN = 16
@@ -26,6 +26,8 @@ MAX_REPORT = 256 * 1024
 _MAX_PARTS = 12
 _MAX_GROUPS = 60
 _MAX_EMPTY_LINES = 1000
+#: Octets of a report that could not be read, of which the beginning is kept.
+_MAX_WORDS = 8 * 1024
 
 _LOCAL_PART = re.compile(r"b\+([a-z2-7]{28,52})")
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
@@ -66,6 +68,19 @@ def _base32(sealed: bytes) -> str:
     return base64.b32encode(sealed).decode("ascii").rstrip("=").lower()
 
 
+#: Who writes reports: what a person's program answers by itself (RFC 3834) comes from the person.
+_FROM_A_SERVER = re.compile(
+    rb"(?im)^(?:from:.*\b(?:mailer-daemon|mail-daemon|postmaster|microsoftexchange[0-9a-f]+)\b|x-failed-recipients:)"
+)
+_STATUS_REPORT = re.compile(
+    rb"(?im)^content-type:\s*multipart/report\b.*\breport-type\s*=\s*\"?delivery-status\b"
+)
+_OTHER_REPORT = re.compile(
+    rb"(?im)^content-type:\s*multipart/report\b.*\breport-type\s*=(?!\s*\"?delivery-status\b)"
+)
+_ARRIVED = ("delivered", "relayed", "expanded")
+
+
 @dataclass(frozen=True)
 class Report:
     """What a mail server says of a mail of ours. `envelope_ids` are those that the returned mail names by its
@@ -92,7 +107,53 @@ def report_in_mail(raw: bytes, *, recipient: str | None = None) -> Report | None
     if outcome is None:
         return None
     body = _END_OF_HEADER.split(raw, maxsplit=1)[-1]
-    return Report(outcome, frozenset(name.decode() for name in _RETURNED.findall(body)[:_MAX_GROUPS]))
+    return Report(outcome, _returned(body))
+
+
+@dataclass(frozen=True)
+class UnreadReport:
+    """What a mail server seems to have written of a mail of ours. `words` are its beginning on one line;
+    `envelope_ids` as in Report."""
+
+    words: str
+    envelope_ids: frozenset[str]
+
+
+def unread_report(raw: bytes) -> UnreadReport | None:
+    """The beginning of a report in which `report_in_mail` finds nothing, such as one that is only text.
+
+    None for what a person's program answers, for other kinds of report, and for one that says that the mail
+    arrived. Looks at no more than MAX_REPORT octets.
+    """
+    raw = raw[:MAX_REPORT]
+    header, *rest = _END_OF_HEADER.split(raw, maxsplit=1)
+    fields = re.sub(rb"\r?\n[ \t]+", b" ", header)
+    if _OTHER_REPORT.search(fields) or not (_STATUS_REPORT.search(fields) or _FROM_A_SERVER.search(fields)):
+        return None
+    message = _report(raw)
+    if message is not None and any(_action_of(group) in _ARRIVED for group in _status_fields(message)):
+        return None
+    body = rest[0] if rest else b""
+    return UnreadReport(printable(_words(raw, body)), _returned(body))
+
+
+def _words(raw: bytes, body: bytes) -> str:
+    """The first text of a mail, or where it has none, or is too deep to be taken apart, its beginning."""
+    if _is_shallow(raw):
+        message = message_from_bytes(raw, policy=compat32)
+        text = next((part for part in message.walk() if part.get_content_type() == "text/plain"), None)
+        payload = text.get_payload(decode=True) if text is not None else None
+        if text is not None and isinstance(payload, bytes) and payload.strip():
+            return _decoded(payload[:_MAX_WORDS], text.get_content_charset("utf-8"))
+    return _decoded(body[:_MAX_WORDS], "utf-8")
+
+
+def _decoded(text: bytes, charset: str) -> str:
+    try:
+        return text.decode(charset, "replace")
+    except (LookupError, UnicodeError):
+        # No charset that is known here, or none of text.
+        return text.decode("utf-8", "replace")
 
 
 def _report(raw: bytes) -> Message | None:
@@ -100,13 +161,22 @@ def _report(raw: bytes) -> Message | None:
     header = _END_OF_HEADER.split(raw, maxsplit=1)[0]
     if not re.search(rb"(?im)^content-type:\s*multipart/report\b", header):
         return None
-    # The parser nests as deep as the mail does, and makes a message of each group of fields; a report nests
-    # the returned mail and no further, and has few groups.
-    if raw.lower().count(b"content-type:") > _MAX_PARTS or len(_EMPTY_LINE.findall(raw)) > _MAX_EMPTY_LINES:
+    if not _is_shallow(raw):
         return None
     # The same fields with addresses in UTF-8 (RFC 6533 §3).
     raw = re.sub(rb"(?i)message/global-delivery-status", b"message/delivery-status", raw)
     return message_from_bytes(raw, policy=compat32)
+
+
+def _is_shallow(raw: bytes) -> bool:
+    """Whether a mail may be parsed: the parser nests as deep as the mail does, and makes a message of each
+    group of fields; a report nests the returned mail and no further, and has few groups."""
+    few_parts = raw.lower().count(b"content-type:") <= _MAX_PARTS
+    return few_parts and len(_EMPTY_LINE.findall(raw)) <= _MAX_EMPTY_LINES
+
+
+def _returned(body: bytes) -> frozenset[str]:
+    return frozenset(name.decode() for name in _RETURNED.findall(body)[:_MAX_GROUPS])
 
 
 def _status_fields(message: Message) -> list[Message]:
@@ -130,8 +200,8 @@ def _outcome(groups: Sequence[Message]) -> Refused | Deferred | None:
     outcomes: list[Refused | Deferred] = []
     for group in groups:
         status = status_of_field(str(group.get("Status", "")))
-        action = _action(str(group.get("Action", "")), status)
-        if action in ("delivered", "relayed", "expanded"):
+        action = _action_of(group)
+        if action in _ARRIVED:
             # Somebody has it.
             return None
         if action not in ("failed", "delayed"):
@@ -142,11 +212,12 @@ def _outcome(groups: Sequence[Message]) -> Refused | Deferred | None:
     return min(outcomes, key=lambda outcome: isinstance(outcome, Refused), default=None)
 
 
-def _action(value: str, status: str | None) -> str:
+def _action_of(group: Message) -> str:
     """The Action field, which a comment may follow; by the class of the status where there is none."""
-    words = re.split(r"[\s(]+", value.strip().lower(), maxsplit=1)
+    words = re.split(r"[\s(]+", str(group.get("Action", "")).strip().lower(), maxsplit=1)
     if words[0]:
         return words[0]
+    status = status_of_field(str(group.get("Status", "")))
     return {"2": "delivered", "4": "delayed", "5": "failed"}.get((status or " ")[0], "")
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from tests.fuzzing.target import json_bytes, target
 from webmail.carriers import https, smtp
-from webmail.carriers.bounces import bounce_local_part, report_in_mail, token_of_local_part
+from webmail.carriers.bounces import bounce_local_part, report_in_mail, token_of_local_part, unread_report
 from webmail.carriers.outcomes import MAX_REPLY, Deferred, outcome_of_http, outcome_of_smtp
 from webmail.carriers.sentences import SENTENCES
 from webmail.ingress import IngressRefusal
@@ -79,6 +79,7 @@ class _Door:
 
     def accept_report(self, token: str, raw: bytes, *, now: datetime) -> None:
         report_in_mail(raw)
+        unread_report(raw)
 
 
 @target(_mails, words=MIME_WORDS)
@@ -152,6 +153,10 @@ def delivery_report_target(data: bytes) -> None:
             assert len(report.outcome.reply) <= MAX_REPLY
             assert report.outcome.code in SENTENCES
             assert all(len(name) == 64 for name in report.envelope_ids)
+    unread = unread_report(data)
+    if unread is not None:
+        assert unread.words.isprintable() or not unread.words
+        assert len(unread.words) <= MAX_REPLY
 
 
 def _addresses() -> Iterator[bytes]:
