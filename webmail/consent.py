@@ -22,7 +22,15 @@ from django.db.models import Exists, OuterRef
 from accounts.models import Account
 from webmail import contacts, events
 from webmail.blocked import blocked_among
-from webmail.models import ConsentChoice, Contact, Conversation, GraphEntry, Message, WhoMayWrite
+from webmail.models import (
+    ConsentChoice,
+    Contact,
+    Conversation,
+    ConversationMember,
+    GraphEntry,
+    Message,
+    WhoMayWrite,
+)
 
 
 def who_may_write(account: Account) -> WhoMayWrite:
@@ -91,6 +99,22 @@ def may_be_told(conversation: Conversation) -> bool:
     """Whether anything in this conversation may be answered by itself, fetched or opened: receipts, files,
     pictures, previews. Not before the account agreed, and not while it blocks who began it."""
     return conversation.standing == Conversation.Standing.ACCEPTED and not conversation.blocked
+
+
+def may_hear_of_a_look(account: Account, did: str) -> bool:
+    """Whether somebody's own server may be asked for their picture where a page shows them.
+
+    Not while they only wrote to the account, or others brought them into a group: they could tell from it
+    that the account looks, and when.
+    """
+    contacts_of = Contact.objects.filter(account=account, did=did)
+    standing = contacts_of.values_list("standing", flat=True).first()
+    if standing == Contact.Standing.BLOCKED:
+        return False
+    if standing == Contact.Standing.ACCEPTED or did == account.did or follows(account, did):
+        return True
+    came_up = ConversationMember.objects.filter(did=did, conversation__account=account)
+    return standing is None and not came_up.exists()
 
 
 def may_answer(account: Account, conversation_id: str) -> bool:

@@ -17,7 +17,7 @@ from accounts.models import Account, Peer
 from webmail.conversations import in_list, title_of
 from webmail.groups import is_group, name_in
 from webmail.handle_letters import Letters, letters_of
-from webmail.models import Contact, ConversationMember, GraphEntry
+from webmail.models import Contact, Conversation, ConversationMember, GraphEntry
 from webmail.opened import read_placed
 from webmail.people import Person, people_of, person
 
@@ -46,9 +46,13 @@ class IdentityFacts:
     letters: Letters | None = None
 
 
-def facts_of(account: Account, dids: Iterable[str]) -> dict[str, IdentityFacts]:
+def facts_of(
+    account: Account, dids: Iterable[str], *, beside: Conversation | None = None
+) -> dict[str, IdentityFacts]:
     """The facts about these people, every one of them, in a constant number of queries and at most one call
-    to the agent. Raises crypto_agent.client.AgentLocked if it was not known before that the keys are locked.
+    to the agent. A conversation ``beside`` which they are shown is none that is shared.
+
+    Raises crypto_agent.client.AgentLocked if it was not known before that the keys are locked.
     """
     wanted = set(dids)
     peers = {peer.did: peer for peer in Peer.objects.filter(did__in=wanted)}
@@ -59,7 +63,7 @@ def facts_of(account: Account, dids: Iterable[str]) -> dict[str, IdentityFacts]:
             "did", flat=True
         )
     )
-    shared = _shared(account, wanted)
+    shared = _shared(account, wanted, beside)
     ages = identity_age.known(wanted)
     return {
         did: _facts(
@@ -107,11 +111,13 @@ class _Shared:
     count: int
 
 
-def _shared(account: Account, wanted: set[str]) -> dict[str, _Shared]:
+def _shared(account: Account, wanted: set[str], beside: Conversation | None) -> dict[str, _Shared]:
     """The newest conversations with each by name, and how many there are. A group that nobody named goes by
     its people, and so does every one while the agent does not answer."""
+    listed = in_list(account)
     members = ConversationMember.objects.filter(
-        did__in=wanted - {account.did}, conversation__in=in_list(account)
+        did__in=wanted - {account.did},
+        conversation__in=listed.exclude(pk=beside.pk) if beside else listed,
     )
     rows = members.annotate(
         place=Window(RowNumber(), partition_by=F("did"), order_by=[*_NEWEST]),

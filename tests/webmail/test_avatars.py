@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
@@ -17,11 +18,14 @@ from accounts.models import Account, Peer
 from accounts.profiles import profile_of
 from demo.local_network import NetworkInfo
 from tests.accounts.repository import Repository
+from tests.webmail.conftest import Write
 from tests.webmail.installation import browser_of
 from tests.webmail.pictures import MARK, animation, bomb, photo
-from webmail import avatars
+from tests.webmail.strangers import arrives, asked_of_others
+from webmail import avatars, blocking, consent
 from webmail.blobs.spool import Spool
 from webmail.images.decoding import decode_avatar
+from webmail.models import GraphEntry, WhoMayWrite
 
 pytestmark = pytest.mark.django_db
 
@@ -83,6 +87,50 @@ def test_a_picture_is_served_small_and_with_no_power(
     assert len(list(folder.iterdir())) == 2
     avatars.forget_old(time.time() + avatars.KEPT_SECONDS + 1)
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("case", ["wrote", "brought along"])
+def test_nobody_hears_that_somebody_looks_whom_they_only_wrote_to(
+    case: str,
+    carols: Repository,
+    alice: Account,
+    bob: Account,
+    carol: Account,
+    at_alices: Client,
+    write: Write,
+) -> None:
+    show(carols, photo(), "image/jpeg")
+    profile_of(carol.did)
+    consent.choose(alice, WhoMayWrite.EVERYONE)
+    if case == "wrote":
+        arrives(write, carol, [alice], "Hello Alice")
+    else:
+        arrives(write, bob, [alice, carol], "Hello both")
+    address = f"/avatar/{carol.did}"
+    with pytest.MonkeyPatch.context() as patch, asked_of_others(patch) as asked:
+        assert at_alices.get(address).status_code == 404
+    assert asked == []
+    # What is here already tells nobody anything.
+    assert avatars.avatar_of(carol.did, 96)
+    assert at_alices.get(address).status_code == 200
+    for picture in (Path(avatars.settings.DATA_DIR) / "avatars").iterdir():
+        picture.unlink()
+
+    assert at_alices.get(address).status_code == 404
+    write(alice, [carol], "Hello Carol")
+    assert at_alices.get(address).status_code == 200
+
+
+def test_whom_the_account_follows_is_asked_and_whom_it_blocks_is_not(
+    carols: Repository, alice: Account, carol: Account, at_alices: Client, write: Write
+) -> None:
+    show(carols, photo(), "image/jpeg")
+    GraphEntry.objects.create(account=alice, kind=GraphEntry.Kind.FOLLOW, did=carol.did)
+    arrives(write, carol, [alice], "Hello Alice")
+    blocking.block(alice, carol.did, timezone.now())
+    assert at_alices.get(f"/avatar/{carol.did}").status_code == 404
+    blocking.unblock(alice, carol.did)
+    assert at_alices.get(f"/avatar/{carol.did}").status_code == 200
 
 
 def test_a_small_picture_is_not_enlarged_and_what_is_clear_stays_so(

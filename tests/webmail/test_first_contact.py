@@ -18,6 +18,7 @@ from webmail import (
     requests,
 )
 from webmail.models import (
+    Conversation,
     GraphEntry,
     WhoMayWrite,
 )
@@ -62,6 +63,25 @@ def test_whom_a_choice_alone_let_in_shows_who_they_are_until_they_are_written_to
     assert queues.LOOK_INTO_REQUESTS not in given
     write(alice, [carol], "I am")
     assert card() == ""
+
+
+def test_what_is_shared_are_other_conversations(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    consent.choose(alice, WhoMayWrite.EVERYONE)
+    one = arrives(write, carol, [alice], "Hello Alice").conversation
+    browser = browser_of(alice)
+
+    def shared(conversation: Conversation) -> str:
+        page = browser.get(reverse("conversation", args=[conversation.conversation_id])).content.decode()
+        card = page[page.index('id="first-contact"') :].split("</section>")[0]
+        return card[card.index("You share") :].split("</dd>")[0]
+
+    assert "No conversation" in shared(one)
+    group = arrives(write, carol, [alice, bob], "Hello both").conversation
+    for here, other in ((one, "Bob and Carol"), (group, "Carol")):
+        assert shared(here).count("<bdi>") == 1
+        assert f"<bdi>{other}</bdi>" in shared(here)
 
 
 def test_the_age_of_somebody_accepted_is_what_the_log_says_that_was_read_of_them(

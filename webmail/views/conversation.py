@@ -232,7 +232,7 @@ def _strangers(account: Account, conversation: Conversation) -> list[Person]:
 def _let_in(account: Account, conversation: Conversation) -> IdentityFacts | None:
     """Who began it, if the account's choice alone let them in."""
     did = consent.let_in(account, conversation)
-    return facts_of(account, [did])[did] if did else None
+    return facts_of(account, [did], beside=conversation)[did] if did else None
 
 
 def _likenesses(account: Account, conversation: Conversation) -> list[tuple[Person, Likeness]]:
