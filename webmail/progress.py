@@ -257,7 +257,7 @@ def _stopped() -> str:
 
 def _is_stuck(delivery: Delivery) -> bool:
     """Whether it was tried in vain for some time, or a mail server on the way says that it is delayed."""
-    if not delivery.failure_code:
+    if not delivery.failure_code or was_written_about(delivery):
         return False
     moving = delivery.state in (Delivery.State.QUEUED, Delivery.State.SEALED)
     return delivery.attempts >= SOME_TRIES if moving else delivery.state == Delivery.State.HANDED_OVER
