@@ -88,6 +88,7 @@ urlpatterns = [
     path("new/draft/", drafts.keep_new, name="draft-keep-new"),
     path("drafts/overtaken/", drafts.overtaken, name="draft-overtaken"),
     path("drafts/<hex:draft_id>/discard/", drafts.discard, name="draft-discard"),
+    path("c/<hex:conversation_id>/leave/", group.leave, name="conversation-leave"),
     path("c/<hex:conversation_id>/settings/", conversation_settings.settings, name="conversation-settings"),
     path("c/<hex:conversation_id>/people/", group.people, name="conversation-people"),
     path("c/<hex:conversation_id>/people/name/", group.name, name="conversation-name"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 
 from accounts.models import Account
 from webmail import contacts, events, topics
@@ -117,8 +117,10 @@ def bring_in_line(account: Account, dids: Iterable[str]) -> None:
                 moving.filter(later).update(shown=False, unread=False, aside=Message.Aside.BLOCKED)
                 moving.exclude(later).update(shown=False, unread=False, aside=Message.Aside.BEFORE)
             else:
-                moving = of_them.exclude(aside=Message.Aside.NO)
+                moving = of_them.exclude(aside__in=[Message.Aside.NO, Message.Aside.LEFT])
                 touched |= set(moving.values_list("conversation_id", flat=True))
+                after_leaving = moving.filter(placed_at__gte=F("conversation__left_at"))
+                after_leaving.exclude(aside=Message.Aside.QUIET).update(aside=Message.Aside.LEFT)
                 would_be_shown = moving.exclude(aside=Message.Aside.QUIET).filter(forgotten_at=None)
                 would_be_shown.update(shown=True, aside=Message.Aside.NO)
                 moving.update(aside=Message.Aside.NO)

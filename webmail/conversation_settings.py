@@ -1,4 +1,4 @@
-"""How an account wants a conversation shown: pinned, muted, archived; and how long what it writes stays.
+"""How an account wants a conversation: pinned, muted, archived, left; and how long what it writes stays.
 
 These are settings of the account: its export carries them. A rebuild keeps them where the conversation's row
 is still there; they are not in the mailbox.
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from django.db import transaction
 
 from accounts.models import Account
-from webmail import consent, disappearing, events
+from webmail import consent, disappearing, events, groups, left_groups
 from webmail.exported_values import conversation_id_in, participants_in
 from webmail.message_state import time_value
 from webmail.models import Conversation, Message
@@ -22,11 +22,17 @@ from webmail.placing import conversation_for
 Change = Literal["pin", "unpin", "mute", "unmute", "archive", "unarchive"]
 CHANGES: tuple[Change, ...] = get_args(Change)
 
-_FIELDS = ("pinned", "muted", "archived_at", "expires_after", "settings_changed_at")
+_FIELDS = ("pinned", "muted", "archived_at", "left_at", "expires_after", "settings_changed_at")
 
 
 def change(account: Account, conversation: Conversation, what: Change, *, now: datetime) -> None:
-    """Changes one setting and tells the account's open pages. Doing it twice is doing it once."""
+    """Changes one setting and tells the account's open pages. Doing it twice is doing it once.
+
+    A group that was left is come back to as it leaves the archived ones.
+    """
+    if what == "unarchive" and conversation.left_at is not None:
+        left_groups.come_back(account, conversation, now=now)
+        return
     with transaction.atomic():
         row = Conversation.objects.select_for_update().get(pk=conversation.pk, account=account)
         match what:
@@ -73,6 +79,7 @@ def settings_json(account: Account) -> Iterator[Mapping[str, Any]]:
             "pinned": row.pinned,
             "muted": row.muted,
             "archivedAt": row.archived_at.isoformat() if row.archived_at else None,
+            "leftAt": row.left_at.isoformat() if row.left_at else None,
             "expiresAfter": row.expires_after,
             "changedAt": row.settings_changed_at.isoformat(),
         }
@@ -95,8 +102,14 @@ def take_settings(account: Account, found: Iterable[Mapping[str, Any]]) -> None:
             if row.settings_changed_at is not None and row.settings_changed_at >= changed_at:
                 continue
             row.archived_at = time_value(each["archivedAt"]) if each["archivedAt"] else None
+            left_at = time_value(each["leftAt"]) if each.get("leftAt") else None
+            stays_away = left_at is not None and groups.is_group(row)
+            changed = stays_away or row.left_at is not None
+            row.left_at = left_at if stays_away else None
             row.pinned, row.muted = each["pinned"] is True, each["muted"] is True
             expires_after = each.get("expiresAfter", 0)
             row.expires_after = expires_after if expires_after in disappearing.CHOICES else 0
             row.settings_changed_at = changed_at
             row.save(update_fields=_FIELDS)
+            if changed:
+                left_groups.bring_in_line(account, row)

@@ -30,7 +30,7 @@ PREVIEW_LENGTH = 100
 #: asked for.
 _LISTED = (
     *("account", "conversation_id", "participants", "last_activity", "unread_count"),
-    *("pinned", "muted", "archived_at", "last_message", "named_by", "pictured_by"),
+    *("pinned", "muted", "archived_at", "left_at", "last_message", "named_by", "pictured_by"),
     *(
         f"last_message__{name}"
         for name in ("conversation", "message_id", "direction", "state", "sender_did", "trust", "sealed")
@@ -95,6 +95,8 @@ class ConversationRow:
     pinned: bool = False
     muted: bool = False
     archived: bool = False
+    #: Whether it is a group that the account left.
+    left: bool = False
     #: Of the only other one, if it says more than the title; empty without one.
     handle: str = ""
     #: The name that somebody gave a group; empty where nobody did, or it can't be read.
@@ -204,12 +206,12 @@ class Titled:
 
 def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled]:
     """The account's newest conversations whose name, or people's names or handles, hold ``words``,
-    accents and case aside.
+    accents and case aside; none that it left.
 
     Groups go by their names where the agent reads them. Raises crypto_agent.client.AgentLocked if it was not
     known before that the keys are locked.
     """
-    rows = in_list(account).filter(last_message__isnull=False)
+    rows = in_list(account).filter(last_message__isnull=False, left_at=None)
     found = list(rows[: 500 if words else limit])
     people = people_of({did for row in found for did in row.participants} | {account.did})
     names = _group_names(account)
@@ -317,6 +319,7 @@ def _row(
         pinned=conversation.pinned,
         muted=conversation.muted,
         archived=conversation.archived_at is not None,
+        left=conversation.left_at is not None,
         handle=_handle(account, others),
         name=name,
         picture=_picture(account, conversation),

@@ -116,6 +116,9 @@ def _fields(
     own = message.sender_did == account.did
     aside = aside_of(since, message.sender_did, placed_at)
     has_place = shown(message) and not forgotten
+    changes_group = groups.change_of(message.group_update)
+    if not (aside or own) and (has_place or changes_group) and _came_after_leaving(conversation, opened):
+        aside = Message.Aside.LEFT
     appears = has_place and aside == Message.Aside.NO
     if aside and not has_place:
         aside = Message.Aside.QUIET
@@ -136,7 +139,7 @@ def _fields(
         "aside": aside,
         "unread": opened.counted == "unread" and appears and not own,
         "forgotten_at": placed_at if forgotten else None,
-        "changes_group": groups.change_of(message.group_update),
+        "changes_group": changes_group,
         "in_reply_to": message.in_reply_to or "",
         "replaces": message.replaces or "",
         "topic": topics.key_of(message.conversation_id, message.topic_id) if has_place else None,
@@ -149,9 +152,16 @@ def _fields(
     }
 
 
+def _came_after_leaving(conversation: Conversation, opened: Opened) -> bool:
+    """Whether the account had left the group before a message came there, or before its place if it was here
+    before."""
+    left_at = conversation.left_at
+    return left_at is not None and (opened.counted == "unread" or opened.placed_at >= left_at)
+
+
 def _has_place(fields: Mapping[str, Any]) -> bool:
-    """Whether a message has a place of its own, or would have it if its sender were not blocked."""
-    return bool(fields["shown"]) or fields["aside"] in (Message.Aside.BEFORE, Message.Aside.BLOCKED)
+    """Whether a message has a place of its own, or would have it if it were not set aside."""
+    return bool(fields["shown"]) or fields["aside"] in Message.WOULD_BE_SHOWN
 
 
 def _rows(

@@ -24,7 +24,7 @@ from crypto_agent.client import (
     Expires,
     NewMessage,
 )
-from webmail import consent, disappearing, drafts, events, forgetting, groups, queues, topics
+from webmail import consent, disappearing, drafts, events, forgetting, groups, left_groups, queues, topics
 from webmail.blobs.attaching import attachment, put_into_message
 from webmail.drafts import DraftOnPage
 from webmail.models import Blob, Conversation, Delivery, Message
@@ -270,6 +270,7 @@ def store(
     put_into_message(files, row.message_id, inline)
     put_into_message(named_files, row.message_id, [False] * len(named_files))
     if row.shown:
+        left_groups.wrote(account, row)
         place([row])
         topics.begin([row])
     groups.apply([row])

@@ -74,7 +74,7 @@ def place(messages: Sequence[Message]) -> None:
     """Let stored messages of one account count in their conversations: newest, preview, unread.
 
     Call within a transaction, once for each message. What is new brings an archived conversation back, unless
-    it is muted.
+    it is muted or was left.
     """
     keys = {message.conversation_id for message in messages}
     rows = Conversation.objects.select_for_update().filter(pk__in=keys).order_by("pk") if keys else ()
@@ -97,7 +97,8 @@ def _count(conversation: Conversation, message: Message) -> None:
         conversation.last_message = message
     if message.unread:
         conversation.unread_count += 1
-    if not conversation.muted and ((message.shown and newest) or message.unread):
+    stays = conversation.muted or conversation.left_at is not None
+    if not stays and ((message.shown and newest) or message.unread):
         conversation.archived_at = None
 
 

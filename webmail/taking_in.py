@@ -23,6 +23,7 @@ from webmail import (
     conversation_settings,
     events,
     groups,
+    left_groups,
     messages,
     queues,
     receipts,
@@ -82,6 +83,9 @@ def _store(account: Account, taken: Sequence[Taken], now: datetime) -> list[tupl
     stored = messages.store(account, [_opened(one, now) for one in lasting])
     new = [(row, one.message) for one, (row, created) in zip(lasting, stored, strict=True) if created]
     rows = [row for row, _message in new]
+    for row in rows:
+        if row.direction == Message.Direction.OUT:
+            left_groups.wrote(account, row)
     place(rows)
     groups.apply(rows)
     # Receipts are taken for what they say; of what has a place of its own, its sender is told.

@@ -24,8 +24,8 @@ _OF_OTHER_ID = "00"
 _HEX_DIGITS = 64
 #: Whose word begins a topic.
 _COUNTS = Q(aside=Message.Aside.NO, trust__in=Message.VOUCHED_FOR)
-#: What has a place of its own, or would have it if its sender were not blocked; whose it is plays no part.
-_PLACED = Q(replaces="") & (Q(shown=True) | Q(aside__in=[Message.Aside.BEFORE, Message.Aside.BLOCKED]))
+#: What has a place of its own, or would have it if it were not set aside; whose it is plays no part.
+_PLACED = Q(replaces="") & (Q(shown=True) | Q(aside__in=Message.WOULD_BE_SHOWN))
 
 
 def key_of(conversation_id: str, topic_id: str | None) -> str | None:

@@ -47,7 +47,9 @@ class Conversation(models.Model):
     pinned = models.BooleanField(default=False)
     muted = models.BooleanField(default=False)
     archived_at = models.DateTimeField(null=True, blank=True)
-    #: When the account last changed one of these three; of two places that have them, the later one counts.
+    #: When the account left it, a group: what others write there since then is put away.
+    left_at = models.DateTimeField(null=True, blank=True)
+    #: When the account last changed one of these; of two places that have them, the later one counts.
     settings_changed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -37,13 +37,16 @@ class Message(models.Model):
         BOTH = "both", "its name and picture"
 
     class Aside(models.TextChoices):
-        """Why a message that would be shown, or count, does not: see webmail/blocking.py."""
+        """Why a message that would be shown, or count, does not: see blocking.py and left_groups.py."""
 
         NO = "", "shown"
         BEFORE = "before", "written before its sender was blocked"
         BLOCKED = "blocked", "written while its sender was blocked"
-        QUIET = "quiet", "of somebody blocked, and never shown by itself: a reaction, a group's name"
+        LEFT = "left", "written after the account left the group"
+        QUIET = "quiet", "as one of these, and never shown by itself: a reaction, a group's name"
 
+    #: Why a message is not shown that has a place of its own.
+    WOULD_BE_SHOWN = (Aside.BEFORE, Aside.BLOCKED, Aside.LEFT)
     #: With any other trust nothing of a message is shown, nor called signed.
     VOUCHED_FOR = (Trust.OWN, Trust.SIGNED)
 
@@ -66,7 +69,7 @@ class Message(models.Model):
     placed_at = models.DateTimeField()
     #: False for what changes state without a bubble of its own (reactions, receipts, …).
     shown = models.BooleanField(default=True)
-    #: A message that is set aside has `shown` unset as well; derived from contacts.
+    #: A message that is set aside has `shown` unset as well; derived from contacts and conversations.
     aside = models.CharField(max_length=7, choices=Aside.choices, default=Aside.NO, blank=True)
     unread = models.BooleanField(default=False)
     changes_group = models.CharField(

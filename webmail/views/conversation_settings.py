@@ -44,6 +44,7 @@ def menu(request: PageRequest, conversation_id: str) -> HttpResponse:
         "pinned": open_one.pinned,
         "muted": open_one.muted,
         "archived": open_one.archived_at is not None,
+        "left": open_one.left_at is not None,
         "unread": open_one.unread_count,
     }
     # A conversation that is open is being read.

@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.profiles import clean_name
 from accounts.sessions import signed_in
+from webmail import left_groups, outgoing
 from webmail.blobs.cannot_fetch import CannotFetch
-from webmail.conversations import row
+from webmail.conversations import others_in, row
 from webmail.group_page import group_page, name_group
 from webmail.group_picture import change_picture, picture_of, update_of
 from webmail.groups import LONGEST_NAME, is_group
@@ -69,6 +70,24 @@ def picture(request: PageRequest, conversation_id: str) -> HttpResponse:
     return redirect("conversation-people", conversation_id)
 
 
+@require_POST
+@signed_in
+def leave(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """Leave a group; with `do` as "tell" the others first get what was written for them."""
+    conversation = conversation_of(request, conversation_id)
+    if not is_group(conversation):
+        raise Http404
+    if request.POST.get("do") == "tell" and conversation.left_at is None:
+        words = request.POST.get("words", "")
+        try:
+            recipients = others_in(request.account, conversation)
+            outgoing.send(request.account, recipients, words, request.POST.get("token", ""))
+        except CannotSend as error:
+            return _page(request, conversation, leaving_problem=error.sentence, parting=words, status=422)
+    left_groups.leave(request.account, conversation, now=timezone.now())
+    return redirect("conversation", conversation_id)
+
+
 @require_safe
 @signed_in
 def picture_of_group(request: PageRequest, message_id: str) -> HttpResponse:
@@ -92,6 +111,8 @@ def _page(
     problem: str = "",
     typed: str | None = None,
     picture_problem: str = "",
+    leaving_problem: str = "",
+    parting: str = "",
     status: int = 200,
 ) -> HttpResponse:
     shown = row(request.account, conversation)
@@ -101,6 +122,9 @@ def _page(
         "typed": shown.name if typed is None else typed,
         "problem": problem,
         "picture_problem": picture_problem,
+        "leaving_problem": leaving_problem,
+        "parting": parting or _("I am leaving this conversation."),
+        "left_at": conversation.left_at,
         "said": messages.get_messages(request),
         "token": str(uuid4()),
         "longest_name": LONGEST_NAME,

@@ -43,7 +43,12 @@ def menu(request: PageRequest, message_id: str) -> HttpResponse:
     message = _message(request, message_id)
     found = threads.entry(request.account, message_id)
     conversation_id = message.conversation.conversation_id
-    context = {"entry": found, "conversation_id": conversation_id, "topic": message.topic or message_id}
+    context = {
+        "entry": found,
+        "conversation_id": conversation_id,
+        "topic": message.topic or message_id,
+        "left": message.conversation.left_at is not None,
+    }
     template = "webmail/_entry_actions.html" if request.htmx else "webmail/message_menu.html"
     return render(request, template, context)
 

@@ -1,0 +1,248 @@
+"""Groups that somebody left: nothing of them is shown or told until they come back, and nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Account
+from crypto_agent.client import NewGroupUpdate, NewMessage
+from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.other_client import OtherClient
+from tests.webmail.strangers import arrives, titles
+from webmail import (
+    acknowledging,
+    blocking,
+    conversations,
+    events,
+    exported_settings,
+    left_groups,
+    message_state,
+    rebuild,
+    search_index,
+)
+from webmail.conversations import list_conversations
+from webmail.models import Acknowledgement, Conversation, Message
+from webmail.outgoing import send_message
+from webmail.push import notices
+from webmail.threads import thread
+
+
+def texts(account: Account, conversation: Conversation) -> list[str]:
+    conversation.refresh_from_db()
+    return [
+        "".join(segment.text for segment in entry.segments) or entry.event
+        for entry in thread(account, conversation).entries
+    ]
+
+
+@pytest.fixture
+def group(alice: Account, bob: Account, carol: Account, write: Write) -> Conversation:
+    """Alice's group with Bob and Carol, in which she wrote and has read everything."""
+    conversation = write(alice, [bob, carol], "Here we are").conversation
+    seal(Message.objects.get(account=alice))
+    return conversation
+
+
+def leave(account: Account, conversation: Conversation) -> None:
+    left_groups.leave(account, conversation, now=timezone.now())
+    conversation.refresh_from_db()
+
+
+def archived(account: Account) -> list[tuple[str, bool]]:
+    rows = list_conversations(account, filter="archived").rows
+    return [(row.preview, row.left) for row in rows]
+
+
+def test_what_is_written_in_a_left_group_is_put_away_and_there_when_they_come_back(
+    alice: Account,
+    bob: Account,
+    carol: Account,
+    group: Conversation,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leave(alice, group)
+    woken: list[int] = []
+    told: list[object] = []
+    monkeypatch.setattr(notices, "any_browser", lambda _account: True)
+    monkeypatch.setattr(notices, "something_came", woken.append)
+    monkeypatch.setattr(events, "conversations_changed", lambda account, _changed: told.append(account))
+
+    arrives(write, bob, [alice, carol], "Do you still read this?")
+    rename = NewMessage(group_update=NewGroupUpdate(title="Without Alice"))
+    hand_over(alice, seal(send_message(bob, [alice.did, carol.did], rename, str(uuid4())))[alice.did])
+
+    assert titles(alice) == []
+    assert archived(alice) == [("Here we are", True)]
+    assert texts(alice, group) == ["Here we are"]
+    assert (group.unread_count, conversations.unread_messages(alice)) == (0, 0)
+    assert (woken, told) == ([], [])
+    assert not Acknowledgement.objects.filter(message__account=alice).exists()
+    search_index.index_waiting(alice, now=timezone.now())
+    put_away = Message.objects.get(account=alice, aside=Message.Aside.LEFT)
+    assert put_away.indexed_at is None
+
+    left_groups.come_back(alice, group, now=timezone.now())
+    assert titles(alice) == ["Do you still read this?"]
+    assert archived(alice) == []
+    assert texts(alice, group) == [
+        "Here we are",
+        "Do you still read this?",
+        "Bob named this group “Without Alice”",
+    ]
+    search_index.index_waiting(alice, now=timezone.now())
+    put_away.refresh_from_db()
+    assert put_away.indexed_at is not None
+    arrives(write, bob, [alice, carol], "Welcome back")
+    assert titles(alice) == ["Welcome back"]
+
+
+def test_what_was_on_its_way_while_they_left_does_not_bring_the_group_back(
+    alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
+) -> None:
+    on_its_way = write(bob, [alice, carol], "Just before")
+    leave(alice, group)
+    hand_over(alice, seal(on_its_way)[alice.did])
+    assert titles(alice) == []
+    assert texts(alice, group) == ["Here we are"]
+
+
+def test_take_backs_and_edits_of_what_they_see_still_count(
+    alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
+) -> None:
+    said = arrives(write, bob, [alice, carol], "A slip of the tongue")
+    leave(alice, group)
+    take_back = NewMessage(takes_back=True, replaces=said.message_id)
+    hand_over(alice, seal(send_message(bob, [alice.did, carol.did], take_back, str(uuid4())))[alice.did])
+    assert "A slip of the tongue" not in texts(alice, group)
+
+
+def test_whoever_writes_from_another_device_has_come_back_but_not_by_what_they_wrote_before(
+    alice: Account, bob: Account, carol: Account, group: Conversation
+) -> None:
+    from crypto_agent.atsms.content import text_part
+
+    before = OtherClient.of(alice)
+    before.publish()
+    try:
+        parting = before.write([bob, carol, alice], [text_part("I am off")])
+        leave(alice, group)
+        for envelope in parting:
+            hand_over(alice, [envelope])
+        assert titles(alice) == []
+        later = before.write([bob, carol, alice], [text_part("Hello again")])
+        for envelope in later:
+            hand_over(alice, [envelope])
+        assert titles(alice) == ["Hello again"]
+    finally:
+        before.withdraw()
+
+
+def test_a_page_that_stayed_open_brings_its_writer_back(
+    alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
+) -> None:
+    leave(alice, group)
+    arrives(write, bob, [alice, carol], "Meanwhile")
+    write(alice, [bob, carol], "Wait, I am here")
+    assert titles(alice) == ["Wait, I am here"]
+    assert texts(alice, group) == ["Here we are", "Meanwhile", "Wait, I am here"]
+
+
+def test_receipts_that_waited_are_not_sent_from_a_group_that_was_left(
+    alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
+) -> None:
+    leave(alice, group)
+    arrives(write, bob, [alice, carol], "Seen?")
+    assert acknowledging.send_due(group.pk, now=timezone.now() + timedelta(minutes=1)) == 0
+
+
+def test_blocking_and_leaving_keep_out_of_each_others_way(
+    alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
+) -> None:
+    leave(alice, group)
+    arrives(write, bob, [alice, carol], "Of Bob, after leaving")
+    arrives(write, carol, [alice, bob], "Of Carol, after leaving")
+    blocking.block(alice, bob.did, timezone.now())
+    arrives(write, bob, [alice, carol], "Of Bob, blocked")
+    blocking.unblock(alice, bob.did)
+    assert texts(alice, group) == ["Here we are"]
+    assert archived(alice) == [("Here we are", True)]
+    blocking.block(alice, bob.did, timezone.now())
+    left_groups.come_back(alice, group, now=timezone.now())
+    assert texts(alice, group) == ["Here we are", "Of Carol, after leaving"]
+    blocking.unblock(alice, bob.did)
+    assert "Of Bob, after leaving" in texts(alice, group)
+
+
+def test_a_rebuild_and_an_import_keep_the_group_left(
+    alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
+) -> None:
+    leave(alice, group)
+    arrives(write, bob, [alice, carol], "After leaving")
+    kept = list(message_state.packed(exported_settings.settings_of(alice)))
+    Message.objects.filter(account=alice, direction=Message.Direction.IN).delete()
+    rebuild.rebuild(alice)
+    assert texts(alice, group) == ["Here we are"]
+
+    # As another installation has it, to which the settings come after the messages.
+    left_groups.come_back(alice, group, now=timezone.now())
+    Conversation.objects.filter(pk=group.pk).update(settings_changed_at=None)
+    assert texts(alice, group) == ["Here we are", "After leaving"]
+    for part in kept:
+        exported_settings.take_settings(alice, part)
+    assert texts(alice, group) == ["Here we are"]
+    assert archived(alice) == [("Here we are", True)]
+
+
+def test_pages_leave_with_words_or_without_and_come_back(
+    alice: Account, group: Conversation, at_alices: Client
+) -> None:
+    people = reverse("conversation-people", args=[group.conversation_id])
+    leaving = reverse("conversation-leave", args=[group.conversation_id])
+    conversation = reverse("conversation", args=[group.conversation_id])
+    page = at_alices.get(people).content.decode()
+    assert "Leave this conversation" in page
+    assert "They can go on writing to you" in page
+
+    def post(address: str, **fields: str) -> object:
+        token = at_alices.cookies["csrf"].value
+        return at_alices.post(address, {"csrfmiddlewaretoken": token, **fields})
+
+    answer = post(leaving, do="tell", words=" ", token=str(uuid4()))
+    assert "Write something first" in answer.content.decode()  # type: ignore[attr-defined]
+    group.refresh_from_db()
+    assert group.left_at is None
+
+    post(leaving, do="tell", words="I am off.", token=str(uuid4()))
+    assert texts(alice, group) == ["Here we are", "I am off."]
+    assert group.left_at is not None
+    page = at_alices.get(conversation).content.decode()
+    assert "You left this conversation" in page
+    assert 'name="text"' not in page
+    assert "Come back" in at_alices.get(people).content.decode()
+    assert "You left this conversation" in at_alices.get("/?filter=archived").content.decode()
+    assert [each.id for each in conversations.titled(alice)] == []
+
+    answer = post(
+        reverse("conversation-settings", args=[group.conversation_id]), do="unarchive", next=conversation
+    )
+    assert answer["Location"] == conversation  # type: ignore[index]
+    group.refresh_from_db()
+    assert (group.left_at, group.archived_at) == (None, None)
+    assert 'name="text"' in at_alices.get(conversation).content.decode()
+
+
+def test_a_conversation_of_two_is_not_left(
+    alice: Account, bob: Account, at_alices: Client, write: Write
+) -> None:
+    with_bob = write(alice, [bob], "The two of us").conversation
+    page = at_alices.get(reverse("conversation-people", args=[with_bob.conversation_id]))
+    assert "Leave this conversation" not in page.content.decode()
+    leaving = reverse("conversation-leave", args=[with_bob.conversation_id])
+    assert at_alices.post(leaving).status_code == 404
