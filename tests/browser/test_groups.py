@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
+from tests.browser.test_every_page import too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble
 from tests.webmail.pictures import photo
 
@@ -53,3 +57,48 @@ def test_a_picture_and_one_more_person(visit: Visit, viewport: dict[str, int]) -
     picture = carol.page.locator(".pane--main .pane__head .avatar img")
     expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("image => image.naturalWidth") > 0
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_somebody_leaves_is_left_alone_and_comes_back(visit: Visit, viewport: dict[str, int]) -> None:
+    word = uuid4().hex[:8]
+    visit("carol")
+    bob, alice = visit("bob", viewport=viewport), visit("alice", viewport=viewport)
+    alice.write_to("bob.test", "carol.test", text=f"All of us {word}")
+    page, group = alice.page, alice.page.url
+    bob.open_conversation(group)
+
+    page.get_by_label("Conversation menu").click()
+    page.get_by_role("link", name="People, name, picture").click()
+    expect(page.get_by_role("heading", name="Leave this conversation")).to_be_visible()
+    assert (too_wide(page), violations(page)) == ([], [])
+    words = page.get_by_label("To tell the others first")
+    expect(words).to_have_value("I am leaving this conversation.")
+    words.fill(f"I am off {word}")
+    page.get_by_role("button", name="Send this and leave").press("Enter")
+    expect(page.locator("#pane")).to_contain_text("You left this conversation.")
+    expect(page.get_by_role("textbox", name=re.compile("^Message to"))).to_have_count(0)
+    assert (too_wide(page), violations(page)) == ([], [])
+    expect(bubble(bob.page, f"I am off {word}")).to_be_visible(timeout=ARRIVAL)
+
+    bob.write(f"Nobody hears this {word}")
+    # What comes after it has come, too: it is the same worker's next mail.
+    direct = bob.another_tab()
+    bob.page, group_page = direct, bob.page
+    bob.write_to("alice.test", text=f"Between us {word}")
+    row = page.locator("#convos > li", has_text=f"Between us {word}")
+    page.goto("/")
+    expect(row).to_be_visible(timeout=ARRIVAL)
+    expect(page.locator("#convos", has_text=f"Nobody hears this {word}")).to_have_count(0)
+    page.goto("/?filter=archived")
+    left = page.locator(f'#convos .row[href="{urlsplit(group).path}"]')
+    expect(left).to_contain_text("You left this conversation")
+    assert (too_wide(page), violations(page)) == ([], [])
+    left.click()
+    expect(bubble(page, f"I am off {word}")).to_be_visible()
+    expect(bubble(page, f"Nobody hears this {word}")).to_have_count(0)
+
+    page.get_by_role("button", name="Come back").click()
+    expect(bubble(page, f"Nobody hears this {word}")).to_be_visible(timeout=ARRIVAL)
+    alice.write(f"Here I am again {word}")
+    expect(bubble(group_page, f"Here I am again {word}")).to_be_visible(timeout=ARRIVAL)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('webmail', '0034_forwarded_and_going_on'),
+        ('webmail', '0036_withdrawn_deliveries'),
     ]
 
     operations = [
