@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import peers, routes
 from accounts.routes import Route
-from webmail import carriers, events, ingress, own_door
+from webmail import carriers, disappearing, events, ingress, own_door
 from webmail.carriers import Accepted, Deferred, Outcome, Refused
 from webmail.models import Delivery, DeliveryCopy
 from webmail.tries import GIVE_UP_AFTER, gap_after
@@ -118,6 +118,10 @@ def _carry(delivery: Delivery, copies: Sequence[DeliveryCopy], now: datetime) ->
         perhaps |= any(isinstance(outcome, Deferred) and outcome.perhaps for outcome in outcomes)
         with transaction.atomic():
             copies = _note_accepted(copies, outcomes, now)
+            if delivery.recipient_did != delivery.message.sender_did and any(
+                isinstance(outcome, Accepted) for outcome in outcomes
+            ):
+                disappearing.begin_sent(delivery.message, now)
             if problem is None:
                 relayed = any(isinstance(outcome, Accepted) and outcome.relayed for outcome in outcomes)
                 state = Delivery.State.HANDED_OVER if relayed else Delivery.State.ACCEPTED

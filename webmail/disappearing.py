@@ -39,6 +39,13 @@ def begin(unread: QuerySet[Message], now: datetime) -> None:
         message.save(update_fields=["expires_at"])
 
 
+def begin_sent(message: Message, now: datetime) -> None:
+    """A message that a server of somebody else has from now on begins to disappear for its sender."""
+    if message.expires_after and message.expires_at is None:
+        end = end_of(Expires(True, message.expires_after), now)
+        Message.objects.filter(pk=message.pk, expires_at=None).update(expires_at=end)
+
+
 def chosen(conversation: Conversation) -> Expires | None:
     """What the account's messages of this conversation ask for."""
     return Expires(True, conversation.expires_after) if conversation.expires_after else None

@@ -23,6 +23,7 @@ from webmail.mailbox.envelope_mail import archive_message_id
 from webmail.models import Blob, Delivery, Message
 from webmail.withdrawing import withdraw
 
+_NOT_ARRIVED = (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED, Delivery.State.FAILED)
 #: Messages erased by one turn of a worker.
 BATCH = 200
 
@@ -49,8 +50,13 @@ def forget(account: Account, message_id: str, *, now: datetime) -> bool:
 
 
 def forget_expired(now: datetime, *, limit: int = 500) -> int:
-    """Let go of messages whose time is over; how many. Can run twice, and beside itself."""
-    rows = Message.objects.filter(expires_at__lte=now, forgotten_at=None, replaces="")
+    """Let go of messages whose time is over; how many. Can run twice, and beside itself.
+
+    One's own stay as long as somebody did not get them, so that nothing that failed vanishes unseen.
+    """
+    not_arrived = Delivery.objects.filter(message=OuterRef("pk"), state__in=_NOT_ARRIVED)
+    not_arrived = not_arrived.exclude(recipient_did=OuterRef("sender_did"))
+    rows = Message.objects.filter(~Exists(not_arrived), expires_at__lte=now, forgotten_at=None, replaces="")
     expired = list(rows.select_related("account", "conversation").order_by("expires_at")[:limit])
     for message in expired:
         _forget(message, now)

@@ -12,6 +12,7 @@ from accounts import routes
 from accounts.models import Account
 from webmail import progress, reasons
 from webmail.conversations import NotFound
+from webmail.edits import newest_edits
 from webmail.models import Delivery, DeliveryCopy, Message, Receipt
 from webmail.opened import read_messages
 from webmail.people import Person, people_of
@@ -86,6 +87,9 @@ class MessageInfo:
     deliveries: list[DeliveryInfo]
     #: What it said before it was edited, oldest first.
     versions: list[Version]
+    #: The way of its newest version, of one's own: an edit, or that it was taken back; when that was sent.
+    newest: list[DeliveryInfo]
+    newest_at: datetime | None
 
 
 def message_info(account: Account, message_id: str) -> MessageInfo:
@@ -107,6 +111,9 @@ def message_info(account: Account, message_id: str) -> MessageInfo:
     by_recipient: dict[str, list[Receipt]] = {}
     for each in receipts:
         by_recipient.setdefault(each.recipient_did, []).append(each)
+    newest = newest_edits([message]).get(message.pk)
+    of_newest = list(newest.deliveries.prefetch_related("copies")) if newest else []
+    people |= people_of({each.recipient_did for each in of_newest} - people.keys())
     ways = [
         _delivery(each, people[each.recipient_did], account, by_recipient.pop(each.recipient_did, []))
         for each in deliveries
@@ -122,6 +129,8 @@ def message_info(account: Account, message_id: str) -> MessageInfo:
         envelope_ids=[arrival.envelope_id for arrival in message.arrivals.all()],
         deliveries=ways,
         versions=_versions(account, message) if shown.edited else [],
+        newest=[_delivery(each, people[each.recipient_did], account, []) for each in of_newest],
+        newest_at=newest.placed_at if newest else None,
     )
 
 

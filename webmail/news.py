@@ -37,6 +37,8 @@ class MessageState:
     saved: bool = False
     disappears: bool = False
     version: str = ""
+    #: Whether it is a line in the place of a bubble, which has none under it.
+    event: bool = False
 
     @property
     def vouched_for(self) -> bool:
@@ -109,7 +111,7 @@ def news(account: Account, conversation: Conversation, shown: Mapping[str, str],
 def _is_alone(mark: str, state: MessageState) -> bool:
     """Whether only the line under the bubble changed."""
     before, _point, version = mark.partition(".")
-    return before != UNCHECKED and version == state.version
+    return not state.event and before != UNCHECKED and version == state.version
 
 
 def let_go(conversation: Conversation, shown: Mapping[str, str]) -> list[str]:
@@ -168,6 +170,7 @@ def _changed(
     messages = list(rows) if on_page else []
     progress.prefetch(messages)
     related = related_to(messages)
+    progress.prefetch_versions(messages, related.latest)
     people = people_of([*conversation.participants, *(message.sender_did for message in messages)])
     states = [_state(message, conversation, related, people) for message in messages]
     return [
@@ -192,4 +195,5 @@ def _state(
         saved=message.saved_at is not None,
         disappears=bool(message.expires_after or message.expires_at),
         version=version_of(message, related),
+        event=bool(message.changes_group),
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -27,6 +28,7 @@ from crypto_agent.client import (
 from webmail import consent, disappearing, drafts, events, forgetting, groups, left_groups, queues, topics
 from webmail.blobs.attaching import attachment, put_into_message
 from webmail.drafts import DraftOnPage
+from webmail.edits import newest_edits
 from webmail.models import Blob, Conversation, Delivery, Message
 from webmail.people import people_of
 from webmail.placing import conversation_for, place
@@ -236,6 +238,13 @@ def store(
     Raises CannotAttach if a file went into another message meanwhile, IntegrityError for a token that was
     used.
     """
+    recipients = [
+        did for did in conversation.participants if did != account.did and (only is None or did in only)
+    ]
+    if message.receipt is not None:
+        # What goes out by itself tells nobody whom the account never accepted that anybody is here and reads.
+        accepted = consent.accepted_among(account, recipients)
+        recipients = [did for did in recipients if did in accepted]
     row = Message.objects.create(
         account=account,
         conversation=conversation,
@@ -253,17 +262,11 @@ def store(
         takes_back=message.takes_back,
         topic=topic,
         expires_after=disappearing.seconds_of(message.expires),
-        expires_at=disappearing.end_of(message.expires, created_at),
+        # What goes to others begins to disappear once the first of them has it: see webmail/deliveries.py.
+        expires_at=disappearing.end_of(message.expires, None if recipients else created_at),
         sealed=sealed,
         token=token,
     )
-    recipients = [
-        did for did in conversation.participants if did != account.did and (only is None or did in only)
-    ]
-    if message.receipt is not None:
-        # What goes out by itself tells nobody whom the account never accepted that anybody is here and reads.
-        accepted = consent.accepted_among(account, recipients)
-        recipients = [did for did in recipients if did in accepted]
     Delivery.objects.bulk_create(
         Delivery(message=row, recipient_did=did, next_attempt_at=now, created_at=now) for did in recipients
     )
@@ -327,7 +330,8 @@ def sent_before(account: Account, token: str) -> Message | None:
 
 
 def retry(account: Account, message_id: str, *, now: datetime | None = None) -> Message:
-    """Try the failed deliveries of a message again, from resolving the recipient's devices onwards.
+    """Try the failed deliveries of a message and of its newest version again, from resolving the recipient's
+    devices onwards; of one that was taken back, of that alone.
 
     Raises Message.DoesNotExist, also for one that was let go of, CannotSend if a file of it is gone.
     Deliveries that did not fail are left alone.
@@ -341,10 +345,18 @@ def retry(account: Account, message_id: str, *, now: datetime | None = None) -> 
             raise CannotSend(
                 "file-gone", _("A file of this message is gone. Send it again in a new message.")
             )
-        if message.deliveries.filter(state=Delivery.State.FAILED).begin_again(now):
-            transaction.on_commit(lambda: queues.give(queues.SEAL, message.pk))
-            transaction.on_commit(lambda: _tell(message))
+        for version in _that_count(message):
+            if version.deliveries.filter(state=Delivery.State.FAILED).begin_again(now):
+                transaction.on_commit(partial(queues.give, queues.SEAL, version.pk))
+                transaction.on_commit(partial(_tell, message))
     return message
+
+
+def _that_count(message: Message) -> list[Message]:
+    newest = newest_edits([message]).get(message.pk)
+    if newest is None:
+        return [message]
+    return [newest] if newest.takes_back else [message, newest]
 
 
 def discard(account: Account, message_id: str, *, now: datetime) -> Conversation:

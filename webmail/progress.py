@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -79,6 +79,21 @@ def prefetch(messages: Iterable[Message]) -> None:
             vars(message)["known_blocked"] = blocked
 
 
+def prefetch_versions(messages: Iterable[Message], latest: Mapping[int, Message]) -> None:
+    """Lets the states of an account's messages say as well what became of their newest versions, which
+    ``latest`` has by the messages' keys. One query where there is any of its own."""
+    own = [each for each in messages if each.direction == Message.Direction.OUT and each.pk in latest]
+    by_version = {latest[each.pk].pk: vars(latest[each.pk]) for each in own}
+    if not by_version:
+        return
+    for known in by_version.values():
+        known |= {"known_deliveries": [], "known_receipts": []}
+    for delivery in _DELIVERIES.rows(list(by_version)):
+        by_version[delivery.message_id]["known_deliveries"].append(delivery)
+    for message in own:
+        vars(message)["known_version"] = latest[message.pk]
+
+
 def is_known(message: Message) -> bool:
     """Whether anything is known of the way of a message: not of one restored of which nobody told."""
     own = message.direction == Message.Direction.OUT
@@ -86,7 +101,16 @@ def is_known(message: Message) -> bool:
 
 
 def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
-    """The state of a sent message that was given to prefetch(). The slowest recipient decides.
+    """The state of a sent message that was given to prefetch(), and prefetch_versions(): where its newest
+    edit, or that it was taken back, did not arrive, that is said.
+    """
+    state = _of_itself(message, people)
+    version: Message | None = vars(message).get("known_version")
+    return state if version is None else _with_version(state, version, people)
+
+
+def _of_itself(message: Message, people: Mapping[str, Person]) -> Progress:
+    """The state of one message alone. The slowest recipient decides.
 
     Deliveries to the sender's own other devices do not count, nor do those that were stopped. Whoever opened
     it has it, whatever a server on the way says. How many opened or read it, and of how many, is said
@@ -102,7 +126,7 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
         if delivery.state == Delivery.State.FAILED and delivery.recipient_did not in has_it
     ]
     if failed:
-        failure = _failure(failed, people)
+        failure = _failure(failed, people, _("Not delivered to %(name)s: %(reason)s"))
         nobody = nobody_has(message)
         mark = f"0f{len(failed)}{'d' if nobody else ''}"
         return Progress(0, _("Not delivered"), failure, can_retry=True, mark=mark, can_discard=nobody)
@@ -128,7 +152,7 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
         slowest = min(steps[each.recipient_did] for each in waiting)
         return Progress(
             slowest,
-            _waiting_for(waiting[0], people),
+            _said_of(waiting[0], people, _("Waiting for %(name)s: %(reason)s")),
             None,
             can_retry=False,
             mark=f"{slowest}w{len(waiting)}{waiting[0].failure_code}{'-d' if nobody else ''}",
@@ -145,6 +169,44 @@ def of_message(message: Message, people: Mapping[str, Person]) -> Progress:
     if not opened and any(was_written_about(delivery) for delivery in deliveries):
         mark, words = f"{mark}u", _("A mail server wrote about it")
     return Progress(slowest, words, None, can_retry=False, mark=mark, can_discard=nobody_has(message))
+
+
+def trouble_of(message: Message, people: Mapping[str, Person]) -> Progress | None:
+    """The same as long as it has not arrived for a reason; of what can't be discarded by itself."""
+    state = of_message(message, people)
+    return replace(state, can_discard=False) if state.failure or state.held or state.waits else None
+
+
+def _with_version(state: Progress, version: Message, people: Mapping[str, Person]) -> Progress:
+    """The state of a message of which this is the newest version."""
+    sent = [each for each in _deliveries(version) if each.recipient_did != version.sender_did]
+    failed = [each for each in sent if each.state == Delivery.State.FAILED]
+    late = [each for each in sent if each.state == Delivery.State.HELD or _is_stuck(each)]
+    if version.takes_back:
+        if state.failure or state.held or state.waits:
+            # What became of the message itself is of no more account.
+            state = _of_itself(version, people)
+        state = replace(state, can_discard=False)
+        not_for, not_yet = (
+            _("Taken back, but not for %(name)s: %(reason)s"),
+            _("Taken back, but not yet for %(name)s: %(reason)s"),
+        )
+    elif state.failure or state.held:
+        return state
+    else:
+        not_for, not_yet = (
+            _("Edited, but not for %(name)s: %(reason)s"),
+            _("Edited, but not yet for %(name)s: %(reason)s"),
+        )
+    if failed:
+        failure = _failure(failed, people, not_for)
+        return Progress(0, _("Not delivered"), failure, can_retry=True, mark=f"vf{len(failed)}")
+    if late:
+        mark = f"{state.mark}v{len(late)}{late[0].failure_code}"
+        return replace(
+            state, words=_said_of(late[0], people, not_yet), waits=True, held=False, alone=False, mark=mark
+        )
+    return state
 
 
 def opened_by(receipts: Iterable[Receipt]) -> tuple[set[str], set[str]]:
@@ -263,20 +325,17 @@ def _is_stuck(delivery: Delivery) -> bool:
     return delivery.attempts >= SOME_TRIES if moving else delivery.state == Delivery.State.HANDED_OVER
 
 
-def _waiting_for(delivery: Delivery, people: Mapping[str, Person]) -> str:
-    return _("Waiting for %(name)s: %(reason)s") % {
+def _said_of(delivery: Delivery, people: Mapping[str, Person], words: str) -> str:
+    return words % {
         "name": _name(delivery.recipient_did, people),
         "reason": reasons.of_delivery(delivery.failure_code),
     }
 
 
-def _failure(failed: list[Delivery], people: Mapping[str, Person]) -> str:
+def _failure(failed: list[Delivery], people: Mapping[str, Person], words: str) -> str:
     # Of somebody who only waited with others, there is less to say.
     first = next((each for each in failed if each.failure_code != WAITED_WITH_OTHERS), failed[0])
-    sentence = _("Not delivered to %(name)s: %(reason)s") % {
-        "name": _name(first.recipient_did, people),
-        "reason": reasons.of_delivery(first.failure_code),
-    }
+    sentence = _said_of(first, people, words)
     if len(failed) > 1:
         more = len(failed) - 1
         sentence += " " + ngettext("And %(count)d more.", "And %(count)d more.", more) % {"count": more}

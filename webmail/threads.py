@@ -237,6 +237,7 @@ def _entries(
     keys = keys or keys_in(account, conversation)
     notes = notes_before(conversation, keys.events, messages, found) if found else {}
     related = related_to(messages)
+    progress.prefetch_versions(messages, related.latest)
     read = read_messages(account, conversation, related.to_read(messages))
     authors = {message.sender_did for message in [*messages, *related.quoted.values()]}
     reacting = {row.sender_did for rows in related.reactions.values() for row in rows}
@@ -328,10 +329,12 @@ def _entry(
 def state_of(
     message: Message, conversation: Conversation, people: Mapping[str, Person]
 ) -> progress.Progress | None:
-    """How far a sent message came, for the line under its bubble; None where there is no such line."""
+    """How far a sent message came, for the line under its bubble; None where there is no such line, as with a
+    group's name or picture that has arrived, or is about to."""
+    if message.changes_group:
+        return progress.trouble_of(message, people) if progress.is_known(message) else None
     note = message.direction == Message.Direction.OUT and conversation.participants == [message.sender_did]
-    known = (note or progress.is_known(message)) and not message.changes_group
-    return progress.of_message(message, people) if known else None
+    return progress.of_message(message, people) if note or progress.is_known(message) else None
 
 
 def _why_shut(message: Message, read: ReadMessage | None) -> str | None:

@@ -1,6 +1,6 @@
 """People of this installation with real devices in a real agent and real records in a real PDS."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from accounts import enrolment
@@ -21,8 +22,9 @@ from tests.services.agent import AgentProcess
 from tests.services.smtp_sink import SmtpSink
 from tests.webmail.installation import browser_of, peer, received
 from tests.webmail.other_client import OtherClient
-from webmail import ingress, intake, outgoing, sealing
-from webmail.models import Conversation, DeliveryCopy, Message
+from webmail import carriers, deliveries, ingress, intake, outgoing, sealing
+from webmail.carriers import Deferred, Outcome
+from webmail.models import Conversation, Delivery, DeliveryCopy, Message
 
 
 @dataclass
@@ -161,10 +163,31 @@ def seal(message: Message) -> dict[str, list[bytes]]:
     return found
 
 
+UNREACHABLE = Deferred("server-unreachable", "no connection")
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
+    """What others' servers answer, the last one for good; none can be reached at first."""
+    outcomes: list[Outcome] = [UNREACHABLE]
+
+    def carry(_way: object, envelopes: Sequence[bytes], **_more: object) -> list[Outcome]:
+        answer = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+        return [answer] * len(envelopes)
+
+    monkeypatch.setattr(carriers, "carry", carry)
+    monkeypatch.setattr(deliveries.own_door, "is_at", lambda *_way: False)
+    return outcomes
+
+
+def carry(message: Message, recipient: Account) -> None:
+    """One try at carrying a sealed message to one of its recipients, however long it would be until that."""
+    delivery = Delivery.objects.get(message=message, recipient_did=recipient.did)
+    deliveries.deliver(delivery.pk, now=delivery.next_attempt_at or timezone.now())
+
+
 def hand_over(recipient: Account, envelopes: list[bytes]) -> None:
     """What a carrier does at the recipient's door, and the pull after it."""
-    from django.utils import timezone
-
     for envelope in envelopes:
         ingress.accept(recipient.did, envelope, now=timezone.now())
     intake.pull(recipient)

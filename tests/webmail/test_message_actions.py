@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from accounts.models import Account
 from crypto_agent.client import AgentClient, Attachment, Expires, NewMessage, NewPreview
-from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.conftest import Write, carry, hand_over, seal
 from tests.webmail.pictures import MARK, photo
 from webmail import (
     changing,
@@ -28,6 +28,7 @@ from webmail import (
     threads,
 )
 from webmail.blobs.cannot_fetch import CannotFetch
+from webmail.carriers import Accepted, Outcome, Refused
 from webmail.conversations import NotFound
 from webmail.emoji import USUAL, is_one_emoji
 from webmail.mailbox import ARCHIVE, open_mailbox
@@ -298,12 +299,45 @@ def test_that_something_was_taken_back_goes_out_though_its_sender_let_go_of_it(
     assert forgetting.due() == {alice.pk}
 
 
+@pytest.mark.parametrize("end", ["arrives", "fails", "waits"])
+def test_what_somebody_did_not_get_does_not_vanish_from_its_sender_unseen(
+    alice: Account, bob: Account, carol: Account, write: Write, answers: list[Outcome], end: str
+) -> None:
+    """The sender's time begins when the first server has it, and does not end before the last one has."""
+    message = write(alice, [bob, carol], "for an hour", expires=Expires(True, 3600))
+    seal(message)
+    now = timezone.now()
+    for recipient in (bob, carol):
+        carry(message, recipient)
+    late = now + timedelta(days=4)
+    assert forgetting.forget_expired(late) == 0
+    assert Message.objects.get(account=alice).expires_at is None
+    answers[:] = [Accepted("ok")]
+    carry(message, bob)
+    expires_at = Message.objects.get(account=alice).expires_at
+    assert expires_at is not None
+    if end == "arrives":
+        carry(message, carol)
+        assert Message.objects.get(account=alice).expires_at == expires_at
+    elif end == "fails":
+        answers[:] = [Refused("mailbox-full", "5.2.2")]
+        carry(message, carol)
+    assert forgetting.forget_expired(late) == (1 if end == "arrives" else 0)
+
+
+def test_a_note_to_oneself_disappears_after_its_time(alice: Account, write: Write) -> None:
+    note = write(alice, [alice], "for an hour", expires=Expires(True, 3600))
+    assert note.expires_at == note.created_at + timedelta(hours=1)
+
+
 def test_messages_disappear_on_both_sides_after_their_time(
-    alice: Account, bob: Account, write: Write
+    alice: Account, bob: Account, write: Write, answers: list[Outcome]
 ) -> None:
     start = timezone.now()
     message = write(alice, [bob], "for an hour", expires=Expires(True, 3600))
     hand_over(bob, seal(message)[bob.did])
+    answers[:] = [Accepted("ok")]
+    carry(message, bob)
     late = start + timedelta(hours=2)
 
     received = Message.objects.get(account=bob)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import peers
 from accounts.models import Account
-from tests.webmail.conftest import Publish, Write, hand_over, seal
+from tests.webmail.conftest import UNREACHABLE, Publish, Write, carry, hand_over, seal
 from tests.webmail.test_comparing import match, states
 from webmail import (
     carriers,
@@ -34,7 +34,6 @@ from webmail.people import people_of
 
 pytestmark = pytest.mark.django_db
 
-UNREACHABLE = Deferred("server-unreachable", "no connection")
 BROKEN_OFF = Deferred("server-unreachable", "the answer was lost", perhaps=True)
 STOPPED = Delivery.State.WITHDRAWN
 
@@ -54,25 +53,6 @@ def state_to(message: Message, recipient: Account) -> str:
 def texts(account: Account) -> list[str]:
     conversations = Conversation.objects.filter(account=account)
     return [entry.text for each in conversations for entry in threads.thread(account, each).entries]
-
-
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
-    """What others' servers answer, the last one for good."""
-    outcomes: list[Outcome] = [UNREACHABLE]
-
-    def carry(_way: object, envelopes: Sequence[bytes], **_more: object) -> list[Outcome]:
-        answer = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
-        return [answer] * len(envelopes)
-
-    monkeypatch.setattr(carriers, "carry", carry)
-    monkeypatch.setattr(deliveries.own_door, "is_at", lambda *_way: False)
-    return outcomes
-
-
-def carry(message: Message, recipient: Account) -> None:
-    delivery = Delivery.objects.get(message=message, recipient_did=recipient.did)
-    deliveries.deliver(delivery.pk, now=delivery.next_attempt_at or timezone.now())
 
 
 @pytest.mark.parametrize("by", ["take-back", "delete", "discard"])

@@ -175,5 +175,5 @@ class Message(models.Model):
 
     @property
     def way_shows(self) -> bool:
-        """Whether pages show how far it came on its way."""
-        return self.shown or bool(self.changes_group)
+        """Whether pages show how far it came on its way, if only beside what it replaces."""
+        return self.shown or bool(self.changes_group) or bool(self.replaces)

@@ -54,7 +54,9 @@ def _retried(request: PageRequest, message_id: str) -> HttpResponse:
         return conversation_page(request, row.conversation, composer=composer, status=422)
     if request.htmx:
         entry = threads.entry(request.account, message_id)
-        return render(request, "webmail/_state.html", {"entry": entry})
+        # A line in the place of a bubble has none under it.
+        part = "webmail/_entry.html" if entry.event else "webmail/_state.html"
+        return render(request, part, {"entry": entry})
     return _back_to(sent)
 
 
