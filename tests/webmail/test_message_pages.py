@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import Account
 from tests.services.agent import AgentProcess
@@ -183,9 +182,8 @@ def test_what_is_written_disappears_as_chosen(alice: Account, at_alices: Client,
     send = reverse("conversation-send", args=[conversation.conversation_id])
     at_alices.post(send, {"text": "for a day", "token": str(uuid4())})
     sent = Message.objects.filter(account=alice).latest("pk")
-    assert sent.expires_after == 86_400
-    assert sent.expires_at is not None
-    assert 86_000 < (sent.expires_at - timezone.now()).total_seconds() <= 86_400
+    # From when somebody's server has it.
+    assert (sent.expires_after, sent.expires_at) == (86_400, None)
     assert at_alices.post(address, {"seconds": "5"}).status_code == 404
     assert at_alices.post(address, {"seconds": "x"}).status_code == 404
     assert Conversation.objects.get(pk=conversation.pk).expires_after == 86_400
