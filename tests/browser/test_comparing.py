@@ -13,7 +13,7 @@ from demo.local_network import NetworkInfo
 from tests.accounts.repository import Repository
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
-from tests.browser.visitors import ARRIVAL, bubble, message
+from tests.browser.visitors import ARRIVAL, PHONE, bubble, message
 from tests.services.installations import RunningInstallation
 from tests.services.new_device import NewDevice
 
@@ -52,7 +52,8 @@ def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_look
     installation: RunningInstallation,
     new_device: Callable[[str], NewDevice],
 ) -> None:
-    alice, bob = visit("alice"), visit("bob")
+    """Alice reads the number at her desk, Bob on a phone, and she reads what changed on both."""
+    alice, bob = visit("alice"), visit("bob", viewport=PHONE, touch=True)
     alice.write_to("bob.test", text="Let us compare numbers")
     conversation = alice.page.url
     bob.open_conversation(conversation)
@@ -66,7 +67,8 @@ def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_look
     assert (
         alice.page.get_by_role("img", name="Code of your keys").evaluate("image => image.naturalWidth") > 100
     )
-    assert violations(alice.page) == []
+    for visitor in (alice, bob):
+        assert violations(visitor.page) == []
 
     alice.page.get_by_role("button", name="They match").click()
     expect(alice.page).to_have_url(conversation)
@@ -76,28 +78,32 @@ def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_look
         "Their server has it", timeout=ARRIVAL
     )
 
+    phone = visit("alice", viewport=PHONE, touch=True)
+    phone.open_conversation(conversation)
     new_device("bob")
     installation.a_day_passes()
     alice.write("For you alone")
     meta = message(alice.page, "For you alone").locator(".msg__meta")
     expect(meta).to_contain_text("Waits until you look at the keys of Bob", timeout=ARRIVAL)
-    notice = alice.page.locator("#keys-to-look-at")
-    expect(notice).to_contain_text("Bob has a device that you have not compared.", timeout=ARRIVAL)
-    expect(notice).to_contain_text("A message waits here until you have looked.")
-    expect(alice.page.locator("#thread")).to_contain_text("Bob has a new device")
-    assert violations(alice.page) == []
+    notices = [visitor.page.locator("#keys-to-look-at") for visitor in (alice, phone)]
+    for visitor, notice in zip((alice, phone), notices, strict=True):
+        expect(notice).to_contain_text("Bob has a device that you have not compared.", timeout=ARRIVAL)
+        expect(notice).to_contain_text("A message waits here until you have looked.")
+        expect(visitor.page.locator("#thread")).to_contain_text("Bob has a new device")
+        assert violations(visitor.page) == []
     alice.page.locator("#thread-title a").click()
     history = alice.page.get_by_role("region", name="What changed")
     expect(history.locator("li").first).to_contain_text("new device")
     alice.page.go_back()
 
-    notice.get_by_role("link", name="Compare again").click()
+    notices[0].get_by_role("link", name="Compare again").click()
     assert number_on(alice.page) != number
     bob.page.reload()
     assert number_on(bob.page) == number
     alice.page.goto(conversation)
-    notice.get_by_role("button", name="Send anyway").click()
-    expect(notice).to_be_empty()
+    notices[1].get_by_role("button", name="Send anyway").tap()
+    expect(notices[1]).to_be_empty()
+    expect(notices[0]).to_be_empty(timeout=ARRIVAL)
     expect(meta).to_contain_text("Their server has it", timeout=ARRIVAL)
     expect(alice.page.get_by_role("link", name="Compare keys with Bob")).to_be_visible()
     bob.page.goto(conversation)

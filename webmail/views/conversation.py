@@ -137,6 +137,7 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
         "topic": topic_of(request.account, open_one, topic) if renamed_topic else None,
         "row_id": conversation_id,
         "keys": keys_in(request.account, open_one),
+        "with_one": len({*open_one.participants} - {request.account.did}) == 1,
     }
     return _without(found.gone, render(request, "webmail/_news.html", context))
 
