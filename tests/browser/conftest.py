@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from demo.local_network import NetworkInfo
 from tests.browser.first_visit import FirstVisit, make_first_visit
-from tests.browser.visitors import WIDE, Visitor, foreign_hosts, visitor_at
+from tests.browser.visitors import PHONE, WIDE, Visitor, foreign_hosts, visitor_at
 from tests.environment import RUN
 from tests.services.installations import RunningInstallation, running_installation
 from tests.services.smtp_sink import SmtpSink
@@ -38,13 +38,15 @@ FirstVisitOf = Callable[[str], FirstVisit]
 def first_visit_of(
     browser: Browser, installation: RunningInstallation, local_network: NetworkInfo
 ) -> FirstVisitOf:
-    """`first_visit_of("alice")` is what she saw when she came for the first time, once in a run."""
+    """`first_visit_of("alice")` is what she saw when she came for the first time, once in a run; Bob comes
+    with a phone."""
     made: dict[str, FirstVisit] = {}
 
     def first_visit_of(name: str) -> FirstVisit:
         if name not in made:
             person = local_network.accounts[name].person
-            with visitor_at(browser, installation.url, person) as visitor:
+            form = {"viewport": PHONE, "touch": True} if name == "bob" else {}
+            with visitor_at(browser, installation.url, person, **form) as visitor:  # type: ignore[arg-type]
                 made[name] = make_first_visit(visitor)
         return made[name]
 

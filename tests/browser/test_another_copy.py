@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
-from tests.browser.test_every_page import FORMS, problems_of
-from tests.browser.visitors import ARRIVAL, WIDE, message
+from tests.browser.test_every_page import problems_of
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, message
 from tests.services.installations import RunningInstallation, query
 
 #: As on the day on which they are destroyed: what was sealed to them opens nowhere from then on.
@@ -34,8 +35,9 @@ LINES = """(button) => {
 def test_what_cannot_be_opened_is_asked_for_once_more(
     visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
+    """One at a desk, and the next on a phone."""
     word = uuid4().hex[:8]
-    answer, lost = f"How is the water? {word}", f"Warm until the evening {word}"
+    answer, lost = f"How is the water? {word}", (f"Warm until the evening {word}", f"Bring the towels {word}")
     bob, alice = visit("bob"), visit("alice")
     alice.write_to("bob.test", text=f"Hello from the lake {word}")
     conversation = alice.page.url
@@ -53,39 +55,42 @@ def test_what_cannot_be_opened_is_asked_for_once_more(
         f"sqlite:///{installation.installation.directory / 'agent' / 'agent.sqlite3'}", DESTROY_PREKEYS, did
     )
     page.goto("/")
-    alice.write(lost)
-    expect(message(alice.page, lost).locator(".msg__meta")).to_contain_text(
-        "Their server has it", timeout=ARRIVAL
-    )
+    for text in lost:
+        alice.write(text)
+        meta = message(alice.page, text).locator(".msg__meta")
+        expect(meta).to_contain_text("Their server has it", timeout=ARRIVAL)
     installation.manage("shell", "--command", RENEW_PREKEYS.format(did=did))
 
-    line = page.get_by_role("link", name="message kept aside")
-    expect(line).to_be_visible(timeout=ARRIVAL)
-    line.click()
+    phone = visit("bob", viewport=PHONE, touch=True)
+    for visitor, screen in ((bob, WIDE), (phone, PHONE)):
+        _ask_alice(visitor.page, screen)
+
+    # Alice's server gives them by itself, and shows nothing of the requests.
+    for visitor in (bob, phone):
+        visitor.open_conversation(conversation)
+        for text in lost:
+            received = message(visitor.page, text)
+            expect(received).to_have_count(1, timeout=ARRIVAL)
+            expect(received.locator(".msg__meta")).to_contain_text("Signed by alice.test")
+        visitor.page.goto("/")
+        expect(visitor.page.locator("#list")).not_to_contain_text("kept aside")
+    expect(alice.page.locator("#thread")).not_to_contain_text("could not be opened")
+
+
+def _ask_alice(page: Page, screen: dict[str, int]) -> None:
+    """For the first that can be asked for, from the list on."""
+    page.get_by_role("link", name=re.compile("messages? kept aside")).click(timeout=ARRIVAL)
     expect(page.get_by_role("heading", name="Could not be opened or checked")).to_be_visible()
-    card = page.get_by_role("article").first
+    card = page.locator(".card", has=page.get_by_text("Ask for another copy")).first
+    card = page.locator(f"#{card.get_attribute('id')}")
     expect(card).to_contain_text("None of your keys opens it.")
     card.get_by_text("Ask for another copy").click()
     expect(card).to_contain_text("Nothing outside says who sent it.")
     expect(card).to_contain_text("They learn that you could not open it.")
     card.get_by_label("Whom to ask").select_option(label="Alice (alice.test)")
     ask = card.get_by_role("button", name="Ask", exact=True)
-    for screen in FORMS.values():
-        page.set_viewport_size(screen)  # type: ignore[arg-type]
-        assert problems_of(page, screen) == []
-        assert ask.evaluate(LINES) == 1
+    assert problems_of(page, screen) == []
+    assert ask.evaluate(LINES) == 1
     ask.click()
     expect(card.get_by_role("status")).to_contain_text("You asked Alice for another copy")
-    for screen in FORMS.values():
-        page.set_viewport_size(screen)  # type: ignore[arg-type]
-        assert problems_of(page, screen) == []
-    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
-
-    # Alice's server gives it by itself, and shows nothing of the request.
-    bob.open_conversation(conversation)
-    received = message(page, lost)
-    expect(received).to_have_count(1, timeout=ARRIVAL)
-    expect(received.locator(".msg__meta")).to_contain_text("Signed by alice.test")
-    expect(alice.page.locator("#thread")).not_to_contain_text("could not be opened")
-    page.goto("/")
-    expect(page.locator("#list")).not_to_contain_text("kept aside")
+    assert problems_of(page, screen) == []

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, Visitor, bubble, composer
+from tests.browser.test_every_page import FORMS, problems_of
+from tests.browser.visitors import ARRIVAL, PHONE, Visitor, bubble, composer
 from tests.services.chromium import chromium
 from tests.services.installations import RunningInstallation, wait_until
 
@@ -37,7 +38,9 @@ def test_there_are_words_for_a_missing_network_and_an_offer_of_notifications(vis
     page.goto("/notifications/")
     # Nobody can reach a push service here, so it stays at the offer.
     expect(page.locator("#push [data-state=off]")).to_be_visible()
-    assert violations(page) == []
+    for screen in FORMS.values():
+        page.set_viewport_size(screen)  # type: ignore[arg-type]
+        assert problems_of(page, screen) == []
     for _attempt in range(5):
         if page.evaluate(TAKEN_CARE_OF, 6000):
             break
@@ -49,6 +52,9 @@ def test_there_are_words_for_a_missing_network_and_an_offer_of_notifications(vis
     bob.context.set_offline(True)
     page.goto("/")
     expect(page.get_by_role("heading", name="No connection")).to_be_visible()
+    for screen in FORMS.values():
+        page.set_viewport_size(screen)  # type: ignore[arg-type]
+        assert problems_of(page, screen) == []
     assert "alice.test" not in page.content()
     bob.context.set_offline(False)
     page.goto("/")
@@ -95,7 +101,8 @@ def test_the_list_of_keys_opens_on_top_and_leaves_everything_where_it_was(
 def test_a_browser_without_an_open_page_is_woken_and_says_who_wrote(
     visit: Visit, installation: RunningInstallation
 ) -> None:
-    alice, bob = visit("alice"), visit("bob")
+    """On his phone; what wakes it knows no size."""
+    alice, bob = visit("alice"), visit("bob", viewport=PHONE, touch=True)
     bob.context.grant_permissions(["notifications"], origin=installation.url)
     page = bob.page
     for _attempt in range(5):

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
+from tests.browser.visitors import PHONE, WIDE
 
 
 class App:
@@ -44,10 +45,16 @@ def _allow(page: Page, name: str, *ticks: str) -> None:
     page.get_by_role("button", name="Allow it").click()
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
-def test_an_app_is_allowed_used_and_revoked(visit: Visit, local_network: NetworkInfo, script: bool) -> None:
-    alice = visit("alice", script=script)
-    page, name = alice.page, f"Photo diary {script}"
+@pytest.mark.parametrize(
+    ("viewport", "script"),
+    [(WIDE, True), (PHONE, True), (PHONE, False)],
+    ids=["desktop", "phone", "phone, without script"],
+)
+def test_an_app_is_allowed_used_and_revoked(
+    visit: Visit, local_network: NetworkInfo, viewport: dict[str, int], script: bool
+) -> None:
+    alice = visit("alice", viewport=viewport, script=script)
+    page, name = alice.page, f"Photo diary {viewport['width']} {script}"
     page.goto("/devices/")
     page.get_by_role("link", name="Show apps").click()
     page.get_by_role("link", name="Allow an app").click()
@@ -78,7 +85,7 @@ def test_an_app_is_allowed_used_and_revoked(visit: Visit, local_network: Network
 
 
 def test_opening_needs_a_tick_of_its_own(visit: Visit, local_network: NetworkInfo) -> None:
-    page = visit("alice").page
+    page = visit("alice", viewport=PHONE).page
     _allow(page, "Reader", "Open messages sent to you")
     expect(page.get_by_role("alert")).to_contain_text("Opening messages needs this tick too")
     expect(page.get_by_label("Name of the app")).to_have_value("Reader")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, PHONE, ZOOMED, bubble, composer, message
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, ZOOMED, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.services.profiles import set_profile
 
@@ -31,7 +32,8 @@ def test_in_a_low_window_a_conversation_begins_at_its_end_as_well(
 
 
 def test_a_message_and_its_answer_appear_in_open_windows(visit: Visit) -> None:
-    bob, alice = visit("bob"), visit("alice")
+    """At a desk, and on a phone."""
+    bob, alice = visit("bob", viewport=PHONE, touch=True), visit("alice")
     alice.start_conversation("bob.test", text=TEXT)
     sent = message(alice.page, "Tide is out")
     expect(sent.locator(".text")).to_have_text(TEXT, use_inner_text=True)
@@ -42,7 +44,7 @@ def test_a_message_and_its_answer_appear_in_open_windows(visit: Visit) -> None:
     expect(row).to_contain_text("Tide is out at six", timeout=ARRIVAL)
     expect(row).to_contain_text(re.compile(r"unread: [0-9]"))
     expect(row.locator(".row__name bdi")).to_have_text("Alice")
-    row.click()
+    row.tap()
     received = message(bob.page, "Tide is out")
     expect(received.locator(".text")).to_have_text(TEXT, use_inner_text=True)
     expect(received.locator(".msg__author")).to_have_text("Alice")
@@ -62,12 +64,14 @@ def test_a_message_and_its_answer_appear_in_open_windows(visit: Visit) -> None:
     expect(bubble(bob.page, "One more thing")).to_be_visible(timeout=ARRIVAL)
     expect(bubble(bob.page, "One more thing")).to_have_count(1)
     # Seen as it came, so nothing is unread.
+    bob.page.get_by_role("link", name="Back to inbox").tap()
+    expect(bob.page.locator("#convos .row").first).to_contain_text("One more thing")
     expect(bob.page.locator("#convos .row").first).not_to_contain_text("unread")
 
 
 def test_the_words_change_while_the_other_opens_and_reads(visit: Visit) -> None:
-    """Bob's second window agrees with his first about what he has read."""
-    bob, alice = visit("bob"), visit("alice")
+    """Bob's second window agrees with his telephone about what he has read."""
+    bob, alice = visit("bob", viewport=PHONE, touch=True), visit("alice")
     alice.start_conversation("bob.test", text="First, to be answered")
     path = urlsplit(alice.page.url).path
     bob.open_conversation(alice.page.url)
@@ -84,8 +88,7 @@ def test_the_words_change_while_the_other_opens_and_reads(visit: Visit) -> None:
     meta = message(alice.page, "Watch the words below").locator(".msg__meta")
     # Opened by his agent, and not yet looked at.
     expect(meta).to_contain_text("Opened on their device", timeout=ARRIVAL)
-    second = bob.another_tab()
-    second.goto("/")
+    second = visit("bob").page
     row = second.locator(f'#convos .row[href="{path}"]')
     expect(row).to_contain_text(re.compile(r"unread: [0-9]"))
     bob.open_conversation(alice.page.url)
@@ -94,8 +97,8 @@ def test_the_words_change_while_the_other_opens_and_reads(visit: Visit) -> None:
     expect(meta).to_contain_text("Read by Bob", timeout=ARRIVAL)
     expect(bob.page.locator("#unread")).to_be_visible()
 
-    bob.page.get_by_label("Conversation menu").click()
-    bob.page.get_by_role("button", name="Mark unread").click()
+    bob.page.get_by_label("Conversation menu").tap()
+    bob.page.get_by_role("button", name="Mark unread").tap()
     expect(row).to_contain_text("unread: 1", timeout=ARRIVAL)
 
 
@@ -103,22 +106,28 @@ def test_the_state_of_a_message_changes_while_one_looks(
     visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation
 ) -> None:
     first_visit_of("bob")
-    alice = visit("alice")
+    alice, phone = visit("alice"), visit("alice", viewport=PHONE, touch=True)
     alice.start_conversation("bob.test", text="First, to have the thread open")
-    meta = message(alice.page, "Watch this one").locator(".msg__meta")
+    phone.open_conversation(alice.page.url)
+    shown = [message(each.page, "Watch this one").locator(".msg__meta") for each in (alice, phone)]
     installation.stop("worker")
     try:
         alice.write("Watch this one")
-        expect(meta).to_contain_text("Sealing", timeout=ARRIVAL)
+        for meta in shown:
+            expect(meta).to_contain_text("Sealing", timeout=ARRIVAL)
+            expect(meta).to_be_visible()
     finally:
         installation.start("worker")
-    expect(meta).to_contain_text("Their server has it", timeout=ARRIVAL)
+    for meta in shown:
+        expect(meta).to_contain_text("Their server has it", timeout=ARRIVAL)
 
 
 def test_two_tabs_of_one_person_agree(visit: Visit) -> None:
+    """However small one of them is."""
     alice, bob = visit("alice"), visit("bob")
     alice.start_conversation("bob.test", text="Written in the first tab")
     other = alice.another_tab()
+    other.set_viewport_size(PHONE)  # type: ignore[arg-type]
     other.goto(alice.page.url)
     expect(bubble(other, "Written in the first tab")).to_be_visible()
     alice.write("Written there too, shown here")
@@ -143,7 +152,7 @@ def test_two_tabs_of_one_person_agree(visit: Visit) -> None:
 
 
 def test_several_people_get_one_message_and_everybodys_answers(visit: Visit) -> None:
-    alice, bob, carol = visit("alice"), visit("bob"), visit("carol")
+    alice, bob, carol = visit("alice"), visit("bob"), visit("carol", viewport=PHONE, touch=True)
     alice.start_conversation("bob.test", "carol.test", text="Supper on Saturday?")
     expect(message(alice.page, "Supper on Saturday").locator(".msg__meta")).to_contain_text(
         "Their servers have it", timeout=ARRIVAL
@@ -162,14 +171,19 @@ def test_several_people_get_one_message_and_everybodys_answers(visit: Visit) -> 
         expect(said.locator(".msg__meta")).to_contain_text("Signed by carol.test")
 
 
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 def test_a_handle_is_checked_as_it_is_typed(
-    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation, local_network: NetworkInfo
+    viewport: dict[str, int],
+    visit: Visit,
+    first_visit_of: FirstVisitOf,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
 ) -> None:
     first_visit_of("bob")
     first_visit_of("carol")
     set_profile(local_network, "carol", display_name="Carol", picture=True)
     installation.a_day_passes()
-    alice = visit("alice")
+    alice = visit("alice", viewport=viewport)
     page = alice.page
     page.goto("/new/")
     field = page.get_by_label("To", exact=True)

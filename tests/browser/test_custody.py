@@ -12,18 +12,15 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, StorageState, expect
 
 from demo.local_network import LocalNetwork, NetworkInfo
-from tests.browser.accessibility import violations
 from tests.browser.custody_walk import WORDS, walk_through_custody
 from tests.browser.first_visit import ask_own_server, give_password, visited_without_browser
-from tests.browser.test_every_page import lasting, too_wide
+from tests.browser.test_every_page import FORMS, problems_of
 from tests.browser.virtual_authenticator import authenticator_of
-from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, Visitor, bubble, composer, visitor_at
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, bubble, composer, visitor_at
 from tests.environment import RUN
 from tests.services.installations import RunningInstallation, query, running_installation
 from tests.services.windows import Window
 
-#: Until no colour is on its way to another.
-UNTIL_STILL = "Promise.allSettled(document.getAnimations().map(one => one.finished)).then(() => null)"
 KEPT_AT = "**/draft/keep/"
 REFUSED = r"status of 4\d\d|Response Status Error Code 4\d\d"
 
@@ -89,11 +86,11 @@ def at(
     with ExitStack() as stack:
         visitors: list[Visitor] = []
 
-        def at(name: str, *, signed_in: bool = True, script: bool = True) -> Visitor:
+        def at(name: str, *, signed_in: bool = True, **form: object) -> Visitor:
             person = own_network.accounts[name].person
             state = states[name] if signed_in else None
             visitor = stack.enter_context(
-                visitor_at(browser, own_installation.url, person, storage_state=state, script=script)
+                visitor_at(browser, own_installation.url, person, storage_state=state, **form)  # type: ignore[arg-type]
             )
             visitors.append(visitor)
             visitor.page.goto("/")
@@ -166,6 +163,7 @@ def sign_in_as_far_as_the_server_goes(visitor: Visitor) -> None:
 
 
 def test_mail_waits_while_locked_and_opens_at_unlock(at: At, own_installation: RunningInstallation) -> None:
+    """Locked and unlocked in a window as small as a phone's, while another one has a conversation open."""
     alice, bob = at("alice"), at("bob")
     bob.start_conversation("alice.test", text="before it is locked")
     alice.open_conversation(bob.page.url)
@@ -179,6 +177,7 @@ def test_mail_waits_while_locked_and_opens_at_unlock(at: At, own_installation: R
     assert len(code.replace("-", "")) == 36
     alice.page.goto(conversation)
     other_tab = alice.another_tab()
+    other_tab.set_viewport_size(PHONE)  # type: ignore[arg-type]
     other_tab.goto("/")
     composer(alice.page).fill("typed before it was locked")
     lock_now(other_tab)
@@ -279,7 +278,7 @@ def test_with_the_keyboard_alone_keys_are_locked_and_unlocked(at: At) -> None:
 
 
 def test_wrong_passphrases_wait_and_the_recovery_code_helps_at_once(at: At) -> None:
-    page = at("alice").page
+    page = at("alice", viewport=PHONE, touch=True).page
     code = lock_with_passphrase(page)
     lock_now(page)
     for _ in range(6):
@@ -321,8 +320,9 @@ def test_wrong_passphrases_wait_and_the_recovery_code_helps_at_once(at: At) -> N
     expect(page.get_by_role("status")).to_contain_text("Your keys are managed")
 
 
-def test_a_passkey_locks_and_unlocks_by_its_prf(at: At) -> None:
-    page = at("bob").page
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_a_passkey_locks_and_unlocks_by_its_prf(viewport: dict[str, int], at: At) -> None:
+    page = at("bob", viewport=viewport).page
     with authenticator_of(page):
         add_passkey(page, "Bob's laptop")
         expect(page.get_by_role("status")).to_contain_text("The passkey is kept.")
@@ -375,6 +375,7 @@ def test_a_passkey_without_prf_is_kept_but_cannot_lock(at: At) -> None:
 
 
 def test_signing_in_and_dangerous_steps_ask_for_the_passkey(at: At) -> None:
+    """Set up and used at a desktop, and lost on a phone."""
     carol = at("carol")
     page = carol.page
     with authenticator_of(page) as authenticator:
@@ -410,6 +411,7 @@ def test_signing_in_and_dangerous_steps_ask_for_the_passkey(at: At) -> None:
         expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
 
         # Lost: the recovery code lets her in, and ends the requirement.
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         authenticator.forget_all()
         page.get_by_label("Account menu").click()
         page.get_by_role("button", name="Sign out").click()
@@ -424,7 +426,7 @@ def test_signing_in_and_dangerous_steps_ask_for_the_passkey(at: At) -> None:
 
 
 def test_without_script_a_passphrase_locks_and_passkeys_say_why_not(at: At) -> None:
-    page = at("alice", script=False).page
+    page = at("alice", script=False, viewport=PHONE).page
     lock_with_passphrase(page)
     page.goto("/devices/keys/passkeys/new/")
     expect(page.get_by_role("main")).to_contain_text("Passkeys need JavaScript")
@@ -445,18 +447,13 @@ def test_every_page_of_it_fits_and_breaks_no_rule_of_accessibility(at: At) -> No
     found: dict[str, list[str]] = {}
 
     def look(name: str, page: Page) -> None:
-        problems = []
-        for viewport, dark in ((WIDE, False), (PHONE, True), (NARROWEST, False)):
-            page.set_viewport_size(viewport)  # type: ignore[arg-type]
-            # Colours that fade into each other would be looked at half way.
-            page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
-            page.evaluate(UNTIL_STILL)
-            problems += lasting(too_wide, page)
-            problems += [] if viewport == NARROWEST else lasting(violations, page)
+        for form, screen in FORMS.items():
+            page.set_viewport_size(screen)  # type: ignore[arg-type]
+            if problems := problems_of(page, screen):
+                found[f"{name}, {form}"] = problems
         page.set_viewport_size(WIDE)  # type: ignore[arg-type]
-        page.emulate_media(color_scheme="light")
-        if problems:
-            found[name] = problems
 
+    # Colours that fade into each other would be looked at half way.
+    alice.page.emulate_media(reduced_motion="reduce")
     walk_through_custody(alice, alice.page.url, look)
     assert found == {}

@@ -9,14 +9,15 @@ from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
-from tests.browser.visitors import ARRIVAL, message
+from tests.browser.visitors import ARRIVAL, PHONE, message
 from tests.services.installations import RunningInstallation
 
 
 def test_a_revoked_device_receives_nothing_more_and_a_new_one_does(
     visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
-    alice, bob = visit("alice"), visit("bob")
+    """He looks at it at his desk, revokes it on his phone, and makes the new one at his desk."""
+    alice, bob, phone = visit("alice"), visit("bob"), visit("bob", viewport=PHONE, touch=True)
     alice.write_to("bob.test", text="Before you revoke")
     bob.open_conversation(alice.page.url)
     expect(message(bob.page, "Before you revoke")).to_be_visible(timeout=ARRIVAL)
@@ -29,9 +30,13 @@ def test_a_revoked_device_receives_nothing_more_and_a_new_one_does(
     expect(bob.page.get_by_role("main")).to_contain_text("This cannot be undone")
     bob.page.get_by_role("link", name="Keep it").click()
     expect(active).to_have_count(1)
-    active.get_by_role("link", name="Revoke").click()
-    bob.page.get_by_role("button", name="Revoke").click()
-    expect(bob.page.get_by_role("status").first).to_contain_text("your server says so")
+    phone.page.goto("/devices/")
+    in_hand = phone.page.locator("article", has_text=re.compile("Published")).filter(has_text="Revoke…")
+    in_hand.get_by_role("link", name="Revoke").tap()
+    phone.page.get_by_role("button", name="Revoke").tap()
+    expect(phone.page.get_by_role("status").first).to_contain_text("your server says so")
+    expect(in_hand).to_have_count(0)
+    bob.page.reload()
     expect(active).to_have_count(0)
     assert "revokedAt" in record_of(local_network, "bob", old)
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, NARROWEST, composer, message
+from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, composer, message
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
 
@@ -22,6 +22,7 @@ def _bob_is_there(first_visit_of: FirstVisitOf) -> None:
     first_visit_of("bob")
 
 
+FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 MEBIBYTE = 1024 * 1024
 LARGE = 100 * MEBIBYTE
 
@@ -89,12 +90,12 @@ def test_a_hundred_megabytes_go_from_one_person_to_another_with_progress(
     expect(message(page, "with a film").locator(".file")).to_contain_text("film.mp4", timeout=ARRIVAL)
     expect(uploads(page)).to_have_count(0)
 
-    bob = visit("bob")
+    bob = visit("bob", viewport=PHONE, touch=True)
     bob.open_conversation(page.url)
     chip = message(bob.page, "with a film").locator(".file")
     expect(chip).to_contain_text("100.0", timeout=ARRIVAL)
     with bob.page.expect_download(timeout=60_000) as download:
-        chip.click()
+        chip.tap()
     assert download.value.suggested_filename == "film.mp4"
     assert hash_of(download.value.path()) == hash_of(film)
     for name, peak in before.items():
@@ -102,8 +103,9 @@ def test_a_hundred_megabytes_go_from_one_person_to_another_with_progress(
         assert growth < 30 * MEBIBYTE, f"{name}: {growth / MEBIBYTE:.0f} MiB more"
 
 
-def test_files_are_chosen_removed_and_refused(visit: Visit, tmp_path: Path) -> None:
-    alice = visit("alice")
+@FORMS
+def test_files_are_chosen_removed_and_refused(viewport: dict[str, int], visit: Visit, tmp_path: Path) -> None:
+    alice = visit("alice", viewport=viewport)
     page = alice.page
     alice.write_to("bob.test", text="files are coming")
     too_large = tmp_path / "huge.bin"
@@ -146,8 +148,9 @@ def test_files_are_chosen_removed_and_refused(visit: Visit, tmp_path: Path) -> N
     assert violations(page) == []
 
 
-def test_an_upload_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
-    alice = visit("alice")
+@FORMS
+def test_an_upload_can_be_stopped(viewport: dict[str, int], visit: Visit, tmp_path: Path) -> None:
+    alice = visit("alice", viewport=viewport)
     page = alice.page
     alice.write_to("bob.test", text="or rather not")
     page.context.new_cdp_session(page).send(
@@ -165,8 +168,9 @@ def test_an_upload_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     expect(message(page, "nothing attached")).to_be_visible()
 
 
-def test_what_was_not_sent_keeps_its_files(visit: Visit, installation: RunningInstallation) -> None:
-    alice = visit("alice")
+@FORMS
+def test_what_was_not_sent_keeps_its_files(viewport: dict[str, int], visit: Visit) -> None:
+    alice = visit("alice", viewport=viewport)
     page = alice.page
     alice.write_to("bob.test", text="soon away")
     attach_field(page).set_input_files({"name": "kept.txt", "mimeType": "text/plain", "buffer": b"kept"})

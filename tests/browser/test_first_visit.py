@@ -12,14 +12,16 @@ from playwright.sync_api import expect
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.first_visit import ask_own_server, give_password
+from tests.browser.visitors import PHONE, WIDE
 from tests.services.installations import RunningInstallation
 
 #: What stands behind "The exact terms": nobody needs it to decide.
 TERMS = r"records?\b|repositor|\bDID\b|did:|certificate|prekey|fingerprint|at\.atsms|https?://"
+FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 COLLECTIONS = ("at.atsms.x509", "at.atsms.prekey", "at.atsms.inbox")
 
 
-@pytest.mark.parametrize("name", ["alice", "bob"])
+@pytest.mark.parametrize("name", ["alice", "bob"], ids=["alice, at a desktop", "bob, on a phone"])
 def test_somebody_signs_in_at_their_own_server_and_publishes(
     name: str, first_visit_of: FirstVisitOf, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
@@ -65,8 +67,9 @@ def test_the_browser_asks_nobody_but_the_installation_and_ones_own_server(
     assert visit.complaints == []
 
 
-def test_a_handle_that_nobody_has_is_said_at_the_field(visit: Visit) -> None:
-    stranger = visit("alice", signed_in=False)
+@FORMS
+def test_a_handle_that_nobody_has_is_said_at_the_field(viewport: dict[str, int], visit: Visit) -> None:
+    stranger = visit("alice", signed_in=False, viewport=viewport)
     page = stranger.page
     page.get_by_label("Your handle").fill("nobody.test")
     page.get_by_label("Your handle").press("Enter")
@@ -76,8 +79,9 @@ def test_a_handle_that_nobody_has_is_said_at_the_field(visit: Visit) -> None:
     stranger.excuse(r"status of 4\d\d")
 
 
-def test_who_denies_access_is_not_signed_in_and_reads_why(visit: Visit) -> None:
-    alice = visit("alice", signed_in=False)
+@FORMS
+def test_who_denies_access_is_not_signed_in_and_reads_why(viewport: dict[str, int], visit: Visit) -> None:
+    alice = visit("alice", signed_in=False, viewport=viewport)
     ask_own_server(alice)
     give_password(alice)
     alice.page.get_by_role("button", name="Deny access").click()
@@ -88,9 +92,12 @@ def test_who_denies_access_is_not_signed_in_and_reads_why(visit: Visit) -> None:
     alice.excuse(r"status of 4\d\d")
 
 
-def test_signing_out_ends_it_and_signing_in_again_leads_straight_to_the_inbox(visit: Visit) -> None:
+@FORMS
+def test_signing_out_ends_it_and_signing_in_again_leads_straight_to_the_inbox(
+    viewport: dict[str, int], visit: Visit
+) -> None:
     visit("alice")
-    alice = visit("alice", signed_in=False)
+    alice = visit("alice", signed_in=False, viewport=viewport)
     ask_own_server(alice)
     give_password(alice)
     alice.page.get_by_role("button", name="Authorize").click()

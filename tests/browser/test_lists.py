@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, Visitor, bubble
+from tests.browser.visitors import ARRIVAL, PHONE, Visitor, bubble
 
 
 def _row(page: Page, words: str) -> Locator:
@@ -16,10 +16,18 @@ def _row(page: Page, words: str) -> Locator:
 
 
 def _choose(page: Page, row: str, what: str) -> None:
-    """In the menu of a row."""
+    """In the menu of a row, as a hand with a pointer does."""
     _row(page, row).hover()
     _row(page, row).locator(".row-menu > summary").click()
     _row(page, row).get_by_role("button", name=what, exact=True).click()
+
+
+def _tap(page: Page, row: str, what: str) -> None:
+    """The same with a finger, which sees the menu's button without being there."""
+    button = _row(page, row).locator(".row-menu > summary")
+    expect(button).to_have_css("opacity", "1")
+    button.tap()
+    _row(page, row).get_by_role("button", name=what, exact=True).tap()
 
 
 def _search(visitor: Visitor, words: str) -> Locator:
@@ -36,18 +44,18 @@ def _search(visitor: Visitor, words: str) -> Locator:
 
 
 def test_conversations_are_put_in_order_named_and_found(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    """Alice has a window and a telephone open, Bob a telephone."""
     first_visit_of("carol")
-    bob, alice = visit("bob"), visit("alice")
+    bob, alice = visit("bob", viewport=PHONE, touch=True), visit("alice")
     alice.write_to("bob.test", text="The periwinkle is in flower")
     with_bob = alice.page.url
     for number in range(3):
         alice.write(f"Nothing of it in number {number}")
         expect(bubble(alice.page, f"number {number}")).to_be_visible()
     alice.write_to("bob.test", "carol.test", text="Whither on Sunday?")
-    other = alice.another_tab()
-    other.goto("/")
+    other = visit("alice", viewport=PHONE, touch=True).page
 
-    # Pinned here by its key, it is first in the other tab as well; muted, it says so.
+    # Pinned here by its key, it is first on the telephone as well; muted, it says so.
     first = other.locator("#convos > li").first
     _row(alice.page, "Nothing of it in number 2").locator(".row").focus()
     alice.page.keyboard.press("p")
@@ -55,8 +63,9 @@ def test_conversations_are_put_in_order_named_and_found(visit: Visit, first_visi
     expect(first).to_contain_text("pinned")
     _choose(alice.page, "Nothing of it in number 2", "Unpin")
     expect(first).not_to_contain_text("pinned", timeout=ARRIVAL)
-    _choose(alice.page, "Nothing of it in number 2", "Pin to the top")
+    _tap(other, "Nothing of it in number 2", "Pin to the top")
     expect(first).to_contain_text("pinned", timeout=ARRIVAL)
+    expect(alice.page.locator("#convos > li").first).to_contain_text("pinned", timeout=ARRIVAL)
     alice.page.goto(with_bob)
     alice.page.get_by_label("Conversation menu").click()
     alice.page.locator("#settings-buttons").get_by_role("button", name="Mute").click()
@@ -68,18 +77,19 @@ def test_conversations_are_put_in_order_named_and_found(visit: Visit, first_visi
     expect(_row(other, "Nothing of it in number 2")).to_have_count(0, timeout=ARRIVAL)
     bob.open_conversation(with_bob)
     bob.write("Are you there?")
-    other.get_by_role("link", name="Archived").click()
+    other.get_by_role("link", name="Archived").tap()
     expect(_row(other, "Are you there?")).to_be_visible(timeout=ARRIVAL)
-    _choose(other, "Are you there?", "Unmute")
+    _tap(other, "Are you there?", "Unmute")
     expect(_row(other, "Are you there?")).not_to_contain_text("muted", timeout=ARRIVAL)
     bob.write("Come back")
     expect(_row(other, "Come back")).to_have_count(0, timeout=ARRIVAL)
-    other.get_by_role("link", name="All", exact=True).click()
+    other.get_by_role("link", name="All", exact=True).tap()
     expect(_row(other, "Come back")).to_be_visible()
 
     # A name reaches everybody's list, and the thread that is open.
     row = bob.page.locator("#convos .row", has_text="Whither on Sunday?")
-    row.click(timeout=ARRIVAL)
+    bob.page.get_by_role("link", name="Back to inbox").tap()
+    row.tap(timeout=ARRIVAL)
     _row(alice.page, "Whither on Sunday?").locator("a.row").click()
     alice.page.get_by_label("Conversation menu").click()
     alice.page.get_by_role("link", name="People, name, picture").click()
@@ -87,16 +97,27 @@ def test_conversations_are_put_in_order_named_and_found(visit: Visit, first_visi
     alice.page.get_by_role("button", name="Name it").click()
     expect(bob.page.get_by_role("heading", name="Sunday walk")).to_be_visible(timeout=ARRIVAL)
     expect(bob.page.locator("#thread")).to_contain_text("Alice named this group “Sunday walk”")
-    expect(bob.page.locator("#convos .row__name", has_text="Sunday walk")).to_be_visible(timeout=ARRIVAL)
+    bob.page.get_by_role("link", name="Back to inbox").tap()
+    named = bob.page.locator("#convos .row", has_text="Sunday walk")
+    expect(named).to_be_visible(timeout=ARRIVAL)
+    named.tap()
+    bob.page.get_by_label("Conversation menu").tap()
+    bob.page.get_by_role("link", name="People, name, picture").tap()
+    bob.page.get_by_label("Name of this group").fill("Saturday walk")
+    bob.page.get_by_role("button", name="Name it").tap()
+    alice.page.get_by_role("link", name="Back to the conversation").click()
+    expect(alice.page.get_by_role("heading", name="Saturday walk")).to_be_visible(timeout=ARRIVAL)
 
     # What is found leads to its place.
-    bob.page.goto("/")
-    found = _search(bob, "periwinkle from:alice.test in:alice")
-    expect(found).to_have_count(1)
-    expect(bob.page.locator("#found mark")).to_have_text("periwinkle")
-    found.click()
-    expect(bob.page).to_have_url(re.compile("around=[0-9a-f]{64}#m[0-9a-f]{64}$"))
-    expect(bubble(bob.page, "periwinkle")).to_be_in_viewport()
+    for visitor, whom in ((bob, "in:alice"), (alice, "in:bob")):
+        page = visitor.page
+        page.goto("/")
+        found = _search(visitor, f"periwinkle from:alice.test {whom}")
+        expect(found).to_have_count(1)
+        expect(page.locator("#found mark")).to_have_text("periwinkle")
+        found.click()
+        expect(page).to_have_url(re.compile("around=[0-9a-f]{64}#m[0-9a-f]{64}$"))
+        expect(bubble(page, "periwinkle")).to_be_in_viewport()
 
 
 def test_what_is_pressed_is_not_taken_away_before_it_is_let_go(visit: Visit) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, bubble, composer, message
+from tests.browser.test_every_page import problems_of
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer, message
 from tests.services.installations import RunningInstallation
 
 #: What a browser writes on the console when a server is away.
@@ -20,26 +21,32 @@ AWAY = (
 def test_pages_say_that_the_server_is_away_and_catch_up_when_it_is_back(
     visit: Visit, installation: RunningInstallation
 ) -> None:
-    alice, bob = visit("alice"), visit("bob")
+    """At a desk, and on a phone in the dark."""
+    alice, bob = visit("alice"), visit("bob", viewport=PHONE, touch=True, dark=True)
     alice.write_to("bob.test", text="Before it goes away")
     bob.open_conversation(alice.page.url)
     expect(message(bob.page, "Before it goes away")).to_be_visible(timeout=ARRIVAL)
     alice.write("On its way")
     installation.stop("web")
     try:
-        expect(bob.page.locator("#offline")).to_be_visible(timeout=ARRIVAL)
-        alice.write("Not lost")
-        expect(alice.page.get_by_role("alert").filter(has_text="Not sent")).to_be_visible()
-        expect(composer(alice.page)).to_have_value("Not lost")
+        for visitor, screen in ((alice, WIDE), (bob, PHONE)):
+            expect(visitor.page.locator("#offline")).to_be_visible(timeout=ARRIVAL)
+            visitor.write(f"Not lost, says {visitor.person.handle}")
+            not_sent = visitor.page.get_by_role("alert").filter(has_text="Not sent")
+            expect(not_sent).to_be_in_viewport(ratio=1)
+            expect(composer(visitor.page)).to_have_value(f"Not lost, says {visitor.person.handle}")
+            assert problems_of(visitor.page, screen) == []
     finally:
         installation.start("web")
-    expect(bob.page.locator("#offline")).to_be_hidden(timeout=ARRIVAL)
+    for visitor in (alice, bob):
+        expect(visitor.page.locator("#offline")).to_be_hidden(timeout=ARRIVAL)
     # What was carried meanwhile, or now, shows without a reload, once.
     expect(bubble(bob.page, "On its way")).to_have_count(1, timeout=60_000)
-    composer(alice.page).press("Control+Enter")
-    expect(alice.page.get_by_role("alert").filter(has_text="Not sent")).to_be_hidden()
-    expect(bubble(bob.page, "Not lost")).to_have_count(1, timeout=ARRIVAL)
-    for visitor in (alice, bob):
+    for visitor, other in ((alice, bob), (bob, alice)):
+        visitor.page.get_by_role("button", name="Send", exact=True).click()
+        expect(visitor.page.get_by_role("alert").filter(has_text="Not sent")).to_be_hidden()
+        words = f"Not lost, says {visitor.person.handle}"
+        expect(bubble(other.page, words)).to_have_count(1, timeout=ARRIVAL)
         visitor.excuse(*AWAY)
 
 
@@ -47,7 +54,7 @@ def test_a_draft_that_could_not_be_shown_comes_once_the_agent_answers(
     visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation
 ) -> None:
     first_visit_of("bob")
-    alice = visit("alice")
+    alice = visit("alice", viewport=PHONE, touch=True)
     alice.write_to("bob.test", text="Before the agent goes away")
     with alice.page.expect_response("**/draft/keep/"):
         composer(alice.page).fill("half a thought")

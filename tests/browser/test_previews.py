@@ -14,7 +14,7 @@ from tests.accounts.http_server import Server
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.other_site import TITLE, other_site
-from tests.browser.visitors import ARRIVAL, NARROWEST, composer, message, reload_until
+from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, composer, message, reload_until
 from tests.webmail.pictures import photo
 
 
@@ -64,6 +64,7 @@ def is_loaded(picture: Locator) -> None:
 def test_a_card_is_offered_sent_and_seen_by_the_other_side_which_asks_nobody(
     visit: Visit, site: Server
 ) -> None:
+    """Offered at her desk, sent from her phone, and seen on another."""
     alice = visit("alice")
     page = alice.page
     alice.write_to("bob.test", text="a walk?")
@@ -81,7 +82,10 @@ def test_a_card_is_offered_sent_and_seen_by_the_other_side_which_asks_nobody(
     assert site.requests == 2
     assert violations(page) == []
     # It is kept as a draft is.
-    page.reload()
+    conversation = page.url
+    page.goto("/")
+    page = visit("alice", viewport=PHONE, touch=True).page
+    page.goto(conversation)
     reload_until(page, card(page).count)
     expect(card(page)).to_contain_text(TITLE)
     is_drawn(page)
@@ -90,8 +94,9 @@ def test_a_card_is_offered_sent_and_seen_by_the_other_side_which_asks_nobody(
     own = message(page, "with Bob").locator(".preview")
     expect(own).to_contain_text(TITLE, timeout=ARRIVAL)
     is_loaded(own.locator("img"))
+    assert violations(page) == []
 
-    bob = visit("bob")
+    bob = visit("bob", viewport=PHONE, touch=True)
     bob.open_conversation(page.url)
     shown = message(bob.page, "with Bob").locator(".preview")
     expect(shown).to_contain_text(TITLE, timeout=ARRIVAL)
@@ -177,11 +182,14 @@ def test_a_card_is_removed_and_added_again_with_the_keyboard(visit: Visit, site:
     composer(page).press_sequentially(" again ")
     page.wait_for_timeout(1500)
     expect(card(page)).to_have_count(0)
+    # The same in a window as small as a phone's.
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     asked = site.requests
     page.get_by_role("button", name="Add a preview of the link").press("Enter")
     expect(card(page)).to_be_visible(timeout=ARRIVAL)
     assert site.requests == asked + 2
-    page.get_by_role("button", name="Remove the preview").press("Enter")
+    assert violations(page) == []
+    page.get_by_role("button", name="Remove the preview").click()
     expect(card(page)).to_have_count(0)
     composer(page).press("Control+Enter")
     sent = message(page, "then again")
