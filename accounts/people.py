@@ -34,6 +34,8 @@ class Person:
     reachability: Reachability
     device_count: int
     reason: str
+    #: Whether nothing but the DID is known of them.
+    never_known: bool = False
 
     @property
     def name(self) -> str:
@@ -64,18 +66,18 @@ def look_up(text: str) -> Person:
 def look_up_all(dids: Sequence[str], *, seconds: float) -> list[Person]:
     """The people behind DIDs, in order, asked for side by side within so many seconds.
 
-    Who cannot be asked in that time is as last known, and unreachable; who was never known is left out.
+    Who cannot be asked in that time is as last known, and unreachable; who was never known goes by the DID,
+    as ``never_known``.
     """
     due = [did for did in dids if not is_known(did)]
     with lookups.within(seconds):
-        found: dict[str, Person | None] = {}
+        found: dict[str, Person] = {}
         if len(due) > 1:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 contexts = [(copy_context(), did) for did in due]
                 asked = [pool.submit(context.run, _in_thread, did) for context, did in contexts]
                 found = {did: each.result() for did, each in zip(due, asked, strict=True)}
-        people = [found[did] if did in found else _known_or_found(did) for did in dids]
-    return [person for person in people if person]
+        return [found[did] if did in found else _known_or_found(did) for did in dids]
 
 
 def as_last_known(dids: Sequence[str], reason: str) -> list[Person]:
@@ -91,24 +93,24 @@ def is_known(did: str) -> bool:
     return Peer.objects.filter(did=did, checked_at__gt=since, profile_checked_at__gt=since).exists()
 
 
-def _in_thread(did: str) -> Person | None:
+def _in_thread(did: str) -> Person:
     try:
         return _known_or_found(did)
     finally:
         connections.close_all()
 
 
-def _known_or_found(did: str) -> Person | None:
+def _known_or_found(did: str) -> Person:
     try:
         return look_up(did)
     except identities.IdentityError as error:
         peer = Peer.objects.filter(did=did).first()
-        return _without_asking(did, peer, str(error)) if peer else None
+        return _without_asking(did, peer, str(error))
 
 
 def _without_asking(did: str, peer: Peer | None, reason: str) -> Person:
     if peer is None:
-        return Person(did, did, "", False, "unreachable", 0, reason)
+        return Person(did, did, "", False, "unreachable", 0, reason, never_known=True)
     return Person(did, peer.handle, peer.display_name, bool(peer.avatar), "unreachable", 0, reason)
 
 

@@ -133,6 +133,16 @@ def too_often_page(request: HttpRequest, error: TooOften) -> HttpResponse:
     return refused(render(request, "429.html", {"minutes": error.minutes}), error)
 
 
+def tried_too_often(error: TooOften) -> str:
+    """What a form says that was sent too often from one place: when it works again, in whole minutes."""
+    sentence = ngettext(
+        "This was tried so often from here that the server takes a break. Try again in %(minutes)s minute.",
+        "This was tried so often from here that the server takes a break. Try again in %(minutes)s minutes.",
+        error.minutes,
+    )
+    return sentence % {"minutes": error.minutes}
+
+
 def too_many_people(error: TooOften) -> str:
     """What a form says where too many people were looked up: when it works again, in whole minutes."""
     sentence = ngettext(

@@ -54,8 +54,10 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return _sign_in_page(request, error=error, next_path=next_path)
     try:
         rate_limits.take_sign_in(request)
-    except rate_limits.TooOften as error:
-        return rate_limits.too_often_page(request, error)
+    except rate_limits.TooOften as too_often:
+        error = SignInError("too-often", rate_limits.tried_too_often(too_often))
+        page = _sign_in_page(request, handle=typed, error=error, next_path=next_path)
+        return rate_limits.refused(page, too_often)
     try:
         begun = oauth.begin(typed, next_path=next_path)
     except SignInError as error:

@@ -15,9 +15,10 @@ from webmail import comparisons
 from webmail.comparisons import KeyState
 from webmail.models import Verification
 
-#: Lines of a history, and rows of the raw details; what is older stays in the database.
+#: Lines of a history on one page, and rows of each kind of the raw details; and so far back pages go.
 MOST_LINES = 40
 MOST_ROWS = 100
+FARTHEST = 10_000
 
 _WORDS: dict[str, str | Promise] = {
     "device-new": gettext_lazy("A new device"),
@@ -57,7 +58,7 @@ class Line:
 @dataclass(frozen=True)
 class PersonKeysShown:
     """``known_since`` is None where nothing was read of them yet; ``log_problem`` is a stable code, or
-    empty."""
+    empty. ``older_lines`` and ``older_rows`` are where the next page begins, 0 where there is none."""
 
     did: str
     state: KeyState
@@ -68,24 +69,35 @@ class PersonKeysShown:
     operations: list[PlcOperation]
     known_since: datetime | None
     log_problem: str
+    older_lines: int = 0
+    older_rows: int = 0
 
 
-def keys_of(account: Account, did: str) -> PersonKeysShown:
-    """What is known here of somebody's keys. Asks nobody."""
+def keys_of(account: Account, did: str, *, lines_from: int = 0, rows_from: int = 0) -> PersonKeysShown:
+    """What is known here of somebody's keys, newest first, without so many of the newest lines and rows. Asks
+    nobody."""
     peer = Peer.objects.filter(did=did).first()
-    events = list(peer.events.all()[:MOST_LINES]) if peer else []
-    said = list(Verification.objects.filter(account=account, did=did)[:MOST_LINES])
+    lines_to, rows_to = lines_from + MOST_LINES, rows_from + MOST_ROWS
+    events = list(peer.events.all()[: lines_to + 1]) if peer else []
+    said = list(Verification.objects.filter(account=account, did=did)[: lines_to + 1])
     lines = [_of_event(event) for event in events] + [_of_verification(row) for row in said]
+    lines.sort(key=lambda line: line.at, reverse=True)
+    certificates = PeerCertificate.objects.filter(peer=peer).order_by("-first_seen_at", "-pk")
+    operations = PlcOperation.objects.filter(peer=peer).order_by("-position")
+    found = certificates[rows_from : rows_to + 1], operations[rows_from : rows_to + 1]
+    has_older_rows = max(map(len, found)) > MOST_ROWS
     state = comparisons.state_of(account, did)
     return PersonKeysShown(
         did=did,
         state=state,
         in_use=len(comparisons.usable_fingerprints([did]).get(did, ())),
-        lines=sorted(lines, key=lambda line: line.at, reverse=True)[:MOST_LINES],
-        certificates=list(peer.certificates.order_by("-first_seen_at")[:MOST_ROWS]) if peer else [],
-        operations=list(peer.plc_operations.order_by("-position")[:MOST_ROWS]) if peer else [],
+        lines=lines[lines_from:lines_to],
+        certificates=list(found[0])[:MOST_ROWS],
+        operations=list(found[1])[:MOST_ROWS],
         known_since=peer.known_since if peer else None,
         log_problem=peer.plc_problem if peer else "",
+        older_lines=lines_to if len(lines) > lines_to else 0,
+        older_rows=rows_to if has_older_rows else 0,
     )
 
 

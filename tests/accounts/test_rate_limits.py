@@ -28,10 +28,14 @@ def test_an_address_may_begin_so_many_sign_ins_and_is_told_when_to_come_back(
 ) -> None:
     for _ in range(3):
         assert client.post("/sign-in/", NOBODY).status_code == 400
-    refused = client.post("/sign-in/", NOBODY)
+    refused = client.post("/sign-in/", {**NOBODY, "next": "/saved/"})
     assert refused.status_code == 429
     assert 0 < int(refused["Retry-After"]) <= rate_limits.WINDOW_SECONDS
-    assert "Too often for now" in refused.content.decode()
+    # The page is there again with what was typed.
+    page = refused.content.decode()
+    assert "takes a break. Try again in" in page
+    assert 'value="nobody.invalid"' in page
+    assert '<input type="hidden" name="next" value="/saved/">' in page
     # Others are not held up, and the page itself is always there.
     assert client.post("/sign-in/", NOBODY, REMOTE_ADDR="192.0.2.7").status_code == 400
     assert client.get("/sign-in/").status_code == 200
@@ -121,7 +125,8 @@ def test_many_people_are_asked_for_side_by_side_within_one_time() -> None:
     with slow_server(30, hosts=20) as server:
         dids = [server.did(number) for number in range(20)]
         started = time.monotonic()
-        assert people.look_up_all(dids, seconds=1.0) == []
+        found = people.look_up_all(dids, seconds=1.0)
+        assert [(person.did, person.never_known) for person in found] == [(did, True) for did in dids]
         assert time.monotonic() - started < 6
         assert len(server.asked) >= people.AT_ONCE
     assert lookups.seconds_left(5.0) == 5.0

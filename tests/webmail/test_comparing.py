@@ -6,6 +6,7 @@ Every device here is a record in the real PDS, swapped while the conversation go
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 
 import pytest
@@ -21,7 +22,7 @@ from crypto_agent.atsms.content import text_part
 from tests.webmail.conftest import Publish, Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
-from webmail import comparisons, forgetting, held_messages, key_gate, outgoing, sealing, threads
+from webmail import comparisons, forgetting, held_messages, key_gate, outgoing, person_keys, sealing, threads
 from webmail.comparisons import ChangedMeanwhile, How, Outcome, Standing
 from webmail.conversation_keys import keys_in
 from webmail.models import Conversation, Delivery, DeliveryCopy, Message, Verification
@@ -108,6 +109,34 @@ def test_another_handle_is_told_between_the_messages(alice: Account, bob: Accoun
         ("A name that does not lead to them any more", "bob.test", ""),
     ]
     assert standing(alice, bob) is Standing.NOT_COMPARED
+
+
+def test_the_whole_history_and_all_records_can_be_looked_at(
+    alice: Account, bob: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pds, now = peers.refresh(bob.did).pds_url, timezone.now()
+    for number in range(5):
+        with transaction.atomic():
+            at = now + timedelta(seconds=number)
+            peer = key_history.peer_of(bob.did, handle=f"bob{number}.test", pds_url=pds, now=at)
+        operation = {"cid": f"record-{number}", "position": number, "created_at": at, "first_seen_at": at}
+        peer.plc_operations.create(**operation)
+    monkeypatch.setattr(person_keys, "MOST_LINES", 2)
+    monkeypatch.setattr(person_keys, "MOST_ROWS", 2)
+    browser, address = browser_of(alice), f"/people/{bob.did}/"
+    names, records = [], []
+    for place in (0, 2, 4):
+        page = browser.get(f"{address}?changes={place}&records={place}&show=aside").content.decode()
+        names += re.findall(r"<small><bdi>(bob\d)\.test", page)
+        records += re.findall(r"record-\d", page)
+        for what, anchor in (("changes", "key-history"), ("records", "key-records")):
+            following = re.search(rf'href="([^"]*{what}={place + 2}[^"]*)#{anchor}"', page)
+            assert bool(following) is (place < 4)
+            assert following is None or "show=aside" in following[1]
+    assert names == ["bob4", "bob3", "bob2", "bob1", "bob0"]
+    assert records == [f"record-{number}" for number in (4, 3, 2, 1, 0)]
+    for nonsense in ("-1", "x", "9" * 40, "٣"):
+        assert browser.get(address, {"changes": nonsense, "records": nonsense}).status_code == 200
 
 
 def test_another_device_of_somebody_compared_stops_what_is_written(

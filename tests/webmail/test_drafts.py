@@ -372,9 +372,12 @@ def test_an_ended_sign_in_loses_nothing_that_was_typed(alice: Account, with_bob:
     # Signed in again, the same form goes through.
     sent = browser_of(alice).post(send, {"text": "<b>typed</b>", "token": fields["token"]})
     assert sent.status_code == 302
+    more = {"at": "chosen", "when": "2031-05-06T07:08", "from": "ab" * 32, "tell": "1", "q": "dora.example"}
     new = nobody.post(
-        reverse("new-conversation"), {"text": "typed anew", "to": ["did:plc:bob"], "do": "send"}
+        reverse("new-conversation"), {"text": "typed anew", "to": ["did:plc:bob"], "do": "send", **more}
     )
+    for name, value in more.items():
+        assert f'<input type="hidden" name="{name}" value="{value}">' in new.content.decode()
     assert new.status_code == 401
     assert "typed anew" in new.content.decode()
     assert "did:plc:bob" in new.content.decode()

@@ -33,6 +33,31 @@ def alice(db: None, agent_process: AgentProcess) -> Account:
     return new_account("alice", display_name="Alice")
 
 
+def test_whom_nobody_knows_is_named_and_the_form_stays(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob, nobody = known(alice, "bob", "Bob"), "did:plc:" + "a" * 24
+
+    def look_up(did: str) -> None:
+        raise IdentityError("unknown-did", "There is nobody there.")
+
+    monkeypatch.setattr(directory, "look_up", look_up)
+    form = {"to": [bob.did, nobody], "text": "A long letter", "token": str(uuid4()), "do": "send"}
+    browser = browser_of(alice)
+    answer = browser.post(reverse("new-conversation"), form)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert f"{nobody} could not be found." in page
+    assert "A long letter</textarea>" in page
+    for did in form["to"]:
+        assert f'name="to" value="{did}"' in page
+    assert not Message.objects.filter(account=alice).exists()
+    # It can be taken out.
+    taken_out = browser.post(reverse("new-conversation"), {**form, "do": "", "remove": nobody})
+    assert f'value="{nobody}"' not in taken_out.content.decode()
+    assert "could not be found" not in taken_out.content.decode()
+
+
 def known(account: Account, handle: str, name: str) -> Peer:
     """Somebody whom the account wrote to."""
     someone = peer(handle, display_name=name)

@@ -25,8 +25,20 @@ def shortened(identifier: str) -> str:
 
 @register.simple_tag(takes_context=True)
 def keys_of_person(context: Any, did: str) -> person_keys.PersonKeysShown:
-    """What the signed-in account knows of somebody's keys."""
-    return person_keys.keys_of(context["request"].account, did)
+    """What the signed-in account knows of somebody's keys, from where `changes` and `records` in the address
+    say."""
+    request = context["request"]
+    return person_keys.keys_of(
+        request.account,
+        did,
+        lines_from=_place(request.GET.get("changes", "")),
+        rows_from=_place(request.GET.get("records", "")),
+    )
+
+
+def _place(value: str) -> int:
+    is_number = value.isascii() and value.isdecimal() and len(value) < 9
+    return min(int(value), person_keys.FARTHEST) if is_number else 0
 
 
 @register.simple_tag(takes_context=True)

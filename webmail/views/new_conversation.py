@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import identity_age, rate_limits
@@ -93,6 +94,8 @@ def new(request: PageRequest) -> HttpResponse:
         return redirect("conversation", before.conversation.conversation_id)
     choice, files = _choice(request), attach_all(request, request.account)
     is_sending = _is_sending(request)
+    if is_sending and not choice.problem:
+        choice.problem = _not_found(choice.chosen)
     if choice.problem or not is_sending:
         error = files.problem.sentence if files.problem else ""
         composer = new_composer(text=text, error=error, files=files.shown)
@@ -277,6 +280,19 @@ def _chosen(request: PageRequest) -> Choice:
         choice.stop(error)
         choice.chosen = directory.as_last_known(dids, choice.problem)
     return choice
+
+
+def _not_found(chosen: Sequence[directory.Person]) -> str:
+    """What is to be said of those who are chosen and whom nobody knows; empty where there are none."""
+    unknown = [person.did for person in chosen if person.never_known]
+    if not unknown:
+        return ""
+    sentence = ngettext(
+        "%(who)s could not be found. Remove them, or try again later.",
+        "%(who)s could not be found. Remove them, or try again later.",
+        len(unknown),
+    )
+    return sentence % {"who": ", ".join(unknown)}
 
 
 def _context(request: PageRequest, choice: Choice) -> dict[str, object]:

@@ -6,7 +6,7 @@ from django.shortcuts import render
 #: What a form of ours may hold beside its text.
 _CARRIED_ON = (
     *("token", "to", "file", "draft", "writer", "revision", "in_reply_to", "topic", "page", "preview", "do"),
-    *("quote", "from", "tell", "begins"),
+    *("quote", "from", "tell", "begins", "at", "when", "q"),
 )
 _MOST_FIELDS = 200
 
