@@ -73,7 +73,6 @@
     const { elt, requestConfig, successful, xhr } = event.detail;
     if (!elt.matches(".composer")) return;
     $("#not-sent").hidden = successful || xhr.status === 422 || xhr.status === 401;
-    $("#signed-out").hidden = xhr.status !== 401;
     window.settleReply?.(requestConfig.parameters.token, successful);
     window.settlePreview?.(requestConfig.parameters.token, successful);
     if (successful) {

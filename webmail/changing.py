@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from crypto_agent.client import AgentError, CarriedFile, NewMessage, ReadMessage, SealedContent
-from webmail import forgetting
+from webmail import drafts, forgetting
 from webmail.blobs.fetching import FILE_KIND
 from webmail.conversations import NotFound, others_in
+from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.emoji import is_one_emoji
 from webmail.models import Message
 from webmail.opened import read_messages
@@ -62,8 +63,11 @@ def react(account: Account, message_id: str, emoji: str, token: str) -> None:
         send_message(account, recipients, NewMessage(takes_back=True, replaces=row.message_id), one_token)
 
 
-def edit(account: Account, message_id: str, text: str, token: str) -> None:
+def edit(
+    account: Account, message_id: str, text: str, token: str, *, on_page: DraftOnPage | None = None
+) -> None:
     """Put another text in the place of a message's; its files stay, and its preview as long as its link does.
+    The draft that it was written as ``on_page`` is gone with it.
 
     Raises NotFound, CannotSend.
     """
@@ -94,7 +98,7 @@ def edit(account: Account, message_id: str, text: str, token: str) -> None:
     except AgentError as error:
         raise refusal_of(error) from error
     new = with_preview(account, new, card, text)
-    send_message(account, others_in(account, message.conversation), new, token)
+    send_message(account, others_in(account, message.conversation), new, token, on_page=on_page)
 
 
 def typed_of(account: Account, message_id: str) -> str:
@@ -121,6 +125,7 @@ def take_back(account: Account, message_id: str, token: str, *, now: datetime | 
             return False
     new = NewMessage(takes_back=True, replaces=message_id)
     send_message(account, others_in(account, message.conversation), new, token, only=have)
+    drafts.discard(account, DraftPlace(message=message))
     return True
 
 

@@ -27,6 +27,9 @@ class DraftContent:
     told: str = ""
     #: The names of the files of a message that is passed on.
     passed_on: tuple[str, ...] = ()
+    #: Of an answer to a mail: whether all get it, and whether it quotes the mail.
+    to_all: bool = False
+    with_quote: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.text.strip() or self.files or self.people)
@@ -43,6 +46,8 @@ class DraftContent:
             "former": self.former,
             "told": self.told,
             "passedOn": self.passed_on,
+            "toAll": self.to_all,
+            "withQuote": self.with_quote,
         }
         return json.dumps(fields, ensure_ascii=False).encode(errors="replace")
 
@@ -60,6 +65,8 @@ def decoded(data: bytes) -> DraftContent:
         former=str(fields.get("former", "")),
         told=str(fields.get("told", "")),
         passed_on=tuple(str(name) for name in fields.get("passedOn", ())),
+        to_all=bool(fields.get("toAll")),
+        with_quote=bool(fields.get("withQuote")),
     )
 
 

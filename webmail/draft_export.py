@@ -14,6 +14,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from webmail import drafts, keeping_back
 from webmail.draft_content import DraftContent, content_of
+from webmail.draft_places import DraftPlace
 from webmail.exported_values import conversation_id_in, participants_in, topic_in
 from webmail.message_state import State
 from webmail.models import Conversation, Draft, PendingMessage
@@ -26,8 +27,8 @@ log = logging.getLogger(__name__)
 
 
 def drafts_json(account: Account) -> Iterator[State]:
-    """All of them, without their files, which stay here. Raises AgentError."""
-    rows = Draft.objects.filter(account=account).select_related("conversation")
+    """Those of conversations, without their files, which stay here. Raises AgentError."""
+    rows = Draft.objects.filter(account=account, edits=None, answers=None).select_related("conversation")
     waiting = PendingMessage.objects.filter(account=account, goes_with=None).select_related("conversation")
     found = [(row.draft_id, bytes(row.sealed), row.conversation) for row in rows]
     found += [(row.draft_id, bytes(row.draft), row.conversation) for row in waiting]
@@ -67,7 +68,7 @@ def rows_of(account: Account, found: Iterable[Mapping[str, Any]]) -> list[Draft]
     given = [_given_in(each) for each in found]
     here = _ids_here(account, [each.draft_id for each in given])
     with_room = _without_draft(account, [each.conversation for each in given if each.conversation])
-    room = MOST_NEW - Draft.objects.filter(account=account, conversation=None).count()
+    room = MOST_NEW - DraftPlace().of_its_kind(account).count()
     now, rows, left_out = timezone.now(), list[Draft](), 0
     for position, each in enumerate(given):
         if each.draft_id in here:

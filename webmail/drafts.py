@@ -1,8 +1,8 @@
 """What people are writing: kept as they type, sealed by the agent, the same in all their browsers.
 
-A draft is the account's own: its export carries it. There is one for each conversation, and some for new
-ones. The last page that wrote wins; what it overtook stays beside it, and is the draft again once that is
-sent.
+A draft is the account's own. There is one for each conversation, for each message that is being changed and
+for each mail that is being answered, and some for new conversations. The last page that wrote wins; what it
+overtook stays beside it, and is the draft again once that is sent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 
 from accounts.agent import agent
 from accounts.models import Account
@@ -22,11 +21,13 @@ from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, AgentLocked
 from webmail import events
 from webmail.draft_content import DraftContent, content_of, joined, words
+from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.models import Blob, Conversation, Draft
 from webmail.opened import note_silence
 
 DRAFT_ID = re.compile(r"[0-9a-f]{32}")
-#: Drafts of new conversations that the list names, and that an account may have.
+#: Drafts of new conversations that the list names, and that an account may have; and of each other kind, but
+#: for those of its conversations.
 MOST_NEW = 20
 #: As the agent takes it.
 MOST_BYTES = 256 * 1024
@@ -36,8 +37,10 @@ _TRIES = 3
 _OF_CONVERSATION = PreparedRows(
     lambda account, conversation: Draft.objects.filter(account=account, conversation=conversation)
 )
-_OF_NEW = PreparedRows(
-    lambda account, draft_id: Draft.objects.filter(account=account, conversation=None, draft_id=draft_id)
+_EDITS_IN = PreparedRows(
+    lambda account, conversation: Draft.objects.filter(
+        account=account, edits__conversation=conversation, edits__forgotten_at=None
+    ).select_related("edits")
 )
 
 
@@ -47,33 +50,6 @@ class CannotKeep(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-
-
-@dataclass(frozen=True)
-class DraftPlace:
-    """Where something is written: in a conversation, or for a new one, whose draft ``draft_id`` names."""
-
-    conversation: Conversation | None = None
-    draft_id: str = ""
-
-    def rows(self, account: Account) -> QuerySet[Draft]:
-        """The draft of the account there, if there is one."""
-        rows = Draft.objects.filter(account=account, conversation=self.conversation)
-        return rows if self.conversation else rows.filter(draft_id=self.draft_id)
-
-
-@dataclass(frozen=True)
-class DraftOnPage:
-    """A draft as a page has it: where it is written, the random name that the page gave itself, and the
-    last revision that it has seen."""
-
-    place: DraftPlace
-    writer: str = ""
-    revision: int = 0
-
-    def has_seen(self, row: Draft) -> bool:
-        """Whether the page knows what is in the row, or wrote it itself."""
-        return row.revision == self.revision or bool(self.writer and row.writer == self.writer)
 
 
 @dataclass(frozen=True)
@@ -107,12 +83,16 @@ def of_conversation(account: Account, conversation: Conversation) -> OpenDraft |
     return _opened_one(account, _OF_CONVERSATION.one(account.pk, conversation.pk))
 
 
-def of_new(account: Account, draft_id: str) -> OpenDraft | None:
-    """What is being written in a new conversation. Raises AgentLocked."""
-    if not DRAFT_ID.fullmatch(draft_id):
-        return None
-    rows = Draft.objects.filter(account=account, conversation=None, draft_id=draft_id)
-    return _opened_one(account, rows.first())
+def at(account: Account, place: DraftPlace) -> OpenDraft | None:
+    """What is being written somewhere. Raises AgentLocked."""
+    return _opened_one(account, place.rows(account).first())
+
+
+def edits_in(account: Account, conversation: Conversation) -> list[tuple[str, str]]:
+    """The messages of a conversation that are being changed, each with the words that it gets; "" where they
+    can't be shown. Raises AgentLocked."""
+    rows = _EDITS_IN.rows(account.pk, conversation.pk)
+    return [(row.edits.message_id, words(content)) for row, content in _opened(account, rows) if row.edits]
 
 
 def overtaken(account: Account, place: DraftPlace) -> DraftContent | None:
@@ -138,7 +118,7 @@ def keep(
     encoded = content.encoded()
     if len(encoded) > MOST_BYTES:
         raise CannotKeep("too-long")
-    if place.conversation is None and not _has_room(account, place.draft_id):
+    if place.conversation is None and not _has_room(account, place):
         raise CannotKeep("too-many")
     for _try in range(_TRIES):
         row = place.rows(account).first()
@@ -159,7 +139,7 @@ def keep(
 def discard(account: Account, place: DraftPlace) -> None:
     """Takes a draft away, with what it overtook. Can run twice."""
     if place.rows(account).delete()[0]:
-        _tell(account, place.conversation)
+        _tell(account, place)
 
 
 def put_back(
@@ -190,7 +170,7 @@ def put_back(
         row.save()
     if restored is not None:
         _keep_files(account, row.draft_id, restored)
-    transaction.on_commit(lambda: _tell(account, conversation))
+    transaction.on_commit(lambda: _tell(account, DraftPlace(conversation)))
 
 
 def put_back_new(account: Account, draft_id: str, sealed: bytes, now: datetime) -> None:
@@ -202,7 +182,7 @@ def put_back_new(account: Account, draft_id: str, sealed: bytes, now: datetime) 
     (opened,) = agent().open_drafts(account.did, [(draft_id, sealed)])
     if (restored := content_of(opened)) is not None:
         _keep_files(account, draft_id, restored)
-    transaction.on_commit(lambda: _tell(account, None))
+    transaction.on_commit(lambda: _tell(account, DraftPlace()))
 
 
 def sent(account: Account, on_page: DraftOnPage) -> None:
@@ -212,7 +192,7 @@ def sent(account: Account, on_page: DraftOnPage) -> None:
     if place.conversation:
         found = _OF_CONVERSATION.one(account.pk, place.conversation.pk)
     else:
-        found = _OF_NEW.one(account.pk, place.draft_id)
+        found = place.rows(account).only("pk").first()
     if found is None or (row := Draft.objects.select_for_update().filter(pk=found.pk).first()) is None:
         return
     if on_page.has_seen(row):
@@ -220,7 +200,7 @@ def sent(account: Account, on_page: DraftOnPage) -> None:
     elif on_page.writer and row.overtaken_writer == on_page.writer:
         row.overtaken, row.overtaken_writer = b"", ""
         row.save(update_fields=["overtaken", "overtaken_writer"])
-    transaction.on_commit(lambda: _tell(account, place.conversation))
+    transaction.on_commit(lambda: _tell(account, place))
 
 
 def in_conversations(account: Account, conversations: Iterable[Conversation]) -> dict[int, str]:
@@ -235,7 +215,7 @@ def in_conversations(account: Account, conversations: Iterable[Conversation]) ->
 
 def of_new_conversations(account: Account) -> list[tuple[str, datetime, DraftContent | None]]:
     """The drafts of new conversations, the newest first: id, time, content. Raises AgentLocked as above."""
-    rows = list(Draft.objects.filter(account=account, conversation=None)[:MOST_NEW])
+    rows = list(DraftPlace().of_its_kind(account)[:MOST_NEW])
     return [(row.draft_id, row.updated_at, content) for row, content in _opened(account, rows)]
 
 
@@ -247,7 +227,7 @@ def _emptied(account: Account, on_page: DraftOnPage) -> Kept:
             return Kept(0)
         if not on_page.has_seen(row):
             return Kept(0, left=True)
-        transaction.on_commit(lambda: _tell(account, place.conversation))
+        transaction.on_commit(lambda: _tell(account, place))
         return Kept(0, left=_give_way(row))
 
 
@@ -263,10 +243,9 @@ def _give_way(row: Draft) -> bool:
     return True
 
 
-def _has_room(account: Account, draft_id: str) -> bool:
+def _has_room(account: Account, place: DraftPlace) -> bool:
     """Whether the draft is there already, or may be one more. An import can bring more than there may be."""
-    rows = Draft.objects.filter(account=account, conversation=None)
-    return rows.filter(draft_id=draft_id).exists() or rows.count() < MOST_NEW
+    return place.rows(account).exists() or place.of_its_kind(account).count() < MOST_NEW
 
 
 def _stored(
@@ -278,14 +257,14 @@ def _stored(
     if row is None:
         Draft.objects.create(
             account=account,
-            conversation=place.conversation,
+            **place.columns,
             draft_id=draft_id,
             sealed=sealed,
             writer=writer,
             created_at=now,
             updated_at=now,
         )
-        transaction.on_commit(lambda: _tell(account, place.conversation))
+        transaction.on_commit(lambda: _tell(account, place))
         return Kept(1)
     if row.draft_id != draft_id:
         return None
@@ -293,7 +272,7 @@ def _stored(
     if overtook or (swap and row.overtaken):
         row.overtaken, row.overtaken_writer = row.sealed, row.writer
     if row.writer != writer or swap:
-        transaction.on_commit(lambda: _tell(account, place.conversation))
+        transaction.on_commit(lambda: _tell(account, place))
     row.sealed, row.writer, row.revision, row.updated_at = sealed, writer, row.revision + 1, now
     row.save()
     return Kept(row.revision, overtook)
@@ -338,7 +317,9 @@ def _opened(account: Account, rows: Sequence[Draft]) -> list[tuple[Draft, DraftC
     return list(zip(rows, contents, strict=True))
 
 
-def _tell(account: Account, conversation: Conversation | None) -> None:
+def _tell(account: Account, place: DraftPlace) -> None:
     """Other pages look whether they show something else."""
-    names = [f"draft:{conversation.conversation_id}"] if conversation else []
-    events.publish(account.pk, "conversations", *names)
+    if place.conversation:
+        events.publish(account.pk, "conversations", f"draft:{place.conversation.conversation_id}")
+    elif place.is_new:
+        events.publish(account.pk, "conversations")

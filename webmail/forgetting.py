@@ -20,7 +20,7 @@ from webmail.blobs.attaching import remove
 from webmail.conversations import NotFound, recount
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id
-from webmail.models import Blob, Delivery, Message
+from webmail.models import Blob, Delivery, Draft, Message
 from webmail.withdrawing import withdraw
 
 _NOT_ARRIVED = (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED, Delivery.State.FAILED)
@@ -68,6 +68,8 @@ def _forget(message: Message, now: datetime) -> None:
     reactions = Q(in_reply_to=message.message_id, shown=False)
     with transaction.atomic():
         rows = Message.objects.filter(of_it | reactions, conversation=message.conversation_id)
+        # What it was to become goes with it.
+        Draft.objects.filter(edits__in=rows).delete()
         rows.filter(forgotten_at=None).update(forgotten_at=now, shown=False, unread=False)
         recount(message.account, [message.conversation_id])
         transaction.on_commit(lambda: _tell(message))

@@ -21,7 +21,7 @@ from webmail import disappearing, drafts, events, going_on, outgoing, queues, un
 from webmail.blobs.attaching import attachment, chosen
 from webmail.conversations import others_in
 from webmail.draft_content import DraftContent
-from webmail.drafts import DraftOnPage
+from webmail.draft_places import DraftOnPage
 from webmail.models import Blob, Conversation, PendingMessage
 from webmail.outgoing import CannotSend
 

@@ -27,7 +27,7 @@ from crypto_agent.client import (
 )
 from webmail import consent, disappearing, drafts, events, forgetting, groups, left_groups, queues, topics
 from webmail.blobs.attaching import attachment, put_into_message
-from webmail.drafts import DraftOnPage
+from webmail.draft_places import DraftOnPage
 from webmail.edits import newest_edits
 from webmail.models import Blob, Conversation, Delivery, Message
 from webmail.people import people_of

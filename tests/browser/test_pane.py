@@ -101,7 +101,7 @@ def test_nothing_that_was_written_is_left_before_it_is_kept_or_sent(
     page.route("**/draft/keep/", lambda route: route.abort())
     composer(page).fill("It must not get lost")
     _row(page, with_carol).click()
-    expect(page.locator("#draft-unkept")).to_be_visible()
+    expect(page.locator(".composer [data-line=unkept]")).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="Carol does not open: what you wrote")).to_be_visible()
     expect(composer(page)).to_have_value("It must not get lost")
     expect(composer(page)).to_be_editable()

@@ -53,10 +53,10 @@ def test_what_another_browser_wrote_is_offered_and_is_the_draft_again_after_send
     _type(there.page, on_the_train)
     _type(here.page, at_the_desk)
     here.page.unroute(NEWS_AT)
-    line = here.page.locator("#draft-overtook")
+    line = here.page.locator(".composer [data-line=overtook]")
     expect(line).to_be_visible()
     expect(composer(there.page)).to_have_value(at_the_desk, timeout=ARRIVAL)
-    expect(there.page.locator("#draft-overtook")).to_be_visible()
+    expect(there.page.locator(".composer [data-line=overtook]")).to_be_visible()
 
     # Either can be shown, as often as somebody wants.
     for text in (on_the_train, at_the_desk):
@@ -72,8 +72,8 @@ def test_what_another_browser_wrote_is_offered_and_is_the_draft_again_after_send
     composer(here.page).press("Control+Enter")
     expect(bubble(there.page, at_the_desk)).to_be_visible(timeout=ARRIVAL)
     expect(composer(there.page)).to_have_value(on_the_train, timeout=ARRIVAL)
-    expect(there.page.locator("#draft-overtook")).to_be_hidden()
-    left = here.page.locator("#draft-left")
+    expect(there.page.locator(".composer [data-line=overtook]")).to_be_hidden()
+    left = here.page.locator(".composer [data-line=left]")
     expect(left).to_be_visible()
     expect(line).to_be_hidden()
     expect(composer(here.page)).to_have_value("")
@@ -100,7 +100,7 @@ def test_a_field_that_is_emptied_unawares_leaves_what_was_written_elsewhere(
     _type(there.page, f"Finished there {word}")
     _type(here.page, "")
     here.page.unroute(NEWS_AT)
-    left = here.page.locator("#draft-left")
+    left = here.page.locator(".composer [data-line=left]")
     expect(left).to_be_visible()
     expect(composer(there.page)).to_have_value(f"Finished there {word}")
     left.get_by_role("button", name="Show that text").click()

@@ -22,6 +22,7 @@ from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import draft_export, drafts, keeping_back, outgoing
 from webmail.blobs import attaching, sweeping
 from webmail.draft_content import DraftContent
+from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.models import Blob, Conversation, Draft, Message, PendingMessage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -223,7 +224,7 @@ def test_two_texts_change_places_as_often_as_somebody_wants(
         assert of_conversation(alice, with_bob) == shown
         assert at_alices.get(reverse("draft-overtaken"), asked).json()["text"] == other
     # A page that is opened now offers it as well.
-    assert 'id="draft-overtook" role="status">' in page(at_alices, with_bob)
+    assert 'data-line="overtook" role="status">' in page(at_alices, with_bob)
 
 
 def test_a_message_that_cannot_be_tried_again_leaves_the_draft_in_the_field(
@@ -401,7 +402,7 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
         later,
         str(uuid4()),
         now + timedelta(days=1),
-        on_page=drafts.DraftOnPage(drafts.DraftPlace(with_bob), ONE),
+        on_page=DraftOnPage(DraftPlace(with_bob), ONE),
         now=now,
     )
     exported = json.dumps(list(draft_export.drafts_json(alice)))
@@ -414,7 +415,7 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     of_bob = drafts.of_conversation(alice, with_bob)
     assert of_bob is not None
     assert of_bob.content == later
-    anew = drafts.of_new(alice, ONE)
+    anew = drafts.at(alice, DraftPlace(draft_id=ONE))
     assert anew is not None
     assert anew.content == DraftContent("anew", people=("did:plc:carol",))
     with pytest.raises(ValueError, match="no id"):
@@ -448,7 +449,7 @@ def test_drafts_of_an_import_are_matched_within_the_account(alice: Account) -> N
         text = f"of {account.handle}"
         take_drafts(account, [exported_draft(1, text=text)])
     for account in (bob, alice):
-        found = drafts.of_new(account, f"{1:032x}")
+        found = drafts.at(account, DraftPlace(draft_id=f"{1:032x}"))
         assert found is not None
         assert found.content == DraftContent(f"of {account.handle}", people=("did:plc:carol",))
 

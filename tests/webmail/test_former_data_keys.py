@@ -18,6 +18,7 @@ from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from webmail import drafts, former_data_keys, tasks
 from webmail.draft_content import DraftContent
+from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.models import AccountImport, Blob, Draft, Message, PendingMessage
 
 NEWEST = 2
@@ -34,7 +35,7 @@ def alice(db: None, agent_process: AgentProcess, monkeypatch: pytest.MonkeyPatch
     draft = drafts.new_id()
     for text in ("one", "two"):
         content = DraftContent(text, people=("did:plc:x",))
-        on_page = drafts.DraftOnPage(drafts.DraftPlace(draft_id=draft), str(uuid4()))
+        on_page = DraftOnPage(DraftPlace(draft_id=draft), str(uuid4()))
         drafts.keep(account, on_page, content, now=timezone.now())
     PendingMessage.objects.create(
         account=account,

@@ -19,6 +19,7 @@ from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import blocking, drafts, outgoing, pending, threads
 from webmail.blobs import attaching
 from webmail.draft_content import DraftContent
+from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.models import Conversation, Draft, Message, PendingMessage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -80,7 +81,7 @@ def test_taken_back_it_is_forwarded_to_nobody_and_may_be_chosen_again(
     alice: Account, at_alices: Client, bobs: Message, with_carol: Conversation
 ) -> None:
     now = timezone.now()
-    on_page = drafts.DraftOnPage(drafts.DraftPlace(with_carol))
+    on_page = DraftOnPage(DraftPlace(with_carol))
     drafts.keep(alice, on_page, DraftContent("Half a"), now=now)
     row = forward(at_alices, bobs, with_carol)
     answer = at_alices.post(reverse("pending-undo", args=[row.pk]), headers={"HX-Request": "true"})

@@ -6,16 +6,27 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Account
+from webmail.models.arrival import Arrival
 from webmail.models.conversation import Conversation
+from webmail.models.message import Message
 
 
 class Draft(models.Model):
-    """A text with its files that is not sent yet. No mailbox has it; an account's export carries it."""
+    """A text with its files that is not sent yet. No mailbox has it; an account's export carries those that
+    are of conversations."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="drafts")
-    #: Empty for a new conversation, whose people are in the draft itself.
+    #: One of these three is set; none for a new conversation, whose people are in the draft itself.
     conversation = models.OneToOneField(
         Conversation, on_delete=models.CASCADE, null=True, blank=True, related_name="draft"
+    )
+    #: Set where one's own message is being changed.
+    edits = models.OneToOneField(
+        Message, on_delete=models.CASCADE, null=True, blank=True, related_name="edit_draft"
+    )
+    #: Set where an ordinary mail is being answered.
+    answers = models.OneToOneField(
+        Arrival, on_delete=models.CASCADE, null=True, blank=True, related_name="answer_draft"
     )
     #: 128 random bits in hex, under which alone the agent unseals it.
     draft_id = models.CharField(max_length=32)

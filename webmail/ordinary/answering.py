@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import Account
 from accounts.one_line import one_line
-from webmail import events, queues
+from webmail import drafts, events, queues
 from webmail.conversations import NotFound
+from webmail.draft_places import DraftOnPage
 from webmail.models import OutgoingMail, OutgoingMailRecipient, OutgoingMailRound
 from webmail.ordinary import filing, html, in_transit, reading
 from webmail.ordinary.answer import Addressees, addressees, answer_mail, quoted, subject_of
@@ -73,13 +74,14 @@ def answer(
     *,
     to_all: bool,
     with_quote: bool,
+    on_page: DraftOnPage | None = None,
     now: datetime,
 ) -> OutgoingMail:
     """Store an answer to a mail, and have it carried and filed.
 
     `token` is a UUID made by the page: the same one again returns the answer of the first time. Whom it goes
-    to is read from the mail, never from the page. Raises NotFound, MailboxError, and CannotSend; nothing is
-    stored then.
+    to is read from the mail, never from the page. The draft that it was written as `on_page` is gone with it.
+    Raises NotFound, MailboxError, and CannotSend; nothing is stored then.
     """
     token = checked_token(token)
     if sent := OutgoingMail.objects.filter(account=account, token=token).first():
@@ -118,6 +120,8 @@ def answer(
                 OutgoingMailRecipient(mail=row, address=address, queued_at=now, next_attempt_at=now)
                 for address in (*able.whom.to, *cc)
             )
+            if on_page is not None:
+                drafts.sent(account, on_page)
     except IntegrityError:
         # The page was submitted twice at once.
         return OutgoingMail.objects.get(account=account, token=token)

@@ -14,13 +14,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import Account
 from webmail import events, mailbox_room
 from webmail.conversations import NotFound
 from webmail.mailbox import DELETED, INBOX, Mailbox, MailboxError, open_mailbox
-from webmail.models import Arrival, MailboxCursor, OutgoingMail, UnsentAnswer
+from webmail.models import Arrival, Draft, MailboxCursor, OutgoingMail, UnsentAnswer
 from webmail.ordinary.marks import EVENT, KEPT, REASON, note_flags, of_account
 
 log = logging.getLogger(__name__)
@@ -118,10 +118,12 @@ def _held(rows: QuerySet[Arrival]) -> Counter[Stays]:
     )
 
 
-def _needed() -> tuple[QuerySet[UnsentAnswer, Any], QuerySet[OutgoingMail, Any]]:
+def _needed() -> tuple[QuerySet[Arrival, Any], QuerySet[OutgoingMail, Any]]:
     """The mails that answers need which are nowhere else: written and not sent, and on their way."""
+    begun = Q(pk__in=Draft.objects.exclude(answers=None).values("answers"))
+    unsent = Arrival.objects.filter(begun | Q(pk__in=UnsentAnswer.objects.values("arrival")))
     on_their_way = OutgoingMail.objects.filter(sealed__isnull=False)
-    return UnsentAnswer.objects.values("arrival"), on_their_way.values("arrival")
+    return unsent.values("pk"), on_their_way.values("arrival")
 
 
 def _remove_all(account: Account, rows: QuerySet[Arrival], now: datetime) -> Removed:

@@ -29,7 +29,8 @@ from webmail import (
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversation_keys import keys_in
 from webmail.conversations import NotFound, find, others_in, row
-from webmail.drafts import DraftPlace, OpenDraft
+from webmail.draft_places import DraftPlace
+from webmail.drafts import OpenDraft
 from webmail.identity_facts import IdentityFacts, facts_of
 from webmail.known_people import likenesses, not_put_away
 from webmail.likeness import Likeness
@@ -43,7 +44,7 @@ from webmail.thread_window import At, first_since, shown
 from webmail.topic_list import topic_of
 from webmail.uploads import ChosenFile, Files, attach_all, files_of
 from webmail.views import previews
-from webmail.views.draft_on_page import carried_on, draft_on_page
+from webmail.views.draft_on_page import carried_on, draft_on_page, on_a_page
 from webmail.views.handing_in import hand_in, handed_in_before, place_of
 from webmail.views.inbox import list_context
 from webmail.views.page_request import PageRequest
@@ -298,6 +299,7 @@ def _pane_context(
         "likenesses": _likenesses(request.account, open_one),
         "disappears": open_one.expires_after,
         "composer": composer_of(request.account, open_one),
+        "edits": [] if request.account.locked_here else drafts.edits_in(request.account, open_one),
         "previews": preview_choices.offered(request.account),
         "times": sending_times.choices(timezone.now()),
         **waiting_context(request.account, open_one, topic),
@@ -329,12 +331,7 @@ def with_draft(
     """A composer with a draft, or an empty one."""
     if draft is None:
         return new_composer()
-    about = {
-        "revision": draft.revision,
-        "draft_id": draft.draft_id,
-        "overtook": draft.overtaken,
-        "unread_draft": draft.content is None,
-    }
+    about = on_a_page(draft)
     if draft.content is None:
         return new_composer() | about
     answered = _answered(open_one, draft.content.in_reply_to) if open_one else None

@@ -19,14 +19,17 @@ from accounts.sessions import signed_in
 from crypto_agent.client import AgentError, AgentLocked, AgentSealed
 from webmail import drafts
 from webmail.draft_content import DraftContent
-from webmail.drafts import CannotKeep, DraftPlace, OpenDraft
+from webmail.draft_places import DraftPlace
+from webmail.drafts import CannotKeep, OpenDraft
 from webmail.models import Conversation
+from webmail.ordinary import marks
 from webmail.outgoing import MAX_RECIPIENTS
 from webmail.previews.card import decoded
 from webmail.topic_list import topic_of
 from webmail.uploads import files_of
 from webmail.views.conversation import conversation_of, topic_in
 from webmail.views.draft_on_page import draft_on_page
+from webmail.views.message_actions import message_of
 from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
 
@@ -48,6 +51,20 @@ def keep_new(request: PageRequest) -> HttpResponse:
     if not drafts.DRAFT_ID.fullmatch(draft_id):
         raise Http404
     return _keep(request, DraftPlace(draft_id=draft_id))
+
+
+@require_POST
+@signed_in(when_signed_out=page_that_stays)
+def keep_edit(request: PageRequest, message_id: str) -> HttpResponse:
+    """Keep what one's own message is being changed to."""
+    return _keep(request, DraftPlace(message=message_of(request, message_id, own=True)))
+
+
+@require_POST
+@signed_in(when_signed_out=page_that_stays)
+def keep_answer(request: PageRequest, arrival_id: int) -> HttpResponse:
+    """Keep what is written as an answer to a mail."""
+    return _keep(request, DraftPlace(mail=_mail(request, arrival_id)))
 
 
 @require_safe
@@ -73,15 +90,9 @@ def news(request: PageRequest, conversation_id: str) -> HttpResponse:
 @require_safe
 @signed_in(when_signed_out=page_that_stays)
 def overtaken(request: PageRequest) -> HttpResponse:
-    """What another page had before the last one overtook it, in the draft of a `conversation`, or else in the
-    one `draft` of a new one."""
-    conversation_id, draft_id = request.GET.get("conversation", ""), request.GET.get("draft", "")
-    if conversation_id.isalnum():
-        place = DraftPlace(conversation_of(request, conversation_id))
-    elif drafts.DRAFT_ID.fullmatch(draft_id):
-        place = DraftPlace(draft_id=draft_id)
-    else:
-        raise Http404
+    """What another page had before the last one overtook it, in the draft of a `conversation`, of a `message`
+    or a `mail`, or else in the one `draft` of a new conversation."""
+    place = _asked_for(request)
     try:
         content = drafts.overtaken(request.account, place)
     except AgentError:
@@ -98,7 +109,11 @@ def discard(request: PageRequest, draft_id: str) -> HttpResponse:
     if request.method == "POST":
         drafts.discard(request.account, DraftPlace(draft_id=draft_id))
         return redirect("inbox")
-    found = drafts.of_new(request.account, draft_id)
+    found = (
+        drafts.at(request.account, DraftPlace(draft_id=draft_id))
+        if drafts.DRAFT_ID.fullmatch(draft_id)
+        else None
+    )
     if found is None:
         return redirect("inbox")
     context = {
@@ -109,13 +124,39 @@ def discard(request: PageRequest, draft_id: str) -> HttpResponse:
     return render(request, "webmail/discard.html", context)
 
 
-def draft_in_form(request: PageRequest, *, people: bool) -> DraftContent:
-    """What the form of a composer holds."""
+def _asked_for(request: PageRequest) -> DraftPlace:
+    """The place that an address names. Raises Http404."""
+    asked = {name: request.GET.get(name, "") for name in ("conversation", "message", "mail", "draft")}
+    if asked["conversation"].isalnum():
+        return DraftPlace(conversation_of(request, asked["conversation"]))
+    if _MESSAGE_ID.fullmatch(asked["message"]):
+        return DraftPlace(message=message_of(request, asked["message"], own=True))
+    if asked["mail"].isdecimal() and len(asked["mail"]) < 19:
+        return DraftPlace(mail=_mail(request, int(asked["mail"])))
+    if drafts.DRAFT_ID.fullmatch(asked["draft"]):
+        return DraftPlace(draft_id=asked["draft"])
+    raise Http404
+
+
+def _mail(request: PageRequest, arrival_id: int) -> int:
+    """The key of an ordinary mail of the account. Raises Http404."""
+    if not marks.of_account(request.account).filter(pk=arrival_id).exists():
+        raise Http404
+    return arrival_id
+
+
+def draft_in_form(request: PageRequest, place: DraftPlace) -> DraftContent:
+    """What the form of a place holds."""
+    text, people = request.POST.get("text", ""), place.is_new
+    if place.message:
+        return DraftContent(text)
+    if place.mail is not None:
+        return DraftContent(text, to_all=request.POST.get("to") == "all", with_quote="quote" in request.POST)
     pks = [pk for pk in request.POST.getlist("file") if pk.isdecimal() and len(pk) < 19]
     reply = request.POST.get("in_reply_to", "")
     former = request.POST.get("from", "")[:128]
     return DraftContent(
-        text=request.POST.get("text", ""),
+        text=text,
         files=tuple((int(pk), request.POST.get(f"name-{pk}", "")) for pk in dict.fromkeys(pks)),
         in_reply_to=reply if _MESSAGE_ID.fullmatch(reply) else "",
         people=tuple(dict.fromkeys(request.POST.getlist("to")))[:MAX_RECIPIENTS] if people else (),
@@ -130,7 +171,7 @@ def _keep(request: PageRequest, place: DraftPlace) -> HttpResponse:
         kept = drafts.keep(
             request.account,
             draft_on_page(request, place),
-            draft_in_form(request, people=place.conversation is None),
+            draft_in_form(request, place),
             swap=bool(request.POST.get("swap")),
             now=timezone.now(),
         )
@@ -171,4 +212,11 @@ def _fields(account: Account, content: DraftContent) -> dict[str, object]:
     files = files_of(account, content.files)
     items = render_to_string("webmail/_files_kept.html", {"files": files})
     preview = render_to_string("webmail/_composer_preview.html", {"card": content.preview})
-    return {"text": content.text, "files": items, "preview": preview, "inReplyTo": content.in_reply_to}
+    return {
+        "text": content.text,
+        "files": items,
+        "preview": preview,
+        "inReplyTo": content.in_reply_to,
+        "toAll": content.to_all,
+        "withQuote": content.with_quote,
+    }

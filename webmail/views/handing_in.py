@@ -10,7 +10,7 @@ from django.utils import timezone
 from crypto_agent.client import Expires
 from webmail import keeping_back, pending, sending_times
 from webmail.draft_content import DraftContent
-from webmail.drafts import DraftOnPage
+from webmail.draft_places import DraftOnPage
 from webmail.models import Conversation, Message, PendingMessage
 from webmail.outgoing import send, sent_before
 from webmail.previews.card import decoded

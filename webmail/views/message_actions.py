@@ -4,21 +4,25 @@ from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail import changing, consent, forgetting, forwarding, outgoing, quotes, saving, threads
+from webmail import changing, consent, drafts, forgetting, forwarding, outgoing, quotes, saving, threads
 from webmail.conversations import NotFound, titled
+from webmail.draft_places import DraftPlace
 from webmail.models import Conversation, Message
 from webmail.outgoing import CannotSend
 from webmail.thread_window import At
 from webmail.topic_list import topic_of
 from webmail.views.conversation import conversation_page
+from webmail.views.draft_on_page import carried_on, draft_on_page, on_a_page
 from webmail.views.handing_in import place_of
 from webmail.views.page_request import PageRequest
+from webmail.views.signed_out import page_that_stays
 from webmail.views.topics import topic_on_page
 
 
@@ -26,21 +30,21 @@ from webmail.views.topics import topic_on_page
 @signed_in
 def place(request: PageRequest, message_id: str) -> HttpResponse:
     """Leads to the message in its conversation, wherever that is."""
-    return redirect(_address(_message(request, message_id)))
+    return redirect(_address(message_of(request, message_id)))
 
 
 @require_safe
 @signed_in
 def entry(request: PageRequest, message_id: str) -> HttpResponse:
     """The message as its thread shows it, without what was asked about it."""
-    return _entry(request, _message(request, message_id))
+    return _entry(request, message_of(request, message_id))
 
 
 @require_safe
 @signed_in
 def menu(request: PageRequest, message_id: str) -> HttpResponse:
     """What can be done with a message: for a menu that was opened, or without script as a page."""
-    message = _message(request, message_id)
+    message = message_of(request, message_id)
     found = threads.entry(request.account, message_id)
     conversation_id = message.conversation.conversation_id
     context = {
@@ -57,7 +61,7 @@ def menu(request: PageRequest, message_id: str) -> HttpResponse:
 @signed_in
 def react(request: PageRequest, message_id: str) -> HttpResponse:
     """React with an emoji, or take that back."""
-    message = _message(request, message_id)
+    message = message_of(request, message_id)
     try:
         changing.react(
             request.account, message_id, request.POST.get("emoji", ""), request.POST.get("token", "")
@@ -73,7 +77,7 @@ def react(request: PageRequest, message_id: str) -> HttpResponse:
 @signed_in
 def reply(request: PageRequest, message_id: str) -> HttpResponse:
     """The quote above the composer; without script, the conversation with it."""
-    message = _message(request, message_id)
+    message = message_of(request, message_id)
     quote = quotes.of_message(request.account, message)
     row = {"id": message.conversation.conversation_id}
     # What answers a message of a topic belongs there too; its first one may be answered outside.
@@ -87,31 +91,79 @@ def reply(request: PageRequest, message_id: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@signed_in
 def edit(request: PageRequest, message_id: str) -> HttpResponse:
     """Write one's message anew."""
-    message = _message(request, message_id, own=True)
-    if request.method != "POST":
-        try:
-            text = changing.typed_of(request.account, message_id)
-        except CannotSend as error:
-            return _asked(request, message, what="failed", error=error.sentence)
-        except NotFound as error:
-            raise Http404 from error
-        return _asked(request, message, what="edit", text=text)
-    text = request.POST.get("text", "")
+    answer: HttpResponse = (_save if request.method == "POST" else _begin_edit)(request, message_id)
+    return answer
+
+
+@signed_in
+def _begin_edit(request: PageRequest, message_id: str) -> HttpResponse:
+    """The form, with the message as it is, or with what it is being changed to."""
+    message = message_of(request, message_id, own=True)
+    draft = drafts.at(request.account, DraftPlace(message=message))
     try:
-        changing.edit(request.account, message_id, text, request.POST.get("token", ""))
+        text = (
+            draft.content.text if draft and draft.content else changing.typed_of(request.account, message_id)
+        )
     except CannotSend as error:
-        return _asked(request, message, what="edit", text=text, error=error.sentence)
+        return _asked(request, message, what="failed", error=error.sentence)
+    except NotFound as error:
+        raise Http404 from error
+    return _edit_form(request, message, text, on_a_page(draft))
+
+
+@signed_in(when_signed_out=page_that_stays)
+def _save(request: PageRequest, message_id: str) -> HttpResponse:
+    message = message_of(request, message_id, own=True)
+    text, token = request.POST.get("text", ""), request.POST.get("token", "")
+    on_page = draft_on_page(request, DraftPlace(message=message))
+    try:
+        changing.edit(request.account, message_id, text, token, on_page=on_page)
+    except CannotSend as error:
+        return _edit_form(request, message, text, carried_on(request), error=error.sentence)
     return _done(request, message)
+
+
+def _edit_form(
+    request: PageRequest, message: Message, text: str, composer: dict[str, object], *, error: str = ""
+) -> HttpResponse:
+    context = {
+        "composer": composer,
+        "keep": reverse("draft-keep-edit", args=[message.message_id]),
+        "anew": reverse("message-edit", args=[message.message_id]),
+        "of": "message",
+        "in": message.message_id,
+    }
+    state = render_to_string("webmail/_draft_state.html", context, request)
+    return _asked(request, message, what="edit", text=text, error=error, state=state)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def leave_edit(request: PageRequest, message_id: str) -> HttpResponse:
+    """Leave one's message as it was. Away from its form that is asked first."""
+    message = message_of(request, message_id, own=True)
+    place = DraftPlace(message=message)
+    if request.method == "POST":
+        drafts.discard(request.account, place)
+        return _done(request, message)
+    found = drafts.at(request.account, place)
+    if found is None:
+        return redirect(_address(message))
+    context = {
+        "question": _("Discard this change?"),
+        "text": found.content.text if found.content else "",
+        "keep": reverse("message-edit", args=[message_id]),
+    }
+    return render(request, "webmail/discard.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def take_back(request: PageRequest, message_id: str) -> HttpResponse:
     """Take one's message back, for everybody."""
-    message = _message(request, message_id, own=True)
+    message = message_of(request, message_id, own=True)
     if request.method != "POST":
         return _asked(request, message, what="take-back")
     try:
@@ -127,7 +179,7 @@ def take_back(request: PageRequest, message_id: str) -> HttpResponse:
 @signed_in
 def delete(request: PageRequest, message_id: str) -> HttpResponse:
     """Let go of a message here."""
-    message = _message(request, message_id)
+    message = message_of(request, message_id)
     if request.method != "POST":
         return _asked(request, message, what="delete")
     never_sent = forgetting.forget(request.account, message_id, now=timezone.now())
@@ -139,7 +191,7 @@ def delete(request: PageRequest, message_id: str) -> HttpResponse:
 def discard(request: PageRequest, message_id: str) -> HttpResponse:
     """Throw away what was delivered to nobody, once that was asked."""
     if request.method != "POST":
-        return _asked(request, _message(request, message_id, own=True), what="discard")
+        return _asked(request, message_of(request, message_id, own=True), what="discard")
     try:
         conversation = outgoing.discard(request.account, message_id, now=timezone.now())
     except (Message.DoesNotExist, NotFound) as error:
@@ -158,7 +210,7 @@ def discard(request: PageRequest, message_id: str) -> HttpResponse:
 @signed_in
 def save(request: PageRequest, message_id: str) -> HttpResponse:
     """Save a message, or take it off the list."""
-    message = _message(request, message_id)
+    message = message_of(request, message_id)
     try:
         if request.POST.get("saved") == "no":
             saving.unsave(request.account, message_id)
@@ -184,7 +236,7 @@ def saved(request: PageRequest) -> HttpResponse:
 @signed_in
 def forward(request: PageRequest, message_id: str) -> HttpResponse:
     """Choose the conversation that a message is passed on to, and send it there."""
-    message = _message(request, message_id)
+    message = message_of(request, message_id)
     now = timezone.now()
     error = ""
     if request.method == "POST":
@@ -221,7 +273,8 @@ def forward(request: PageRequest, message_id: str) -> HttpResponse:
     return render(request, "webmail/forward.html", context, status=422 if error else 200)
 
 
-def _message(request: PageRequest, message_id: str, *, own: bool = False) -> Message:
+def message_of(request: PageRequest, message_id: str, *, own: bool = False) -> Message:
+    """A message that a conversation shows, or one of those that the account wrote there. Raises Http404."""
     rows = Message.objects.filter(account=request.account, message_id=message_id, shown=True, replaces="")
     if own:
         rows = rows.filter(sender_did=request.account.did)

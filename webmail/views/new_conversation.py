@@ -24,7 +24,8 @@ from webmail import consent, drafts, sending_times
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversations import NotFound, others_in, row
 from webmail.conversations import find as find_conversation
-from webmail.drafts import DraftOnPage, DraftPlace, OpenDraft
+from webmail.draft_places import DraftOnPage, DraftPlace
+from webmail.drafts import OpenDraft
 from webmail.finding_people import Suggestion, suggested
 from webmail.going_on import goes_on_words
 from webmail.identity_facts import facts_of
@@ -82,7 +83,7 @@ def new(request: PageRequest) -> HttpResponse:
     """The page. Its form works without script: each button posts all of it here."""
     if request.method != "POST":
         typed = request.GET.get("to", "")
-        if (draft := drafts.of_new(request.account, request.GET.get("draft", ""))) is not None:
+        if (draft := _draft_of(request)) is not None:
             return _page_of(request, draft)
         if former := _former(request.account, request.GET.get("from", "")):
             kept = [did for did in others_in(request.account, former) if did != request.GET.get("without")]
@@ -116,6 +117,16 @@ def new(request: PageRequest) -> HttpResponse:
         card = previews.card_in_form(request)
         return _page(request, choice, composer | {"card": card}, status=422)
     return redirect("conversation", message.conversation.conversation_id)
+
+
+def _draft_of(request: PageRequest) -> OpenDraft | None:
+    """The draft that the address names."""
+    draft_id = request.GET.get("draft", "")
+    return (
+        drafts.at(request.account, DraftPlace(draft_id=draft_id))
+        if drafts.DRAFT_ID.fullmatch(draft_id)
+        else None
+    )
 
 
 def _draft_on_page(request: PageRequest) -> DraftOnPage | None:

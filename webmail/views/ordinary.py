@@ -17,12 +17,15 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Account
 from accounts.sessions import signed_in
+from webmail import drafts
 from webmail.conversations import NotFound
+from webmail.draft_places import DraftPlace
 from webmail.mailbox import MailboxError
 from webmail.ordinary import answering, answers, frame, html, links, marks, reading, unsent
 from webmail.ordinary.parsing import OrdinaryMail
 from webmail.own_addresses import is_address_of
 from webmail.security import CONTENT_SECURITY_POLICY
+from webmail.views.draft_on_page import on_a_page
 from webmail.views.page_request import PageRequest
 
 
@@ -89,9 +92,8 @@ def mail_page(
     status: int = 200,
 ) -> HttpResponse:
     """The page of a mail. ``form`` is what was written and could not be sent, with its ``error``; without it,
-    what was ``kept`` of such stands in the form. ``problem``
-    is why an answer could not be sent again. While the mailbox cannot be reached, the page has these without
-    the mail."""
+    what was ``kept`` of such, or is being written, stands in the form. ``problem`` is why an answer could not
+    be sent again. While the mailbox cannot be reached, the page has these without the mail."""
     try:
         shown = reading.shown(request.account, arrival_id)
     except NotFound as error:
@@ -148,9 +150,16 @@ def _new_form() -> dict[str, Any]:
 
 
 def _kept_form(account: Account, arrival_id: int) -> dict[str, Any] | None:
-    """The form with what could not be sent the last time."""
+    """The form with what was being written, or could not be sent the last time."""
     written = unsent.kept(account, arrival_id)
-    return {**asdict(written), "kept": True} if written else None
+    draft = drafts.at(account, DraftPlace(mail=arrival_id))
+    if written is None and draft is None:
+        return None
+    form = {**asdict(written), "kept": True} if written else _new_form()
+    if draft and draft.content:
+        content = draft.content
+        form |= {"text": content.text, "to_all": content.to_all, "with_quote": content.with_quote}
+    return form | on_a_page(draft)
 
 
 @require_safe

@@ -12,12 +12,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import signed_in
+from webmail import drafts
 from webmail.conversations import NotFound
+from webmail.draft_places import DraftPlace
 from webmail.mailbox import MailboxError
 from webmail.models import Arrival
 from webmail.ordinary import answering, answers, unsent
 from webmail.outgoing import CannotSend
 from webmail.views import ordinary
+from webmail.views.draft_on_page import carried_on, draft_on_page
 from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
 
@@ -42,6 +45,7 @@ def answer(request: PageRequest, arrival_id: int) -> HttpResponse:
             token,
             to_all=to_all,
             with_quote=with_quote,
+            on_page=draft_on_page(request, DraftPlace(mail=arrival_id)),
             now=now,
         )
     except NotFound as error:
@@ -57,6 +61,7 @@ def answer(request: PageRequest, arrival_id: int) -> HttpResponse:
             "to_all": to_all,
             "with_quote": with_quote,
             "error": sentence,
+            **carried_on(request),
         }
         return ordinary.mail_page(request, arrival_id, form=form, status=status)
     unsent.let_go(request.account, arrival_id)
@@ -66,15 +71,19 @@ def answer(request: PageRequest, arrival_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def discard(request: PageRequest, arrival_id: int) -> HttpResponse:
-    """Throw away what was kept because it could not be sent, once that was asked."""
-    written = unsent.kept(request.account, arrival_id)
-    if request.method != "POST" and written:
-        page = f"{reverse('ordinary-mail', args=[arrival_id])}#answer"
-        context = {"question": _("Discard this answer?"), "text": written.text, "keep": page}
-        return render(request, "webmail/discard.html", context)
+    """Throw away what was written and not sent, once that was asked."""
+    place = DraftPlace(mail=arrival_id)
     if request.method == "POST":
         unsent.let_go(request.account, arrival_id)
-    return redirect("ordinary-mail", arrival_id)
+        drafts.discard(request.account, place)
+        return redirect("ordinary-mail", arrival_id)
+    written, draft = unsent.kept(request.account, arrival_id), drafts.at(request.account, place)
+    if written is None and draft is None:
+        return redirect("ordinary-mail", arrival_id)
+    text = draft.content.text if draft and draft.content else written.text if written else ""
+    page = f"{reverse('ordinary-mail', args=[arrival_id])}#answer"
+    context = {"question": _("Discard this answer?"), "text": text, "keep": page}
+    return render(request, "webmail/discard.html", context)
 
 
 @require_safe
