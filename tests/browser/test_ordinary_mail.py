@@ -200,3 +200,36 @@ def test_deleted_mail_is_removed_for_good_one_by_one_and_all_at_once(
     assert in_mailbox() == 1
     page.get_by_role("link", name="Mail", exact=True).click()
     expect(page.locator(f'#mails a[href="{others[2]}"]')).to_be_visible()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_half_an_answer_to_a_mail_waits_on_its_page(
+    visit: Visit, mail: str, viewport: dict[str, int]
+) -> None:
+    word = uuid4().hex[:8]
+    page, elsewhere = visit("alice", viewport=viewport).page, visit("alice").page
+    for each in (page, elsewhere):
+        each.goto(mail)
+    with page.expect_response("**/answer/draft/", timeout=ARRIVAL):
+        page.get_by_label("Your answer").fill(f"Half an answer {word}")
+    page.get_by_label("Quote the mail below it").uncheck()
+    page.goto("/mail/")
+    page.goto(mail)
+    expect(page.get_by_label("Your answer")).to_have_value(f"Half an answer {word}")
+    expect(page.get_by_label("Quote the mail below it")).not_to_be_checked()
+
+    # Two texts, of which none is lost.
+    elsewhere.get_by_label("Your answer").fill(f"Another answer {word}")
+    line = elsewhere.locator("#answer [data-line=overtook]")
+    expect(line).to_be_visible(timeout=ARRIVAL)
+    line.get_by_role("button", name="Show the other text").click()
+    expect(elsewhere.get_by_label("Your answer")).to_have_value(f"Half an answer {word}")
+    expect(elsewhere.get_by_label("Quote the mail below it")).not_to_be_checked()
+    elsewhere.wait_for_timeout(1000)
+    elsewhere.get_by_role("button", name="Send without encryption").click()
+    expect(elsewhere.locator("#answers")).to_contain_text(f"Half an answer {word}")
+    expect(elsewhere.get_by_label("Your answer")).to_have_value(f"Another answer {word}")
+    assert violations(elsewhere) == []
+    elsewhere.get_by_role("link", name="Discard").click()
+    elsewhere.get_by_role("button", name="Discard").click()
+    expect(elsewhere.get_by_label("Your answer")).to_have_value("")
