@@ -50,8 +50,8 @@ def test_a_change_that_was_begun_is_offered_when_its_conversation_opens_again(
     page.goto(with_bob)
     expect(bubble(page, f"Changed in whole {word}")).to_be_visible()
     expect(_notice(page)).to_have_count(0)
-    composer(page).fill("")
-    page.wait_for_timeout(1500)
+    with page.expect_response("**/draft/keep/", timeout=ARRIVAL):
+        composer(page).fill("")
 
 
 def test_a_change_that_is_not_wanted_any_more_is_gone(visit: Visit, first_visit_of: FirstVisitOf) -> None:
@@ -95,6 +95,9 @@ def test_a_page_that_comes_anew_comes_with_what_was_typed(visit: Visit, first_vi
     page.unroute(KEPT_AT)
     expect(_notice(page)).to_contain_text(f"Half changed {word}", timeout=ARRIVAL)
     alice.excuse("503")
+    _notice(page).get_by_role("link", name="Discard").click()
+    page.get_by_role("button", name="Discard").click()
+    expect(message(page, f"Begun {word}").last).to_be_visible()
 
 
 def test_an_ended_sign_in_leaves_the_change_in_its_field(visit: Visit, first_visit_of: FirstVisitOf) -> None:
