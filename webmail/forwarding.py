@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,10 +10,10 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from crypto_agent.client import CarriedFile, NewMessage
-from webmail import disappearing, keeping_back
+from webmail import consent, disappearing, keeping_back
 from webmail.blobs.fetching import MessageFile, files_in
 from webmail.changing import TEXT_KINDS, newest_of, shown_message
-from webmail.conversations import find, others_in
+from webmail.conversations import NotFound, find, others_in, with_people
 from webmail.models import Blob, Message, PendingMessage
 from webmail.outgoing import CannotSend, send_message, sent_before
 
@@ -28,7 +29,10 @@ class Passable:
 
 def passable(account: Account, message_id: str, *, now: datetime) -> Passable:
     """What of a message can be passed on. Raises NotFound, CannotSend where nothing can."""
-    content, read = newest_of(account, shown_message(account, message_id))
+    message = shown_message(account, message_id)
+    if not consent.may_be_told(message.conversation):
+        raise NotFound(message_id)
+    content, read = newest_of(account, message)
     text = read.text or read.fallback
     files = files_in(read.parts)
     if files and not any(part.get("kind") in TEXT_KINDS for part in read.parts):
@@ -53,19 +57,27 @@ def forward(
 
     Files stay where they are kept, and for as long. Raises NotFound, CannotSend.
     """
-    conversation = find(account, conversation_id)
+    recipients = others_in(account, find(account, conversation_id))
+    return forward_to(account, message_id, recipients, token, now=now)
+
+
+def forward_to(
+    account: Account, message_id: str, recipients: Sequence[str], token: str, *, now: datetime
+) -> Message | PendingMessage:
+    """Pass a message on to these people (DIDs), as in ``forward``; where they have no conversation yet, it
+    begins one. Raises NotFound, CannotSend."""
     if before := sent_before(account, token) or keeping_back.by_token(account, token):
         return before
     found = passable(account, message_id, now=now)
-    new = found.message
-    if expires := disappearing.chosen(conversation):
+    new, conversation = found.message, with_people(account, recipients)
+    if conversation is not None and (expires := disappearing.chosen(conversation)):
         new = NewMessage(new.text, facets=new.facets, carried=new.carried, expires=expires)
     if held_for := keeping_back.undo_time(account):
         names = [file.name or file.media_type for file in found.files]
         return keeping_back.hold_forwarded(
-            account, conversation, message_id, new, names, token, held_for=held_for, now=now
+            account, recipients, message_id, new, names, token, held_for=held_for, now=now
         )
-    return send_message(account, others_in(account, conversation), new, token, now=now)
+    return send_message(account, recipients, new, token, now=now)
 
 
 def _is_kept(account: Account, file: MessageFile, now: datetime) -> bool:

@@ -19,7 +19,6 @@ from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import Expires, NewMessage
 from webmail import disappearing, drafts, events, going_on, outgoing, queues, undo_choices
 from webmail.blobs.attaching import attachment, chosen
-from webmail.conversations import others_in
 from webmail.draft_content import DraftContent
 from webmail.draft_places import DraftOnPage
 from webmail.models import Blob, Conversation, PendingMessage
@@ -69,7 +68,7 @@ def hold(
 
 def hold_forwarded(
     account: Account,
-    conversation: Conversation,
+    recipients: Sequence[str],
     forwarded: str,
     message: NewMessage,
     names: Sequence[str],
@@ -82,7 +81,7 @@ def hold_forwarded(
     content = DraftContent(message.text, passed_on=tuple(names))
     row = _new_row(account, Kind.HELD, _held_until(held_for, now), token, now, content)
     row.forwards = forwarded
-    others = outgoing.checked_recipients(account, others_in(account, conversation))
+    others = outgoing.checked_recipients(account, recipients)
     return _store(row, others, message, content, now)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -20,8 +20,9 @@ from accounts.identities import IdentityError
 from accounts.models import Account
 from accounts.rate_limits import TooOften
 from accounts.sessions import signed_in
-from webmail import consent, drafts, sending_times
+from webmail import consent, drafts, forwarding, sending_times, threads
 from webmail.blobs.attaching import CannotAttach
+from webmail.blobs.fetching import MessageFile
 from webmail.conversations import NotFound, others_in, row
 from webmail.conversations import find as find_conversation
 from webmail.draft_places import DraftOnPage, DraftPlace
@@ -37,7 +38,7 @@ from webmail.uploads import attach_all
 from webmail.views import previews
 from webmail.views.conversation import new_composer, with_draft
 from webmail.views.draft_on_page import carried_on, draft_on_page
-from webmail.views.handing_in import GoingOn, hand_in, handed_in_before
+from webmail.views.handing_in import GoingOn, hand_in, handed_in_before, place_of
 from webmail.views.inbox import list_context
 from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
@@ -104,7 +105,13 @@ def new(request: PageRequest) -> HttpResponse:
         about = previews.previewed(request) if asked else {"card": previews.card_in_form(request)}
         return _page(request, choice, composer | about, status=422 if is_sending else 200)
     recipients = [person.did for person in choice.chosen]
+    forwarded = _forwarded(request)
     try:
+        if forwarded is not None:
+            token, now = request.POST.get("token", ""), timezone.now()
+            sent = forwarding.forward_to(request.account, forwarded.entry.id, recipients, token, now=now)
+            page = reverse("conversation", args=[sent.conversation.conversation_id])
+            return redirect(page + place_of(sent))
         message = hand_in(
             request,
             recipients,
@@ -135,6 +142,32 @@ def _draft_on_page(request: PageRequest) -> DraftOnPage | None:
     if not drafts.DRAFT_ID.fullmatch(draft_id):
         return None
     return draft_on_page(request, DraftPlace(draft_id=draft_id))
+
+
+@dataclass
+class Forwarded:
+    """What is passed on in place of a text, the files that do not go with it, and why it can't go at all."""
+
+    entry: threads.Entry
+    gone: list[MessageFile]
+    problem: str = ""
+
+
+def _forwarded(request: PageRequest) -> Forwarded | None:
+    """The message that the form or the address passes on, if it names one. Raises Http404."""
+    asked = request.POST if request.method == "POST" else request.GET
+    message_id = asked.get("forward", "")
+    if not message_id.isalnum():
+        return None
+    try:
+        entry, gone, problem = threads.entry(request.account, message_id), list[MessageFile](), ""
+        try:
+            gone = forwarding.passable(request.account, message_id, now=timezone.now()).gone
+        except CannotSend as error:
+            problem = error.sentence
+    except NotFound as error:
+        raise Http404 from error
+    return Forwarded(entry, gone, problem)
 
 
 def _former(account: Account, conversation_id: str) -> Conversation | None:
@@ -352,6 +385,7 @@ def _page(
             "previews": preview_choices.offered(request.account),
             "times": sending_times.choices(timezone.now()),
             "former": row(request.account, former) if former else None,
+            "forwarded": _forwarded(request),
             "when": request.POST.get("when", ""),
             "tell": request.method != "POST" or bool(request.POST.get("tell")),
         }
