@@ -11,10 +11,15 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
+from tests.browser.first_visit import visited_without_browser
+from tests.browser.test_every_page import too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, message
 from tests.services.installations import RunningInstallation
+from tests.services.newcomers import newcomer
+from tests.services.windows import Window
 
 FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 
@@ -70,16 +75,52 @@ def test_what_is_forwarded_can_be_taken_back_and_forwarded_again(
     expect(bubble(page, f"ferry goes at nine {word}")).to_have_count(0)
 
 
+@FORMS
+def test_a_message_is_forwarded_to_somebody_who_was_never_written_to(
+    visit: Visit,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+    first_visit_of: FirstVisitOf,
+    viewport: dict[str, int],
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    someone = newcomer(local_network, f"new{word}", "Somebody New")
+    visited_without_browser(Window(installation.url, someone))
+    alice = visit("alice", viewport=viewport)
+    page = alice.page
+    alice.start_conversation("bob.test", text=f"The ferry goes at ten {word}")
+    _choose_forward(page, f"ferry goes at ten {word}")
+    page.get_by_label("Find a conversation").fill("nobody is called this")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No such conversation")).to_be_visible()
+    page.get_by_role("link", name="Somebody else…").press("Enter")
+    expect(page.locator("#picker .quote")).to_contain_text(f"ferry goes at ten {word}")
+    expect(page.get_by_label("Message", exact=True)).to_have_count(0)
+    page.get_by_label("To", exact=True).press_sequentially(someone.person.handle)
+    page.locator("#results").get_by_role("button", name="Add").click(timeout=ARRIVAL)
+    expect(page.locator("#chips .chip")).to_have_count(1)
+    assert (too_wide(page), violations(page)) == ([], [])
+    page.get_by_role("button", name="Forward", exact=True).press("Enter")
+    page.wait_for_url(re.compile("/c/"))
+    expect(bubble(page, f"ferry goes at ten {word}")).to_be_visible(timeout=ARRIVAL)
+    expect(page.get_by_role("heading", name="Somebody New")).to_be_visible()
+
+
 def _forward_to_carol(page: Page, text: str) -> None:
+    _choose_forward(page, text)
+    page.get_by_label("Find a conversation").fill("carol")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Forward to Carol", exact=True).click()
+    expect(undo(page)).to_be_visible(timeout=ARRIVAL)
+
+
+def _choose_forward(page: Page, text: str) -> None:
     one = message(page, text).last
     one.scroll_into_view_if_needed()
     one.hover()
     one.locator(".menu > summary").click()
     one.get_by_role("link", name="Forward").click()
-    page.get_by_label("Find a conversation").fill("carol")
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Forward to Carol", exact=True).click()
-    expect(undo(page)).to_be_visible(timeout=ARRIVAL)
 
 
 @FORMS

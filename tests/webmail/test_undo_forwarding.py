@@ -16,8 +16,9 @@ from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from tests.webmail.test_pages import assert_nothing_inline, html_of
-from webmail import blocking, drafts, outgoing, pending, threads
+from webmail import blocking, drafts, forwarding, outgoing, pending, threads
 from webmail.blobs import attaching
+from webmail.conversations import NotFound
 from webmail.draft_content import DraftContent
 from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.models import Conversation, Draft, Message, PendingMessage
@@ -161,3 +162,29 @@ def test_who_switched_undo_off_forwards_at_once(
         {"to": with_carol.conversation_id, "token": str(uuid4())},
     )
     assert len(sent_by(alice)) == 1
+
+
+def test_it_goes_to_people_with_whom_there_is_no_conversation_and_may_be_taken_back_there_as_well(
+    alice: Account, at_alices: Client, bobs: Message
+) -> None:
+    html = html_of(at_alices, f"{reverse('new-conversation')}?forward={bobs.message_id}")
+    assert_nothing_inline(html)
+    assert TEXT in html
+    assert '<textarea class="input" id="text"' not in html
+    dave, erin = peer("dave"), peer("erin")
+    row = forwarding.forward_to(
+        alice, bobs.message_id, [dave.did, erin.did], str(uuid4()), now=timezone.now()
+    )
+    assert isinstance(row, PendingMessage)
+    assert row.conversation.participants == sorted([alice.did, dave.did, erin.did])
+    sent = pending.release(row.pk, now=row.release_at)
+    assert sent is not None
+    assert [segment.text for segment in threads.entry(alice, sent.message_id).segments] == [TEXT]
+
+
+def test_a_request_is_forwarded_to_nobody(alice: Account, at_alices: Client, bobs: Message) -> None:
+    Conversation.objects.update(standing=Conversation.Standing.REQUEST)
+    page = f"{reverse('new-conversation')}?forward={bobs.message_id}"
+    assert at_alices.get(page).status_code == 404
+    with pytest.raises(NotFound):
+        forwarding.forward_to(alice, bobs.message_id, [peer("dave").did], str(uuid4()), now=timezone.now())
