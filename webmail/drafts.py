@@ -64,6 +64,14 @@ class OpenDraft:
 
 
 @dataclass(frozen=True)
+class EditBegun:
+    """A message that is being changed, and the words that it gets; "" where they can't be shown just now."""
+
+    message_id: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Kept:
     """What became of a draft. `overtook` says that another page had written something else here meanwhile,
     `left` that what another page wrote is the draft now, and that this one may not have seen it."""
@@ -88,11 +96,14 @@ def at(account: Account, place: DraftPlace) -> OpenDraft | None:
     return _opened_one(account, place.rows(account).first())
 
 
-def edits_in(account: Account, conversation: Conversation) -> list[tuple[str, str]]:
-    """The messages of a conversation that are being changed, each with the words that it gets; "" where they
-    can't be shown. Raises AgentLocked."""
+def edits_in(account: Account, conversation: Conversation) -> list[EditBegun]:
+    """The messages of a conversation that are being changed, the newest change first. Raises AgentLocked."""
     rows = _EDITS_IN.rows(account.pk, conversation.pk)
-    return [(row.edits.message_id, words(content)) for row, content in _opened(account, rows) if row.edits]
+    return [
+        EditBegun(row.edits.message_id, words(content))
+        for row, content in _opened(account, rows)
+        if row.edits
+    ]
 
 
 def overtaken(account: Account, place: DraftPlace) -> DraftContent | None:

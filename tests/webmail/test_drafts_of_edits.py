@@ -18,7 +18,7 @@ from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import changing, draft_export, drafts, forgetting, outgoing, threads
 from webmail.draft_content import DraftContent
 from webmail.draft_places import DraftOnPage, DraftPlace
-from webmail.models import Conversation, Draft, Message
+from webmail.models import Conversation, Delivery, Draft, Message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
 
@@ -128,12 +128,30 @@ def test_it_goes_with_its_message(alice: Account, at_alices: Client, message: Me
     if way == "deleted":
         forgetting.forget(alice, message.message_id, now=now)
     elif way == "expired":
+        message.deliveries.update(state=Delivery.State.ACCEPTED)
         Message.objects.filter(pk=message.pk).update(expires_at=now - timedelta(seconds=1))
         forgetting.forget_expired(now)
     else:
         changing.take_back(alice, message.message_id, str(uuid4()))
     assert not Draft.objects.exists()
     assert NOTICE not in page(at_alices, message)
+
+
+def test_of_several_the_newest_is_said_that_is_not_open(
+    alice: Account, at_alices: Client, message: Message
+) -> None:
+    others = [did for did in message.conversation.participants if did != alice.did]
+    newer = outgoing.send(alice, others, "It is blue", str(uuid4()))
+    keep(at_alices, message, "about the key")
+    keep(at_alices, newer, "about its colour")
+    for html, said, silent in (
+        (page(at_alices, message), "about its colour", "about the key"),
+        (form(at_alices, newer), "about the key", None),
+        (form(at_alices, message), "about its colour", None),
+    ):
+        assert html.count(NOTICE) == 1
+        assert f"<bdi>{said}</bdi>" in html
+        assert silent is None or silent not in html
 
 
 def test_it_is_no_draft_of_a_conversation(

@@ -266,6 +266,8 @@ def conversation_page(
     listed = list_context(request)
     context = listed | _pane_context(request, open_one, at=at, topic=topic, known=listed["list"].people)
     context["composer"] |= composer or {}
+    open_form = (more.get("doing") or {}).get("id")
+    context["edits"] = [each for each in context["edits"] if each.message_id != open_form]
     return render(request, "webmail/conversation.html", context | more, status=status)
 
 
