@@ -120,6 +120,7 @@ urlpatterns = [
     path("m/<hex:message_id>/delete/", message_actions.delete, name="message-delete"),
     path("m/<hex:message_id>/discard/", message_actions.discard, name="message-discard"),
     path("m/<hex:message_id>/check/", message.check, name="message-check"),
+    path("undelivered/", message.undelivered_one, name="undelivered"),
     path("kept-aside/", kept_aside.kept, name="kept-aside"),
     path("kept-aside/<int:arrival_id>/ask/", kept_aside.ask, name="kept-aside-ask"),
     path("kept-aside/<int:arrival_id>/put-away/", kept_aside.put_away, name="kept-aside-put-away"),

@@ -10,7 +10,7 @@ from django.db.models import Count
 from accounts.models import Account, PeerEvent
 from webmail import comparisons
 from webmail.comparisons import KeyState, Standing
-from webmail.held_messages import KEYS_CHANGED
+from webmail.delivery_codes import KEYS_CHANGED
 from webmail.key_notes import KeyNote, events_in, notes_at_end
 from webmail.models import Conversation, Delivery, Message
 from webmail.people import Person, people_of

@@ -29,7 +29,7 @@ PREVIEW_LENGTH = 100
 #: What the list needs of its rows: fifty of them with four others each are most of what the database is
 #: asked for.
 _LISTED = (
-    *("account", "conversation_id", "participants", "last_activity", "unread_count"),
+    *("account", "conversation_id", "participants", "last_activity", "unread_count", "undelivered"),
     *("pinned", "muted", "archived_at", "left_at", "last_message", "named_by", "pictured_by"),
     *(
         f"last_message__{name}"
@@ -103,6 +103,8 @@ class ConversationRow:
     name: str = ""
     #: The id of the message that gave a group its picture; empty without one.
     picture: str = ""
+    #: Messages that somebody did not get, and that the account has not looked at since.
+    undelivered: int = 0
     #: Whether the last message waits until the account's owner has looked at somebody's keys.
     held: bool = False
     #: Whether the last message is for its writer alone, and so only kept.
@@ -323,6 +325,7 @@ def _row(
         handle=_handle(account, others),
         name=name,
         picture=_picture(account, conversation),
+        undelivered=conversation.undelivered,
         held=bool(state and state.held),
         alone=bool(state and state.alone),
     )
@@ -384,11 +387,16 @@ def recount(account: Account, conversations: Iterable[int] | None = None) -> Non
             conversation.last_message = last
             conversation.last_activity = last.placed_at if last else conversation.last_activity
             conversation.unread_count = conversation.messages.filter(unread=True).count()
+            marked = conversation.messages.filter(undelivered=True, forgotten_at=None)
+            conversation.undelivered = marked.count()
             conversation.started_by = first.sender_did if first else conversation.started_by
             conversation.blocked = leaves_list(
                 since, account.did, conversation.started_by, conversation.participants
             )
             conversation.save(
-                update_fields=["last_message", "last_activity", "unread_count", "started_by", "blocked"]
+                update_fields=[
+                    *("last_message", "last_activity", "unread_count", "undelivered"),
+                    *("started_by", "blocked"),
+                ]
             )
             groups.bring_in_line(conversation)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import peers, routes
 from accounts.routes import Route
-from webmail import carriers, disappearing, events, ingress, own_door
+from webmail import carriers, disappearing, events, ingress, own_door, undelivered
 from webmail.carriers import Accepted, Deferred, Outcome, Refused
 from webmail.models import Delivery, DeliveryCopy
 from webmail.tries import GIVE_UP_AFTER, gap_after
@@ -44,6 +44,8 @@ def deliver(delivery_pk: int, *, now: datetime | None = None) -> None:
     copies = list(delivery.copies.filter(accepted_at=None))
     _carry(delivery, copies, now)
     message = delivery.message
+    if delivery.state == Delivery.State.FAILED:
+        undelivered.note(message, failed_at=now)
     if message.way_shows:
         events.conversation_changed(
             message.account_id, message.conversation.conversation_id, message.message_id

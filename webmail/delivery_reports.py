@@ -5,13 +5,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from webmail import events
+from webmail import events, undelivered
 from webmail.carriers import Accepted, Outcome, Refused
 from webmail.carriers.bounces import UnreadReport
+from webmail.delivery_codes import CAME_BACK_UNREAD
 from webmail.models import Delivery, Receipt
-
-#: Why a delivery may not have arrived: a mail server wrote of it what nobody here can read.
-CAME_BACK_UNREAD = "came-back-unread"
 
 
 class TooEarly(Exception):
@@ -54,6 +52,7 @@ def note_report(
         if refused and going_on.model.objects.filter(pk=delivery.pk, state=Delivery.State.FAILED).exists():
             copies.update(accepted_at=None)
     if changed:
+        undelivered.note(delivery.message, failed_at=now)
         _tell(delivery)
 
 

@@ -11,14 +11,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Account
-from webmail import events, queues
+from webmail import events, queues, undelivered
+from webmail.delivery_codes import GIVEN_UP, KEYS_CHANGED, WITH_OTHERS
 from webmail.models import Delivery, Message
 
-#: Why a delivery is held: its recipient's keys, or those of somebody else who gets the same message.
-KEYS_CHANGED, WITH_OTHERS = "keys-changed", "waits-with-others"
-#: Why one failed whose sender never looked, by why it was held.
-NOT_LOOKED_AT, WAITED_WITH_OTHERS = "keys-not-looked-at", "waited-with-others"
-GIVEN_UP = {KEYS_CHANGED: NOT_LOOKED_AT, WITH_OTHERS: WAITED_WITH_OTHERS}
 #: How long it waits.
 KEPT = timedelta(days=30)
 
@@ -73,6 +69,7 @@ def give_up(now: datetime, *, limit: int = 500) -> int:
                     state=Delivery.State.FAILED, failure_code=code, finished_at=now
                 )
             _tell(message)
+        undelivered.note(message, failed_at=now)
     return len(found)
 
 

@@ -25,7 +25,18 @@ from crypto_agent.client import (
     Expires,
     NewMessage,
 )
-from webmail import consent, disappearing, drafts, events, forgetting, groups, left_groups, queues, topics
+from webmail import (
+    consent,
+    disappearing,
+    drafts,
+    events,
+    forgetting,
+    groups,
+    left_groups,
+    queues,
+    topics,
+    undelivered,
+)
 from webmail.blobs.attaching import attachment, put_into_message
 from webmail.draft_places import DraftOnPage
 from webmail.edits import newest_edits
@@ -349,6 +360,8 @@ def retry(account: Account, message_id: str, *, now: datetime | None = None) -> 
             if version.deliveries.filter(state=Delivery.State.FAILED).begin_again(now):
                 transaction.on_commit(partial(queues.give, queues.SEAL, version.pk))
                 transaction.on_commit(partial(_tell, message))
+    # Whoever has it tried again has seen that it failed.
+    undelivered.looked_at(message.conversation, {message_id})
     return message
 
 

@@ -11,8 +11,7 @@ from django.utils.translation import ngettext
 from accounts.prepared_rows import PreparedRows
 from webmail import reasons
 from webmail.blocked import blocked_among
-from webmail.delivery_reports import CAME_BACK_UNREAD
-from webmail.held_messages import KEYS_CHANGED, WAITED_WITH_OTHERS
+from webmail.delivery_codes import CAME_BACK_UNREAD, KEYS_CHANGED, WAITED_WITH_OTHERS
 from webmail.models import Delivery, Message, Receipt
 from webmail.people import Person
 from webmail.withdrawing import is_perhaps_there

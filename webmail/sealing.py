@@ -15,7 +15,7 @@ from accounts import lookups, own_entries, peers
 from accounts.agent import agent
 from accounts.peers import PeerDevice
 from crypto_agent.client import AgentLocked, AgentRefused, SealedContent, SealedMessage, Target
-from webmail import archive, events, key_gate, waiting
+from webmail import archive, events, key_gate, undelivered, waiting
 from webmail.deliveries import give_up_or_wait
 from webmail.models import Delivery, DeliveryCopy, Message
 
@@ -57,7 +57,7 @@ def seal_message(
         queued = [delivery for delivery in queued if delivery.pk not in held]
         devices = {pk: found for pk, found in devices.items() if pk not in held}
         if not queued:
-            _tell(message)
+            _tell(message, now)
             return []
     targets = [device for found in devices.values() for device in found or ()]
     own = _own_other_devices(message) if message.state == Message.State.COMPOSED else []
@@ -77,20 +77,21 @@ def seal_message(
             raise
         for delivery in queued:
             _fail(delivery, "no-own-device", now)
-        _tell(message)
+        _tell(message, now)
         return []
     sealed_for = [delivery for delivery in queued if devices[delivery.pk]]
     ready = _store_all(message, sealed_for, sealed, now, with_own=bool(own))
     hand_over(ready)
     if message.way_shows:
-        _tell(message)
+        _tell(message, now)
     message.refresh_from_db()
     if message.state != Message.State.COMPOSED:
         archive.archive([message], now=now)
     return ready
 
 
-def _tell(message: Message) -> None:
+def _tell(message: Message, now: datetime) -> None:
+    undelivered.note(message, failed_at=now)
     events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
 
 

@@ -6,7 +6,8 @@ from django.utils import timezone
 from webmail import delivery_reports, progress
 from webmail.carriers import Accepted, Deferred, Outcome, Refused
 from webmail.carriers.bounces import UnreadReport
-from webmail.delivery_reports import CAME_BACK_UNREAD, TooEarly, note_report, note_unread
+from webmail.delivery_codes import CAME_BACK_UNREAD
+from webmail.delivery_reports import TooEarly, note_report, note_unread
 from webmail.ingress import accept_report
 from webmail.models import Delivery, DeliveryCopy, Message, Receipt
 from webmail.people import people_of

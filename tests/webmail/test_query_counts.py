@@ -17,7 +17,7 @@ from webmail import outgoing, requests, threads
 from webmail.comparisons import KeyState, Standing
 from webmail.conversation_keys import _to_look_at
 from webmail.conversations import list_conversations
-from webmail.held_messages import KEYS_CHANGED
+from webmail.delivery_codes import KEYS_CHANGED
 from webmail.identity_facts import MOST_SHARED, facts_of
 from webmail.models import Conversation, Delivery
 

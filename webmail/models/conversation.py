@@ -40,6 +40,8 @@ class Conversation(models.Model):
     )
     last_activity = models.DateTimeField(default=timezone.now)
     unread_count = models.PositiveIntegerField(default=0)
+    #: Of the account's messages those that somebody did not get, and that it has not seen to be so.
+    undelivered = models.PositiveIntegerField(default=0)
     #: Seconds after which what the account writes here asks to disappear; 0 for never. A setting of it.
     expires_after = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -73,6 +75,11 @@ class Conversation(models.Model):
                 fields=["account", "-last_activity", "-id"],
                 name="conversation_unread",
                 condition=models.Q(unread_count__gt=0),
+            ),
+            models.Index(
+                fields=["account"],
+                name="conversation_undelivered",
+                condition=models.Q(undelivered__gt=0),
             ),
             # The head of every list counts them.
             models.Index(

@@ -72,6 +72,8 @@ class Message(models.Model):
     #: A message that is set aside has `shown` unset as well; derived from contacts and conversations.
     aside = models.CharField(max_length=7, choices=Aside.choices, default=Aside.NO, blank=True)
     unread = models.BooleanField(default=False)
+    #: Whether somebody did not get it, or its newest version, which the account has not seen yet.
+    undelivered = models.BooleanField(default=False)
     changes_group = models.CharField(
         max_length=7, choices=GroupChange.choices, default=GroupChange.NONE, blank=True
     )
@@ -117,6 +119,9 @@ class Message(models.Model):
                 fields=["conversation", "placed_at", "id"],
                 name="message_unread",
                 condition=models.Q(unread=True),
+            ),
+            models.Index(
+                fields=["conversation"], name="message_undelivered", condition=models.Q(undelivered=True)
             ),
             models.Index(fields=["state"], name="message_to_seal", condition=models.Q(state="composed")),
             models.Index(

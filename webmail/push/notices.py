@@ -7,13 +7,14 @@ import unicodedata
 from dataclasses import dataclass
 
 from django.core.cache import cache
+from django.db.models import Sum
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import Account
 from webmail import queues
-from webmail.conversations import title_of, with_news
+from webmail.conversations import in_list, title_of, with_news
 from webmail.ordinary import marks
 from webmail.people import people_of
 from webmail.push import subscriptions
@@ -50,11 +51,11 @@ def something_came(account_pk: int) -> None:
 
 
 def notice_for(account: Account) -> Notice | None:
-    """What is new for the account, or None if all was read meanwhile."""
-    written, mail = _written(account), _mail(account)
-    if written and mail:
-        return Notice(written.title, f"{written.body}. {mail.body}.", reverse("inbox"))
-    return written or mail
+    """What is new for the account, or None if all was read, or looked at, meanwhile."""
+    found = [each for each in (_written(account), _mail(account), _not_delivered(account)) if each]
+    if len(found) < 2:
+        return found[0] if found else None
+    return Notice(found[0].title, " ".join(f"{each.body}." for each in found), reverse("inbox"))
 
 
 def _written(account: Account) -> Notice | None:
@@ -80,6 +81,16 @@ def _short(title: str) -> str:
     cut = seen[: MOST_TITLE - 2]
     left_open = cut.count(FIRST_STRONG_ISOLATE) - cut.count(POP_ISOLATE)
     return f"{cut}{POP_ISOLATE * left_open}\u2026"
+
+
+def _not_delivered(account: Account) -> Notice | None:
+    """Also of muted conversations: what was written there has to arrive all the same."""
+    rows = in_list(account).filter(undelivered__gt=0)
+    count = rows.aggregate(number=Sum("undelivered"))["number"] or 0
+    if not count:
+        return None
+    body = ngettext("%(count)d message was not delivered", "%(count)d messages were not delivered", count)
+    return Notice(_("Not delivered"), body % {"count": count}, reverse("undelivered"))
 
 
 def _mail(account: Account) -> Notice | None:

@@ -25,6 +25,7 @@ from webmail import (
     sending_times,
     threads,
     topics,
+    undelivered,
 )
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversation_keys import keys_in
@@ -79,7 +80,7 @@ def older(request: PageRequest, conversation_id: str) -> HttpResponse:
     open_one = conversation_of(request, conversation_id)
     thread = _thread(request, open_one)
     answer = render(request, "webmail/_older_page.html", {"thread": thread, "row": thread.conversation})
-    if thread.unread:
+    if thread.unread or open_one.undelivered:
         answer["HX-Trigger-After-Settle"] = "news"
     return answer
 
@@ -92,7 +93,7 @@ def newer(request: PageRequest, conversation_id: str) -> HttpResponse:
     thread = _thread(request, open_one)
     context = {"thread": thread, "row": thread.conversation, "mark_unread": "new" not in request.GET}
     answer = render(request, "webmail/_newer_page.html", context)
-    if thread.unread or not thread.newer_cursor:
+    if thread.unread or open_one.undelivered or not thread.newer_cursor:
         # The page says what it shows now; from the end on it is told what comes.
         answer["HX-Trigger-After-Settle"] = "news"
     return answer
@@ -121,11 +122,14 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
     if request.GET.get("part") == "middle":
         if seen:
             mark_read(request.account, open_one, shown=on_page)
+            undelivered.looked_at(open_one, on_page)
         return _without(let_go(open_one, on_page), HttpResponse(status=204))
     topic = topic_in(request.GET)
     found = news(request.account, open_one, on_page, topic=topic)
     if seen:
-        mark_read(request.account, open_one, shown={*on_page, *(id[:PREFIX] for id in found.ids)})
+        shown_now = {*on_page, *(id[:PREFIX] for id in found.ids)}
+        mark_read(request.account, open_one, shown=shown_now)
+        undelivered.looked_at(open_one, shown_now)
     if found.gap:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     if not found:

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail import consent, outgoing, threads, trust
+from webmail import consent, outgoing, threads, trust, undelivered
 from webmail.conversations import NotFound
 from webmail.message_info import message_info
 from webmail.models import Message
@@ -27,6 +27,17 @@ def message(request: PageRequest, message_id: str) -> HttpResponse:
     if request.htmx.target == "side":
         return render(request, "webmail/_info.html", {"info": info, "topic_key": topic_on_page(request)})
     return conversation_page(request, open_one, info=info)
+
+
+@require_safe
+@signed_in
+def undelivered_one(request: PageRequest) -> HttpResponse:
+    """Leads to the newest message that somebody did not get, as long as nobody has looked at it."""
+    found = undelivered.newest(request.account)
+    if found is None:
+        return redirect("inbox")
+    page = reverse("conversation", args=[found.conversation.conversation_id])
+    return redirect(f"{page}?around={found.message_id}#m{found.message_id}")
 
 
 @require_POST

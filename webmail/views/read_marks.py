@@ -5,6 +5,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from accounts.sessions import signed_in
+from webmail import undelivered
 from webmail.news import PREFIX
 from webmail.read_marks import mark_read, mark_unread
 from webmail.views.conversation import conversation_of, page_address, topic_in
@@ -20,6 +21,7 @@ def seen(request: PageRequest, conversation_id: str) -> HttpResponse:
     shown = {each[:PREFIX] for each in request.POST.getlist("shown")}
     if not request.account.locked_here:
         mark_read(request.account, open_one, shown=shown or None)
+        undelivered.looked_at(open_one, shown or None)
     if request.htmx:
         return HttpResponse(status=204, headers={"HX-Trigger": "conversations"})
     return redirect(page_address(open_one, topic_in(request.POST)))
