@@ -9,6 +9,7 @@ from django.db import transaction
 
 from accounts.models import Account
 from webmail import comparisons, held_messages
+from webmail.delivery_codes import KEYS_CHANGED
 from webmail.models import Delivery, Message
 
 
@@ -34,7 +35,7 @@ def held_back(
 
 def release_settled(*, limit: int = 500) -> None:
     """What waits for keys that are in order again goes on: another device may have come and gone."""
-    rows = Delivery.objects.filter(state=Delivery.State.HELD, failure_code=held_messages.KEYS_CHANGED)
+    rows = Delivery.objects.filter(state=Delivery.State.HELD, failure_code=KEYS_CHANGED)
     waiting = rows.order_by("message__account_id").values_list("message__account_id", "recipient_did")
     for account_pk, found in groupby(waiting.distinct()[:limit], key=lambda row: row[0]):
         account = Account.objects.get(pk=account_pk)

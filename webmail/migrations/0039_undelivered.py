@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('webmail', '0037_left_groups'),
+        ('webmail', '0038_drafts_of_edits_and_answers'),
     ]
 
     operations = [
