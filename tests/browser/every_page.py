@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.device_pages import device_pages, go_to
 from tests.browser.other_site import other_site
 from tests.browser.seeding import Seeded
+from tests.browser.stranger_pages import stranger_pages
 from tests.browser.troubled_pages import troubled_pages
 from tests.browser.unsent_pages import unsent_pages
 from tests.browser.visitors import ARRIVAL, composer
@@ -100,6 +101,7 @@ def pages_of(seeded: Seeded, installation: RunningInstallation) -> dict[str, Ope
         "requests-declined-none": go("/requests/?show=declined"),
         "who-may-write": go("/who-may-write/"),
         "blocked-none": go("/blocked/"),
+        **stranger_pages(seeded, installation),
         "person": lambda page: _person(page, seeded.with_bob),
         "report": lambda page: _report(page, seeded.with_bob),
         "report-faulty": lambda page: _report_faulty(page, seeded.with_bob),

@@ -15,7 +15,8 @@ from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_news import OpenPage
 from tests.webmail.test_pages import HOSTILE, Page, assert_nothing_inline
-from webmail import message_state, outgoing
+from webmail import delivery_reports, message_state, outgoing
+from webmail.carriers.bounces import UnreadReport
 from webmail.models import Conversation, Delivery, Message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -243,3 +244,19 @@ def test_a_step_of_another_day_says_which(at_alices: Client, own: Message) -> No
     track = page[page.index('<ol class="track">') :]
     steps = re.findall(r"<time [^>]+>([^<]+)</time>", track[: track.index("</ol>")])
     assert steps == ["12:02", "5 June 2026, 12:00", "5 June 2026, 12:00"]
+
+
+def test_what_a_mail_server_wrote_unreadably_is_told_without_claiming_a_failure(
+    at_alices: Client, own: Message
+) -> None:
+    deliveries = Delivery.objects.filter(message=own)
+    deliveries.update(state=Delivery.State.HANDED_OVER)
+    wrote = "Hi. This is the qmail-send program."
+    for delivery in deliveries:
+        delivery_reports.note_unread(str(delivery.pk), UnreadReport(wrote, frozenset()))
+    about = Page(at_alices.get(reverse("message", args=[own.message_id])).content.decode())
+    assert "A mail server wrote about this; it could not be read. It may not have arrived." in about.words
+    assert wrote in about.words
+    assert "Not delivered" not in about.words
+    assert "Delayed" not in about.words
+    assert "A mail server wrote about it" in at_alices.get(page_of(own)).content.decode()
