@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Count, F, Q, QuerySet, Window
@@ -73,6 +73,8 @@ class Request:
     more_of_them: int
     #: Whom who began it reads like, and is not.
     like: Likeness | None = None
+    #: Who of the others does, whoever began it.
+    others_like: list[tuple[Person, Likeness]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,9 @@ def _newest_of_each(keys: Sequence[tuple[int, str]]) -> set[int]:
 
 def _cards(account: Account, rows: Sequence[Conversation]) -> list[Request]:
     facts = facts_of(account, {row.started_by for row in rows})
-    like = likenesses(account, {row.started_by for row in rows})
-    people = people_of({did for row in rows for did in row.participants})
+    everybody = {did for row in rows for did in (row.started_by, *row.participants)}
+    like = likenesses(account, everybody)
+    people = people_of(everybody)
     messages = _newest_messages(rows)
     shown = [message for found in messages.values() for message in found]
     newest = newest_edits(shown)
@@ -195,7 +198,7 @@ def _cards(account: Account, rows: Sequence[Conversation]) -> list[Request]:
         Request(
             id=row.conversation_id,
             starter=facts[row.started_by],
-            others=[people[did] for did in row.participants if did not in (account.did, row.started_by)],
+            others=[people[did] for did in _others(account, row)],
             count=counts.get(row.pk, (0, 0))[0],
             messages=[
                 _waiting(account, message, newest, read, people) for message in messages.get(row.pk, [])
@@ -205,9 +208,14 @@ def _cards(account: Account, rows: Sequence[Conversation]) -> list[Request]:
             declined=row.standing == Standing.DECLINED,
             more_of_them=0,
             like=like.get(row.started_by),
+            others_like=[(people[did], like[did]) for did in _others(account, row) if did in like],
         )
         for row in rows
     ]
+
+
+def _others(account: Account, row: Conversation) -> list[str]:
+    return [did for did in row.participants if did not in (account.did, row.started_by)]
 
 
 def _newest_messages(conversations: Sequence[Conversation]) -> dict[int, list[Message]]:

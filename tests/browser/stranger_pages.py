@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from tests.browser.device_pages import go_to
 from tests.browser.seeding import Seeded
@@ -60,6 +60,8 @@ def _requests(
     with (
         _begun_by(installation, seeded.with_carol, "carol.test", standing),
         _begun_by(installation, seeded.with_both, "bob.test", standing),
+        # The page asks for it once more as soon as it hears of news.
+        page.expect_response(lambda response: _by_itself(response, "/requests/")),
     ):
         go_to(page, path)
     expect(page.get_by_role("article")).to_have_count(2)
@@ -101,6 +103,10 @@ def _person_blocked(page: Page, installation: RunningInstallation) -> None:
     with _stands(installation, "carol.test", "blocked"):
         go_to(page, f"/people/{did}/")
     expect(page.get_by_role("heading", name="You block them")).to_be_visible()
+
+
+def _by_itself(response: Response, path: str) -> bool:
+    return response.request.resource_type in ("xhr", "fetch") and path in response.url
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import Account
 from crypto_agent.client import NewMessage, Receipt
 from tests.webmail.conftest import Write, seal
-from tests.webmail.installation import browser_of
+from tests.webmail.installation import browser_of, peer
 from tests.webmail.strangers import arrives, asked_of_others, titles, waiting
 from tests.webmail.test_message_actions import carry_newest
 from webmail import (
@@ -90,6 +90,24 @@ def test_a_group_is_a_request_if_a_stranger_began_it_and_strangers_in_others_are
     write(alice, [bob, carol], "Hello both")
     page = browser.get(reverse("conversation", args=[group.conversation.conversation_id])).content.decode()
     assert "New to you" not in page
+
+
+def test_a_card_says_who_in_a_group_reads_like_somebody_known(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    consent.choose(alice, WhoMayWrite.WRITTEN_TO)
+    seal(write(alice, [bob], "You first"))
+    # Everybody's own name is known here; a stranger brings in somebody who calls herself as Bob does.
+    arrives(write, carol, [alice, bob], "A group")
+    Conversation.objects.filter(account=alice, started_by=carol.did).update(
+        participants=sorted([alice.did, carol.did, peer("bob2", display_name="Bob").did])
+    )
+    (card,) = requests.list_requests(alice).cards
+    assert card.like is None
+    ((other, like),) = card.others_like
+    assert (other.handle, like.like.did) == ("bob2.test", bob.did)
+    html = browser_of(alice).get(reverse("requests")).content.decode()
+    assert "Not the <bdi>Bob</bdi> you know." in html
 
 
 def test_looking_at_a_request_asks_nobody_and_opens_nothing(
