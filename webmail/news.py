@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.utils import timezone
+
 from accounts.models import Account
 from webmail import progress, thread_window, threads
 from webmail.models import Conversation, Message
@@ -89,13 +91,17 @@ def news(account: Account, conversation: Conversation, shown: Mapping[str, str],
 
     Nothing is opened when nothing is missing: at most ten queries then, and no call to the agent.
     """
-    recent = _recent(conversation, topic)
+    placed = _recent(conversation, topic)
+    recent = list(placed)
     missing = [message_id for message_id in recent if message_id[:PREFIX] not in shown]
     here = {message_id[:PREFIX] for message_id in recent}
     gone = [] if here.issuperset(shown) else let_go(conversation, shown)
     if shown and recent and len(missing) == len(recent) and not gone:
         return News(gap=True)
     later, late = _in_place(account, conversation, recent, missing, topic)
+    if any(not _same_day(each.entry.placed_at, placed[each.before]) for each in late):
+        # Its place is above the line that names the day of what follows, and it may need one of its own.
+        return News(gap=True)
     states = _changed(conversation, recent, shown)
     alone = [state for state in states if _is_alone(shown[state.id[:PREFIX]], state)]
     whole = [state.id for state in states if state not in alone]
@@ -121,13 +127,19 @@ def let_go(conversation: Conversation, shown: Mapping[str, str]) -> list[str]:
     return [message_id for message_id in newest if message_id[:PREFIX] in shown]
 
 
-def _recent(conversation: Conversation, topic: str) -> list[str]:
+def _recent(conversation: Conversation, topic: str) -> dict[str, datetime]:
+    """The newest messages by id, with their times, the newest last."""
     newest_first = (
         thread_window.shown(conversation, topic)
         .order_by("-placed_at", "-pk")
-        .values_list("message_id", flat=True)[:WINDOW]
+        .values_list("message_id", "placed_at")[:WINDOW]
     )
-    return list(newest_first)[::-1]
+    return dict(list(newest_first)[::-1])
+
+
+def _same_day(one: datetime, other: datetime) -> bool:
+    """Whether they are on one day in the time zone of whoever looks."""
+    return timezone.localdate(one) == timezone.localdate(other)
 
 
 def _in_place(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from uuid import uuid4
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import composer, message, reload_until
+from tests.browser.test_every_page import too_wide
+from tests.browser.visitors import PHONE, WIDE, composer, message, reload_until
 
 
 def test_somebody_without_script_writes_and_reads(visit: Visit, first_visit_of: FirstVisitOf) -> None:
@@ -134,3 +137,56 @@ def _open_menu_of_message(page: Page, words: str) -> None:
     one.locator(".menu > summary").click()
     one.get_by_role("link", name="What can be done with it").click()
     expect(page.get_by_role("heading", name="Actions for this message")).to_be_visible()
+
+
+def _take_script_away(route: Route) -> None:
+    """Gives a page as it is without script, to a browser that has script: axe's rules are one themselves."""
+    answer = route.fetch()
+    kind = answer.headers.get("content-type", "")
+    if kind.startswith("text/css"):
+        sheet = answer.text().replace("(scripting: none)", "all").replace("(scripting: enabled)", "not all")
+        return route.fulfill(response=answer, body=sheet)
+    if not kind.startswith("text/html"):
+        return route.fulfill(response=answer)
+    html = re.sub(r"<script\b.*?</script>", "", answer.text(), flags=re.DOTALL)
+    return route.fulfill(response=answer, body=re.sub(r"</?noscript>", "", html))
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_pages_without_script_keep_to_the_rules(
+    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+) -> None:
+    first_visit_of("bob")
+    alice = visit("alice", viewport=viewport, service_worker=False)
+    page = alice.page
+    alice.write_to("bob.test", text=f"keeps to the rules {uuid4().hex[:8]}")
+    conversation = page.url
+    page.context.route("**/*", _take_script_away)
+    page.goto(conversation)
+    expect(composer(page)).to_be_visible()
+    assert page.evaluate("() => typeof window.htmx") == "undefined"
+    of_message = str(message(page, "keeps to the rules").last.get_attribute("id")).removeprefix("m")
+    found = {}
+    for path in (
+        "/",
+        "/?filter=archived",
+        conversation,
+        f"{conversation}menu/",
+        f"{conversation}people/",
+        f"{conversation}topics/",
+        f"/m/{of_message}/menu/",
+        f"/m/{of_message}/forward/",
+        "/new/",
+        "/search/",
+        "/devices/",
+        "/notifications/",
+        "/undo-send/",
+        "/enter-key/",
+        "/who-may-write/",
+    ):
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.ok, path
+        page.locator("main").first.wait_for()
+        found[path] = [*too_wide(page), *violations(page)]
+    assert {path: faults for path, faults in found.items() if faults} == {}

@@ -93,6 +93,22 @@ def test_a_message_that_comes_late_finds_its_place(alice: Account, at_alices: Cl
     assert page.news() == ""
 
 
+def test_a_message_that_comes_late_on_the_day_before_has_the_page_load_again(
+    alice: Account, at_alices: Client
+) -> None:
+    bob = peer("bob")
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    received(alice, bob.did, "the evening before", at=midnight - timedelta(minutes=5))
+    last = received(alice, bob.did, "just after midnight", at=midnight + timedelta(seconds=5))
+    page = OpenPage(at_alices, last.conversation.conversation_id)
+    received(alice, bob.did, "just before midnight", at=midnight - timedelta(seconds=5))
+    assert page.news() == ""
+    assert page.refresh
+    page = OpenPage(at_alices, last.conversation.conversation_id)
+    assert page.news() == ""
+    assert not page.refresh
+
+
 def test_a_state_is_told_when_it_changes(alice: Account, at_alices: Client) -> None:
     first = received(alice, peer("bob").did, "hello")
     conversation_id = first.conversation.conversation_id
