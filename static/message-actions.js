@@ -11,6 +11,13 @@
     if (event.target.querySelector(".edit, .ask")) event.target.scrollIntoView({ block: "nearest" });
     if (document.activeElement === document.body) event.target.querySelector("[autofocus], .menu > summary")?.focus();
   });
+  // In the place of a quote; the server says the same where it still knows of the answer.
+  const noLongerHere = () => {
+    const words = Object.assign(document.createElement("span"), { textContent: document.querySelector("#thread").dataset.notHere });
+    const quote = Object.assign(document.createElement("p"), { className: "quote" });
+    quote.append(words);
+    return quote;
+  };
   // What is gone leaves the page whatever was begun with it, and so does what is known of it. The server says so also of what
   // the page has just taken away itself.
   document.addEventListener("gone", (event) => {
@@ -18,6 +25,8 @@
       const message = document.querySelector(`#thread > [id^="m${id}"]`);
       const goesOn = message?.contains(document.activeElement);
       message?.remove();
+      for (const quote of document.querySelectorAll(`#thread a.quote[href*="${id}"]`)) quote.replaceWith(noLongerHere());
+      for (const result of document.querySelectorAll(`.found li:has(> .row[href*="#m${id}"])`)) result.remove();
       if (goesOn) document.querySelector("#text")?.focus({ preventScroll: true });
       document.querySelector(`#side a[hx-get][href*="#m${id}"]`)?.click();
     }

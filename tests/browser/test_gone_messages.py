@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.test_message_actions import menu, message
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, reload_until
 from tests.services.installations import RunningInstallation, wait_until
 
 FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
@@ -116,3 +116,42 @@ def test_what_somebody_deletes_for_themselves_is_gone_from_their_pages_alone(
     expect(message(bob.page, text)).to_be_visible()
     bob.page.reload()
     expect(message(bob.page, text)).to_be_visible()
+
+
+def test_what_is_gone_leaves_open_search_results_and_quotes_that_the_server_does_not_tell_of(
+    visit: Visit,
+) -> None:
+    word = f"w{uuid4().hex[:8]}"
+    alice = visit("alice")
+    visit("bob")
+    page, text = alice.page, f"Whispered once {word}"
+    alice.write_to("bob.test", text=text)
+    conversation = page.url.partition("#")[0]
+    menu(page, text).get_by_role("link", name="Reply").click()
+    expect(page.locator("#composer-reply")).to_contain_text(text)
+    alice.write("An answer to it")
+    quote = message(page, "An answer to it").last.locator(".quote")
+    expect(quote).to_contain_text(text)
+    found = page.locator("#found .found li", has_text=word)
+    reload_until(page, lambda: _is_found(page, word))
+    expect(found).to_have_count(1)
+    # As a page in the middle of a conversation, which is told of what is gone and of nothing that changed.
+    page.route(
+        re.compile("/news/"),
+        lambda route: route.continue_(url=f"{route.request.url}&part=middle"),
+    )
+    phone = visit("alice", viewport=PHONE)
+    phone.page.goto(conversation)
+    menu(phone.page, text).get_by_role("link", name="Delete for me").click()
+    message(phone.page, text).locator(".ask").get_by_role("button", name="Delete for me").click()
+    expect(page.locator("#thread > .msg", has_text=text)).to_have_count(0, timeout=ARRIVAL)
+    expect(quote).to_have_text("A message that is not here")
+    expect(found).to_have_count(0)
+    expect(page.locator("#thread, #found").filter(has_text=text)).to_have_count(0)
+
+
+def _is_found(page: Page, word: str) -> bool:
+    """Once the worker has taken it into the index."""
+    with page.expect_response(re.compile("/search/")):
+        page.locator("#search").fill(word)
+    return page.locator("#found .found li", has_text=word).count() == 1
