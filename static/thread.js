@@ -15,6 +15,8 @@
   let wrote = false;
   let follow = false;
   let heightBefore = 0;
+  // What waits to be sent is scrolled to where the thread is higher than this with it.
+  let grownFrom = Infinity;
   window.followThread = (wanted) => { wrote = wanted; };
 
   window.eachPane((signal) => {
@@ -52,6 +54,7 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     // Of these news alone: where nothing came, somebody may be elsewhere when something does.
     if (event.detail.requestConfig.elt.id === "news") follow = event.detail.shouldSwap && (wrote || isAtEnd(scroller()));
+    if (event.detail.requestConfig.elt.id === "waiting") grownFrom = wrote || isAtEnd(scroller()) ? scroller()?.scrollHeight : Infinity;
     heightBefore = scroller()?.scrollHeight ?? 0;
   });
   document.addEventListener("htmx:afterSettle", (event) => {
@@ -61,6 +64,7 @@
       toEnd(box);
       follow = wrote = false;
     }
+    if (elt.id === "waiting" && box?.scrollHeight > grownFrom) toEnd(box);
     // Browsers that do not keep the place themselves when something is put above it.
     if (elt.matches("[data-older]") && box.scrollTop < 80) box.scrollTop += box.scrollHeight - heightBefore;
     if (event.target.id === "side") $("#info-title")?.focus();

@@ -46,6 +46,7 @@ TOPICS = (
         ("alice", "Wine, and glasses."),
     ),
 )
+GROUP = "Supper on Fridays, and what everybody brings"
 WITH_CAROL = (("carol", "The book is finished. You were right about the ending."), ("alice", "I told you!"))
 NOTE = "Maps for the walk"
 MAIL = (
@@ -92,10 +93,12 @@ def seed_conversations(installation: RunningInstallation, network: NetworkInfo) 
     """Everybody has signed in and published before."""
     windows = _windows(installation, network)
     everybody = _Talk(installation, windows, ("alice", "bob", "carol"))
+    with_both = _write(everybody, WITH_BOTH)
+    everybody.name("bob", with_both, GROUP)
     return Seeded(
         with_files=_write_files(windows),
         with_carol=_write(_Talk(installation, windows, ("alice", "carol")), WITH_CAROL),
-        with_both=_write_topics(everybody, _write(everybody, WITH_BOTH)),
+        with_both=_write_topics(everybody, with_both),
         with_bob=_write(_Talk(installation, windows, ("alice", "bob")), WITH_BOB),
         mail=write_ordinary_mail(installation, windows["alice"], MAIL),
         mail_of_program=write_ordinary_mail(installation, windows["alice"], MAIL_OF_PROGRAM),
@@ -188,6 +191,13 @@ class _Talk:
         message_id = self.windows[writer].reply(path, text, topic=topic)
         wait_until(lambda: self._copies(path) >= expected, 60)
         return message_id
+
+    def name(self, writer: str, path: str, name: str) -> None:
+        """Which every thread tells as an event."""
+        fields: dict[str, str | list[str]] = {"name": name, "token": str(uuid4())}
+        self.windows[writer].post(f"{path}people/name/", fields, form_at=f"{path}people/")
+        for each in self.people:
+            wait_until(lambda each=each: name in self.windows[each].words(path), 60)
 
     def end(self, path: str, text: str) -> None:
         """Everybody sees the last message, and so opens all of them."""

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.device_pages import go_to
+from tests.browser.refused_pages import refused_pages
 from tests.browser.seeding import Seeded
+from tests.browser.visitors import composer
 from tests.services.installations import RunningInstallation
 from webmail.mailbox.names import mailbox_name
 
@@ -25,6 +27,11 @@ _SAY_NOTHING = (
     "UPDATE webmail_mailboxcursor SET held_octets = NULL, most_octets = NULL, room_asked_at = NULL"
     " WHERE account_id = (SELECT id FROM accounts_account WHERE handle = 'alice.test')"
 )
+_HOLD = (
+    "INSERT INTO webmail_undochoice (account_id, seconds)"
+    " SELECT id, 120 FROM accounts_account WHERE handle = 'alice.test'"
+)
+_HOLD_AS_USUAL = "DELETE FROM webmail_undochoice"
 
 
 def troubled_pages(seeded: Seeded, installation: RunningInstallation) -> dict[str, Callable[[Page], None]]:
@@ -39,6 +46,8 @@ def troubled_pages(seeded: Seeded, installation: RunningInstallation) -> dict[st
         "mail-deleted": lambda page: go_to(page, seeded.mail_deleted),
         "mail-remove": lambda page: _asked(page, seeded.mail_deleted, "Remove for good"),
         "mails-empty": lambda page: _asked(page, "/mail/?show=deleted", "Empty"),
+        "undo-toast": lambda page: _held(page, installation, seeded.with_bob),
+        **refused_pages(installation),
     }
 
 
@@ -117,3 +126,16 @@ def _asked(page: Page, path: str, name: str) -> None:
     go_to(page, path)
     page.get_by_role("link", name=name).click()
     expect(page.get_by_role("button", name="Remove for good")).to_be_visible()
+
+
+def _held(page: Page, installation: RunningInstallation, conversation: str) -> None:
+    """Long enough to be looked at, as if she had chosen that."""
+    installation.sql(_HOLD)
+    try:
+        go_to(page, conversation)
+        composer(page).fill("Bring the key of the boathouse, please.")
+        composer(page).press("Control+Enter")
+        expect(page.locator("#toasts").get_by_role("button", name="Undo")).to_be_visible()
+        expect(page.locator("#pending .msg").last).to_be_in_viewport(ratio=1)
+    finally:
+        installation.sql(_HOLD_AS_USUAL)
