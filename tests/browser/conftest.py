@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Browser
 
 from demo.local_network import NetworkInfo
+from tests.accounts.repository import Repository
 from tests.browser.first_visit import FirstVisit, make_first_visit
 from tests.browser.visitors import PHONE, WIDE, Visitor, foreign_hosts, visitor_at
 from tests.environment import RUN
 from tests.services.installations import RunningInstallation, running_installation
+from tests.services.new_device import NewDevice
 from tests.services.smtp_sink import SmtpSink
 
 #: As people have it: a page that only catches up by a look every minute fails its test.
@@ -89,3 +92,20 @@ def visit(
             foreign_hosts(visitors, installation.url, installation.url_by_number, local_network.pds_url)
             == set()
         )
+
+
+@pytest.fixture
+def new_device(local_network: NetworkInfo) -> Iterator[Callable[[str], NewDevice]]:
+    """`new_device("bob")` puts a device of another program into his repository until the test ends."""
+    made: list[NewDevice] = []
+
+    def add(name: str) -> NewDevice:
+        account = local_network.accounts[name]
+        device = NewDevice.of(account.did, account.person.handle, timezone.now())
+        device.publish(Repository(local_network, account))
+        made.append(device)
+        return device
+
+    yield add
+    for device in made:
+        device.withdraw()

@@ -6,11 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from demo.local_network import NetworkInfo
-from tests.accounts.repository import Repository
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
 from tests.browser.visitors import ARRIVAL, PHONE, bubble, message
@@ -24,23 +21,6 @@ def nothing_stays(installation: RunningInstallation) -> Iterator[None]:
     yield
     installation.sql("DELETE FROM webmail_verification")
     installation.a_day_passes()
-
-
-@pytest.fixture
-def new_device(local_network: NetworkInfo) -> Iterator[Callable[[str], NewDevice]]:
-    """`new_device("bob")` puts a device of another program into his repository until the test ends."""
-    made: list[NewDevice] = []
-
-    def add(name: str) -> NewDevice:
-        account = local_network.accounts[name]
-        device = NewDevice.of(account.did, account.person.handle, timezone.now())
-        device.publish(Repository(local_network, account))
-        made.append(device)
-        return device
-
-    yield add
-    for device in made:
-        device.withdraw()
 
 
 def number_on(page: Page) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -176,3 +177,50 @@ def test_a_mail_that_came_back_says_why_and_is_sent_again(
     expect(sent.locator(".msg__meta")).to_contain_text("Their server has it", timeout=ARRIVAL)
     bob.open_conversation(conversation)
     expect(bubble(bob.page, text)).to_have_count(1)
+
+
+@pytest.mark.usefixtures("carried_by_postfix")
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_list_leads_to_what_one_of_a_group_did_not_get_and_it_is_sent_to_that_one_again(
+    screen: dict[str, int], visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+) -> None:
+    word = uuid4().hex[:8]
+    text = f"Who brings the rope? {word}"
+    bob, carol, alice = (visit(name, viewport=screen) for name in ("bob", "carol", "alice"))
+    page, about = alice.page, alice.page.locator("#side")
+    alice.write_to("bob.test", "carol.test", text=f"Rowing at six {word}")
+    conversation = page.url.partition("#")[0]
+    expect(message(page, f"Rowing at six {word}").locator(".msg__meta")).to_contain_text(
+        "Their servers have it", timeout=ARRIVAL
+    )
+    row = page.locator(f'#convos .row[href="{urlsplit(conversation).path}"]')
+    line = page.locator(".aside-line", has_text=re.compile("messages? (was|were) not delivered"))
+    sent = message(page, text)
+    with reached_only_at(bob.page, installation, local_network, MOVED_OUT):
+        page.goto("/")
+        alice.write_elsewhere(conversation, text)
+        # What came back is told where nobody looks at the conversation, and somebody has written there since.
+        expect(line).to_be_visible(timeout=ARRIVAL)
+        carol.page.goto(conversation)
+        carol.write(f"I do {word}")
+        expect(row).to_contain_text(f"I do {word}", timeout=ARRIVAL)
+        expect(row.locator(".fault")).to_contain_text("Not delivered")
+        assert problems_of(page, screen) == []
+        line.click()
+        expect(sent.locator(".msg__meta")).to_contain_text(f"Not delivered to Bob: {UNKNOWN}")
+        sent.get_by_role("link", name="Details").click()
+        expect(about.locator(".badge", has_text="Not delivered")).to_have_count(1)
+        expect(about.locator(".badge", has_text="Their server has it")).to_have_count(1)
+        expect(about).to_contain_text(f"Not delivered: {UNKNOWN} Ask them whether they have moved.")
+        assert problems_of(page, screen) == []
+        page.goto("/")
+        expect(row).to_be_visible()
+        expect(row.locator(".fault")).to_have_count(0, timeout=ARRIVAL)
+    page.goto(conversation)
+    sent.get_by_role("button", name="Retry").click()
+    # Carol has opened hers meanwhile.
+    arrived = re.compile("Their servers have it|Opened by")
+    expect(sent.locator(".msg__meta")).to_contain_text(arrived, timeout=ARRIVAL)
+    for one in (bob, carol):
+        one.page.goto(conversation)
+        expect(bubble(one.page, text)).to_have_count(1, timeout=ARRIVAL)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer, message
+from tests.services.installations import RunningInstallation, wait_until
+from tests.services.new_device import NewDevice
 
 FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 DAY = date.today() + timedelta(days=3)
@@ -126,3 +130,101 @@ def test_its_time_is_changed_and_it_is_taken_back_and_sent_at_once(
     expect(card(page, word)).to_have_count(0)
     expect(bubble(bob.page, f"See you at the weir {word}")).to_have_count(0)
     expect(bubble(bob.page, f"Rather not {word}")).to_have_count(0)
+
+
+@FORMS
+def test_it_stays_with_its_writer_while_they_block_whom_it_is_for(
+    visit: Visit, installation: RunningInstallation, viewport: dict[str, int]
+) -> None:
+    text = f"Happy birthday {uuid4().hex[:8]}"
+    alice, bob = visit("alice", viewport=viewport), visit("bob")
+    page = alice.page
+    alice.write_to("bob.test", text="It is almost midnight")
+    conversation = page.url.partition("#")[0]
+    send_later(page, text)
+    page.locator("#thread-title a").click()
+    page.get_by_role("button", name=re.compile("^Block")).click()
+    try:
+        expect(page.get_by_role("heading", name="You block them")).to_be_visible()
+        its_time_comes(installation)
+        page.goto("/scheduled/")
+        # It is looked at again in an hour, and can be thrown away.
+        expect(card(page, text).get_by_role("link", name="Discard")).to_be_visible()
+        assert violations(page) == []
+        card(page, text).get_by_role("link", name="Discard").click()
+        page.get_by_role("button", name="Discard").click()
+        expect(page.get_by_role("heading", name="Scheduled", exact=True)).to_be_visible()
+        expect(card(page, text)).to_have_count(0)
+    finally:
+        page.goto("/blocked/")
+        page.get_by_role("button", name=re.compile("^Unblock")).click()
+    bob.open_conversation(conversation)
+    expect(bubble(bob.page, "It is almost midnight").last).to_be_visible()
+    expect(bubble(bob.page, text)).to_have_count(0)
+
+
+@FORMS
+def test_it_waits_for_a_look_at_keys_that_changed_meanwhile_and_can_be_discarded(
+    visit: Visit,
+    installation: RunningInstallation,
+    compared: None,
+    new_device: Callable[[str], NewDevice],
+    viewport: dict[str, int],
+) -> None:
+    text = f"Happy birthday {uuid4().hex[:8]}"
+    alice, bob = visit("alice", viewport=viewport), visit("bob")
+    page = alice.page
+    alice.write_to("bob.test", text="Let us compare numbers")
+    conversation = page.url.partition("#")[0]
+    page.get_by_role("link", name="Compare keys with Bob").click()
+    page.get_by_role("button", name="They match").click()
+    expect(page.get_by_role("link", name="Compared keys with Bob")).to_be_visible()
+    send_later(page, text)
+    new_device("bob")
+    installation.a_day_passes()
+    its_time_comes(installation)
+    sent = message(page, text)
+    expect(sent.locator(".msg__meta")).to_contain_text(
+        "Waits until you look at the keys of Bob", timeout=ARRIVAL
+    )
+    # A newer one, which waits as well, does not hide that.
+    word = text[-8:]
+    alice.write(f"And many more {word}")
+    newer = message(page, f"And many more {word}")
+    expect(newer.locator(".msg__meta")).to_contain_text("Waits until you look", timeout=ARRIVAL)
+    expect(sent.get_by_role("link", name="Discard")).to_be_visible()
+    assert violations(page) == []
+    sent.get_by_role("link", name="Discard").click()
+    expect(sent.locator(".ask")).to_contain_text("Nobody got it.")
+    with page.expect_response(re.compile("/news/")):
+        sent.locator(".ask").get_by_role("button", name="Discard").click()
+    expect(sent).to_have_count(0)
+    # What is deleted for oneself goes to nobody either, and the page says so.
+    newer.hover()
+    newer.locator(".menu > summary").click()
+    newer.get_by_role("link", name="Delete for me").click()
+    expect(newer.locator(".ask")).to_contain_text("Nobody has it yet")
+    with page.expect_response(re.compile("/news/")):
+        newer.locator(".ask").get_by_role("button", name="Delete for me").click()
+    expect(page.locator("#toasts")).to_contain_text("It was never sent to anybody.")
+    expect(newer).to_have_count(0)
+    page.locator("#keys-to-look-at").get_by_role("button", name="Send anyway").click()
+    alice.write(f"Now you may know {word}")
+    bob.open_conversation(conversation)
+    expect(bubble(bob.page, word)).to_have_count(1, timeout=ARRIVAL)
+    expect(bubble(bob.page, word)).to_have_text(f"Now you may know {word}")
+
+
+@pytest.fixture
+def compared(installation: RunningInstallation) -> Iterator[None]:
+    """Whoever comes here afterwards has compared nothing."""
+    yield
+    installation.sql("DELETE FROM webmail_verification")
+    installation.a_day_passes()
+
+
+def its_time_comes(installation: RunningInstallation) -> None:
+    """For all that waits; until it went out, or was put off."""
+    installation.sql("UPDATE webmail_pendingmessage SET release_at = CURRENT_TIMESTAMP")
+    due = "SELECT count(*) FROM webmail_pendingmessage WHERE release_at <= CURRENT_TIMESTAMP"
+    wait_until(lambda: installation.sql(due) == [(0,)], 30)

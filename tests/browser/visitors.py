@@ -106,6 +106,12 @@ class Visitor:
         assert sent.status == HTTPStatus.FOUND, sent.text()
         self.page.goto(sent.headers["location"])
 
+    def write_elsewhere(self, conversation: str, text: str) -> None:
+        """In a conversation, by its form, as on another page of theirs that has closed since."""
+        path = f"{urlsplit(conversation).path}send/"
+        sent = self._post(path, ("text", text), ("token", str(uuid4())), ("do", "send"))
+        assert sent.status == HTTPStatus.FOUND, sent.text()
+
     def _post(self, path: str, *fields: tuple[str, str]) -> APIResponse:
         """As a form of an open page does."""
         token = next(cookie["value"] for cookie in self.context.cookies() if cookie["name"] == "csrf")
