@@ -157,7 +157,7 @@ def _delivery(
     steps, words = progress.of_delivery(delivery, receipts)
     failed = delivery.state == Delivery.State.FAILED and steps != progress.OPENED
     own = delivery.recipient_did == account.did
-    written_about = False
+    written_about = progress.was_written_about(delivery)
     relayed = delivery.state == Delivery.State.HANDED_OVER
     stopped = delivery.state == Delivery.State.WITHDRAWN
     return DeliveryInfo(
