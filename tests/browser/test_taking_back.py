@@ -16,7 +16,7 @@ from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.first_visit import visited_without_browser
 from tests.browser.test_every_page import too_wide
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, message
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.services.newcomers import newcomer
 from tests.services.windows import Window
@@ -156,3 +156,34 @@ def test_going_on_with_more_people_can_be_taken_back(
     bob.open_conversation(with_bob)
     last = bob.page.locator("#thread .msg").last
     expect(last).to_contain_text("I go on in a wider conversation, with Carol as well.", timeout=ARRIVAL)
+
+
+@FORMS
+def test_what_waits_a_moment_is_seen_below_a_long_conversation_and_its_toast_covers_nothing(
+    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation, viewport: dict[str, int]
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=viewport)
+    page = alice.page
+    alice.write_to("bob.test", text="\n".join([f"As long as the river {word}"] * 40))
+    conversation = page.url
+    with undo_of_30_seconds(page, installation):
+        page.goto(conversation)
+        alice.write(f"And here is its mouth {word}")
+        waiting = page.locator("#pending .msg", has_text=f"its mouth {word}")
+        expect(waiting).to_be_in_viewport(ratio=1)
+        expect(undo(page)).to_be_visible()
+        # At once: news put the same in their places again.
+        between = page.evaluate(
+            """() => {
+              const [message, toast] = ["#pending .msg:last-child", "#toasts .toast"]
+                .map((each) => document.querySelector(each).getBoundingClientRect());
+              return toast.top - message.bottom;
+            }"""
+        )
+        assert between >= 0
+        undo(page).click()
+        expect(composer(page)).to_have_value(f"And here is its mouth {word}")
+        with page.expect_response("**/draft/keep/"):
+            composer(page).fill("")
