@@ -15,6 +15,8 @@
   // What was written waits here until its turn: htmx sends one after the other. A text that goes out
   // again unchanged keeps its token, by which the server knows that it is the same message.
   const outbox = [];
+  // What is on its way to the server, by its token.
+  const underway = new Map();
   const chosenFor = new Map();
   let notSent = {};
   const newToken = () => {
@@ -65,6 +67,7 @@
     if (!event.detail.elt.matches(".composer")) return;
     Object.assign(event.detail.parameters, outbox.shift());
     delete event.detail.parameters.files;
+    underway.set(event.detail.parameters.token, { address: event.detail.path, body: new URLSearchParams(event.detail.formData) });
     // The time is for this message alone.
     event.detail.elt.elements.when.value = "";
     window.followThread(true);
@@ -72,6 +75,7 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, requestConfig, successful, xhr } = event.detail;
     if (!elt.matches(".composer")) return;
+    underway.delete(requestConfig.parameters.token);
     $("#not-sent").hidden = successful || xhr.status === 422 || xhr.status === 401;
     window.settleReply?.(requestConfig.parameters.token, successful);
     window.settlePreview?.(requestConfig.parameters.token, successful);
@@ -91,6 +95,14 @@
     const field = $("textarea", elt);
     field.value = [text, field.value].filter(Boolean).join("\n");
     grow(field);
+  });
+
+  // A browser drops what is on its way as the page goes. So it goes out once more, and outlives the page: by its token the
+  // server knows that it is the same message.
+  addEventListener("pagehide", () => {
+    for (const { address, body } of underway.values()) {
+      fetch(address, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
+    }
   });
 
   // Where a topic that began goes on, unless something is still to be sent from here.

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, NARROWEST, Visitor, bubble, composer, message
+from tests.browser.visitors import ARRIVAL, NARROWEST, WIDE, Visitor, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
 
@@ -123,6 +123,26 @@ def test_what_is_taken_back_is_in_the_field_again_and_never_arrives(
     expect(bubble(bob.page, f"This is in time {word}")).to_be_visible(timeout=ARRIVAL)
     expect(bubble(bob.page, f"This goes out {word}")).to_be_visible(timeout=ARRIVAL)
     expect(bubble(bob.page, f"This was too early {word}")).to_have_count(0)
+
+
+def test_what_was_sent_goes_out_though_its_page_is_left_at_once(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    with_bob = page.url
+    # Its first try does not come through before the page goes.
+    page.route("**/send/", lambda route: None, times=1)
+    with page.expect_request("**/send/"):
+        alice.write(f"Sent and away {word}")
+    page.goto("/language/")
+    page.goto(with_bob)
+    expect(bubble(page, f"Sent and away {word}")).to_have_count(1)
+    expect(composer(page)).to_have_value("")
+    alice.excuse("htmx:", "Failed to load resource")
 
 
 @pytest.mark.parametrize(
