@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -30,16 +29,13 @@ from webmail import (
     disappearing,
     drafts,
     events,
-    forgetting,
     groups,
     left_groups,
     queues,
     topics,
-    undelivered,
 )
 from webmail.blobs.attaching import attachment, put_into_message
 from webmail.draft_places import DraftOnPage
-from webmail.edits import newest_edits
 from webmail.models import Blob, Conversation, Delivery, Message
 from webmail.people import people_of
 from webmail.placing import conversation_for, place
@@ -47,7 +43,6 @@ from webmail.previews.card import Card
 from webmail.previews.sending import new_preview
 from webmail.refusals import Refusal
 from webmail.typed_text import mentions_in, written
-from webmail.withdrawing import withdraw
 
 #: Leaves room for certificate, signature and padding in the largest envelope (protocol §4: some 63 KB).
 MAX_TEXT_BYTES = 48_000
@@ -338,51 +333,6 @@ def sent_before(account: Account, token: str) -> Message | None:
         return _BY_TOKEN.one(account.pk, checked_token(token))
     except CannotSend:
         return None
-
-
-def retry(account: Account, message_id: str, *, now: datetime | None = None) -> Message:
-    """Try the failed deliveries of a message and of its newest version again, from resolving the recipient's
-    devices onwards; of one that was taken back, of that alone.
-
-    Raises Message.DoesNotExist, also for one that was let go of, CannotSend if a file of it is gone.
-    Deliveries that did not fail are left alone.
-    """
-    now = now or timezone.now()
-    with transaction.atomic():
-        message = Message.objects.select_for_update().get(
-            account=account, message_id=message_id, forgotten_at=None
-        )
-        if Blob.objects.filter(account=account, message_id=message_id, removed_at__isnull=False).exists():
-            raise CannotSend(
-                "file-gone", _("A file of this message is gone. Send it again in a new message.")
-            )
-        for version in _that_count(message):
-            if version.deliveries.filter(state=Delivery.State.FAILED).begin_again(now):
-                transaction.on_commit(partial(queues.give, queues.SEAL, version.pk))
-                transaction.on_commit(partial(_tell, message))
-    # Whoever has it tried again has seen that it failed.
-    undelivered.looked_at(message.conversation, {message_id})
-    return message
-
-
-def _that_count(message: Message) -> list[Message]:
-    newest = newest_edits([message]).get(message.pk)
-    if newest is None:
-        return [message]
-    return [newest] if newest.takes_back else [message, newest]
-
-
-def discard(account: Account, message_id: str, *, now: datetime) -> Conversation:
-    """Throw away a message that no server has, with its files, and stop what is on its way. Can run twice.
-
-    Raises Message.DoesNotExist, CannotSend if somebody's server has it, or may have it.
-    """
-    with transaction.atomic():
-        message = Message.objects.select_related("conversation").get(account=account, message_id=message_id)
-        if withdraw(message, now=now):
-            raise CannotSend("on-its-way", _("It is on its way to somebody. Nothing was discarded."))
-        forgetting.forget(account, message_id, now=now)
-    return message.conversation
 
 
 def _tell(message: Message) -> None:

@@ -22,7 +22,16 @@ from crypto_agent.atsms.content import text_part
 from tests.webmail.conftest import Publish, Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
-from webmail import comparisons, forgetting, held_messages, key_gate, outgoing, person_keys, sealing, threads
+from webmail import (
+    comparisons,
+    forgetting,
+    held_messages,
+    key_gate,
+    not_arrived,
+    person_keys,
+    sealing,
+    threads,
+)
 from webmail.comparisons import ChangedMeanwhile, How, Outcome, Standing
 from webmail.conversation_keys import keys_in
 from webmail.models import Conversation, Delivery, DeliveryCopy, Message, Verification
@@ -160,7 +169,7 @@ def test_another_device_of_somebody_compared_stops_what_is_written(
     later = timezone.now() + timedelta(days=1)
     assert sealing.due(later, older_than=timedelta(0)) == []
     key_gate.release_settled()
-    outgoing.retry(alice, message.message_id)
+    not_arrived.retry(alice, message.message_id)
     assert seal(message) == {}
     # Nor does the next message, and both go when she has compared again.
     next_one = write(alice, [bob], "and then")
@@ -235,14 +244,14 @@ def test_what_nobody_looked_at_for_thirty_days_fails_and_can_be_retried_or_throw
     assert page.count("Not delivered to Bob: it waited 30 days for you to look at their keys") == 2
     # Nothing goes out by itself, and tried again it waits again.
     assert sealing.due(now, older_than=timedelta(0)) == []
-    outgoing.retry(alice, messages[0].message_id, now=now)
+    not_arrived.retry(alice, messages[0].message_id, now=now)
     sealing.seal_message(messages[0].pk, now=now)
     assert states(messages[0])[bob.did] == HELD
     assert held_messages.give_up(now + timedelta(days=29)) == 0
     match(alice, bob)
     assert {did: len(found) for did, found in seal(messages[0]).items()} == {bob.did: 2, carol.did: 1}
     assert states(messages[1]) == given_up
-    outgoing.discard(alice, messages[1].message_id, now=now)
+    not_arrived.discard(alice, messages[1].message_id, now=now)
     assert not forgetting.erase(alice, now=now)
     messages[1].refresh_from_db()
     assert (bytes(messages[1].sealed), messages[1].erased_at) == (b"", now)

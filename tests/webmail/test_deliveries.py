@@ -18,7 +18,17 @@ from accounts.models import Account, Peer
 from crypto_agent.client import AgentClient
 from tests.webmail.conftest import Write, seal
 from tests.webmail.test_journey import folder, texts
-from webmail import archive, deliveries, delivery_reports, outgoing, progress, queues, sealing, tasks, tries
+from webmail import (
+    archive,
+    deliveries,
+    delivery_reports,
+    not_arrived,
+    progress,
+    queues,
+    sealing,
+    tasks,
+    tries,
+)
 from webmail.carriers import Deferred, Refused
 from webmail.ingress_quota import redis_quota
 from webmail.mailbox import ARCHIVE, INBOX, MailboxError
@@ -268,7 +278,7 @@ def test_nobody_to_hand_it_to(delivery: Delivery) -> None:
 def test_a_failed_delivery_may_be_tried_again(delivery: Delivery, inbox: Inbox, alice: Account) -> None:
     inbox.answers = [(413, {}), (200, {})]
     carry(delivery)
-    outgoing.retry(alice, delivery.message.message_id)
+    not_arrived.retry(alice, delivery.message.message_id)
     delivery.refresh_from_db()
     assert delivery.state == Delivery.State.QUEUED
     sealing.seal_message(delivery.message_id)
@@ -282,7 +292,7 @@ def test_what_came_back_is_carried_anew_when_tried_again(
 ) -> None:
     carry(delivery)
     delivery_reports.note_report(str(delivery.pk), Refused("mailbox-full", "5.2.2 full"), now=timezone.now())
-    outgoing.retry(alice, delivery.message.message_id)
+    not_arrived.retry(alice, delivery.message.message_id)
     sealing.seal_message(delivery.message_id)
     Peer.objects.update(inbox_endpoints=[inbox.url], smtp_endpoint="")
     delivery.refresh_from_db()
@@ -343,6 +353,6 @@ def test_what_nobody_can_sign_any_more_says_so_and_waits_for_its_sender(bob: Acc
     assert sealing.due(later, older_than=timedelta()) == []
 
     web.create_device(alice.did, alice.handle, "mail.test")
-    outgoing.retry(alice, message.message_id)
+    not_arrived.retry(alice, message.message_id)
     assert sealing.due(later, older_than=timedelta()) == [message.pk]
     assert sealing.seal_message(message.pk) == [delivery.pk]

@@ -31,7 +31,7 @@ from tests.webmail.sent_files import (
     saved,
     send,
 )
-from webmail import outgoing, threads
+from webmail import not_arrived, outgoing, threads
 from webmail.blobs import attaching, fetching, store, sweeping
 from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.cannot_fetch import CannotFetch
@@ -248,7 +248,7 @@ def test_a_file_of_a_message_that_reached_nobody_goes_and_the_message_is_not_tri
     sweeping.sweep(now + timedelta(days=4))
     assert kept_files() == []
     with pytest.raises(outgoing.CannotSend) as failure:
-        outgoing.retry(alice, sent.message_id)
+        not_arrived.retry(alice, sent.message_id)
     assert failure.value.code == "file-gone"
 
 

@@ -21,7 +21,7 @@ from webmail import (
     delivery_reports,
     forgetting,
     held_messages,
-    outgoing,
+    not_arrived,
     queues,
     undelivered,
 )
@@ -146,7 +146,7 @@ def test_each_way_of_failing_counts(
     held_messages.give_up(timezone.now() + timedelta(days=31))
     assert marked(alice) == (3, [2, 1])
     # Trying it again is having seen it; deleting it takes it away.
-    outgoing.retry(alice, refused.message_id)
+    not_arrived.retry(alice, refused.message_id)
     assert marked(alice) == (2, [1, 1])
     forgetting.forget(alice, waited.message_id, now=timezone.now())
     assert marked(alice) == (1, [0, 1])

@@ -13,7 +13,7 @@ from accounts.models import Account
 from crypto_agent.client import NewGroupUpdate, NewMessage
 from tests.webmail.conftest import UNREACHABLE, Write, carry, seal
 from tests.webmail.test_news import OpenPage
-from webmail import changing, outgoing, progress, sealing, threads
+from webmail import changing, not_arrived, outgoing, progress, sealing, threads
 from webmail.carriers import Accepted, Outcome, Refused
 from webmail.message_info import message_info
 from webmail.models import Conversation, Delivery, Message
@@ -112,7 +112,7 @@ def test_that_the_original_came_back_is_of_no_account_once_it_was_taken_back(
         state=Delivery.State.FAILED, failure_code="mailbox-full"
     )
     assert state(sent).failure is None
-    outgoing.retry(alice, sent.message_id, now=timezone.now())
+    not_arrived.retry(alice, sent.message_id, now=timezone.now())
     assert Delivery.State.QUEUED not in sent.deliveries.values_list("state", flat=True)
 
 
@@ -127,7 +127,7 @@ def test_a_message_that_failed_is_said_before_its_edit(
     failure = state(sent).failure
     assert failure is not None
     assert failure.startswith("Not delivered to Bob")
-    outgoing.retry(alice, sent.message_id)
+    not_arrived.retry(alice, sent.message_id)
     for each in (sent, version):
         assert each.deliveries.get(recipient_did=bob.did).state == Delivery.State.QUEUED
 

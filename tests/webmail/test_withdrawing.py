@@ -22,6 +22,7 @@ from webmail import (
     delivery_reports,
     forgetting,
     held_messages,
+    not_arrived,
     outgoing,
     progress,
     sealing,
@@ -69,7 +70,7 @@ def test_what_waits_for_a_look_at_keys_is_sent_no_more(
     elif by == "delete":
         assert forgetting.forget(alice, message.message_id, now=now)
     else:
-        outgoing.discard(alice, message.message_id, now=now)
+        not_arrived.discard(alice, message.message_id, now=now)
     assert taking_back(message) is None
     match(alice, bob)
     assert sealing.due(now + timedelta(days=1), older_than=timedelta(0)) == []
@@ -189,7 +190,7 @@ def test_a_try_that_was_broken_off_may_have_arrived(
     for _try in range(2):
         carry(message, bob)
     with pytest.raises(outgoing.CannotSend):
-        outgoing.discard(alice, message.message_id, now=timezone.now())
+        not_arrived.discard(alice, message.message_id, now=timezone.now())
     assert state_to(message, bob) == Delivery.State.SEALED
     assert take_back(alice, message)
     assert state_to(message, bob) == STOPPED

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail import consent, outgoing, threads, trust, undelivered
+from webmail import consent, not_arrived, outgoing, threads, trust, undelivered
 from webmail.conversations import NotFound
 from webmail.message_info import message_info
 from webmail.models import Message
@@ -53,7 +53,7 @@ def retry(request: PageRequest, message_id: str) -> HttpResponse:
 
 def _retried(request: PageRequest, message_id: str) -> HttpResponse:
     try:
-        sent = outgoing.retry(request.account, message_id)
+        sent = not_arrived.retry(request.account, message_id)
     except outgoing.CannotSend as error:
         found = threads.entry(request.account, message_id)
         if request.htmx:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail import changing, consent, drafts, forgetting, forwarding, outgoing, quotes, saving, threads
+from webmail import changing, consent, drafts, forgetting, forwarding, not_arrived, quotes, saving, threads
 from webmail.conversations import NotFound, titled
 from webmail.draft_places import DraftPlace
 from webmail.models import Conversation, Message
@@ -193,7 +193,7 @@ def discard(request: PageRequest, message_id: str) -> HttpResponse:
     if request.method != "POST":
         return _asked(request, message_of(request, message_id, own=True), what="discard")
     try:
-        conversation = outgoing.discard(request.account, message_id, now=timezone.now())
+        conversation = not_arrived.discard(request.account, message_id, now=timezone.now())
     except (Message.DoesNotExist, NotFound) as error:
         raise Http404 from error
     except CannotSend as error:
