@@ -12,10 +12,9 @@ log = logging.getLogger(__name__)
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
-#: How long a process leaves a new connection to the others, for each that it has, and at most. The loop wakes
-#: by the millisecond: pauses that differ by less would be alike.
-PAUSE_S = 0.001
-LONGEST_PAUSE_S = 0.01
+#: How long a process leaves a new connection to the others, for each that it has, and at most.
+PAUSE_S = 0.0005
+LONGEST_PAUSE_S = 0.005
 #: Until another try after one that failed.
 PAUSE_AFTER_ERROR_S = 1.0
 
