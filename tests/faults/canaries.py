@@ -113,6 +113,9 @@ def _write_in_other_ways(used: Used, alice: Window, bob: Window) -> None:
     unkept = alice.post(f"{conversation}draft/keep/", {"text": too_long * 8000}, form_at=conversation)
     assert unkept.status_code == 422, unkept.text
     used.refusals["a draft that is too long"] = unkept.content
+    begun = canary("a change begun")
+    changing = alice.post(f"/m/{message}/edit/draft/", {"text": begun}, form_at=conversation)
+    assert changing.status_code == 200, changing.text
 
     later = canary("later")
     fields: dict[str, str | list[str]] = {"text": later, "token": str(uuid4()), "at": "tomorrow"}
@@ -130,7 +133,8 @@ def _write_in_other_ways(used: Used, alice: Window, bob: Window) -> None:
     report: dict[str, str | list[str]] = {
         "reason": "spam",
         "words": reported,
-        "message": message,
+        # Which message, and in how many versions it was seen.
+        "message": f"{message}:2",
         "do": "send",
     }
     assert bob.post(f"/people/{alice.did}/report/", report).status_code == 200
@@ -138,6 +142,7 @@ def _write_in_other_ways(used: Used, alice: Window, bob: Window) -> None:
     used.keep("what was edited", first)
     used.keep("what stands for it", edited)
     used.keep("a draft", draft)
+    used.keep("a change that was begun", begun)
     used.keep("a draft that was not kept", too_long)
     used.keep("a message for later", later)
     used.keep("the title of a preview", title)
