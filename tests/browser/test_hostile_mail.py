@@ -91,7 +91,7 @@ def is_in_peace(page: Page, path: str, asked: list[tuple[str, str | None]]) -> N
     assert page.evaluate("window.x") is None
     box = page.locator("iframe").bounding_box()
     assert box is not None
-    for control in page.locator("main a.btn, main button").all():
+    for control in page.locator("main a.btn, main button").filter(visible=True).all():
         control.scroll_into_view_if_needed()
         reached = control.evaluate(
             """(control) => {
