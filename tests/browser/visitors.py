@@ -93,6 +93,7 @@ class Visitor:
         page.get_by_role("button", name="Send").click()
         expect(page.locator("#thread, [role=alert]").first).to_be_attached()
         assert "/c/" in page.url, page.get_by_role("alert").all_inner_texts()
+        self._leave_what_was_begun()
 
     def write_to(self, *handles: str, text: str) -> None:
         """Begins a conversation by its form alone, which takes a fraction of choosing each on the page; ends
@@ -105,6 +106,13 @@ class Visitor:
         sent = self._post("/new/", *to, ("q", last), ("text", text), ("token", str(uuid4())), ("do", "send"))
         assert sent.status == HTTPStatus.FOUND, sent.text()
         self.page.goto(sent.headers["location"])
+        self._leave_what_was_begun()
+
+    def _leave_what_was_begun(self) -> None:
+        """Takes away what another test left half written in the conversation that is open, and its draft."""
+        field = composer(self.page)
+        if field.count() and field.input_value():
+            field.fill("")
 
     def write_elsewhere(self, conversation: str, text: str) -> None:
         """In a conversation, by its form, as on another page of theirs that has closed since."""
