@@ -212,7 +212,8 @@ def test_half_an_answer_to_a_mail_waits_on_its_page(
         each.goto(mail)
     with page.expect_response("**/answer/draft/", timeout=ARRIVAL):
         page.get_by_label("Your answer").fill(f"Half an answer {word}")
-    page.get_by_label("Quote the mail below it").uncheck()
+    with page.expect_response("**/answer/draft/", timeout=ARRIVAL):
+        page.get_by_label("Quote the mail below it").uncheck()
     page.goto("/mail/")
     page.goto(mail)
     expect(page.get_by_label("Your answer")).to_have_value(f"Half an answer {word}")
