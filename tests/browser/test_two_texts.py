@@ -26,7 +26,7 @@ def test_a_quick_note_leaves_the_text_that_stands_in_the_conversation(
     long_text = f"A long text, half of it written {word}"
     _type(alice.page, long_text)
 
-    elsewhere.start_conversation("bob.test", text=f"Quick note {word}")
+    elsewhere.start_conversation("bob.test", text=f"Quick note {word}", leaves_drafts=True)
     expect(bubble(elsewhere.page, f"Quick note {word}")).to_be_visible()
     expect(composer(elsewhere.page)).to_have_value(long_text)
     expect(bubble(alice.page, f"Quick note {word}")).to_be_visible(timeout=ARRIVAL)

@@ -77,8 +77,9 @@ class Visitor:
 
     # ---- What a person does on the pages
 
-    def start_conversation(self, *handles: str, text: str) -> None:
-        """Types each handle, chooses who is found, writes and sends; ends on the conversation's page."""
+    def start_conversation(self, *handles: str, text: str, leaves_drafts: bool = False) -> None:
+        """Types each handle, chooses who is found, writes and sends; ends on the conversation's page, with
+        nothing begun there unless it ``leaves_drafts``."""
         page = self.page
         page.goto("/new/")
         for count, handle in enumerate(handles, start=1):
@@ -93,7 +94,8 @@ class Visitor:
         page.get_by_role("button", name="Send").click()
         expect(page.locator("#thread, [role=alert]").first).to_be_attached()
         assert "/c/" in page.url, page.get_by_role("alert").all_inner_texts()
-        self._leave_what_was_begun()
+        if not leaves_drafts:
+            self._leave_what_was_begun()
 
     def write_to(self, *handles: str, text: str) -> None:
         """Begins a conversation by its form alone, which takes a fraction of choosing each on the page; ends
