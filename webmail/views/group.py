@@ -38,9 +38,7 @@ def people(request: PageRequest, conversation_id: str) -> HttpResponse:
 @signed_in
 def name(request: PageRequest, conversation_id: str) -> HttpResponse:
     """Name the group for everybody in it."""
-    conversation = conversation_of(request, conversation_id)
-    if not is_group(conversation):
-        raise Http404
+    conversation = _group_of(request, conversation_id)
     typed = request.POST.get("name", "")
     try:
         name_group(request.account, conversation, typed, request.POST.get("token", ""))
@@ -56,9 +54,7 @@ def name(request: PageRequest, conversation_id: str) -> HttpResponse:
 @signed_in
 def picture(request: PageRequest, conversation_id: str) -> HttpResponse:
     """Give the group a picture for everybody in it."""
-    conversation = conversation_of(request, conversation_id)
-    if not is_group(conversation):
-        raise Http404
+    conversation = _group_of(request, conversation_id)
     chosen = request.FILES.get("picture")
     try:
         if not isinstance(chosen, UploadedFile):
@@ -74,9 +70,7 @@ def picture(request: PageRequest, conversation_id: str) -> HttpResponse:
 @signed_in
 def leave(request: PageRequest, conversation_id: str) -> HttpResponse:
     """Leave a group; with `do` as "tell" the others first get what was written for them."""
-    conversation = conversation_of(request, conversation_id)
-    if not is_group(conversation):
-        raise Http404
+    conversation = _group_of(request, conversation_id)
     if request.POST.get("do") == "tell" and conversation.left_at is None:
         words = request.POST.get("words", "")
         try:
@@ -102,6 +96,13 @@ def picture_of_group(request: PageRequest, message_id: str) -> HttpResponse:
         lambda: picture_of(request.account, update),
         may_be_kept=may_be_kept(request.account, update),
     )
+
+
+def _group_of(request: PageRequest, conversation_id: str) -> Conversation:
+    conversation = conversation_of(request, conversation_id)
+    if not is_group(conversation):
+        raise Http404
+    return conversation
 
 
 def _page(
