@@ -164,8 +164,11 @@
       wait = Math.min(wait * 2, 60000);
     });
   };
-  open();
-  window.eachPane(listen);
+  // Until htmx has looked through the page nobody in it hears what is told; scripts that are still to come keep it waiting.
+  document.addEventListener("DOMContentLoaded", () => {
+    open();
+    window.eachPane(listen);
+  });
   addEventListener("offline", () => { banner.hidden = false; });
   addEventListener("online", open);
   addEventListener("pagehide", () => stream?.close());

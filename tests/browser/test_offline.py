@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_every_page import problems_of
@@ -48,6 +48,19 @@ def test_pages_say_that_the_server_is_away_and_catch_up_when_it_is_back(
         words = f"Not lost, says {visitor.person.handle}"
         expect(bubble(other.page, words)).to_have_count(1, timeout=ARRIVAL)
         visitor.excuse(*AWAY)
+
+
+def test_what_is_new_is_asked_for_though_a_script_comes_late(visit: Visit) -> None:
+    """Whoever would ask for it is there only once the last script is."""
+    page = visit("alice").page
+
+    def late(route: Route) -> None:
+        page.wait_for_timeout(1500)
+        route.continue_()
+
+    page.route("**/keys*.js", late)
+    with page.expect_response("**/list/?*", timeout=ARRIVAL):
+        page.goto("/")
 
 
 def test_a_draft_that_could_not_be_shown_comes_once_the_agent_answers(
