@@ -1,5 +1,6 @@
 """Who somebody new is: what an account sees of them before it knows them."""
 
+import re
 from datetime import timedelta
 
 import pytest
