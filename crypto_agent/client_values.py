@@ -231,6 +231,8 @@ class OpenedMessage:
     sealed: bytes = field(repr=False)
     #: Hex of up to 64 bytes; a longer one is none.
     topic_id: str | None = None
+    #: Whether its text names the account as somebody mentioned.
+    mentions_account: bool = False
     reactions: Sequence[str] = field(default=(), repr=False)
     receipt: Receipt | None = None
     group_update: GroupUpdate | None = None

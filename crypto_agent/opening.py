@@ -13,7 +13,14 @@ from crypto_agent.content_at_rest import RestingContent, seal_content
 from crypto_agent.custody import AccountKeys, Random
 from crypto_agent.key_store import account_keys, opening_devices
 from crypto_agent.message_values import Expires
-from crypto_agent.part_values import copies_wanted, group_update_of, reactions_of, receipt_of, topic_of
+from crypto_agent.part_values import (
+    copies_wanted,
+    group_update_of,
+    mentions,
+    reactions_of,
+    receipt_of,
+    topic_of,
+)
 from crypto_agent.purposes import Purpose
 
 log = logging.getLogger(__name__)
@@ -64,6 +71,7 @@ def resting_message(
         expires=Expires(content.expires.relative, content.expires.time) if content.expires else None,
         sealed=seal_content(keys, conversation, message_hex, resting, random),
         topic_id=topic_of(content),
+        mentions_account=mentions(content, keys.did),
         reactions=reactions_of(content) if applied else (),
         receipt=receipt_of(content) if applied else None,
         copies_wanted=copies_wanted(content) if applied else (),

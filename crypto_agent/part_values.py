@@ -1,4 +1,4 @@
-"""The typed values of a message's parts: reactions, receipt, group update, link preview.
+"""The typed values of a message's parts: facets, reactions, receipt, group update, link preview.
 
 What is malformed or too long is left out, since anybody may write to an account.
 """
@@ -12,11 +12,13 @@ from crypto_agent.atsms.content import (
     PREVIEW,
     REACTION,
     RECEIPT,
+    TEXT,
     Content,
     InlinePart,
 )
+from crypto_agent.atsms.facets import check_facets
 from crypto_agent.atsms.parts import data_field, file_field
-from crypto_agent.message_values import GroupUpdate, LinkPreview, Receipt, RemoteFile
+from crypto_agent.message_values import Facet, GroupUpdate, LinkPreview, Receipt, RemoteFile
 
 #: The longest emoji of Unicode have some 40 bytes.
 MOST_EMOJI_BYTES = 64
@@ -35,6 +37,24 @@ def topic_of(content: Content) -> str | None:
     """The topic's id in hex, unless it is longer than any that is made."""
     topic = content.topic_id
     return topic.hex() if topic is not None and len(topic) <= MOST_TOPIC_BYTES else None
+
+
+def facets_of(content: Content) -> tuple[Facet, ...]:
+    """The facets of the part that gives the message its text."""
+    for part in content.body or ():
+        if isinstance(part, InlinePart) and part.kind == TEXT:
+            text = part.fields["text"]
+            assert isinstance(text, str)
+            if text != content.text:
+                return ()
+            checked = check_facets(text, part.fields.get("facets", []))
+            return tuple(Facet(facet.start, facet.end, facet.type, facet.value) for facet in checked)
+    return ()
+
+
+def mentions(content: Content, did: str) -> bool:
+    """Whether a facet of the message's text names somebody."""
+    return any(facet.type == "mention" and facet.value == did for facet in facets_of(content))
 
 
 def reactions_of(content: Content) -> tuple[str, ...]:

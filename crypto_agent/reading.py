@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crypto_agent.atsms import content as atsms_content
 from crypto_agent.atsms.cbor import CborValue
-from crypto_agent.atsms.content import Content, InlinePart, Part, decode_own_content
+from crypto_agent.atsms.content import InlinePart, Part, decode_own_content
 from crypto_agent.atsms.errors import AtsmsError
-from crypto_agent.atsms.facets import check_facets
 from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.atsms.parts import FILE_FIELDS
 from crypto_agent.client_values import ReadMessage, SealedContent
@@ -15,8 +13,15 @@ from crypto_agent.content_at_rest import unseal_content
 from crypto_agent.custody import AccountKeys
 from crypto_agent.errors import CannotUnseal
 from crypto_agent.key_store import account_keys
-from crypto_agent.message_values import Expires, Facet
-from crypto_agent.part_values import group_update_of, preview_of, reactions_of, receipt_of, topic_of
+from crypto_agent.message_values import Expires
+from crypto_agent.part_values import (
+    facets_of,
+    group_update_of,
+    preview_of,
+    reactions_of,
+    receipt_of,
+    topic_of,
+)
 
 
 def read(did: str, items: Sequence[SealedContent]) -> list[ReadMessage]:
@@ -38,7 +43,7 @@ def _read(keys: AccountKeys, item: SealedContent) -> ReadMessage:
     return ReadMessage(
         message_id=item.message_id,
         text=content.text,
-        facets=_facets(content),
+        facets=facets_of(content),
         parts=[_part_json(part) for part in content.body or ()],
         fallback=content.fallback,
         degraded=content.degraded,
@@ -51,19 +56,6 @@ def _read(keys: AccountKeys, item: SealedContent) -> ReadMessage:
         topic_id=topic_of(content),
         expires=Expires(content.expires.relative, content.expires.time) if content.expires else None,
     )
-
-
-def _facets(content: Content) -> list[Facet]:
-    """The facets of the part that gives the message its text."""
-    for part in content.body or ():
-        if isinstance(part, InlinePart) and part.kind == atsms_content.TEXT:
-            text = part.fields["text"]
-            assert isinstance(text, str)
-            if text != content.text:
-                return []
-            checked = check_facets(text, part.fields.get("facets", []))
-            return [Facet(facet.start, facet.end, facet.type, facet.value) for facet in checked]
-    return []
 
 
 def _part_json(part: Part) -> dict[str, Any]:

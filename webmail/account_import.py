@@ -28,11 +28,11 @@ from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentClient, AgentRefused
 from webmail import events, export_file, exported_settings, imported_parts, message_state
-from webmail.conversations import recount
 from webmail.export_file import ExportFileError, Part
 from webmail.exported_values import addresses_in
 from webmail.message_state import State
 from webmail.models import AccountImport, Conversation, Message
+from webmail.recounting import recount
 
 log = logging.getLogger(__name__)
 

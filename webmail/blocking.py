@@ -20,11 +20,11 @@ from django.db.models import Count, F, Q
 from accounts.models import Account
 from webmail import contacts, events, topics
 from webmail.blocked import blocked_since
-from webmail.conversations import recount
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id
 from webmail.models import Contact, Conversation, GraphEntry, Message
 from webmail.people import Person, people_of
+from webmail.recounting import recount
 
 #: How long what somebody blocked writes is kept, and how many messages of each.
 KEPT = timedelta(days=30)

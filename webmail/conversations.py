@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import Exists, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
@@ -16,7 +15,6 @@ from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, AgentLocked, ReadMessage, SealedContent
 from webmail import conversation_pages, drafts, groups, progress
-from webmail.blocked import blocked_since, leaves_list
 from webmail.conversation_pages import Cursor, Filter
 from webmail.edits import newest_edits
 from webmail.models import Conversation, Draft, Message
@@ -30,6 +28,7 @@ PREVIEW_LENGTH = 100
 #: asked for.
 _LISTED = (
     *("account", "conversation_id", "participants", "last_activity", "unread_count", "undelivered"),
+    "unread_mentions",
     *("pinned", "muted", "archived_at", "left_at", "last_message", "named_by", "pictured_by"),
     *(
         f"last_message__{name}"
@@ -109,6 +108,8 @@ class ConversationRow:
     held: bool = False
     #: Whether the last message is for its writer alone, and so only kept.
     alone: bool = False
+    #: Whether something unread mentions the account.
+    mentioned: bool = False
 
 
 @dataclass(frozen=True)
@@ -312,6 +313,7 @@ def _row(
         preview_by=_preview_by(last, own, len(others) > 1, people),
         time=conversation.last_activity,
         unread=conversation.unread_count,
+        mentioned=conversation.unread_mentions > 0,
         steps=state.steps if state else None,
         state_words=state.words if state else "",
         failure=state.failure if state else None,
@@ -370,33 +372,3 @@ def _preview_by(last: Message | None, own: bool, group: bool, people: Mapping[st
     if own:
         return _("You")
     return people[last.sender_did].name if group and last.sender_did in people else None
-
-
-def recount(account: Account, conversations: Iterable[int] | None = None) -> None:
-    """Bring all that follows from their messages and from blocks in line in the account's conversations, or
-    in those with these keys."""
-    rows = Conversation.objects.filter(account=account)
-    if conversations is not None:
-        rows = rows.filter(pk__in=list(conversations))
-    since = blocked_since(account)
-    for pk in rows.values_list("pk", flat=True):
-        with transaction.atomic():
-            conversation = Conversation.objects.select_for_update().get(pk=pk)
-            first = conversation.messages.order_by("placed_at", "pk").first()
-            last = conversation.messages.filter(shown=True).order_by("-placed_at", "-pk").first()
-            conversation.last_message = last
-            conversation.last_activity = last.placed_at if last else conversation.last_activity
-            conversation.unread_count = conversation.messages.filter(unread=True).count()
-            marked = conversation.messages.filter(undelivered=True, forgotten_at=None)
-            conversation.undelivered = marked.count()
-            conversation.started_by = first.sender_did if first else conversation.started_by
-            conversation.blocked = leaves_list(
-                since, account.did, conversation.started_by, conversation.participants
-            )
-            conversation.save(
-                update_fields=[
-                    *("last_message", "last_activity", "unread_count", "undelivered"),
-                    *("started_by", "blocked"),
-                ]
-            )
-            groups.bring_in_line(conversation)

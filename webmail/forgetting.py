@@ -17,10 +17,11 @@ from accounts.agent import agent
 from accounts.models import Account
 from webmail import events, queues
 from webmail.blobs.attaching import remove
-from webmail.conversations import NotFound, recount
+from webmail.conversations import NotFound
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id
 from webmail.models import Blob, Delivery, Draft, Message
+from webmail.recounting import recount
 from webmail.withdrawing import withdraw
 
 _NOT_ARRIVED = (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED, Delivery.State.FAILED)
@@ -70,7 +71,9 @@ def _forget(message: Message, now: datetime) -> None:
         rows = Message.objects.filter(of_it | reactions, conversation=message.conversation_id)
         # What it was to become goes with it.
         Draft.objects.filter(edits__in=rows).delete()
-        rows.filter(forgotten_at=None).update(forgotten_at=now, shown=False, unread=False)
+        rows.filter(forgotten_at=None).update(
+            forgotten_at=now, shown=False, unread=False, mentions_account=False
+        )
         recount(message.account, [message.conversation_id])
         transaction.on_commit(lambda: _tell(message))
 

@@ -15,8 +15,8 @@ from django.db import transaction
 from accounts.models import Account
 from webmail import events, topics
 from webmail.blocked import blocked_since
-from webmail.conversations import recount
 from webmail.models import Conversation, Message
+from webmail.recounting import recount
 
 
 def leave(account: Account, conversation: Conversation, *, now: datetime) -> None:

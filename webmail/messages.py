@@ -70,15 +70,7 @@ def store(account: Account, opened: Sequence[Opened]) -> list[tuple[Message, boo
         its_fields = _fields(account, one, conversation, since, forgotten=is_forgotten)
         fields.setdefault(one.message.message_id, its_fields)
     known, made = _rows(account, fields)
-    # They were stored before the index knew of topics.
-    late = [
-        row
-        for row in known.values()
-        if fields[row.message_id]["topic"] and row.topic is None and row.forgotten_at is None
-    ]
-    for row in late:
-        row.topic = fields[row.message_id]["topic"]
-    Message.objects.bulk_update(late, ["topic"])
+    _learn_late(known.values(), fields)
     rows = known | made
     topics.begin([rows[message_id] for message_id, its_fields in fields.items() if _has_place(its_fields)])
     new = set(made)
@@ -140,6 +132,7 @@ def _fields(
         "unread": opened.counted == "unread" and appears and not own,
         "forgotten_at": placed_at if forgotten else None,
         "changes_group": changes_group,
+        "mentions_account": message.mentions_account and not own and not forgotten,
         "in_reply_to": message.in_reply_to or "",
         "replaces": message.replaces or "",
         "topic": topics.key_of(message.conversation_id, message.topic_id) if has_place else None,
@@ -189,6 +182,19 @@ def _rows(
     for row in known.values():
         row.account = account
     return known, made
+
+
+def _learn_late(known: Iterable[Message], fields: Mapping[str, dict[str, Any]]) -> None:
+    """What rows were stored without, before the index knew of topics and mentions."""
+    late = []
+    for row in known:
+        its_fields = fields[row.message_id]
+        topic = its_fields["topic"] if row.topic is None else row.topic
+        mentions = its_fields["mentions_account"] or row.mentions_account
+        if row.forgotten_at is None and (topic, mentions) != (row.topic, row.mentions_account):
+            row.topic, row.mentions_account = topic, mentions
+            late.append(row)
+    Message.objects.bulk_update(late, ["topic", "mentions_account"])
 
 
 def _of_forgotten(account: Account, messages: Iterable[OpenedMessage]) -> set[tuple[str | None, str]]:

@@ -3,13 +3,13 @@ what counts there. Many at a time take no more queries than one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
-from webmail import consent, contacts
+from webmail import consent, contacts, mentions
 from webmail.blocked import blocked_since, leaves_list
 from webmail.conversations import others_in
 from webmail.models import Conversation, ConversationMember, Message
@@ -71,22 +71,25 @@ def conversations_for(account: Account, writings: Sequence[Writing]) -> list[Con
 
 
 def place(messages: Sequence[Message]) -> None:
-    """Let stored messages of one account count in their conversations: newest, preview, unread.
+    """Let stored messages of one account count in their conversations: newest, preview, unread, mentions.
 
     Call within a transaction, once for each message. What is new brings an archived conversation back, unless
-    it is muted or was left.
+    it is muted or was left; a muted one comes back for a mention where these are news.
     """
     keys = {message.conversation_id for message in messages}
     rows = Conversation.objects.select_for_update().filter(pk__in=keys).order_by("pk") if keys else ()
     conversations = {row.pk: row for row in rows}
     for message in messages:
         _count(conversations[message.conversation_id], message)
+    _count_mentions(messages, conversations)
     # They are there, so this updates them; bulk_update() takes Django ten times as long to put together.
     Conversation.objects.bulk_create(
         conversations.values(),
         update_conflicts=True,
         unique_fields=["id"],
-        update_fields=["last_activity", "last_message", "unread_count", "archived_at"],
+        update_fields=[
+            *("last_activity", "last_message", "unread_count", "unread_mentions", "archived_at"),
+        ],
     )
 
 
@@ -100,6 +103,16 @@ def _count(conversation: Conversation, message: Message) -> None:
     stays = conversation.muted or conversation.left_at is not None
     if not stays and ((message.shown and newest) or message.unread):
         conversation.archived_at = None
+
+
+def _count_mentions(messages: Sequence[Message], conversations: Mapping[int, Conversation]) -> None:
+    changed = [conversations[pk] for pk in mentions.changed_by(messages, conversations)]
+    counts = mentions.unread_in(changed)
+    for conversation in changed:
+        more = counts[conversation.pk] > conversation.unread_mentions
+        conversation.unread_mentions = counts[conversation.pk]
+        if more and not conversation.mentions_muted and conversation.left_at is None:
+            conversation.archived_at = None
 
 
 def _found(account: Account, writings: Sequence[Writing]) -> dict[str, Conversation]:

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Account
-from webmail import acknowledging, disappearing, events
+from webmail import acknowledging, disappearing, events, mentions
 from webmail.models import Conversation, Message
 from webmail.news import PREFIX
 
@@ -35,12 +35,14 @@ def mark_read(
         return False
     with transaction.atomic():
         # What is being placed waits, and counts afterwards.
-        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        row = Conversation.objects.select_for_update().get(pk=conversation.pk)
         disappearing.begin(unread, now)
         seen = list(unread.select_related("account", "conversation"))
         changed = unread.update(unread=False)
         left = Message.objects.filter(conversation=conversation, unread=True).count()
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=left)
+        if row.unread_mentions:
+            mentions.recount(row)
         acknowledging.note_read(seen, now=now, chance=random.random())  # noqa: S311
     if changed:
         events.publish(account.pk, "conversations")
@@ -51,12 +53,13 @@ def mark_unread(account: Account, conversation: Conversation) -> bool:
     """The last received message of the conversation is unread again; tells other open pages. True if anything
     changed."""
     with transaction.atomic():
-        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        row = Conversation.objects.select_for_update().get(pk=conversation.pk)
         received = conversation.messages.filter(direction=Message.Direction.IN, shown=True, replaces="")
         last = received.order_by("-placed_at", "-pk").first()
         if last is None or last.unread:
             return False
         Message.objects.filter(pk=last.pk).update(unread=True)
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=F("unread_count") + 1)
+        mentions.recount(row)
     events.publish(account.pk, "conversations")
     return True

@@ -14,10 +14,10 @@ from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentLimited, ArchivedMessage
 from webmail import intake, messages, receipts, search_index
-from webmail.conversations import recount
 from webmail.mailbox import ARCHIVE, QUARANTINE, Mailbox, Stored, open_mailbox
 from webmail.mailbox.envelope_mail import archive_in_mail, envelope_in_mail
 from webmail.models import Arrival, Message
+from webmail.recounting import recount
 
 log = logging.getLogger(__name__)
 

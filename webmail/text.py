@@ -19,22 +19,26 @@ _PAIRS = {")": "(", "]": "["}
 @dataclass(frozen=True)
 class Segment:
     """A run of text; with a `url` it is a link, whose `host` stands beside it where its words are others than
-    its address; with `mentions` it names somebody."""
+    its address; with `mentions` it names somebody, with `own` the reader."""
 
     text: str
     url: str | None = None
     host: str = ""
     mentions: bool = False
+    own: bool = False
 
 
 def segments_of(
-    text: str, facets: Sequence[Facet] = (), names: Mapping[str, str] = MappingProxyType({})
+    text: str,
+    facets: Sequence[Facet] = (),
+    names: Mapping[str, str] = MappingProxyType({}),
+    reader: str = "",
 ) -> list[Segment]:
     """Cut text into runs, links and mentions; the runs put together are the text, but for names.
 
     `facets` are byte ranges over the UTF-8 text (protocol §5); those that are out of range, overlap, link to
     anything but http and https, or mention somebody who has no name in `names` (by DID) are passed over.
-    Addresses in the runs between become links too.
+    Addresses in the runs between become links too. `reader` is the DID of whoever the page is for.
     """
     data = text.encode()
     segments: list[Segment] = []
@@ -50,7 +54,7 @@ def segments_of(
         if facet.type == "link":
             segments.append(Segment(inside, facet.value, _host_beside(inside, facet.value)))
         else:
-            segments.append(Segment(f"@{names[facet.value]}", mentions=True))
+            segments.append(Segment(f"@{names[facet.value]}", mentions=True, own=facet.value == reader))
         position = facet.end
     return segments + list(_found_links(data[position:].decode()))
 

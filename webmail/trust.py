@@ -14,8 +14,8 @@ from django.utils import timezone
 from accounts import lookups, peers
 from accounts.models import Peer, PeerCertificate
 from crypto_agent.client import OpenedMessage
-from webmail import archive, consent, events, groups, late_receipts, queues, topics
-from webmail.models import Message
+from webmail import archive, consent, events, groups, late_receipts, mentions, queues, topics
+from webmail.models import Conversation, Message
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,7 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
         # Before the verdict is stored, so that it is done again with the check if the agent is away.
         read = late_receipts.read_late(message)
     with transaction.atomic():
+        conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)
         # Only what was decided here: the message may have been read while its signer's server was asked.
         message.save(
             update_fields=[
@@ -124,6 +125,7 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
             consent.writer_checked(message, now)
             late_receipts.after_check(message, read, now=now)
             groups.apply([message])
+            mentions.recount(conversation)
             if message.topic:
                 topics.begin([message])
     events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)

@@ -25,6 +25,7 @@ from webmail.conversation_pages import Cursor, cursor_in
 from webmail.conversation_settings import Change, change, notify
 from webmail.models import Conversation, ConversationMember, Message
 from webmail.people import people_of
+from webmail.recounting import recount
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
 
@@ -374,7 +375,7 @@ def test_settings_of_what_is_no_conversation_are_refused(alice: Account, broken:
 def test_a_rebuild_leaves_the_settings_alone(alice: Account) -> None:
     conversation = with_somebody(alice, "bob")
     set_to(alice, conversation, "pin", "mute")
-    conversations.recount(alice)
+    recount(alice)
     row = Conversation.objects.get()
     assert (row.pinned, row.muted) == (True, True)
 

@@ -40,6 +40,8 @@ class Conversation(models.Model):
     )
     last_activity = models.DateTimeField(default=timezone.now)
     unread_count = models.PositiveIntegerField(default=0)
+    #: Of the unread messages of a group those that mention the account.
+    unread_mentions = models.PositiveIntegerField(default=0)
     #: Of the account's messages those that somebody did not get, and that it has not seen to be so.
     undelivered = models.PositiveIntegerField(default=0)
     #: Seconds after which what the account writes here asks to disappear; 0 for never. A setting of it.
@@ -48,6 +50,8 @@ class Conversation(models.Model):
     #: How the account wants it shown: settings of the account, which its export carries.
     pinned = models.BooleanField(default=False)
     muted = models.BooleanField(default=False)
+    #: Whether mentions of the account are no news either, while it is muted.
+    mentions_muted = models.BooleanField(default=False)
     archived_at = models.DateTimeField(null=True, blank=True)
     #: When the account left it, a group: what others write there since then is put away.
     left_at = models.DateTimeField(null=True, blank=True)
@@ -75,6 +79,11 @@ class Conversation(models.Model):
                 fields=["account", "-last_activity", "-id"],
                 name="conversation_unread",
                 condition=models.Q(unread_count__gt=0),
+            ),
+            models.Index(
+                fields=["account"],
+                name="conversation_mentioned",
+                condition=models.Q(unread_mentions__gt=0),
             ),
             models.Index(
                 fields=["account"],

@@ -77,6 +77,8 @@ class Message(models.Model):
     changes_group = models.CharField(
         max_length=7, choices=GroupChange.choices, default=GroupChange.NONE, blank=True
     )
+    #: Whether its text names the account as somebody mentioned. Of one version by itself: see mentions.py.
+    mentions_account = models.BooleanField(default=False)
     in_reply_to = models.CharField(max_length=64, blank=True)
     replaces = models.CharField(max_length=64, blank=True)
     #: Whether it takes back what it replaces, of what was sent here; of others the content alone says that.
@@ -139,6 +141,11 @@ class Message(models.Model):
                 fields=["conversation"],
                 name="message_changes_group",
                 condition=~models.Q(changes_group=""),
+            ),
+            models.Index(
+                fields=["conversation"],
+                name="message_mentions",
+                condition=models.Q(mentions_account=True),
             ),
             models.Index(
                 fields=["account"],
