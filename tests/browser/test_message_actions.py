@@ -125,7 +125,7 @@ def test_a_message_mentions_somebody_is_saved_passed_on_and_disappears(
 
     bob.open_conversation(with_both)
     expect(message(bob.page, "lanterns").locator(".mention")).to_have_text(
-        ["@Bob", "@Carol"], timeout=ARRIVAL
+        ["@Bob (you)", "@Carol"], timeout=ARRIVAL
     )
     menu(bob.page, "lanterns").get_by_role("button", name="Save", exact=True).click()
     expect(message(bob.page, "lanterns").locator(".msg__meta")).to_contain_text("saved")

@@ -11,6 +11,7 @@ from crypto_agent.client import (
     ArchiveItem,
     Device,
     Facet,
+    NewMessage,
     SealedContent,
     Target,
 )
@@ -248,6 +249,17 @@ def test_the_longest_text_fits_an_envelope_and_a_longer_one_is_refused(
     with pytest.raises(AgentRefused) as refused:
         web.compose(ALICE, [BOB], links, created_at=WRITTEN_AT)
     assert refused.value.code == "MessageTooLong"
+
+
+def test_whoever_is_mentioned_is_told_so_and_nobody_else(
+    web: AgentClient, worker: AgentClient, devices: dict[str, Device]
+) -> None:
+    given = [Facet(0, 4, "mention", BOB), Facet(5, 9, "link", f"https://example.com/{CAROL}")]
+    text = NewMessage("@bob this is for @carol", facets=given)
+    composed = web.compose(ALICE, [BOB, CAROL], text, created_at=WRITTEN_AT)
+    sealed = worker.seal(ALICE, composed.content, [target(devices[did]) for did in (BOB, CAROL)])
+    opened = {copy.did: receive(worker, copy.did, copy.envelope) for copy in sealed.copies}
+    assert {did: message.mentions_account for did, message in opened.items()} == {BOB: True, CAROL: False}
 
 
 def test_facets_are_plain_values(web: AgentClient, devices: dict[str, Device]) -> None:
