@@ -5,23 +5,25 @@ python -m tests --checks    the checks alone
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
 
-from demo.processes import inherited_environment
+from demo.installation import Installation, make_directories
+from demo.processes import ProcessFailed, inherited_environment
 from tests.environment import RUN
+from tests.services.installations import RunningInstallation, free_ports
 from tests.services.packages import install_missing
-from tests.services.preparations import SHARED, STATIC_FILES
+from tests.services.preparations import SHARED
 
 #: What it is, pytest's arguments, and what starts it.
 Suite = tuple[str, tuple[str, ...], tuple[str, ...]]
@@ -59,21 +61,24 @@ LONGEST_IN_BROWSER = tuple(
 )
 OF_INSTALLATIONS = ("tests/demo", "tests/faults", "tests/installations")
 OF_AGENT = "tests/crypto_agent"
-OF_PARTS = ("tests", *(f"--ignore={path}" for path in (BROWSER, *OF_INSTALLATIONS, OF_AGENT)))
-#: Where all want the processor, those that wait for others go first; the rest fills what they leave, and is
-#: not left until the end, when a processor more would have nothing to do.
+OF_WEBMAIL = "tests/webmail"
+#: Split by taking every other one: those about one thing stand beside each other.
+WEBMAIL_FILES = tuple(sorted(str(path.relative_to(ROOT)) for path in (ROOT / OF_WEBMAIL).rglob("test_*.py")))
+ELSEWHERE = (BROWSER, *OF_INSTALLATIONS, OF_AGENT, OF_WEBMAIL)
+#: Where all want the processor, those that wait for others go first; the rest fills what they leave.
 PATIENT = ("nice", "-n", "5")
-#: The suites of a row run one after the other, the rows side by side. A browser, what steers it and the
-#: server wait for each other, so that one row of such tests alone takes longer than all others. The agent is
-#: a Django project of its own, so its tests are a run of their own.
-ROWS: tuple[tuple[Suite, ...], ...] = (
-    (("tests of parts", OF_PARTS, PATIENT),),
-    (("the longest tests in a browser", LONGEST_IN_BROWSER, ()),),
-    (("the other tests in a browser", (BROWSER, *(f"--ignore={path}" for path in LONGEST_IN_BROWSER)), ()),),
-    (
-        ("tests of whole installations", OF_INSTALLATIONS, ()),
-        ("the crypto agent's tests", (OF_AGENT, "--ds=tests.agent_settings"), PATIENT),
-    ),
+#: In the order in which they begin, so many at a time: when one ends, the next begins, so that no processor
+#: is idle before the last of them. A browser, what steers it and the server wait for each other: those go
+#: first. The agent is a Django project of its own, so its tests are a run of their own.
+AT_ONCE = 4
+SUITES: tuple[Suite, ...] = (
+    ("the longest tests in a browser", LONGEST_IN_BROWSER, ()),
+    ("the other tests in a browser", (BROWSER, *(f"--ignore={path}" for path in LONGEST_IN_BROWSER)), ()),
+    ("tests of whole installations", OF_INSTALLATIONS, ()),
+    ("tests of the webmail", WEBMAIL_FILES[::2], PATIENT),
+    ("further tests of the webmail", WEBMAIL_FILES[1::2], PATIENT),
+    ("the crypto agent's tests", (OF_AGENT, "--ds=tests.agent_settings"), PATIENT),
+    ("tests of other parts", ("tests", *(f"--ignore={path}" for path in ELSEWHERE)), PATIENT),
 )
 
 
@@ -175,59 +180,43 @@ def passes(name: str, command: tuple[str, ...], settings: str) -> bool:
     return check.returncode == 0
 
 
-class RunningRow:
-    """Runs of pytest, one after the other, beside other rows; one that is not shown keeps what its suites say
-    until it is asked for it."""
+class RunningSuite:
+    """A run of pytest beside others. What it says is kept until it has ended."""
 
-    def __init__(self, suites: Sequence[Suite], directory: Path, *, prepared: Path, shown: bool) -> None:
-        self.suites = suites
-        self.failed: list[int] = []
+    def __init__(self, suite: Suite, directory: Path, *, prepared: Path) -> None:
+        self.name, self._arguments, self._started_by = suite
+        self.has_failed = False
         self._directory = directory
         self._prepared = prepared
-        self._shown = shown
         self._stopped = False
         self._process: subprocess.Popen[bytes] | None = None
-        directory.mkdir(parents=True)
+        directory.mkdir()
 
     def run(self) -> None:
-        for number, suite in enumerate(self.suites):
-            with nullcontext() if self._shown else self._file(number, "output").open("wb") as written:
-                if self._stopped:
-                    return
-                self._process = self._start(suite, number, self._file(number, "xml"), written)
-                if self._process.wait() != 0:
-                    self.failed.append(number)
+        if self._stopped:
+            return
+        with self._file("output").open("wb") as written:
+            self._process = self._start(self._file("xml"), written, self._started_by)
+            self.has_failed = self._process.wait() != 0
 
-    def run_failed_again(self, count: Count) -> list[str]:
-        """Runs once more, shown, what failed, with nothing beside it; the suites that fail again.
+    def passes_now(self, count: Count) -> bool:
+        """Runs once more, shown, what failed, with nothing beside it; whether all passes now.
 
         What waits for servers, workers and a browser may lack the processor while everything else runs. The
         count tells such tests from those that passed at once.
         """
-        failed = []
-        for number in self.failed:
-            name, arguments, _started_by = self.suites[number]
-            report = self._file(number, "again.xml")
-            say(f"\n{name}: what failed, once more")
-            again = self._start(
-                (name, (*arguments, "--last-failed", "--last-failed-no-failures=none"), ()),
-                number,
-                report,
-                None,
-            )
-            if again.wait() != 0:
-                failed.append(name)
-            if report.exists():
-                count.add_second_run(ElementTree.parse(report))  # noqa: S314
-        return failed
+        say(f"\n{self.name}: what failed, once more")
+        report = self._file("again.xml")
+        passed = self._start(report, None, (), "--last-failed", "--last-failed-no-failures=none").wait() == 0
+        if report.exists():
+            count.add_second_run(ElementTree.parse(report))  # noqa: S314
+        return passed
 
     def tell(self, count: Count) -> None:
-        """Shows what was not shown, and adds to the count."""
-        for number, (name, *_) in enumerate(self.suites):
-            if not self._shown:
-                say(f"\n{name}\n{self._file(number, 'output').read_text(errors='replace')}")
-            if self._file(number, "xml").exists():
-                count.add(ElementTree.parse(self._file(number, "xml")))  # noqa: S314
+        """Shows what it said, and adds to the count."""
+        say(f"\n{self.name}\n{self._file('output').read_text(errors='replace')}")
+        if self._file("xml").exists():
+            count.add(ElementTree.parse(self._file("xml")))  # noqa: S314
 
     def stop(self) -> None:
         self._stopped = True
@@ -235,22 +224,20 @@ class RunningRow:
             self._process.terminate()
             self._process.wait()
 
-    def _file(self, number: int, kind: str) -> Path:
-        return self._directory / f"{number}.{kind}"
+    def _file(self, kind: str) -> Path:
+        return self._directory / kind
 
     def _start(
-        self, suite: Suite, number: int, report: Path, output: IO[bytes] | None
+        self, report: Path, output: IO[bytes] | None, started_by: tuple[str, ...], *further: str
     ) -> subprocess.Popen[bytes]:
-        _name, arguments, started_by = suite
-        command = [*started_by, sys.executable, "-m", "pytest", *arguments]
         return subprocess.Popen(
             [
-                *command,
+                *(*started_by, sys.executable, "-m", "pytest", *self._arguments, *further),
                 "--durations=20",
                 f"--junit-xml={report}",
                 "-o",
                 # Runs beside each other would write each other's list of what failed.
-                f"cache_dir={self._file(number, 'cache')}",
+                f"cache_dir={self._file('cache')}",
             ],
             cwd=ROOT,
             env={**inherited_environment(), SHARED: str(self._prepared)},
@@ -259,39 +246,42 @@ class RunningRow:
         )
 
 
-def make_static_files(prepared: Path) -> None:
-    """They lie in one place for all rows: the first installation of one would write what another's reads."""
-    environment = {**inherited_environment(), **RUN.environment(), "DJANGO_SETTINGS_MODULE": WEBMAIL}
-    # Under their hashed names, as installations have them.
-    del environment["WAXWING_DEBUG"]
-    command = [sys.executable, "-m", "django", "collectstatic", "--no-input", "--verbosity", "0"]
+def prepare(prepared: Path, directory: Path) -> None:
+    """Does once what is done before an installation's first start, or each run of tests would do it.
+
+    The static files lie in one place: the first installation of one run would write what another's reads.
+    """
+    os.environ[SHARED] = str(prepared)
+    installation = Installation(directory / "prepared-for", free_ports())
+    make_directories(installation)
     # If it fails, it fails again in the first installation, which says why.
-    if subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False).returncode == 0:
-        (prepared / STATIC_FILES).touch()
+    with suppress(ProcessFailed):
+        RunningInstallation(installation, None).prepare()
 
 
 def run_suites(count: Count) -> list[str]:
-    """Runs all rows side by side, the first one shown as it goes; the suites that failed twice."""
-    with tempfile.TemporaryDirectory() as directory:
-        prepared = Path(directory) / "prepared"
+    """Runs all suites, some at a time, each shown when it has ended; those that failed twice."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        prepared = directory / "prepared"
         prepared.mkdir()
-        make_static_files(prepared)
-        rows = [
-            RunningRow(suites, Path(directory) / str(number), prepared=prepared, shown=number == 0)
-            for number, suites in enumerate(ROWS)
+        prepare(prepared, directory)
+        suites = [
+            RunningSuite(suite, directory / str(number), prepared=prepared)
+            for number, suite in enumerate(SUITES)
         ]
-        others = ", ".join(suite[0] for row in rows[1:] for suite in row.suites)
-        say(f"\n{ROWS[0][0][0]}; meanwhile {others}")
-        with ThreadPoolExecutor(len(rows)) as pool:
+        say(f"\n{AT_ONCE} at a time, and shown when they end: {', '.join(suite.name for suite in suites)}")
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                for running in [pool.submit(row.run) for row in rows]:
-                    running.result()
+                running = {pool.submit(suite.run): suite for suite in suites}
+                for ended in as_completed(running):
+                    ended.result()
+                    running[ended].tell(count)
             finally:
-                for row in rows:
-                    row.stop()
-        for row in rows:
-            row.tell(count)
-        return [name for row in rows for name in row.run_failed_again(count)]
+                for suite in suites:
+                    suite.stop()
+        failed = [suite for suite in suites if suite.has_failed]
+        return [suite.name for suite in failed if not suite.passes_now(count)]
 
 
 if __name__ == "__main__":

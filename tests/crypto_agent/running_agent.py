@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -24,6 +23,7 @@ from crypto_agent.operator_keys.key_file import write_key_file
 from demo.ports import free_port
 from demo.processes import ProcessSpec, RunningProcess, inherited_environment, start
 from tests.environment import RUN
+from tests.services.preparations import make_agent_tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEXICONS = Lexicons.load(ROOT / "lexicons")
@@ -154,7 +154,7 @@ def running_agent(
         "WAXWING_LOG_LEVEL": "DEBUG",
         **variables,
     }
-    _make_tables(environment)
+    make_agent_tables(environment)
     if unsealed and "WAXWING_AGENT_OPERATOR_KEY" in variables:
         _command(environment, "make_operator_key").check_returncode()
     elif unsealed:
@@ -177,22 +177,6 @@ def running_agent(
     finally:
         # Nobody waits for what it still does, and an idle one takes two seconds to end.
         agent.running.kill()
-
-
-def _make_tables(environment: dict[str, str]) -> None:
-    """As `migrate` does; a new SQLite file is a copy of one that was made so in this run."""
-    _, in_a_file, path = environment["WAXWING_AGENT_DATABASE_URL"].partition("sqlite:///")
-    if not in_a_file or Path(path).exists():
-        _command(environment, "migrate", "--verbosity", "0").check_returncode()
-        return
-    made = RUN.directory / "new-agent.sqlite3"
-    if not made.exists():
-        making = made.with_suffix(".making")
-        made.parent.mkdir(parents=True, exist_ok=True)
-        there = {**environment, "WAXWING_AGENT_DATABASE_URL": f"sqlite:///{making}"}
-        _command(there, "migrate", "--verbosity", "0").check_returncode()
-        making.rename(made)
-    shutil.copyfile(made, path)
 
 
 def _answers(url: str) -> bool:

@@ -1,16 +1,14 @@
 """The crypto agent as its own process, with its own database."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.installation import ROOT
 from demo.installation import agent_process as agent_spec
 from demo.processes import ProcessSpec, RunningProcess, inherited_environment, start
+from tests.services.preparations import make_agent_tables
 
 
 @dataclass
@@ -45,9 +43,7 @@ def agent_process(directory: Path, port: int) -> Iterator[AgentProcess]:
         "WAXWING_AGENT_DATABASE_URL": f"sqlite:///{directory / 'agent.sqlite3'}",
         "DJANGO_SETTINGS_MODULE": "crypto_agent.settings",
     }
-    subprocess.run(
-        [sys.executable, "-m", "django", "migrate", "--verbosity", "0"], cwd=ROOT, env=environment, check=True
-    )
+    make_agent_tables(environment)
     spec = agent_spec(environment, port)
     log = directory / "agent.log"
     agent = AgentProcess(

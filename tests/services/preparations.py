@@ -2,16 +2,18 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from demo.installation import python_process
 from demo.processes import ProcessSpec
 
-#: Which setting says where each command makes the tables. The third makes the static files, which lie in one
-#: place for all installations of this clone.
+#: Which setting says where each command makes the tables. The third command makes the static files, which lie
+#: in one place for all installations of this clone.
 _DATABASES = {"database": "WAXWING_DATABASE_URL", "agent-database": "WAXWING_AGENT_DATABASE_URL"}
-STATIC_FILES = "static-files"
 #: Names the folder of results to processes that run tests beside each other.
 SHARED = "TESTS_PREPARED"
 
@@ -59,3 +61,21 @@ class Preparation:
 @cache
 def _results() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="waxwing-prepared-")
+
+
+def make_agent_tables(environment: Mapping[str, str]) -> None:
+    """As `migrate` makes them in the database of an agent with this environment.
+
+    Raises CalledProcessError, with what the command said.
+    """
+    spec = python_process(
+        "agent-database",
+        ("django", "migrate", "--verbosity", "0"),
+        environment=environment,
+        is_ready=lambda: False,
+    )
+    preparation = Preparation(spec)
+    if preparation.is_copied():
+        return
+    subprocess.run(spec.command, cwd=spec.directory, env=dict(environment), check=True, capture_output=True)
+    preparation.keep()
