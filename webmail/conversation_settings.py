@@ -6,23 +6,35 @@ is still there; they are not in the mailbox.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from django.db import transaction
 
 from accounts.models import Account
-from webmail import consent, disappearing, events, groups, left_groups
+from webmail import consent, disappearing, events, groups, left_groups, mentions
 from webmail.exported_values import conversation_id_in, participants_in
 from webmail.message_state import time_value
 from webmail.models import Conversation, Message
 from webmail.placing import conversation_for
 
-Change = Literal["pin", "unpin", "mute", "unmute", "archive", "unarchive"]
+Change = Literal[
+    "pin",
+    "unpin",
+    "mute",
+    "unmute",
+    "mute-mentions",
+    "unmute-mentions",
+    "archive",
+    "unarchive",
+]
 CHANGES: tuple[Change, ...] = get_args(Change)
 
-_FIELDS = ("pinned", "muted", "archived_at", "left_at", "expires_after", "settings_changed_at")
+_FIELDS = (
+    *("pinned", "muted", "mentions_muted", "archived_at", "left_at"),
+    *("expires_after", "settings_changed_at"),
+)
 
 
 def change(account: Account, conversation: Conversation, what: Change, *, now: datetime) -> None:
@@ -40,6 +52,8 @@ def change(account: Account, conversation: Conversation, what: Change, *, now: d
                 row.pinned = what == "pin"
             case "mute" | "unmute":
                 row.muted = what == "mute"
+            case "mute-mentions" | "unmute-mentions":
+                row.mentions_muted = what == "mute-mentions"
             case "archive":
                 row.archived_at = row.archived_at or now
             case "unarchive":
@@ -60,12 +74,21 @@ def choose_time(account: Account, conversation: Conversation, seconds: int, *, n
     rows.update(expires_after=seconds, settings_changed_at=now)
 
 
-def notify(messages: Iterable[Message]) -> bool:
-    """Whether somebody is to be told of any of these messages that just came: it is unread, and its
-    conversation is accepted and not muted. Reads the conversations' rows as they are now."""
+def notify(messages: Sequence[Message]) -> bool:
+    """Whether somebody is to be told of any of these messages that just came: it is unread, its conversation
+    is accepted, and not muted unless it mentions them. Reads the conversations' rows as they are now."""
     keys = {message.conversation_id for message in messages if message.unread}
     found = Conversation.objects.filter(pk__in=keys, muted=False) if keys else ()
-    return any(consent.may_be_told(row) for row in found)
+    return any(consent.may_be_told(row) for row in found) or get_through(messages)
+
+
+def get_through(messages: Sequence[Message]) -> bool:
+    """Whether any of these messages that just came, or that were just checked, is one by which somebody is
+    mentioned first in a group that they muted, and wants to be told."""
+    muted = Conversation.objects.filter(muted=True, mentions_muted=False, left_at=None)
+    rows = muted.filter(pk__in={message.conversation_id for message in messages}) if messages else ()
+    told = {row.pk for row in rows if groups.is_group(row) and consent.may_be_told(row)}
+    return bool(told) and mentions.begun_by([row for row in messages if row.conversation_id in told])
 
 
 def settings_json(account: Account) -> Iterator[Mapping[str, Any]]:
@@ -78,6 +101,7 @@ def settings_json(account: Account) -> Iterator[Mapping[str, Any]]:
             "participants": row.participants,
             "pinned": row.pinned,
             "muted": row.muted,
+            "mentionsMuted": row.mentions_muted,
             "archivedAt": row.archived_at.isoformat() if row.archived_at else None,
             "leftAt": row.left_at.isoformat() if row.left_at else None,
             "expiresAfter": row.expires_after,
@@ -107,6 +131,7 @@ def take_settings(account: Account, found: Iterable[Mapping[str, Any]]) -> None:
             changed = stays_away or row.left_at is not None
             row.left_at = left_at if stays_away else None
             row.pinned, row.muted = each["pinned"] is True, each["muted"] is True
+            row.mentions_muted = each.get("mentionsMuted") is True
             expires_after = each.get("expiresAfter", 0)
             row.expires_after = expires_after if expires_after in disappearing.CHOICES else 0
             row.settings_changed_at = changed_at

@@ -28,7 +28,7 @@ PREVIEW_LENGTH = 100
 #: asked for.
 _LISTED = (
     *("account", "conversation_id", "participants", "last_activity", "unread_count", "undelivered"),
-    "unread_mentions",
+    *("unread_mentions", "mentions_muted"),
     *("pinned", "muted", "archived_at", "left_at", "last_message", "named_by", "pictured_by"),
     *(
         f"last_message__{name}"
@@ -93,6 +93,8 @@ class ConversationRow:
     draft: str | None = None
     pinned: bool = False
     muted: bool = False
+    #: Whether mentions are no news there either, while it is muted.
+    mentions_muted: bool = False
     archived: bool = False
     #: Whether it is a group that the account left.
     left: bool = False
@@ -322,6 +324,7 @@ def _row(
         waits=bool(account.agent_silence),
         pinned=conversation.pinned,
         muted=conversation.muted,
+        mentions_muted=conversation.mentions_muted,
         archived=conversation.archived_at is not None,
         left=conversation.left_at is not None,
         handle=_handle(account, others),

@@ -48,9 +48,18 @@ def unread_in(conversations: Iterable[Conversation]) -> Mapping[int, int]:
     return Counter(message.conversation_id for message in messages if message.pk in mention)
 
 
+def note(conversation: Conversation, count: int) -> None:
+    """Set how many unread messages mention the account after something came, for the caller to save with
+    `archived_at`: one more brings an archived conversation back, muted or not, unless mentions are muted
+    there too, or it was left."""
+    if count > conversation.unread_mentions and not conversation.mentions_muted and not conversation.left_at:
+        conversation.archived_at = None
+    conversation.unread_mentions = count
+
+
 def recount(conversation: Conversation) -> None:
-    """Let the conversation's row say how many of its unread messages mention the account. The row has to be
-    locked."""
+    """Let the conversation's row say how many of its unread messages mention the account, after these were
+    marked. The row has to be locked."""
     count = unread_in([conversation])[conversation.pk]
     Conversation.objects.filter(pk=conversation.pk).update(unread_mentions=count)
 

@@ -109,10 +109,7 @@ def _count_mentions(messages: Sequence[Message], conversations: Mapping[int, Con
     changed = [conversations[pk] for pk in mentions.changed_by(messages, conversations)]
     counts = mentions.unread_in(changed)
     for conversation in changed:
-        more = counts[conversation.pk] > conversation.unread_mentions
-        conversation.unread_mentions = counts[conversation.pk]
-        if more and not conversation.mentions_muted and conversation.left_at is None:
-            conversation.archived_at = None
+        mentions.note(conversation, counts[conversation.pk])
 
 
 def _found(account: Account, writings: Sequence[Writing]) -> dict[str, Conversation]:

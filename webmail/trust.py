@@ -14,8 +14,19 @@ from django.utils import timezone
 from accounts import lookups, peers
 from accounts.models import Peer, PeerCertificate
 from crypto_agent.client import OpenedMessage
-from webmail import archive, consent, events, groups, late_receipts, mentions, queues, topics
+from webmail import (
+    archive,
+    consent,
+    conversation_settings,
+    events,
+    groups,
+    late_receipts,
+    mentions,
+    queues,
+    topics,
+)
 from webmail.models import Conversation, Message
+from webmail.push import notices
 
 log = logging.getLogger(__name__)
 
@@ -125,13 +136,21 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
             consent.writer_checked(message, now)
             late_receipts.after_check(message, read, now=now)
             groups.apply([message])
-            mentions.recount(conversation)
+            mentions.note(conversation, mentions.unread_in([conversation])[conversation.pk])
+            conversation.save(update_fields=["unread_mentions", "archived_at"])
             if message.topic:
                 topics.begin([message])
+    if read is not None and _is_to_be_told(message):
+        notices.something_came(message.account_id)
     events.conversation_changed(message.account_id, message.conversation.conversation_id, message.message_id)
     if verdict.trust == Message.Trust.SIGNED:
         archive.archive([message], now=now)
     return message
+
+
+def _is_to_be_told(message: Message) -> bool:
+    """Of others browsers were woken when they came, checked or not."""
+    return notices.any_browser(message.account_id) and conversation_settings.get_through([message])
 
 
 def take_due(now: datetime, *, limit: int = 200) -> list[int]:

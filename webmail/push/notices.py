@@ -7,14 +7,14 @@ import unicodedata
 from dataclasses import dataclass
 
 from django.core.cache import cache
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import Account
 from webmail import queues
-from webmail.conversations import in_list, title_of, with_news
+from webmail.conversations import in_list, title_of
 from webmail.ordinary import marks
 from webmail.people import people_of
 from webmail.push import subscriptions
@@ -59,7 +59,10 @@ def notice_for(account: Account) -> Notice | None:
 
 
 def _written(account: Account) -> Notice | None:
-    unread = with_news(account).order_by("-last_activity")
+    """Of muted conversations what mentions the account, where it wants to be told of that."""
+    mentioned = Q(muted=True, mentions_muted=False, unread_mentions__gt=0)
+    unread = in_list(account).filter(Q(muted=False, unread_count__gt=0) | mentioned, archived_at=None)
+    unread = unread.order_by("-last_activity")
     count = unread.count()
     if not count:
         return None
@@ -67,6 +70,8 @@ def _written(account: Account) -> Notice | None:
     title = _short(title_of(account, newest, people_of([*newest.participants, account.did])))
     if count == 1:
         path = reverse("conversation", args=[newest.conversation_id])
+        if newest.unread_mentions:
+            return Notice(title, _("You were mentioned"), path)
         body = ngettext("%(count)d new message", "%(count)d new messages", newest.unread_count)
         return Notice(title, body % {"count": newest.unread_count}, path)
     body = _("New messages in %(count)d conversations") % {"count": count}

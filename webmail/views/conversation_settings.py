@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.sessions import signed_in
 from webmail.conversation_settings import CHANGES, change
 from webmail.conversations import row
+from webmail.groups import is_group
 from webmail.views.conversation import conversation_of
 from webmail.views.page_request import PageRequest
 
@@ -43,6 +44,8 @@ def menu(request: PageRequest, conversation_id: str) -> HttpResponse:
         "id": open_one.conversation_id,
         "pinned": open_one.pinned,
         "muted": open_one.muted,
+        "mentions_muted": open_one.mentions_muted,
+        "group": is_group(open_one),
         "archived": open_one.archived_at is not None,
         "left": open_one.left_at is not None,
         "unread": open_one.unread_count,

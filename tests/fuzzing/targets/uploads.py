@@ -102,6 +102,7 @@ def _settings() -> Iterator[bytes]:
                 "participants": ["did:plc:alice", "did:plc:bob"],
                 "pinned": True,
                 "muted": False,
+                "mentionsMuted": True,
                 "archivedAt": None,
                 "changedAt": "2026-11-20T12:00:00+00:00",
             }
