@@ -47,6 +47,8 @@ def test_what_is_kept_aside_is_put_away_and_comes_back(
     page = carol.page
     line = page.get_by_role("link", name="1 message kept aside")
     line.click(timeout=ARRIVAL)
+    # Until its scripts have run, what is pressed leads to another page.
+    page.wait_for_url("**/kept-aside/")
     card = page.locator("article.card", has_text="None of your keys opens it.")
     expect(card).to_have_count(1)
 
