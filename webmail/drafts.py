@@ -266,7 +266,7 @@ def _stored(
     place, writer = on_page.place, on_page.writer
     row = place.rows(account).select_for_update().first()
     if row is None:
-        Draft.objects.create(
+        row = Draft.objects.create(
             account=account,
             **place.columns,
             draft_id=draft_id,
@@ -276,7 +276,7 @@ def _stored(
             updated_at=now,
         )
         transaction.on_commit(lambda: _tell(account, place))
-        return Kept(1)
+        return Kept(row.revision)
     if row.draft_id != draft_id:
         return None
     overtook = not on_page.has_seen(row)

@@ -36,7 +36,7 @@ def mail_to(account: Account, *, cc: str = "", sender: str = "Parcel desk <desk@
     ).encode()
 
 
-def write(client: Client, arrival_pk: int, **changes: str) -> HttpResponse:
+def write(client: Client, arrival_pk: int, **changes: object) -> HttpResponse:
     """What the form on a mail's page sends, with a token of its own unless one is given."""
     given = {"text": WORDS, "token": str(uuid4()), "to": "sender"} | changes
     return client.post(f"/mail/{arrival_pk}/answer/", given)  # type: ignore[return-value]

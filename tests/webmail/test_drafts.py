@@ -9,12 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.agent import agent
 from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
@@ -37,11 +38,11 @@ def alice(db: None, agent_process: AgentProcess, settings: Settings, tmp_path: P
     return new_account("alice")
 
 
-def keep(browser: Client, conversation: Conversation, text: str, **more: object) -> dict[str, object]:
+def keep(browser: Client, conversation: Conversation, text: str, **more: object) -> dict[str, Any]:
     fields = {"text": text, "writer": ONE, "revision": "0", **more}
     answer = browser.post(reverse("draft-keep", args=[conversation.conversation_id]), fields)
     assert answer.status_code == 200, answer.content
-    told: dict[str, object] = answer.json()
+    told: dict[str, Any] = answer.json()
     return told
 
 
@@ -63,14 +64,15 @@ def news(
 def test_what_is_typed_is_there_in_another_browser_and_in_the_list(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    assert keep(at_alices, with_bob, TEXT) == {"revision": 1, "overtook": False, "left": False}
-    told = keep(at_alices, with_bob, TEXT + " more", revision=1)
-    assert told == {"revision": 2, "overtook": False, "left": False}
+    first = keep(at_alices, with_bob, TEXT)
+    assert first == {"revision": first["revision"], "overtook": False, "left": False}
+    told = keep(at_alices, with_bob, TEXT + " more", revision=first["revision"])
+    assert told == {"revision": first["revision"] + 1, "overtook": False, "left": False}
     elsewhere = browser_of(alice)
     html = page(elsewhere, with_bob)
     assert_nothing_inline(html)
     assert f"{TEXT} more</textarea>" in html
-    assert 'name="revision" value="2"' in html
+    assert f'name="revision" value="{told["revision"]}"' in html
     row = html_of(elsewhere, reverse("inbox"))
     assert "Draft:" in row
     assert f"{TEXT} more" in row
@@ -88,8 +90,8 @@ def test_nothing_of_it_is_in_the_database_in_the_clear(at_alices: Client, with_b
 
 
 def test_an_empty_field_is_no_draft(at_alices: Client, with_bob: Conversation) -> None:
-    keep(at_alices, with_bob, TEXT)
-    keep(at_alices, with_bob, " \n", revision=1)
+    told = keep(at_alices, with_bob, TEXT)
+    keep(at_alices, with_bob, " \n", revision=told["revision"])
     assert not Draft.objects.exists()
     assert "Draft:" not in html_of(at_alices, reverse("inbox"))
 
@@ -97,15 +99,15 @@ def test_an_empty_field_is_no_draft(at_alices: Client, with_bob: Conversation) -
 def test_of_two_pages_the_last_one_wins_and_both_are_told(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    keep(at_alices, with_bob, "on the train", writer=ONE)
+    first = keep(at_alices, with_bob, "on the train", writer=ONE)["revision"]
     # The other page has not seen it.
     told = keep(at_alices, with_bob, "at the desk", writer=OTHER, revision=0)
-    assert told == {"revision": 2, "overtook": True, "left": False}
-    changed = news(at_alices, with_bob, ONE, 1)
+    assert told == {"revision": first + 1, "overtook": True, "left": False}
+    changed = news(at_alices, with_bob, ONE, first)
     assert changed is not None
-    assert (changed["text"], changed["revision"]) == ("at the desk", 2)
-    assert news(at_alices, with_bob, OTHER, 2) is None
-    assert news(at_alices, with_bob, ONE, 2) is None
+    assert (changed["text"], changed["revision"]) == ("at the desk", first + 1)
+    assert news(at_alices, with_bob, OTHER, first + 1) is None
+    assert news(at_alices, with_bob, ONE, first + 1) is None
     # Nothing that was typed is lost.
     asked = {"conversation": with_bob.conversation_id}
     assert at_alices.get(reverse("draft-overtaken"), asked).json()["text"] == "on the train"
@@ -117,12 +119,12 @@ def test_of_two_pages_the_last_one_wins_and_both_are_told(
 def test_sending_takes_the_draft_away_and_other_pages_hear_of_it(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    keep(at_alices, with_bob, TEXT, writer=ONE)
+    kept = keep(at_alices, with_bob, TEXT, writer=ONE)
     send = reverse("conversation-send", args=[with_bob.conversation_id])
-    at_alices.post(send, {"text": TEXT, "token": str(uuid4()), "revision": "1"})
+    at_alices.post(send, {"text": TEXT, "token": str(uuid4()), "revision": kept["revision"]})
     assert Message.objects.filter(account=alice, direction="out").count() == 1
     assert not Draft.objects.exists()
-    told = news(at_alices, with_bob, OTHER, 1)
+    told = news(at_alices, with_bob, OTHER, kept["revision"])
     assert told is not None
     assert (told["text"], told["revision"]) == ("", 0)
     assert news(at_alices, with_bob, OTHER, 0) is None
@@ -168,10 +170,10 @@ def test_what_was_overtaken_is_the_draft_again_once_the_other_is_sent(
     blob = attaching.attach(alice, "train.txt", "a/b", 3, [b"abc"], now=timezone.now() - timedelta(days=2))
     named = {"file": [blob.pk], f"name-{blob.pk}": "train.txt"}
     keep(at_alices, with_bob, "on the train", writer=OTHER, **named)
-    keep(at_alices, with_bob, "at the desk", writer=ONE, revision=0)
-    sent_from(at_alices, with_bob, "at the desk", revision=2)
+    kept = keep(at_alices, with_bob, "at the desk", writer=ONE, revision=0)
+    sent_from(at_alices, with_bob, "at the desk", revision=kept["revision"])
     assert of_conversation(alice, with_bob) == "on the train"
-    told = news(at_alices, with_bob, ONE, 2)
+    told = news(at_alices, with_bob, ONE, kept["revision"])
     assert told is not None
     assert (told["text"], told["overtook"]) == ("on the train", False)
     # With its file, which nobody swept away meanwhile.
@@ -184,9 +186,9 @@ def test_what_was_overtaken_is_the_draft_again_once_the_other_is_sent(
 def test_what_a_page_has_not_seen_is_not_sent_with_what_it_has(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    keep(at_alices, with_bob, "at the desk", writer=ONE)
+    kept = keep(at_alices, with_bob, "at the desk", writer=ONE)
     keep(at_alices, with_bob, "on the train", writer=OTHER, revision=0)
-    sent_from(at_alices, with_bob, "at the desk", revision=1)
+    sent_from(at_alices, with_bob, "at the desk", revision=kept["revision"])
     assert of_conversation(alice, with_bob) == "on the train"
     # What was sent does not come back.
     assert not Draft.objects.get().overtaken
@@ -195,12 +197,55 @@ def test_what_a_page_has_not_seen_is_not_sent_with_what_it_has(
     assert not Draft.objects.exists()
 
 
+@pytest.mark.parametrize("way", ["written on", "emptied", "sent", "without script"])
+def test_a_page_that_knows_a_former_draft_does_not_know_the_one_that_stands_there_now(
+    alice: Account, at_alices: Client, with_bob: Conversation, way: str
+) -> None:
+    asleep = keep(at_alices, with_bob, "half a thought", writer=ONE)["revision"]
+    drafts.discard(alice, DraftPlace(with_bob))
+    keep(at_alices, with_bob, "a long text on the phone", writer=OTHER)
+    told = news(at_alices, with_bob, ONE, asleep)
+    assert told is not None
+    assert told["text"] == "a long text on the phone"
+    if way == "written on":
+        told = keep(at_alices, with_bob, "half a thought, and", writer=ONE, revision=asleep)
+        assert told["overtook"]
+        other = drafts.overtaken(alice, DraftPlace(with_bob))
+        assert other is not None
+        assert other.text == "a long text on the phone"
+        return
+    if way == "emptied":
+        assert keep(at_alices, with_bob, "", writer=ONE, revision=asleep)["left"]
+    else:
+        writer = ONE if way == "sent" else ""
+        sent_from(at_alices, with_bob, "half a thought", writer=writer, revision=asleep)
+    assert of_conversation(alice, with_bob) == "a long text on the phone"
+
+
+def test_a_text_that_is_put_back_is_known_to_no_page(alice: Account, with_bob: Conversation) -> None:
+    revisions = set()
+    for draft_id in (ONE, OTHER):
+        sealed = agent().seal_draft(alice.did, draft_id, DraftContent(TEXT).encoded())
+        with transaction.atomic():
+            drafts.put_back(alice, with_bob, draft_id, sealed, timezone.now())
+        revisions.add(Draft.objects.get().revision)
+        drafts.discard(alice, DraftPlace(with_bob))
+        with transaction.atomic():
+            drafts.put_back_new(alice, draft_id, sealed, timezone.now())
+        revisions.add(Draft.objects.get().revision)
+        drafts.discard(alice, DraftPlace(draft_id=draft_id))
+        take_drafts(alice, [exported_draft(1)])
+        revisions.add(Draft.objects.get().revision)
+        Draft.objects.all().delete()
+    assert len(revisions) == 6
+
+
 def test_a_field_that_is_emptied_takes_away_what_its_page_has_seen_alone(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    keep(at_alices, with_bob, "begun at the desk", writer=ONE)
-    keep(at_alices, with_bob, "finished on the train", writer=OTHER, revision=1)
-    told = keep(at_alices, with_bob, "", writer=ONE, revision=1)
+    begun = keep(at_alices, with_bob, "begun at the desk", writer=ONE)["revision"]
+    keep(at_alices, with_bob, "finished on the train", writer=OTHER, revision=begun)
+    told = keep(at_alices, with_bob, "", writer=ONE, revision=begun)
     assert told == {"revision": 0, "overtook": False, "left": True}
     assert of_conversation(alice, with_bob) == "finished on the train"
     # What is written there after all does not destroy it either.
@@ -245,12 +290,12 @@ def test_a_message_that_cannot_be_tried_again_leaves_the_draft_in_the_field(
 def test_a_page_that_comes_again_without_script_knows_no_more_than_before(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    keep(at_alices, with_bob, "begun", writer=ONE)
-    keep(at_alices, with_bob, "finished on the train", writer=OTHER, revision=1)
+    begun = keep(at_alices, with_bob, "begun", writer=ONE)["revision"]
+    keep(at_alices, with_bob, "finished on the train", writer=OTHER, revision=begun)
     send = reverse("conversation-send", args=[with_bob.conversation_id])
-    refused = at_alices.post(send, {"text": "x" * 48_001, "token": str(uuid4()), "revision": "1"})
+    refused = at_alices.post(send, {"text": "x" * 48_001, "token": str(uuid4()), "revision": begun})
     assert refused.status_code == 422
-    assert 'name="revision" value="1"' in refused.content.decode()
+    assert f'name="revision" value="{begun}"' in refused.content.decode()
     fields = {"text": "anew", "draft": ONE, "writer": ONE, "revision": "7"}
     html = at_alices.post(reverse("new-conversation"), fields).content.decode()
     assert f'name="writer" value="{ONE}"' in html
@@ -277,7 +322,7 @@ def test_a_draft_of_a_new_conversation_has_its_people(alice: Account, at_alices:
     assert TEXT in listed
     assert "Robert" not in html_of(at_alices, reverse("inbox") + "?filter=unread")
     fields["to"] = [bob.did]
-    at_alices.post(reverse("draft-keep-new"), {**fields, "revision": "1"})
+    at_alices.post(reverse("draft-keep-new"), {**fields, "revision": Draft.objects.get().revision})
     html = html_of(at_alices, f"{reverse('new-conversation')}?draft={ONE}")
     assert_nothing_inline(html)
     assert TEXT in html
@@ -314,8 +359,8 @@ def test_a_draft_keeps_its_files(alice: Account, at_alices: Client, with_bob: Co
         attaching.attach(alice, name, "a/b", 3, [b"abc"], now=long_ago) for name in ("kept.txt", "gone.txt")
     ]
     named = {f"name-{blob.pk}": name for blob, name in zip(blobs, ("kept.txt", "gone.txt"), strict=True)}
-    keep(at_alices, with_bob, "", file=[blob.pk for blob in blobs], **named)
-    keep(at_alices, with_bob, "", file=[blobs[0].pk], revision=1, **named)
+    both = keep(at_alices, with_bob, "", file=[blob.pk for blob in blobs], **named)
+    keep(at_alices, with_bob, "", file=[blobs[0].pk], revision=both["revision"], **named)
     sweeping.sweep(timezone.now())
     assert list(Blob.objects.values_list("pk", flat=True)) == [blobs[0].pk]
     html = page(at_alices, with_bob)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -38,11 +39,11 @@ def mail(alice: Account) -> Arrival:
     return arrived(alice, mail_to(alice, cc="bo@b.example"))
 
 
-def keep(browser: Client, mail: Arrival, text: str = HALF, **more: str) -> dict[str, object]:
+def keep(browser: Client, mail: Arrival, text: str = HALF, **more: object) -> dict[str, Any]:
     fields = {"text": text, "writer": ONE, "revision": "0", "to": "all", **more}
     answer = browser.post(reverse("draft-keep-answer", args=[mail.pk]), fields)
     assert answer.status_code == 200, answer.content
-    told: dict[str, object] = answer.json()
+    told: dict[str, Any] = answer.json()
     return told
 
 
@@ -51,11 +52,12 @@ def page(browser: Client, mail: Arrival) -> str:
 
 
 def test_half_an_answer_is_there_in_another_browser(alice: Account, mail: Arrival) -> None:
-    assert keep(browser_of(alice), mail) == {"revision": 1, "overtook": False, "left": False}
+    kept = keep(browser_of(alice), mail)
+    assert kept == {"revision": kept["revision"], "overtook": False, "left": False}
     browser = browser_of(alice)
     html = page(browser, mail)
     assert "Half an answer &amp; &lt;b&gt;</textarea>" in html
-    assert 'name="revision" value="1"' in html
+    assert f'name="revision" value="{kept["revision"]}"' in html
     assert re.search('value="all" checked', html)
     assert not re.search('name="quote" value="1" checked', html)
     with connection.cursor() as cursor:
@@ -65,7 +67,7 @@ def test_half_an_answer_is_there_in_another_browser(alice: Account, mail: Arriva
     assert "Half" not in browser.get(reverse("inbox")).content.decode()
     assert list(draft_export.drafts_json(alice)) == []
     # Sent, it is kept no more.
-    assert write(browser, mail.pk, text="A whole answer", revision="1").status_code == 302
+    assert write(browser, mail.pk, text="A whole answer", revision=kept["revision"]).status_code == 302
     assert OutgoingMail.objects.count() == 1
     assert not Draft.objects.exists()
     assert re.search('name="quote" value="1" checked', page(browser, mail))
@@ -74,10 +76,11 @@ def test_half_an_answer_is_there_in_another_browser(alice: Account, mail: Arriva
 def test_of_two_answers_the_other_one_is_kept(alice: Account, mail: Arrival) -> None:
     browser = browser_of(alice)
     keep(browser, mail, "on the train")
-    assert keep(browser, mail, "at the desk", writer=OTHER, to="sender", quote="1")["overtook"]
+    told = keep(browser, mail, "at the desk", writer=OTHER, to="sender", quote="1")
+    assert told["overtook"]
     other = browser.get(reverse("draft-overtaken"), {"mail": mail.pk}).json()
     assert (other["text"], other["toAll"], other["withQuote"]) == ("on the train", True, False)
-    write(browser, mail.pk, text="at the desk", writer=OTHER, revision="2")
+    write(browser, mail.pk, text="at the desk", writer=OTHER, revision=told["revision"])
     assert "on the train</textarea>" in page(browser, mail)
 
 
@@ -109,17 +112,17 @@ def test_nobody_answers_another_accounts_mail(alice: Account, bob: Account, mail
 def test_it_stands_there_while_the_mailbox_is_away(alice: Account, mail: Arrival, settings: Settings) -> None:
     browser = browser_of(alice)
     with mailbox_away(settings):
-        keep(browser, mail)
+        first = keep(browser, mail)["revision"]
         assert "Half an answer" in page(browser, mail)
         # What could not be sent, and is written on after that.
-        assert write(browser, mail.pk, text="A whole answer", writer=ONE, revision="1").status_code == 503
-        keep(browser, mail, "A whole answer, and more", revision="1")
+        assert write(browser, mail.pk, text="A whole answer", writer=ONE, revision=first).status_code == 503
+        newest = keep(browser, mail, "A whole answer, and more", revision=first)["revision"]
     html = page(browser, mail)
     assert "A whole answer, and more</textarea>" in html
     assert "It is kept here until you send or discard it" in html
     (token,) = re.findall(r'name="token" value="([^"]+)"', html)
     for _ in range(2):
-        write(browser, mail.pk, text="A whole answer, and more", token=token, revision="2")
+        write(browser, mail.pk, text="A whole answer, and more", token=token, revision=newest)
     assert OutgoingMail.objects.count() == 1
     assert not Draft.objects.exists()
     assert not UnsentAnswer.objects.exists()

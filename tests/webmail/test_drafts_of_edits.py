@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -38,11 +39,11 @@ def message(alice: Account, with_bob: Conversation) -> Message:
     return outgoing.send(alice, others, "The key is under the mat", str(uuid4()))
 
 
-def keep(browser: Client, message: Message, text: str = BEGUN, **more: str) -> dict[str, object]:
+def keep(browser: Client, message: Message, text: str = BEGUN, **more: object) -> dict[str, Any]:
     fields = {"text": text, "writer": ONE, "revision": "0", **more}
     answer = browser.post(reverse("draft-keep-edit", args=[message.message_id]), fields)
     assert answer.status_code == 200, answer.content
-    told: dict[str, object] = answer.json()
+    told: dict[str, Any] = answer.json()
     return told
 
 
@@ -60,7 +61,8 @@ def test_what_a_message_is_changed_to_is_there_in_another_browser(
     assert NOTICE not in page(at_alices, message)
     composing = reverse("draft-keep", args=[message.conversation.conversation_id])
     at_alices.post(composing, {"text": "half an answer", "writer": ONE, "revision": "0"})
-    assert keep(at_alices, message) == {"revision": 1, "overtook": False, "left": False}
+    kept = keep(at_alices, message)
+    assert kept == {"revision": kept["revision"], "overtook": False, "left": False}
     elsewhere = browser_of(alice)
     html = assert_nothing_inline_in(page(elsewhere, message))
     assert NOTICE in html
@@ -69,7 +71,7 @@ def test_what_a_message_is_changed_to_is_there_in_another_browser(
     html = assert_nothing_inline_in(form(elsewhere, message))
     assert NOTICE not in html
     assert f"autofocus>{BEGUN}</textarea>" in html
-    assert 'name="revision" value="1"' in html
+    assert f'name="revision" value="{kept["revision"]}"' in html
     by_script = elsewhere.get(
         reverse("message-edit", args=[message.message_id]), headers={"HX-Request": "true"}
     )
@@ -80,7 +82,7 @@ def test_what_a_message_is_changed_to_is_there_in_another_browser(
 
     saved = elsewhere.post(
         reverse("message-edit", args=[message.message_id]),
-        {"text": "Under the pot", "token": str(uuid4()), "revision": "1"},
+        {"text": "Under the pot", "token": str(uuid4()), "revision": kept["revision"]},
     )
     assert saved.status_code == 302
     assert threads.entry(alice, message.message_id).text == "Under the pot"
@@ -90,11 +92,11 @@ def test_what_a_message_is_changed_to_is_there_in_another_browser(
 
 
 def test_what_another_page_wrote_meanwhile_stays(alice: Account, at_alices: Client, message: Message) -> None:
-    keep(at_alices, message, "at the desk")
+    first = keep(at_alices, message, "at the desk")["revision"]
     assert keep(at_alices, message, "on the train", writer=OTHER)["overtook"]
     asked = {"message": message.message_id}
     assert at_alices.get(reverse("draft-overtaken"), asked).json()["text"] == "at the desk"
-    fields = {"text": "at the desk", "token": str(uuid4()), "writer": ONE, "revision": "1"}
+    fields = {"text": "at the desk", "token": str(uuid4()), "writer": ONE, "revision": first}
     at_alices.post(reverse("message-edit", args=[message.message_id]), fields)
     assert f"autofocus>{'on the train'}</textarea>" in form(at_alices, message)
     # What could not be saved says of the draft what it knew before.
@@ -102,7 +104,7 @@ def test_what_another_page_wrote_meanwhile_stays(alice: Account, at_alices: Clie
         reverse("message-edit", args=[message.message_id]), {**fields, "text": " ", "token": str(uuid4())}
     )
     assert refused.status_code == 422
-    assert 'name="revision" value="1"' in refused.content.decode()
+    assert f'name="revision" value="{first}"' in refused.content.decode()
 
 
 def test_a_message_may_be_left_as_it_was(alice: Account, at_alices: Client, message: Message) -> None:
@@ -157,14 +159,14 @@ def test_of_several_the_newest_is_said_that_is_not_open(
 def test_it_is_no_draft_of_a_conversation(
     alice: Account, at_alices: Client, message: Message, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(at_alices, message)
+    kept = keep(at_alices, message)
     assert BEGUN not in html_of(at_alices, reverse("inbox"))
     assert list(draft_export.drafts_json(alice)) == []
     # Nor does it take the room of one, or the other way round.
     monkeypatch.setattr(drafts, "MOST_NEW", 1)
     fields = {"text": "anew", "draft": ONE, "writer": ONE, "revision": "0"}
     assert at_alices.post(reverse("draft-keep-new"), fields).status_code == 200
-    keep(at_alices, message, revision="1")
+    keep(at_alices, message, revision=kept["revision"])
     another = outgoing.send(alice, [alice.did], "another", str(uuid4()))
     refused = at_alices.post(reverse("draft-keep-edit", args=[another.message_id]), fields)
     assert refused.status_code == 422

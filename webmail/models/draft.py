@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from django.db import models
 from django.utils import timezone
 
@@ -9,6 +11,11 @@ from accounts.models import Account
 from webmail.models.arrival import Arrival
 from webmail.models.conversation import Conversation
 from webmail.models.message import Message
+
+
+def first_revision() -> int:
+    """The revision of a new draft: at random, so that no page knows it of one that stood there before."""
+    return secrets.randbelow(10**8) + 1
 
 
 class Draft(models.Model):
@@ -37,7 +44,7 @@ class Draft(models.Model):
     #: The page that had written that.
     overtaken_writer = models.CharField(max_length=36, blank=True, default="")
     #: Counts what was kept, so that a page knows whether it has seen the newest.
-    revision = models.PositiveIntegerField(default=1)
+    revision = models.PositiveIntegerField(default=first_revision)
     #: The page that wrote it last, by the random name that it gave itself.
     writer = models.CharField(max_length=36, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
