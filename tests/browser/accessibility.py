@@ -31,8 +31,10 @@ _DECIDED = {("frame-tested", "frame-tested"): "What strangers designed; its word
 #: letter alone, and where the ground has a picture. Here that is a menu's button that shows where the pointer
 #: is, initials, numbers, and the arrow of a select: what counts is the ground that words and what is around
 #: them have. Gives what is broken, and what stays undecided or turns out too faint.
-_RUN = """async (options) => {
-  const { violations, incomplete } = await axe.run(document, { ...options, elementRef: true });
+_RUN = """async ({ within, options }) => {
+  const all = document.querySelectorAll("body *");
+  const context = within ? { include: within.map((place) => all[place]).filter(Boolean) } : document;
+  const { violations, incomplete } = await axe.run(context, { ...options, elementRef: true });
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const paint = (colours, opacity = 1) => {
     for (const [index, colour] of ["#fff", ...colours].entries()) {
@@ -90,10 +92,17 @@ _RUN = """async (options) => {
 }"""
 
 
-def violations(page: Page, *, rules: Sequence[str] = (), only_grave: bool = False) -> list[str]:
+def violations(
+    page: Page,
+    *,
+    rules: Sequence[str] = (),
+    within: Sequence[int] | None = None,
+    only_grave: bool = False,
+) -> list[str]:
     """However slight, or the serious and critical ones alone, of these rules or all: rule, what is wrong, and
     the elements, with what was found of the first; one line each. What axe does not decide counts, unless it
-    was decided here."""
+    was decided here. `within` are the elements to look at, by their places among those of the body; all else.
+    """
     if not page.evaluate("'axe' in window"):
         page.evaluate(f"{_script()}\n;void 0")
     # Preloading reads style sheets again by putting them into the page, which the policy refuses.
@@ -103,7 +112,7 @@ def violations(page: Page, *, rules: Sequence[str] = (), only_grave: bool = Fals
     else:
         options["runOnly"] = {"type": "tag", "values": [*_TAGS]}
         options["rules"] = {name: {"enabled": True} for name in _ALSO}
-    found: dict[str, list[dict[str, Any]]] = page.evaluate(_RUN, options)
+    found: dict[str, list[dict[str, Any]]] = page.evaluate(_RUN, {"within": within, "options": options})
     broken = [one["line"] for one in found["broken"] if not only_grave or one["impact"] in _GRAVE]
     if only_grave:
         return broken

@@ -168,21 +168,45 @@ def test_what_cannot_be_seen_or_is_cut_off_or_english_is_noticed(visit: Visit) -
 def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
     """Of the page as it is open now, in both themes, and of its width on the narrowest screen."""
     problems = lasting(too_wide, page)
-    look_before = ""
+    look_before: list[str] = []
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         show_anew(page)
         look = look_of(page)
-        # Where both show the same in the same places, the second has nothing of its own but its colours.
-        check = partial(violations, rules=COLOURS if look == look_before else ())
+        # What both show in the same places has nothing of its own in the second but its colours.
+        more = shown_besides(look_before, look) if look_before else None
         look_before = look
-        problems += [f"{theme}: {problem}" for problem in lasting(check, page)]
+        found = lasting(violations if more is None else partial(violations, rules=COLOURS), page)
+        if more:
+            found += problems_within(page, more)
+        problems += [f"{theme}: {problem}" for problem in found]
     page.emulate_media(color_scheme="light")
     if screen == PHONE:
         page.set_viewport_size(NARROWEST)  # type: ignore[arg-type]
         problems += [f"narrowest: {problem}" for problem in lasting(too_wide, page)]
         page.set_viewport_size(screen)  # type: ignore[arg-type]
     return problems
+
+
+#: What one theme alone shows, without problems: the button that changes it stands on every page.
+_without_problems: set[str] = set()
+
+
+def problems_within(page: Page, places: list[int]) -> list[str]:
+    """Of these elements, unless there were none the last time they stood on a page."""
+    markup: str = page.evaluate(
+        """(places) => {
+          const all = document.querySelectorAll("body *");
+          return places.map((place) => all[place]?.outerHTML).join();
+        }""",
+        places,
+    )
+    if markup in _without_problems:
+        return []
+    found = lasting(partial(violations, within=places), page)
+    if not found:
+        _without_problems.add(markup)
+    return found
 
 
 def problems_when_zoomed(page: Page) -> list[str]:
@@ -211,15 +235,25 @@ def lasting(check: Callable[[Page], list[str]], page: Page) -> list[str]:
     return found
 
 
-def look_of(page: Page) -> str:
-    """What is shown, and where."""
-    look: str = page.evaluate(
+def look_of(page: Page) -> list[str]:
+    """Where each element is, in the page's order; nothing for those that are not shown."""
+    look: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("body *")].map((one) => {
           const { x, y, width, height } = one.getBoundingClientRect();
-          return [one.checkVisibility({ visibilityProperty: true }), x, y, width, height];
-        }).join()"""
+          return one.checkVisibility({ visibilityProperty: true }) ? [x, y, width, height].join() : "";
+        })"""
     )
     return look
+
+
+def shown_besides(before: list[str], now: list[str]) -> list[int] | None:
+    """Which elements are shown that were not before; None where others moved, or are not the same."""
+    if len(now) != len(before):
+        return None
+    changed = [place for place, look in enumerate(now) if look != before[place]]
+    if any(now[place] and before[place] for place in changed):
+        return None
+    return [place for place in changed if now[place]]
 
 
 def too_wide(page: Page) -> list[str]:
