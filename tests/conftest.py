@@ -16,6 +16,7 @@ from tests.services.agent import AgentProcess
 from tests.services.agent import agent_process as run_agent
 from tests.services.certificates import self_signed
 from tests.services.chromium import chromium
+from tests.services.emptying import empty_by_deleting
 from tests.services.postgres import postgres_server
 from tests.services.programs import LEFT_OUT, find_postgres
 from tests.services.smtp_sink import SmtpSink
@@ -57,6 +58,7 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
     """Tests with a database have the servers that a request or a task of the webmail reaches for."""
     if find_postgres():
         request.getfixturevalue("postgres")
+        empty_by_deleting()
     request.getfixturevalue("redis_server")
 
 
