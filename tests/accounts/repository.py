@@ -1,6 +1,7 @@
 """An account's repository at the local PDS, written with its password, as its owner's other apps would."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx
@@ -13,8 +14,7 @@ class Repository:
     def __init__(self, network: NetworkInfo, account: LocalAccount) -> None:
         self.network = network
         self.did = account.did
-        credentials = {"identifier": account.person.handle, "password": account.person.password}
-        self._token = self.call("com.atproto.server.createSession", credentials)["accessJwt"]
+        self._token = _token(network.pds_url, account.person.handle, account.person.password)
 
     def put(self, collection: str, rkey: str, record: Mapping[str, Any]) -> None:
         body = {"repo": self.did, "collection": collection, "rkey": rkey, "record": dict(record)}
@@ -41,10 +41,21 @@ class Repository:
         return blob
 
     def call(self, nsid: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-        headers = {"authorization": f"Bearer {self._token}"} if hasattr(self, "_token") else {}
+        headers = {"authorization": f"Bearer {self._token}"}
         answer = httpx.post(f"{self.network.pds_url}/xrpc/{nsid}", json=body, headers=headers)
         found: dict[str, Any] = answer.raise_for_status().json() if answer.content else {}
         return found
+
+
+@cache
+def _token(pds_url: str, handle: str, password: str) -> str:
+    """Good for two hours; a PDS takes its time over each password."""
+    answer = httpx.post(
+        f"{pds_url}/xrpc/com.atproto.server.createSession",
+        json={"identifier": handle, "password": password},
+    )
+    token: str = answer.raise_for_status().json()["accessJwt"]
+    return token
 
 
 def empty_repository(network: NetworkInfo, account: LocalAccount) -> None:
