@@ -323,7 +323,8 @@ class SearchFilters:
     #: At or after.
     after: datetime | None = None
     before: datetime | None = None
-    #: Of "file", "image" and "link": all of them must be in a message.
+    #: Of "file", "image", "link" and "mention" (of the account, by somebody else): all of them must be in a
+    #: message.
     has: Sequence[str] = ()
 
 

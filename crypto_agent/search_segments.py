@@ -15,7 +15,7 @@ from crypto_agent.atsms import cbor
 from crypto_agent.errors import CannotUnseal
 from crypto_agent.search_text import Query
 
-HAS_FILE, HAS_LINK, HAS_IMAGE = 1, 2, 4
+HAS_FILE, HAS_LINK, HAS_IMAGE, HAS_MENTION = 1, 2, 4, 8
 #: What one segment holds at most, and what one message's text is cut to. The latter is more than a message
 #: that fits an envelope has, unless folding makes it longer.
 MOST_MESSAGES = 512

@@ -21,10 +21,12 @@ from crypto_agent.errors import CannotUnseal, DatabaseUnavailable, InvalidReques
 from crypto_agent.key_store import account_keys, held_account_keys
 from crypto_agent.links import link_facets
 from crypto_agent.models import Account
+from crypto_agent.part_values import mentions
 from crypto_agent.search_segments import (
     HAS_FILE,
     HAS_IMAGE,
     HAS_LINK,
+    HAS_MENTION,
     LONGEST_TEXT_BYTES,
     MOST_MESSAGES,
     Entry,
@@ -40,7 +42,7 @@ from crypto_agent.stored_segments import SegmentGone
 MOST_SMALL_SEGMENTS = 16
 #: How often a search begins again because segments were replaced while it went through them.
 _ATTEMPTS = 5
-_KINDS = {"file": HAS_FILE, "image": HAS_IMAGE, "link": HAS_LINK}
+_KINDS = {"file": HAS_FILE, "image": HAS_IMAGE, "link": HAS_LINK, "mention": HAS_MENTION}
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9a-f]{64})")
 
 
@@ -53,7 +55,7 @@ def index_messages(did: str, items: Sequence[IndexItem], now: datetime, random: 
     entries, unreadable = [], []
     for item in items:
         try:
-            entry = _entry(item, decode_own_content(unseal_content(keys, item.content).content))
+            entry = _entry(did, item, decode_own_content(unseal_content(keys, item.content).content))
         except (CannotUnseal, AtsmsError):
             unreadable.append(item.content.message_id)
             continue
@@ -176,9 +178,11 @@ class _Newest:
         return sorted(self._heap, reverse=True)
 
 
-def _entry(item: IndexItem, content: Content) -> Entry | None:
+def _entry(did: str, item: IndexItem, content: Content) -> Entry | None:
     text = "\n".join(dict.fromkeys(_texts(content)))
     kinds = _kinds(content, text)
+    if item.sender_did != did and mentions(content, did):
+        kinds |= HAS_MENTION
     folded = fold(text).encode()
     if not folded and not kinds:
         return None

@@ -12,7 +12,7 @@ from typing import Literal
 
 Name = Literal["from", "in", "has", "before", "after"]
 
-KINDS = ("file", "image", "link")
+KINDS = ("file", "image", "link", "mention")
 #: Further operators are searched for as words.
 MOST_OPERATORS = 12
 

@@ -160,10 +160,62 @@ def test_a_browser_whose_notifications_are_on_says_once_that_it_is_signed_in(
     assert "push.example%2Fhers" in said[0]
 
 
+def test_a_mention_in_a_muted_group_is_said_and_nothing_else_of_it(
+    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation
+) -> None:
+    first_visit_of("carol")
+    alice, bob = visit("alice"), visit("bob", viewport=PHONE, touch=True)
+    bob.context.grant_permissions(["notifications"], origin=installation.url)
+    page = bob.page
+    for _attempt in range(5):
+        if page.evaluate(TAKEN_CARE_OF, 6000):
+            break
+        page.reload()
+    alice.write_to("bob.test", text="First between us")
+    alice.write_to("bob.test", "carol.test", text="A group to be muted")
+    conversation = urlsplit(alice.page.url).path
+    bob.open_conversation(conversation)
+    expect(bubble(page, "A group to be muted")).to_be_visible(timeout=ARRIVAL)
+    page.get_by_label("Conversation menu").click()
+    page.locator("#settings-buttons").get_by_role("button", name="Mute", exact=True).click()
+    expect(page.locator("#settings-buttons")).to_contain_text("Mute mentions too")
+    worker = _Worker(page, installation.url)
+    read_everything(bob, installation)
+    page.goto("about:blank")
+    worker.stop()
+
+    alice.write("Nothing that concerns him")
+    wait_until(lambda: unread_of(bob, installation), ARRIVAL / 1000)
+    assert worker.shown_after_push() == []
+    worker.stop()
+    alice.write("But this does, @bob.test")
+    wait_until(lambda: mentions_of(bob, installation), ARRIVAL / 1000)
+    (shown,) = worker.shown_after_push(something=True)
+    assert shown["body"] == "You were mentioned"
+    assert shown["data"] == {"path": conversation}
+    assert "this does" not in str(shown)
+    read_everything(bob, installation)
+    assert not mentions_of(bob, installation)
+    # As other tests expect to find it.
+    page.goto(conversation)
+    page.get_by_label("Conversation menu").click()
+    page.locator("#settings-buttons").get_by_role("button", name="Unmute").click()
+    expect(page.locator("#settings-buttons")).not_to_contain_text("mentions")
+
+
 def unread_of(visitor: Visitor, installation: RunningInstallation) -> list[str]:
     """The ids of the conversations in which something is unread."""
+    return _conversations_with("unread_count", visitor, installation)
+
+
+def mentions_of(visitor: Visitor, installation: RunningInstallation) -> list[str]:
+    """The ids of those in which something unread mentions somebody."""
+    return _conversations_with("unread_mentions", visitor, installation)
+
+
+def _conversations_with(count: str, visitor: Visitor, installation: RunningInstallation) -> list[str]:
     rows = installation.sql(
-        "SELECT conversation_id FROM webmail_conversation WHERE unread_count > 0 AND account_id ="
+        f"SELECT conversation_id FROM webmail_conversation WHERE {count} > 0 AND account_id ="  # noqa: S608
         " (SELECT id FROM accounts_account WHERE handle = ?)",
         visitor.person.handle,
     )

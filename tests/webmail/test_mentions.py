@@ -14,12 +14,23 @@ from pytest_django import Settings
 from accounts.models import Account, Peer
 from crypto_agent.atsms.content import text_part
 from crypto_agent.atsms.facets import Facet
-from crypto_agent.client import NewMessage
+from crypto_agent.client import AgentClient, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.other_client import OtherClient
 from tests.webmail.strangers import arrives
 from tests.webmail.test_batches import queries_of_a_pull
-from webmail import blocking, changing, consent, forgetting, ingress, read_marks, rebuild, trust
+from webmail import (
+    blocking,
+    changing,
+    consent,
+    forgetting,
+    ingress,
+    read_marks,
+    rebuild,
+    search_index,
+    searching,
+    trust,
+)
 from webmail.conversations import list_conversations
 from webmail.models import Conversation, Message, WhoMayWrite
 from webmail.outgoing import send_message
@@ -226,6 +237,35 @@ def test_many_mentions_are_taken_in_with_as_many_queries_as_one(
     of_one = taken_in(1)
     assert taken_in(5) == of_one
     assert mentioned(alice) == 7
+
+
+@pytest.mark.usefixtures("group")
+def test_mentions_are_found(
+    alice: Account,
+    bob: Account,
+    carol: Account,
+    write: Write,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    as_web = AgentClient(settings.AGENT_URL, settings.AGENT_TOKEN_SECRET, "web")
+    monkeypatch.setattr(searching, "agent", lambda: as_web)
+    search_index.begin_again(alice)
+    sent = write(bob, [alice, carol], f"The ferry, @{alice.handle}")
+    hand_over(alice, seal(sent)[alice.did])
+    arrives(write, bob, [alice, carol], f"The ferry, @{carol.handle}, not {alice.handle}")
+    write(alice, [bob, carol], f"The ferry, @{bob.handle}")
+
+    def found(query: str) -> list[str]:
+        search_index.index_waiting(alice, now=timezone.now())
+        return [one.message_id for one in searching.search(alice, query).found]
+
+    assert len(found("ferry")) == 3
+    assert found("has:mention") == found("ferry has:mention") == [sent.message_id]
+    assert found("has:mention has:link") == []
+    hand_over(alice, edits(bob, alice, sent, "The ferry"))
+    assert found("has:mention") == []
+    assert len(found("ferry")) == 3
 
 
 @pytest.mark.usefixtures("group")

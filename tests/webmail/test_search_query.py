@@ -31,7 +31,7 @@ def read(text: str) -> tuple[str, list[tuple[str, str]]]:
         ('in:"Sunday  walk" "to the weir"', '"to the weir"', [("in", "Sunday walk")]),
         ("in:“Sunday walk“ weir", "weir", [("in", "Sunday walk")]),
         ('from:"Bob B', "", [("from", "Bob B")]),
-        ("has:file has:IMAGE has:link", "", [("has", "file"), ("has", "image"), ("has", "link")]),
+        ("has:file has:IMAGE has:mention", "", [("has", "file"), ("has", "image"), ("has", "mention")]),
         ("has:wings from: before:soon", "has:wings from: before:soon", []),
         ("before:2026-11 after:2025", "", [("before", "2026-11"), ("after", "2025")]),
         ("after:yesterday before:2026-02-30", "before:2026-02-30", [("after", "yesterday")]),
