@@ -117,6 +117,15 @@ def may_hear_of_a_look(account: Account, did: str) -> bool:
     return standing is None and not came_up.exists()
 
 
+def may_compare(account: Account, did: str) -> bool:
+    """Whether somebody's own server may be asked for their keys, to compare them: where it may hear of a look
+    anyway, and where they are in a conversation that the account agreed to."""
+    agreed = Conversation.objects.filter(
+        account=account, members__did=did, standing=Conversation.Standing.ACCEPTED, blocked=False
+    )
+    return may_hear_of_a_look(account, did) or agreed.exists()
+
+
 def may_answer(account: Account, conversation_id: str) -> bool:
     """Whether what tells somebody that a message was seen (reactions, receipts, …) may be sent in the
     conversation with this id (hex); a conversation that is not there yet is the account's own to begin."""

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.handles import INVALID_HANDLE
 from accounts.models import Account, Peer, PeerCertificate, PeerEvent, PlcOperation
-from webmail import comparisons
+from webmail import comparisons, consent
 from webmail.comparisons import KeyState
 from webmail.models import Verification
 
@@ -57,11 +57,13 @@ class Line:
 
 @dataclass(frozen=True)
 class PersonKeysShown:
-    """``known_since`` is None where nothing was read of them yet; ``log_problem`` is a stable code, or
-    empty. ``older_lines`` and ``older_rows`` are where the next page begins, 0 where there is none."""
+    """``may_compare``: whether their server may be asked for what is compared. ``known_since`` is None where
+    nothing was read of them yet; ``log_problem`` is a stable code, or empty. ``older_lines`` and
+    ``older_rows`` are where the next page begins, 0 where there is none."""
 
     did: str
     state: KeyState
+    may_compare: bool
     #: Of how many devices messages are sealed for, as far as they are known here.
     in_use: int
     lines: list[Line]
@@ -90,6 +92,7 @@ def keys_of(account: Account, did: str, *, lines_from: int = 0, rows_from: int =
     return PersonKeysShown(
         did=did,
         state=state,
+        may_compare=did != account.did and consent.may_compare(account, did),
         in_use=len(comparisons.usable_fingerprints([did]).get(did, ())),
         lines=lines[lines_from:lines_to],
         certificates=list(found[0])[:MOST_ROWS],

@@ -16,7 +16,7 @@ from accounts import handles, own_entries, rate_limits, sessions
 from accounts.peers import MAX_AGE, PeerError
 from accounts.rate_limits import TooOften
 from accounts.sessions import signed_in
-from webmail import comparisons, person_page
+from webmail import comparisons, consent, person_page
 from webmail.comparisons import ChangedMeanwhile, How, Outcome
 from webmail.people import people_of
 from webmail.safety_numbers import CodeError
@@ -39,6 +39,8 @@ def compare(request: PageRequest, did: str) -> HttpResponse:
         return _page(request, did, typed=code, too_often=error)
     if request.method != "POST":
         return _page(request, did)
+    if not consent.may_compare(request.account, did):
+        return _page(request, did, error=_("Nothing was noted."), typed=code, status=403)
     found = {"match": Outcome.MATCHED, "differ": Outcome.DIFFERED}.get(request.POST.get("found", ""))
     try:
         if code:
@@ -69,6 +71,8 @@ def code(request: PageRequest, did: str) -> HttpResponse:
         _known(request, did)
     except TooOften as error:
         return rate_limits.too_often_page(request, error)
+    if not consent.may_compare(request.account, did):
+        raise Http404
     try:
         text = comparisons.comparison(request.account, did, max_age=MAX_AGE).code
     except PeerError as error:
@@ -118,11 +122,14 @@ def _page(
     too_often: TooOften | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The page; without the number, and without asking for it, where too many people were looked up."""
+    """The page; without the number, and without asking for it, where too many people were looked up, or
+    where their server would hear of a look that it is not to hear of."""
     context: dict[str, Any] = {"error": error, "typed": typed, "next": _next(request)}
     if too_often:
         context["unread"] = rate_limits.too_many_people(too_often)
         context["error"] = _("Nothing was noted.") if request.method == "POST" else ""
+    elif not consent.may_compare(request.account, did):
+        context["withheld"] = True
     else:
         try:
             context["comparison"] = comparisons.comparison(request.account, did)
