@@ -15,8 +15,9 @@ from confusable_homoglyphs import confusables
 LONGEST = 253
 #: Where the Unicode list names another letter than the one that it is drawn as: the small palochka.
 _DRAWN_AS = {"\u04cf": "l"}
-#: What reads alike in Latin letters, after everything was made lower case.
-_ALIKE = (("rn", "m"), ("vv", "w"), ("cl", "d"), ("0", "o"), ("1", "l"), ("|", "l"), ("i", "l"))
+#: What reads alike in Latin letters, after everything was made lower case. Single letters come first, since
+#: pairs are made of them: "c1" reads like "cl".
+_ALIKE = (("0", "o"), ("1", "l"), ("|", "l"), ("i", "l"), ("rn", "m"), ("vv", "w"), ("cl", "d"))
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,8 @@ from webmail.likeness import Known, likeness
 
 ALICE = Known("did:plc:alice", "alice.test", "Alice Example", ("alison.test",))
 BOB = Known("did:plc:bob", "tomorrow.example.com", "")
-KNOWN = [ALICE, BOB]
+CLAIRE = Known("did:plc:claire", "claire.test", "Claire Clarke")
+KNOWN = [ALICE, BOB, CLAIRE]
 
 
 def of(handle: str, name: str = "", did: str = "did:plc:other") -> str | None:
@@ -26,6 +27,9 @@ def of(handle: str, name: str = "", did: str = "did:plc:other") -> str | None:
         "t0m0rr0w.example.com",
         "tornorrow.example.com",
         "tomorrovv.example.com",
+        "c1aire.test",
+        "ciaire.test",
+        "dalre.test",
     ],
 )
 def test_handles_that_read_alike(handle: str) -> None:
@@ -46,6 +50,8 @@ def test_handles_that_do_not(handle: str) -> None:
         "\uff21\uff4c\uff49\uff43\uff45 Example",
         "Al\u200bice Ex\u0301ample",
         "alice.test",
+        "CIaire C|arke",
+        "c1aire.test",
     ],
 )
 def test_names_that_are_somebody_else_s(name: str) -> None:
