@@ -6,6 +6,11 @@ import re
 
 #: Characters that turn the direction of what stands around them (Unicode Standard Annex 9).
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+#: Drawn as nothing, or as a space, though by their category they are letters, symbols, or no characters yet:
+#: Hangul fillers, the blank Braille pattern, the null notehead, and what is kept free for the invisible.
+BLANK = frozenset("\u115f\u1160\u2065\u2800\u3164\uffa0\U0001d159").union(
+    map(chr, range(0xFFF0, 0xFFF9)), map(chr, range(0xE0000, 0xE1000))
+)
 #: These, control characters, and halves of a character.
 _LEFT_OUT = re.compile(rf"[\x00-\x1f\x7f-\x9f\ud800-\udfff{TURNING}]+")
 

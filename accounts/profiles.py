@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts import identities, key_history, lookups, repositories
 from accounts.identities import Identity, IdentityError
 from accounts.models import Account, Peer
-from accounts.one_line import one_line
+from accounts.one_line import BLANK, one_line
 from accounts.repositories import RepositoryError
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,6 @@ MAX_NAME_LENGTH = 640
 PROFILE_MAX_BYTES = 256 * 1024
 
 _CID = re.compile(r"b[a-z2-7]{20,120}", re.ASCII)
-#: Letters and symbols by category, but drawn as nothing (Hangul fillers, the blank Braille pattern).
-_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def clean_name(name: object) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    return character not in _BLANKS and unicodedata.category(character) not in ("Cf", "Mn", "Me", "Zs")
+    return character not in BLANK and unicodedata.category(character) not in ("Cf", "Mn", "Me", "Zs")
 
 
 def _is_stale(peer: Peer, max_age: timedelta) -> bool:

@@ -11,6 +11,8 @@ from functools import lru_cache
 import idna
 from confusable_homoglyphs import confusables
 
+from accounts.one_line import BLANK
+
 #: Names longer than this are compared by their beginning.
 LONGEST = 253
 #: Where the Unicode list names another letter than the one that it is drawn as: the small palochka.
@@ -24,16 +26,17 @@ _ALIKE = (("0", "o"), ("1", "l"), ("|", "l"), ("i", "l"), ("rn", "m"), ("vv", "w
 def skeleton(text: str) -> str:
     """What a handle or name is read as, at most 253 characters: two texts that look alike have the same one.
 
-    Labels in punycode are decoded, marks and invisible characters left out, letters of other scripts replaced
-    by the Latin ones that they look like (Unicode confusables), and Latin look-alikes made one.
+    Labels in punycode are decoded, spaces, marks and invisible characters left out, letters of other scripts
+    replaced by the Latin ones that they look like (Unicode confusables), and Latin look-alikes made one.
     """
     decoded = ".".join(in_letters(label) for label in text[:LONGEST].split("."))
     plain = "".join(
         character
         for character in unicodedata.normalize("NFKD", decoded)
-        if unicodedata.category(character) not in ("Mn", "Me", "Cf", "Cc")
+        if character not in BLANK and unicodedata.category(character) not in ("Mn", "Me", "Cf", "Cc")
     )
-    folded = in_latin(" ".join(in_latin(plain).casefold().split()))
+    # Without spaces, since blank letters may be drawn as one.
+    folded = in_latin("".join(in_latin(plain).casefold().split()))
     for alike, letter in _ALIKE:
         folded = folded.replace(alike, letter)
     return folded[:LONGEST]

@@ -23,6 +23,7 @@ from tests.accounts.test_peers import PublishedDevice
 pytestmark = pytest.mark.django_db
 
 READING = importlib.import_module("accounts.migrations.0010_what_names_are_read_as")
+READING_ANEW = importlib.import_module("accounts.migrations.0013_read_names_anew")
 
 
 @pytest.fixture
@@ -132,3 +133,19 @@ def test_peers_from_before_are_read_as_they_would_be_now() -> None:
     last = Peer.objects.get(did="did:plc:499")
     assert (last.handle_skeleton, last.name_skeleton) == (skeleton("p499.test"), skeleton("bob"))
     assert Peer.objects.get(did="did:plc:500").handle_skeleton == ""
+
+
+def test_peers_that_were_read_otherwise_are_read_anew_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(READING_ANEW, "AT_ONCE", 2)
+    Peer.objects.bulk_create(
+        Peer(did=f"did:plc:{number}", handle=f"c1aire{number}.test", display_name="Claire\u3164")
+        for number in range(5)
+    )
+    Peer.objects.filter(did="did:plc:4").update(handle="handle.invalid")
+    for _time in range(2):
+        Peer.objects.filter(did__lt="did:plc:4").update(handle_skeleton="as before", name_skeleton="")
+        READING_ANEW.read_names_anew(apps, None)
+        read_as = list(Peer.objects.order_by("did").values_list("handle_skeleton", "name_skeleton"))
+        assert read_as == [(skeleton(f"claire{number}.test"), skeleton("Claire")) for number in range(4)] + [
+            ("", skeleton("Claire"))
+        ]

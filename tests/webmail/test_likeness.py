@@ -51,6 +51,9 @@ def test_handles_that_do_not(handle: str) -> None:
         "Al\u200bice Ex\u0301ample",
         "alice.test",
         "CIaire C|arke",
+        "Alice Example\u3164",
+        "Alice\u2800Example",
+        "\u115fAlice \U000e0fffExample",
         "c1aire.test",
     ],
 )
@@ -82,9 +85,13 @@ def test_a_likeness_put_away_is_known_again_and_another_is_not() -> None:
     assert len(one.key) == 64
 
 
-@given(st.text(st.characters(exclude_characters="-."), max_size=100), st.integers(0, 100))
-def test_what_is_invisible_makes_no_other_name(text: str, place: int) -> None:
-    assert skeleton(text[:place] + "\u200b" + text[place:]) == skeleton(text)
+@given(
+    st.text(st.characters(exclude_characters="-."), max_size=100),
+    st.integers(0, 100),
+    st.sampled_from(["\u200b", "\u3164", "\u2065", " "]),
+)
+def test_what_is_invisible_makes_no_other_name(text: str, place: int, unseen: str) -> None:
+    assert skeleton(text[:place] + unseen + text[place:]) == skeleton(text)
 
 
 def test_what_a_long_name_is_read_as_has_its_bounds() -> None:
