@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from accounts.handles import INVALID_HANDLE
@@ -22,6 +23,35 @@ def likenesses(account: Account, dids: Iterable[str]) -> dict[str, Likeness]:
     Whom the account accepted or follows may be imitated, as far as their names are known here, and so may
     its own person.
     """
+    someones, known = _compared(account, dids)
+    return _likenesses(someones, known, {})
+
+
+def not_put_away(account: Account, dids: Iterable[str]) -> dict[str, Likeness]:
+    """As ``likenesses``, without those of which the account has said that it knows; in one query more where
+    there are any."""
+    someones, known = _compared(account, dids)
+    found = _likenesses(someones, known, {})
+    if not found:
+        return {}
+    contacts_of = Contact.objects.filter(account=account, did__in=found).exclude(likeness_put_away="")
+    put_away = {did: keys.split() for did, keys in contacts_of.values_list("did", "likeness_put_away")}
+    alike = [someone for someone in someones if someone.did in found]
+    return _likenesses(alike, known, put_away) if put_away else found
+
+
+def put_away(account: Account, did: str, key: str) -> None:
+    """The account has seen whom somebody reads like, as the key of the likeness says; it is not told again
+    until that is somebody else."""
+    like = not_put_away(account, [did]).get(did)
+    if like is not None and like.key == key:
+        contacts.know(account, {did: timezone.now()})
+        seen = Concat("likeness_put_away", Value(f" {key}"))
+        Contact.objects.filter(account=account, did=did).update(likeness_put_away=seen)
+
+
+def _compared(account: Account, dids: Iterable[str]) -> tuple[list[Known], list[Known]]:
+    """These people, but for the account's own person, and the known ones whom they may read like."""
     wanted = set(dids) - {account.did}
     someones = [_known(did, handle, name) for did, handle, name in _BY_DID.rows(list(wanted))]
     handles = [someone.handle for someone in someones if someone.handle]
@@ -31,7 +61,13 @@ def likenesses(account: Account, dids: Iterable[str]) -> dict[str, Likeness]:
         for did, handle, name, former in _ALIKE.rows(account.pk, list(read_as), handles or [_NO_HANDLE])
     ]
     known.append(Known(account.did, account.handle, account.display_name))
-    found = {someone.did: likeness(someone, known) for someone in someones}
+    return someones, known
+
+
+def _likenesses(
+    someones: Iterable[Known], known: Sequence[Known], put_away: Mapping[str, Collection[str]]
+) -> dict[str, Likeness]:
+    found = {someone.did: likeness(someone, known, put_away.get(someone.did, ())) for someone in someones}
     return {did: like for did, like in found.items() if like is not None}
 
 
@@ -65,23 +101,3 @@ _BY_DID = PreparedValues(
     lambda dids: Peer.objects.filter(did__in=dids).order_by("did").values_list(*_OF_PEERS)
 )
 _ALIKE = PreparedValues(_alike)
-
-
-def not_put_away(account: Account, found: dict[str, Likeness]) -> dict[str, Likeness]:
-    """Those of which the account has not said that it knows."""
-    if not found:
-        return {}
-    put_away = dict(
-        Contact.objects.filter(account=account, did__in=found)
-        .exclude(likeness_put_away="")
-        .values_list("did", "likeness_put_away")
-    )
-    return {did: like for did, like in found.items() if put_away.get(did) != like.key}
-
-
-def put_away(account: Account, did: str) -> None:
-    """The account has seen whom somebody reads like; it is not told again until that is somebody else."""
-    like = likenesses(account, [did]).get(did)
-    if like is not None:
-        contacts.know(account, {did: timezone.now()})
-        Contact.objects.filter(account=account, did=did).update(likeness_put_away=like.key)

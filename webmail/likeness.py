@@ -6,7 +6,7 @@ Pure functions over what is known; a likeness is a reason to look twice, and no 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,17 +40,20 @@ class Likeness:
         return hashlib.sha256(f"{self.kind} {self.like.did}".encode()).hexdigest()
 
 
-def likeness(someone: Known, known: Iterable[Known]) -> Likeness | None:
-    """The strongest likeness of somebody to one of those known; None if there is none."""
+def likeness(someone: Known, known: Iterable[Known], put_away: Collection[str] = ()) -> Likeness | None:
+    """The strongest likeness of somebody to one of those known; None if there is none.
+
+    `put_away` are the keys of likenesses to pass over, with the weaker ones to the same person.
+    """
     others = [each for each in known if each.did != someone.did]
-    for kind, is_like in (
-        ("former-handle", _had_handle),
-        ("handle", _handle_reads_like),
-        ("name", _has_name),
-    ):
+    passed_over: set[str] = set()
+    for kind, is_like in _STRONGEST_FIRST:
         for other in others:
-            if is_like(someone, other):
-                return Likeness(kind, other)  # type: ignore[arg-type]
+            found = Likeness(kind, other)
+            if put_away and found.key in put_away:
+                passed_over.add(other.did)
+            if other.did not in passed_over and is_like(someone, other):
+                return found
     return None
 
 
@@ -70,3 +73,10 @@ def _has_name(someone: Known, other: Known) -> bool:
         return False
     name = skeleton(someone.name)
     return bool(name) and name in {skeleton(other.name) if other.name else "", skeleton(other.handle)}
+
+
+_STRONGEST_FIRST: tuple[tuple[Kind, Callable[[Known, Known], bool]], ...] = (
+    ("former-handle", _had_handle),
+    ("handle", _handle_reads_like),
+    ("name", _has_name),
+)

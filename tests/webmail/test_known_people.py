@@ -59,7 +59,10 @@ def test_a_conversation_says_so_until_it_is_put_away(alice: Account, bob: Peer, 
     address = reverse("conversation", args=[message.conversation.conversation_id])
     assert NOTICE in html(at_alices, address)
     put_away = reverse("person-likeness", args=[stranger.did])
-    answer = at_alices.post(put_away, {"next": message.conversation.conversation_id})
+    like = known_people.likenesses(alice, [stranger.did])[stranger.did]
+    form = {"next": message.conversation.conversation_id, "likeness": like.key}
+    assert f'name="likeness" value="{like.key}"' in html(at_alices, address)
+    answer = at_alices.post(put_away, form)
     assert answer.url == address
     assert KNOWN_NOW not in html(at_alices, address)
     # Another likeness is another matter.
@@ -69,6 +72,39 @@ def test_a_conversation_says_so_until_it_is_put_away(alice: Account, bob: Peer, 
     assert KNOWN_NOW in page
     # Whom one's own conversations are with is not suspected.
     assert NOTICE not in html(at_alices, reverse("person", args=[bob.did]))
+
+
+def test_what_was_put_away_hides_no_likeness_to_somebody_else(alice: Account, bob: Peer) -> None:
+    carol = peer("carol", display_name="Carol")
+    contacts.accept(alice, {carol.did: timezone.now()})
+    stranger = peer("b0b", display_name="Bob")
+
+    def shown() -> tuple[str, str, str] | None:
+        like = known_people.not_put_away(alice, [stranger.did]).get(stranger.did)
+        return (like.kind, like.like.did, like.key) if like else None
+
+    kind, who, key = shown() or ("", "", "")
+    assert (kind, who) == ("handle", bob.did)
+    known_people.put_away(alice, stranger.did, key)
+    # Nor is the name told of, which is that of the same person.
+    assert shown() is None
+    Peer.objects.filter(pk=stranger.pk).update(display_name="Carol")
+    kind, who, other_key = shown() or ("", "", "")
+    assert (kind, who) == ("name", carol.did)
+    # A form that was sent twice puts away what it was about, and nothing that nobody has seen.
+    known_people.put_away(alice, stranger.did, key)
+    assert shown() is not None
+    known_people.put_away(alice, stranger.did, other_key)
+    assert shown() is None
+
+
+def test_a_stronger_likeness_to_the_same_person_is_told_of(alice: Account, bob: Peer) -> None:
+    stranger = peer("robert", display_name="Bob")
+    like = known_people.likenesses(alice, [stranger.did])[stranger.did]
+    known_people.put_away(alice, stranger.did, like.key)
+    assert known_people.not_put_away(alice, [stranger.did]) == {}
+    Peer.objects.filter(pk=stranger.pk).update(handle="b0b.test")
+    assert known_people.not_put_away(alice, [stranger.did])[stranger.did].kind == "handle"
 
 
 def test_the_page_of_new_conversations_says_so(alice: Account, bob: Peer, at_alices: Client) -> None:

@@ -32,8 +32,9 @@ class Contact(models.Model):
     #: When their identity was made, as the directory's log says, and when the directory was last asked.
     made_at = models.DateTimeField(null=True, blank=True)
     made_asked_at = models.DateTimeField(null=True, blank=True)
-    #: The likeness to somebody else that the account has seen and put away, as webmail/likeness.py names it.
-    likeness_put_away = models.CharField(max_length=64, blank=True, default="")
+    #: The likenesses to others that the account has seen and put away: their keys (webmail/likeness.py) with
+    #: a space between two.
+    likeness_put_away = models.TextField(blank=True, default="")
 
     class Meta:
         ordering = ["-first_seen_at", "-id"]

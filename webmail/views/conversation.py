@@ -33,7 +33,7 @@ from webmail.conversations import NotFound, find, others_in, row
 from webmail.draft_places import DraftPlace
 from webmail.drafts import OpenDraft
 from webmail.identity_facts import IdentityFacts, facts_of
-from webmail.known_people import likenesses, not_put_away
+from webmail.known_people import not_put_away
 from webmail.likeness import Likeness
 from webmail.models import Conversation, Message
 from webmail.news import PREFIX, let_go, news
@@ -243,7 +243,7 @@ def _let_in(account: Account, conversation: Conversation) -> IdentityFacts | Non
 
 def _likenesses(account: Account, conversation: Conversation) -> list[tuple[Person, Likeness]]:
     """Who in a conversation reads like somebody else, unless the account knows of it."""
-    found = not_put_away(account, likenesses(account, others_in(account, conversation)))
+    found = not_put_away(account, others_in(account, conversation))
     people = people_of(found) if found else {}
     return [(people[did], like) for did, like in found.items()]
 

@@ -64,7 +64,7 @@ def blocked(request: PageRequest) -> HttpResponse:
 @signed_in
 def likeness(request: PageRequest, did: str) -> HttpResponse:
     """Put away that somebody reads like somebody else."""
-    known_people.put_away(request.account, _did(request, did))
+    known_people.put_away(request.account, _did(request, did), request.POST.get("likeness", ""))
     if request.htmx:
         return HttpResponse()
     back = request.POST.get("next", "")
