@@ -9,7 +9,6 @@ import unicodedata
 from functools import lru_cache
 
 import idna
-from confusable_homoglyphs import confusables
 
 from accounts.one_line import BLANK
 
@@ -55,6 +54,11 @@ def in_letters(label: str) -> str:
 def in_latin(text: str) -> str:
     """Letters beyond ASCII that look like Latin ones replaced by those."""
     foreign = "".join(character for character in text if not character.isascii())
+    if not foreign:
+        return text
+    # The list is read when it is imported, and most processes never need it.
+    from confusable_homoglyphs import confusables
+
     found = confusables.is_confusable(foreign, greedy=True) or []
     latin = {each["character"]: _latin_of(each["homoglyphs"]) for each in found} | _DRAWN_AS
     return "".join(latin.get(character) or character for character in text)
