@@ -186,6 +186,7 @@ class RunningSuite:
     def __init__(self, suite: Suite, directory: Path, *, prepared: Path) -> None:
         self.name, self._arguments, self._started_by = suite
         self.has_failed = False
+        self.seconds = 0.0
         self._directory = directory
         self._prepared = prepared
         self._stopped = False
@@ -195,9 +196,11 @@ class RunningSuite:
     def run(self) -> None:
         if self._stopped:
             return
+        begun = time.monotonic()
         with self._file("output").open("wb") as written:
             self._process = self._start(self._file("xml"), written, self._started_by)
             self.has_failed = self._process.wait() != 0
+        self.seconds = time.monotonic() - begun
 
     def passes_now(self, count: Count) -> bool:
         """Runs once more, shown, what failed, with nothing beside it; whether all passes now.
@@ -213,8 +216,8 @@ class RunningSuite:
         return passed
 
     def tell(self, count: Count) -> None:
-        """Shows what it said, and adds to the count."""
-        say(f"\n{self.name}\n{self._file('output').read_text(errors='replace')}")
+        """Shows how long it took and what it said, and adds to the count."""
+        say(f"\n{self.name}: {self.seconds:.0f} s\n{self._file('output').read_text(errors='replace')}")
         if self._file("xml").exists():
             count.add(ElementTree.parse(self._file("xml")))  # noqa: S314
 
