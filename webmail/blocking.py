@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from accounts.models import Account
 from webmail import contacts, events, topics
@@ -141,6 +141,7 @@ def prune(now: datetime) -> int:
     for each in too_many.filter(number__gt=MOST_KEPT):
         of_one = kept.filter(account_id=each["account_id"], sender_did=each["sender_did"])
         over |= set(of_one.order_by("-placed_at", "-pk").values_list("pk", flat=True)[MOST_KEPT:])
+    over |= _quiet_with(over) | _quiet_for_long(now)
     rows = Message.objects.filter(pk__in=over, archived_at__isnull=False).select_related("account")
     removed = 0
     for message in rows.order_by("account_id"):
@@ -149,6 +150,32 @@ def prune(now: datetime) -> int:
         message.delete()
         removed += 1
     return removed
+
+
+def _quiet_with(over: set[int]) -> set[int]:
+    """Edits of these messages, and what else answers them quietly, by the same people."""
+    going = Message.objects.filter(
+        pk__in=over, account=OuterRef("account"), sender_did=OuterRef("sender_did")
+    )
+    edit_them = Exists(going.filter(message_id=OuterRef("replaces")))
+    answer_them = Exists(going.filter(message_id=OuterRef("in_reply_to")))
+    quiet = Message.objects.filter(edit_them | answer_them, aside=Message.Aside.QUIET)
+    return set(quiet.values_list("pk", flat=True)) if over else set()
+
+
+def _quiet_for_long(now: datetime) -> set[int]:
+    """Edits, reactions and such that blocked people made since they were blocked, kept for long enough."""
+    quiet = Message.objects.filter(aside=Message.Aside.QUIET, placed_at__lt=now - KEPT).order_by()
+    senders: dict[int, set[str]] = {}
+    for account_id, did in quiet.values_list("account_id", "sender_did").distinct():
+        senders.setdefault(account_id, set()).add(did)
+    over: set[int] = set()
+    for account in Account.objects.filter(pk__in=senders):
+        for did, since in blocked_since(account).items():
+            if did in senders[account.pk]:
+                of_one = quiet.filter(account=account, sender_did=did, placed_at__gte=since)
+                over |= set(of_one.values_list("pk", flat=True))
+    return over
 
 
 def _with(account: Account, did: str) -> set[int]:

@@ -142,6 +142,44 @@ def test_what_was_set_aside_goes_after_thirty_days_and_what_came_before_the_bloc
     assert titles(alice)[0] == "Before"
 
 
+def test_edits_and_reactions_go_with_what_was_set_aside(
+    alice: Account, bob: Account, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quietly(message: NewMessage) -> str:
+        sent = send_message(bob, [alice.did], message, str(uuid4()))
+        hand_over(alice, seal(sent)[alice.did])
+        return sent.message_id
+
+    def of_bob() -> set[str]:
+        return set(
+            Message.objects.filter(account=alice, sender_did=bob.did).values_list("message_id", flat=True)
+        )
+
+    hello = Message.objects.filter(account=alice, conversation__members__did=bob.did).get()
+    before = arrives(write, bob, [alice], "Before").message_id
+    stays = {before, quietly(NewMessage("Before, changed", replaces=before))}
+    blocking.block(alice, bob.did, timezone.now())
+    quietly(NewMessage("Before, changed since", replaces=before))
+    quietly(NewMessage(reaction="\N{THUMBS UP SIGN}", in_reply_to=hello.message_id))
+    one = arrives(write, bob, [alice], "One").message_id
+    of_one = {one, quietly(NewMessage("One, changed", replaces=one))}
+    two = arrives(write, bob, [alice], "Two").message_id
+    of_two = {two, quietly(NewMessage("Two, changed", replaces=two))}
+    assert blocking.prune(timezone.now() + timedelta(days=29)) == 0
+    monkeypatch.setattr(blocking, "MOST_KEPT", 1)
+    everything = of_bob()
+    assert blocking.prune(timezone.now()) == 2
+    assert everything - of_bob() == of_one
+    assert of_two < of_bob()
+    assert blocking.prune(timezone.now() + timedelta(days=31)) == 4
+    assert of_bob() == stays
+    with open_mailbox(alice.did) as mailbox:
+        archived = mailbox.uids_after(ARCHIVE, 0)
+    assert len(archived) == Message.objects.filter(account=alice).count()
+    blocking.unblock(alice, bob.did)
+    assert titles(alice)[0] == "Before, changed"
+
+
 @dataclass
 class Outside:
     """What a sender's server can see, and how much work was done for it."""
