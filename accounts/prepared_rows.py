@@ -1,11 +1,13 @@
 """Queries that Django puts into SQL once, for what nearly every request asks for.
 
-Putting one together takes Django some ten times as long as the database takes to answer it.
+Putting one together takes Django some ten times as long as the database takes to answer it. Their constants
+stand in the SQL: only so can PostgreSQL plan once what an index of some rows answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import re
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -18,12 +20,15 @@ Row = TypeVar("Row", bound=Model)
 Value = str | int | datetime
 #: A value that a column is compared with, or several of one kind of which it has to be one.
 Argument = Value | Sequence[str] | Sequence[int]
-#: A query is kept for so many arguments, and for several values up to the last of these numbers, to each of
-#: which fewer are filled up with the first one again. One with more is put together each time.
+#: A query is kept for so many arguments. PostgreSQL takes several values as one array; for SQLite it is kept
+#: for several up to the last of these numbers, to each of which fewer are filled up with the first one again,
+#: and put together each time for more.
 MOST_ARGUMENTS = 8
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 _Kinds = tuple[tuple[type, int], ...]
+#: Constants that can stand in the SQL as they are.
+_PLAIN = re.compile("[a-z0-9-]*", re.ASCII)
 
 
 class _Prepared:
@@ -35,11 +40,11 @@ class _Prepared:
         self._kept: dict[_Kinds, _Statement] = {}
 
     def _found(self, arguments: Sequence[Argument]) -> list[Any]:
-        given = [_values(argument) for argument in arguments]
-        if not all(given):
+        if not all(isinstance(argument, Value) or argument for argument in arguments):
             return []
+        given = [_given(argument) for argument in arguments]
         kinds = tuple(
-            (type(values[0]), 0 if isinstance(argument, Value) else len(values))
+            (type(argument), 0) if isinstance(argument, Value) else (type(argument[0]), len(values))
             for argument, values in zip(arguments, given, strict=True)
         )
         statement = self._kept.get(kinds)
@@ -112,7 +117,7 @@ class _Statement:
     #: None where values are asked for.
     model: _Model | None
 
-    def found(self, values: Sequence[Value]) -> list[Any]:
+    def found(self, values: Sequence[Argument]) -> list[Any]:
         connection = connections[DEFAULT_DB_ALIAS]
         parameters = list(self.parameters)
         for place, number in self.places:
@@ -132,26 +137,23 @@ class _Statement:
 
 
 def _cursor(connection: Any) -> Any:
-    """A cursor of Django's; with PostgreSQL one that leaves the parameters to the server, which so can keep
-    the plan of a statement. Django's own puts them into the SQL: a statement there may have any number."""
-    if connection.vendor != "postgresql":
+    if not _takes_arrays():
         return connection.cursor()
-    from django.db.backends.postgresql.base import ServerBindingCursor
+    from accounts.server_cursors import server_cursor
 
-    connection.ensure_connection()
-    usual = connection.connection.cursor_factory
-    connection.connection.cursor_factory = ServerBindingCursor
-    try:
-        return connection.cursor()
-    finally:
-        connection.connection.cursor_factory = usual
+    return server_cursor(connection)
 
 
-def _values(argument: Argument) -> Sequence[Value]:
-    if isinstance(argument, Value):
-        return (argument,)
+def _takes_arrays() -> bool:
+    return connections[DEFAULT_DB_ALIAS].vendor == "postgresql"
+
+
+def _given(argument: Argument) -> Sequence[Argument]:
+    """What the database is given for one argument."""
+    if isinstance(argument, Value) or _takes_arrays():
+        return [argument if isinstance(argument, Value) else list(argument)]  # type: ignore[list-item]
     size = next((size for size in SIZES if size >= len(argument)), 0)
-    return [*argument, *[argument[0]] * (size - len(argument))] if argument else ()
+    return [*argument, *[argument[0]] * (size - len(argument))]
 
 
 def _put_together(query: Callable[..., QuerySet[Any, Any]], kinds: _Kinds, *, of_model: bool) -> _Statement:
@@ -165,13 +167,11 @@ def _put_together(query: Callable[..., QuerySet[Any, Any]], kinds: _Kinds, *, of
     compiler = query(*arguments).query.get_compiler(DEFAULT_DB_ALIAS)
     sql, parameters = compiler.as_sql()
     sought = {_as_parameter(value, connection): number for number, value in enumerate(stand_ins)}
-    places = [
-        (place, sought[value])
-        for place, value in enumerate(parameters)
-        if isinstance(value, Hashable) and value in sought
-    ]
+    sql, parameters, places = _written(sql, parameters, sought)
     if {number for _place, number in places} != set(range(len(stand_ins))):
         raise ValueError("an argument is no parameter of the query")
+    if _takes_arrays():
+        sql = _with_arrays(sql, [place for place, number in places if kinds[number][1]])
     converters = compiler.get_converters([column[0] for column in compiler.select])
     return _Statement(
         sql=sql,
@@ -180,6 +180,36 @@ def _put_together(query: Callable[..., QuerySet[Any, Any]], kinds: _Kinds, *, of
         converters=[(position, *converter) for position, converter in converters.items()],
         model=_model(compiler) if of_model else None,
     )
+
+
+def _written(
+    sql: str, parameters: Sequence[Any], sought: Mapping[Any, int]
+) -> tuple[str, Sequence[Any], Sequence[tuple[int, int]]]:
+    """The SQL with its constants in it, its other parameters, and at which of these which value goes."""
+    first, *pieces = sql.split("%s")
+    written: list[str] = [first]
+    kept: list[Any] = []
+    places: list[tuple[int, int]] = []
+    for value, piece in zip(parameters, pieces, strict=True):
+        number = sought.get(value) if isinstance(value, Hashable) else None
+        if number is None and isinstance(value, str) and _PLAIN.fullmatch(value):
+            written += f"'{value}'", piece
+            continue
+        if number is not None:
+            places.append((len(kept), number))
+        kept.append(value)
+        written += "%s", piece
+    return "".join(written), kept, places
+
+
+def _with_arrays(sql: str, places: Collection[int]) -> str:
+    """The SQL of PostgreSQL with an array at each of these places, one of which a column has to be."""
+    pieces = sql.split("%s")
+    for place in places:
+        if not pieces[place].endswith(" IN ("):
+            raise ValueError("several values, but the query asks for one")
+        pieces[place] = pieces[place].removesuffix(" IN (") + " = ANY ("
+    return "%s".join(pieces)
 
 
 def _model(compiler: Any) -> _Model:
@@ -195,7 +225,7 @@ def _model(compiler: Any) -> _Model:
     )
 
 
-def _as_parameter(value: Value, connection: Any) -> Any:
+def _as_parameter(value: Argument, connection: Any) -> Any:
     return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
 
 

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account, OAuthSession
 from accounts.prepared_rows import MOST_ARGUMENTS, SIZES, PreparedRows, PreparedValues
+from webmail.models import Conversation, Message
 
 pytestmark = pytest.mark.django_db
 
@@ -132,6 +133,45 @@ def test_values_are_those_of_the_query_itself() -> None:
     assert prepared.rows(asked) == list(values(asked))
     assert prepared.rows(asked)[0] == ("alice.test", NOON, True, alice.pk)
     assert prepared.rows([]) == []
+
+
+def test_bytes_lists_and_times_are_what_django_makes_of_them() -> None:
+    alice = account("alice", enrolled_at=NOON)
+    session = OAuthSession.objects.create(
+        account=alice, issuer="http://x.test", access_expires_at=NOON, sealed_access_token=b"\x00\xff"
+    )
+    conversation = Conversation.objects.create(
+        account=alice, conversation_id="00", participants=["did:plc:ü", alice.did], last_activity=NOON
+    )
+    found = PreparedRows(lambda pk: OAuthSession.objects.filter(pk=pk)).one(session.pk)
+    listed = PreparedRows(lambda pk: Conversation.objects.filter(pk=pk)).one(conversation.pk)
+    assert found is not None
+    assert listed is not None
+    assert bytes(found.sealed_access_token) == b"\x00\xff"
+    assert (found.access_expires_at, found.access_expires_at.utcoffset()) == (NOON, timedelta())
+    assert listed.participants == ["did:plc:ü", alice.did]
+
+
+def test_a_query_for_one_value_is_not_asked_for_several() -> None:
+    with pytest.raises((ValueError, TypeError)):
+        PreparedRows(lambda handle: Account.objects.filter(handle=handle)).rows(["a.test", "b.test"])
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans for itself")
+def test_one_plan_serves_any_number_of_values_by_an_index_of_some_rows() -> None:
+    rows = PreparedRows(
+        lambda conversations, replaced: Message.objects.exclude(replaces="").filter(
+            conversation__in=conversations, replaces__in=replaced
+        )
+    )
+    for count in range(1, 12):
+        assert rows.rows([1], [f"{number:02x}" for number in range(count)]) == []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE %s",
+            ['%"replaces" = ANY ($2)%'],
+        )
+        assert cursor.fetchall() == [(5, 6)]
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans for itself")
