@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from accounts.loaded_rows import LoadedRows
 from accounts.models import Account
 
 
-class Conversation(models.Model):
+class Conversation(LoadedRows):
     """The messages between one set of people, as one account sees them (protocol §6)."""
 
     class Standing(models.TextChoices):

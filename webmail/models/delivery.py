@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import models
 from django.utils import timezone
 
+from accounts.loaded_rows import LoadedRows
 from webmail.models.message import Message
 
 
@@ -27,7 +28,7 @@ class DeliveryRows(models.QuerySet["Delivery"]):
         )
 
 
-class Delivery(models.Model):
+class Delivery(LoadedRows):
     """The way of one sent message to one recipient, the sender's own other devices included."""
 
     class State(models.TextChoices):

@@ -7,6 +7,7 @@ import secrets
 from django.db import models
 from django.utils import timezone
 
+from accounts.loaded_rows import LoadedRows
 from accounts.models import Account
 from webmail.models.arrival import Arrival
 from webmail.models.conversation import Conversation
@@ -18,7 +19,7 @@ def first_revision() -> int:
     return secrets.randbelow(10**8) + 1
 
 
-class Draft(models.Model):
+class Draft(LoadedRows):
     """A text with its files that is not sent yet. No mailbox has it; an account's export carries those that
     are of conversations."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.db import models
 
+from accounts.loaded_rows import LoadedRows
 from accounts.models import Account
 from webmail.models.conversation import Conversation
 
 
-class Message(models.Model):
+class Message(LoadedRows):
     """One message of a conversation, sent or received."""
 
     class Direction(models.TextChoices):
