@@ -192,14 +192,22 @@ def _written(
     places: list[tuple[int, int]] = []
     for value, piece in zip(parameters, pieces, strict=True):
         number = sought.get(value) if isinstance(value, Hashable) else None
-        if number is None and isinstance(value, str) and _PLAIN.fullmatch(value):
-            written += f"'{value}'", piece
+        constant = _constant(value) if number is None else None
+        if constant is not None:
+            written += constant, piece
             continue
         if number is not None:
             places.append((len(kept), number))
         kept.append(value)
         written += "%s", piece
     return "".join(written), kept, places
+
+
+def _constant(value: Any) -> str | None:
+    """A value as it can stand in the SQL; None for what is given beside it."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return f"'{value}'"
+    return str(int(value)) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _with_arrays(sql: str, places: Collection[int]) -> str:

@@ -23,6 +23,7 @@ from tests.webmail.test_pages import assert_nothing_inline
 from webmail import conversation_pages, conversation_settings, conversations, exported_settings
 from webmail.conversation_pages import Cursor, cursor_in
 from webmail.conversation_settings import Change, change, notify
+from webmail.list_counts import list_counts
 from webmail.models import Conversation, ConversationMember, Message
 from webmail.people import people_of
 from webmail.recounting import recount
@@ -457,6 +458,15 @@ def test_each_list_is_read_from_an_index_of_its_own(alice: Account) -> None:
         plan = explained(queries.captured_queries[0]["sql"])
         assert f"conversation_{index}" in plan, plan
         assert "USE TEMP B-TREE" not in plan, plan
+
+
+def test_what_is_unread_is_counted_in_an_index(alice: Account) -> None:
+    made_up(alice, 2000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with CaptureQueriesContext(connection) as queries:
+        assert list_counts(alice).unread == 200
+    assert "conversation_news" in explained(queries.captured_queries[0]["sql"])
 
 
 def explained(sql: str) -> str:

@@ -91,11 +91,18 @@ class Conversation(LoadedRows):
                 name="conversation_undelivered",
                 condition=models.Q(undelivered__gt=0),
             ),
-            # The head of every list counts them.
+            # The head of every list counts what these two hold, which says all that is asked of it.
             models.Index(
                 fields=["account"],
                 name="conversation_waiting",
                 condition=models.Q(standing="request"),
+            ),
+            models.Index(
+                fields=["account", "unread_count"],
+                name="conversation_news",
+                condition=models.Q(
+                    standing="accepted", blocked=False, muted=False, archived_at=None, unread_count__gt=0
+                ),
             ),
         ]
 
