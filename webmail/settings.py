@@ -208,7 +208,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     # What accounts/prepared_rows.py asks of a connection so often is planned by PostgreSQL once.
-    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 0
+    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 5
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {

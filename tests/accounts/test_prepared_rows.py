@@ -158,7 +158,7 @@ def test_a_query_for_one_value_is_not_asked_for_several() -> None:
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans for itself")
-def test_one_plan_serves_any_number_of_values_by_an_index_of_some_rows() -> None:
+def test_one_statement_serves_any_number_of_values_and_has_its_constants_in_it() -> None:
     rows = PreparedRows(
         lambda conversations, replaced: Message.objects.exclude(replaces="").filter(
             conversation__in=conversations, replaces__in=replaced
@@ -168,10 +168,11 @@ def test_one_plan_serves_any_number_of_values_by_an_index_of_some_rows() -> None
         assert rows.rows([1], [f"{number:02x}" for number in range(count)]) == []
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE %s",
+            "SELECT statement FROM pg_prepared_statements WHERE statement LIKE %s",
             ['%"replaces" = ANY ($2)%'],
         )
-        assert cursor.fetchall() == [(5, 6)]
+        ((statement,),) = cursor.fetchall()
+    assert "\"replaces\" = ''" in statement
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans for itself")

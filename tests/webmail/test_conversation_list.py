@@ -460,6 +460,7 @@ def test_each_list_is_read_from_an_index_of_its_own(alice: Account) -> None:
         assert "USE TEMP B-TREE" not in plan, plan
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL may choose another one")
 def test_what_is_unread_is_counted_in_an_index(alice: Account) -> None:
     made_up(alice, 2000)
     with connection.cursor() as cursor:
