@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("webmail", "0041_draft_first_revision"),
+        ("webmail", "0042_likenesses_put_away"),
     ]
 
     operations = [
