@@ -31,6 +31,10 @@
     // The same text in another conversation is another message.
     signal.addEventListener("abort", () => { notSent = {}; });
   });
+  // The keyboard of a screen stays for the next message: a finger on the button does not take the focus from the field.
+  document.addEventListener("mousedown", (event) => {
+    if (event.target.closest(".icon-btn--send") && document.activeElement?.matches(".composer textarea")) event.preventDefault();
+  });
   // Nothing goes without a file that was chosen for it.
   document.addEventListener("submit", (event) => {
     if (!event.submitter?.matches("[data-send]") || !$(".upload[data-busy]", event.target)) return;

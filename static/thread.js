@@ -2,8 +2,8 @@
 (() => {
   "use strict";
   const $ = (selector, within = document) => within.querySelector(selector);
-  // In a low window, as at 200 %, the whole page scrolls (app.css).
-  const hasPanes = matchMedia("(min-height: 30.01rem)");
+  // In a low window, as at 200 %, the whole page scrolls (app.css), but not where the keyboard of a phone makes it low.
+  const hasPanes = matchMedia("(min-height: 30.01rem), (max-width: 30rem) and (min-height: 15rem) and (pointer: coarse)");
   const scroller = () => {
     const box = $("#thread")?.closest(".pane__scroll");
     return box && !hasPanes.matches ? document.scrollingElement : box;
