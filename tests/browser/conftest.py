@@ -79,6 +79,8 @@ def visit(
             # What is done at both sizes is done once with a service worker between pages and server, which
             # takes a quarter longer, and once without.
             form.setdefault("service_worker", form.get("viewport") != WIDE)
+            # A phone is touched.
+            form.setdefault("touch", form.get("viewport") == PHONE)
             visitor = stack.enter_context(
                 visitor_at(browser, installation.url, person, storage_state=state, **form)  # type: ignore[arg-type]
             )

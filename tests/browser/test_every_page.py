@@ -48,7 +48,7 @@ def test_pages_fit_and_break_no_rule_of_accessibility(
     visit: Visit, seeded: Seeded, installation: RunningInstallation
 ) -> None:
     """Each is opened once, on a phone: what differs on another screen is up to the style sheets alone."""
-    alice = visit("alice", viewport=PHONE, still=True)
+    alice = visit("alice", viewport=PHONE, still=True, touch=False)
     found: dict[str, list[str]] = {}
     for name, way in pages_of(seeded, installation).items():
         alice.page.set_viewport_size(PHONE)  # type: ignore[arg-type]

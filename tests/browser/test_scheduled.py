@@ -103,6 +103,12 @@ def test_its_time_is_changed_and_it_is_taken_back_and_sent_at_once(
     # Another time, from where it waits; the list of all that wait shows it.
     send_later(page, f"See you at the mill {word}")
     waiting(page, word).get_by_role("link", name="Change time").click()
+    # Each way on is large enough for a finger.
+    for way in (
+        page.get_by_role("link", name="Leave it as it is"),
+        page.get_by_role("button", name="At that time"),
+    ):
+        assert (way.bounding_box() or {"height": 0})["height"] >= 44
     page.get_by_label("Day and time").fill(f"{DAY}T07:15")
     page.get_by_role("button", name="At that time").click()
     expect(card(page, word)).to_contain_text("7:15")
