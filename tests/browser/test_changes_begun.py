@@ -14,6 +14,7 @@ from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, bubble, composer, message
 
 KEPT_AT = "**/edit/draft/"
+LOWEST = {"width": 320, "height": 568}
 NEWS_AT = re.compile(r"/c/[0-9a-f]+/news/")
 
 
@@ -30,7 +31,8 @@ def test_a_change_that_was_begun_is_offered_when_its_conversation_opens_again(
     editing = _begin(alice, word)
     with_bob = urlsplit(page.url).path
     composer(page).fill(f"An answer {word}")
-    editing.fill(f"Half changed {word}")
+    half = f"Half changed {word}, and it goes on" + " for a long time" * 20
+    editing.fill(half)
     # Left at once, for another conversation.
     if viewport is PHONE:
         page.get_by_role("link", name="Back to inbox").click()
@@ -41,8 +43,13 @@ def test_a_change_that_was_begun_is_offered_when_its_conversation_opens_again(
     expect(_notice(page)).to_contain_text(f"Half changed {word}")
     expect(composer(page)).to_have_value(f"An answer {word}")
     assert violations(page) == []
+    # What it says leaves room for the messages, on the narrowest screen as well.
+    page.set_viewport_size(LOWEST)  # type: ignore[arg-type]
+    messages = page.get_by_role("region", name="Messages")
+    assert (messages.bounding_box() or {"height": 0})["height"] >= 120
+    page.set_viewport_size(viewport)  # type: ignore[arg-type]
     _notice(page).get_by_role("link", name="Go on changing it").click()
-    expect(editing).to_have_value(f"Half changed {word}")
+    expect(editing).to_have_value(half)
     expect(_notice(page)).to_have_count(0)
     editing.fill(f"Changed in whole {word}")
     page.get_by_role("button", name="Save").click()

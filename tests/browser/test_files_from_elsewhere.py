@@ -108,8 +108,13 @@ def test_a_telephone_takes_a_picture_for_the_conversation(visit: Visit) -> None:
     chooser.value.set_files(taken)  # type: ignore[arg-type]
     is_there(page)
     expect(uploads(page)).to_contain_text("place and camera data removed")
+    # A text has its room.
+    narrow = (composer(page).bounding_box() or {"width": 0})["width"]
     composer(page).fill(f"By the weir {word}")
+    expect(page.get_by_role("button", name="Take a photo")).to_be_hidden()
+    assert (composer(page).bounding_box() or {"width": 0})["width"] >= narrow + 40
     page.get_by_role("button", name="Send", exact=True).tap()
+    expect(page.get_by_role("button", name="Take a photo")).to_be_visible()
 
     shown = message(bob.page, f"By the weir {word}").locator("img.picture__image")
     expect(shown).to_be_visible(timeout=ARRIVAL)
