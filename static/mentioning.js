@@ -28,8 +28,6 @@ window.eachPane(() => {
 
   field.addEventListener("input", look);
   field.addEventListener("click", look);
-  // Whoever is touched, the keyboard of the screen stays.
-  list.addEventListener("mousedown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => { const button = event.target.closest("button"); if (button) choose(button); });
   const near = (at, by) => {
     const shown = buttons.filter((button) => !button.hidden);
