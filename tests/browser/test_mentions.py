@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, message
@@ -54,3 +55,53 @@ def test_whoever_is_mentioned_sees_it_in_the_list_and_in_the_message(
     alice.page.goto("/")
     expect(row).to_be_visible()
     expect(row.locator(".mentioned")).to_have_count(0)
+
+
+@FORMS
+def test_a_muted_group_says_it_too_and_its_menu_has_the_choice(
+    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("carol")
+    touch = viewport == PHONE
+    alice, bob = visit("alice", viewport=viewport, touch=touch), visit("bob", viewport=WIDE)
+    row = _row_of(alice.page, _begin(alice, bob, word))
+
+    _choose(alice.page, row, "Mute")
+    expect(row).to_contain_text("muted", timeout=ARRIVAL)
+    bob.write(f"Nothing for you {word}")
+    expect(row.locator(".count--quiet")).to_contain_text("1", timeout=ARRIVAL)
+    expect(row.locator(".mentioned")).to_have_count(0)
+    bob.write(f"@alice.test, this is for you {word}")
+    expect(row.locator(".mentioned")).to_be_visible(timeout=ARRIVAL)
+    expect(row.locator(".count--quiet")).to_contain_text("2")
+
+    _choose(alice.page, row, "Mute mentions too")
+    expect(row).to_contain_text("muted, mentions too", timeout=ARRIVAL)
+    _choose(alice.page, row, "Let mentions through")
+    # The choice belongs to muting.
+    _choose(alice.page, row, "Unmute")
+    expect(row).not_to_contain_text("muted", timeout=ARRIVAL)
+    expect(row.locator(".mentioned")).to_be_visible()
+    conversation = row.get_attribute("href")
+    alice.page.goto(f"{conversation}menu/")
+    expect(alice.page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    expect(alice.page.get_by_role("button").filter(has_text="mentions")).to_have_count(0)
+
+
+def _item(row: Locator) -> Locator:
+    return row.locator("xpath=..")
+
+
+def _choose(page: Page, row: Locator, what: str) -> None:
+    """In the menu of a row; once more where the list came anew meanwhile, which closes it."""
+    menu = _item(row).locator(".row-menu")
+    button = _item(row).get_by_role("button", name=what, exact=True)
+    for _attempt in range(5):
+        _item(row).hover()
+        if menu.get_attribute("open") is None:
+            menu.locator("summary").click()
+        with suppress(TimeoutError), page.expect_response("**/settings/"):
+            button.click(timeout=3000)
+            return
+    raise AssertionError(f"no {what} in the menu")
