@@ -46,6 +46,8 @@ def begin_sent(message: Message, now: datetime) -> None:
         Message.objects.filter(pk=message.pk, expires_at=None).update(expires_at=end)
 
 
-def chosen(conversation: Conversation) -> Expires | None:
-    """What the account's messages of this conversation ask for."""
-    return Expires(True, conversation.expires_after) if conversation.expires_after else None
+def chosen(conversation: Conversation | None) -> Expires | None:
+    """What the account's messages of this conversation ask for; None where there is none yet."""
+    if conversation is None or not conversation.expires_after:
+        return None
+    return Expires(True, conversation.expires_after)

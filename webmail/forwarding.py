@@ -70,7 +70,7 @@ def forward_to(
         return before
     found = passable(account, message_id, now=now)
     new, conversation = found.message, with_people(account, recipients)
-    if conversation is not None and (expires := disappearing.chosen(conversation)):
+    if expires := disappearing.chosen(conversation):
         new = NewMessage(new.text, facets=new.facets, carried=new.carried, expires=expires)
     if held_for := keeping_back.undo_time(account):
         names = [file.name or file.media_type for file in found.files]

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from crypto_agent.client import NewGroupUpdate, NewMessage
+from webmail import disappearing
 from webmail.conversations import others_in, row, with_people
 from webmail.models import Conversation
 from webmail.outgoing import typed_message
@@ -38,7 +39,8 @@ def what_follows(
         found.append(Following("name", list(recipients), update))
     if told and not former.blocked:
         others = others_in(account, former)
-        message = typed_message(others, told, in_reply_to=None, topic_id=None, expires=None, needed=True)
+        expires = disappearing.chosen(former)
+        message = typed_message(others, told, in_reply_to=None, topic_id=None, expires=expires, needed=True)
         found.append(Following("told", others, message))
     return found
 

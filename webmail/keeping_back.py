@@ -205,6 +205,7 @@ def followers_of(
         draft = (follower.draft_id, content.encoded())
         composed = outgoing.compose(row.account, each.recipients, each.message, written_at, draft=draft)
         follower.message_id, follower.content_created_at = composed.message_id, composed.created_at
+        follower.expires_after = disappearing.seconds_of(each.message.expires)
         follower.sealed, follower.draft = composed.sealed, composed.draft
         if each.what == "name":
             follower.names_group = True

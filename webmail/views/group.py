@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.profiles import clean_name
 from accounts.sessions import signed_in
-from webmail import left_groups, outgoing
+from webmail import disappearing, left_groups, outgoing
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.conversations import others_in, row
 from webmail.group_page import group_page, name_group
@@ -75,7 +75,8 @@ def leave(request: PageRequest, conversation_id: str) -> HttpResponse:
         words = request.POST.get("words", "")
         try:
             recipients = others_in(request.account, conversation)
-            outgoing.send(request.account, recipients, words, request.POST.get("token", ""))
+            token, expires = request.POST.get("token", ""), disappearing.chosen(conversation)
+            outgoing.send(request.account, recipients, words, token, expires=expires)
         except CannotSend as error:
             return _page(request, conversation, leaving_problem=error.sentence, parting=words, status=422)
     left_groups.leave(request.account, conversation, now=timezone.now())

@@ -20,10 +20,10 @@ from accounts.identities import IdentityError
 from accounts.models import Account
 from accounts.rate_limits import TooOften
 from accounts.sessions import signed_in
-from webmail import consent, drafts, forwarding, sending_times, threads
+from webmail import consent, disappearing, drafts, forwarding, sending_times, threads
 from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.fetching import MessageFile
-from webmail.conversations import NotFound, others_in, row
+from webmail.conversations import NotFound, others_in, row, with_people
 from webmail.conversations import find as find_conversation
 from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.drafts import OpenDraft
@@ -116,6 +116,7 @@ def new(request: PageRequest) -> HttpResponse:
             request,
             recipients,
             files,
+            expires=disappearing.chosen(with_people(request.account, recipients)),
             on_page=_draft_on_page(request),
             going_on=_going_on(request, recipients),
         )

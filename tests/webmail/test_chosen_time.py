@@ -1,0 +1,75 @@
+"""What somebody writes disappears as they chose for the conversation, wherever they write it."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import Account
+from tests.webmail.conftest import Write
+from webmail import conversation_settings
+from webmail.models import Conversation, Message, PendingMessage
+
+pytestmark = pytest.mark.django_db
+
+HOUR = 3600
+
+
+def choose(conversation: Conversation, seconds: int) -> None:
+    conversation_settings.choose_time(conversation.account, conversation, seconds, now=timezone.now())
+
+
+def newest_in(conversation: Conversation) -> int:
+    return Message.objects.filter(conversation=conversation).latest("pk").expires_after
+
+
+@pytest.mark.parametrize("undo", [0, 10])
+def test_written_on_the_page_for_new_conversations(
+    alice: Account, bob: Account, write: Write, at_alices: Client, settings: Settings, undo: int
+) -> None:
+    settings.UNDO_SECONDS = undo
+    with_bob = write(alice, [bob], "Hello").conversation
+    choose(with_bob, HOUR)
+    form = {"to": bob.did, "text": "From the page for new ones", "token": str(uuid4()), "do": "send"}
+    answer = at_alices.post(reverse("new-conversation"), form)
+    assert with_bob.conversation_id in answer.headers["Location"]
+    held = PendingMessage.objects.first()
+    assert (held.expires_after if held else newest_in(with_bob)) == HOUR
+
+
+def test_the_words_of_whoever_leaves(
+    alice: Account, bob: Account, carol: Account, write: Write, at_alices: Client
+) -> None:
+    group = write(alice, [bob, carol], "Here we are").conversation
+    choose(group, HOUR)
+    leave = reverse("conversation-leave", args=[group.conversation_id])
+    assert (
+        at_alices.post(leave, {"do": "tell", "words": "I am off", "token": str(uuid4())}).status_code == 302
+    )
+    assert Message.objects.filter(conversation=group).count() == 2
+    assert newest_in(group) == HOUR
+
+
+def test_where_a_conversation_goes_on_is_told_for_as_long_as_all_else_there(
+    alice: Account, bob: Account, carol: Account, write: Write, at_alices: Client
+) -> None:
+    with_bob = write(alice, [bob], "Just the two of us").conversation
+    choose(with_bob, HOUR)
+    form = {
+        "do": "send",
+        "from": with_bob.conversation_id,
+        "to": [bob.did, carol.did],
+        "tell": "1",
+        "text": "Carol comes too",
+        "token": str(uuid4()),
+    }
+    assert at_alices.post(reverse("new-conversation"), form).status_code == 302
+    assert Message.objects.filter(conversation=with_bob).count() == 2
+    assert newest_in(with_bob) == HOUR
+    # Nothing was chosen for the wider one.
+    assert newest_in(Conversation.objects.exclude(pk=with_bob.pk).get()) == 0
