@@ -97,7 +97,9 @@ urlpatterns = [
     path("c/<hex:conversation_id>/people/picture/", group.picture, name="conversation-picture"),
     path("m/<hex:message_id>/group-picture/", group.picture_of_group, name="group-picture"),
     path("c/<hex:conversation_id>/menu/", conversation_settings.menu, name="conversation-menu"),
-    path("c/<hex:conversation_id>/disappear/", conversation.disappear, name="conversation-disappear"),
+    path(
+        "c/<hex:conversation_id>/disappear/", conversation_settings.disappear, name="conversation-disappear"
+    ),
     path("m/<hex:message_id>/", message.message, name="message"),
     path("m/<hex:message_id>/files/<int:part>/", files.file, name="message-file"),
     path("m/<hex:message_id>/files/<int:part>/image/", files.image, name="message-image"),

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from django.db import transaction
 
 from accounts.models import Account
-from webmail import consent, disappearing, events, groups, left_groups, mentions
+from webmail import consent, disappearing, events, groups, left_groups, mentions, pending
 from webmail.exported_values import conversation_id_in, participants_in
 from webmail.message_state import time_value
 from webmail.models import Conversation, Message
@@ -64,14 +64,19 @@ def change(account: Account, conversation: Conversation, what: Change, *, now: d
 
 
 def choose_time(account: Account, conversation: Conversation, seconds: int, *, now: datetime) -> None:
-    """How long after reading what the account writes here disappears; 0 is never.
+    """How long after reading what the account writes here disappears, and what waits here for its time; 0 is
+    never.
 
-    Raises ValueError for a time that is not among the choices.
+    Raises ValueError for a time that is not among the choices; CannotSend, or CannotAttach, where what waits
+    can't be composed for it. Nothing is changed then.
     """
     if seconds not in disappearing.CHOICES:
         raise ValueError("not one of the times to choose from")
-    rows = Conversation.objects.filter(pk=conversation.pk, account=account)
-    rows.update(expires_after=seconds, settings_changed_at=now)
+    waiting = pending.for_another_time(account, conversation, seconds)
+    with transaction.atomic():
+        rows = Conversation.objects.filter(pk=conversation.pk, account=account)
+        rows.update(expires_after=seconds, settings_changed_at=now)
+        pending.take_over(account, waiting)
 
 
 def notify(messages: Sequence[Message]) -> bool:

@@ -7,6 +7,7 @@ locked decides: releasing and taking back can't both happen. The database is the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +18,7 @@ from django.utils.translation import gettext as _
 from accounts.agent import agent
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
-from crypto_agent.client import AgentError, Expires, NewGroupUpdate, NewMessage
+from crypto_agent.client import AgentError, Composed, Expires, NewGroupUpdate, NewMessage
 from webmail import disappearing, drafts, keeping_back, outgoing
 from webmail.blobs.attaching import forget
 from webmail.conversations import others_in
@@ -52,6 +53,16 @@ class Waiting:
     @property
     def held(self) -> bool:
         return self.kind == Kind.HELD
+
+
+@dataclass(frozen=True)
+class ComposedAnew:
+    """What a message that waits is to become, and what goes out with it; not stored."""
+
+    pending_pk: int
+    composed: Composed
+    expires_after: int
+    followers: list[PendingMessage]
 
 
 def release(pending_pk: int, *, now: datetime) -> Message | None:
@@ -104,19 +115,16 @@ def change_time(
     It is composed again, since it says when it was written; one that passes another on goes out at once
     alone, as it is. Raises NotPending, CannotSend.
     """
-    found = _alone().filter(account=account, pk=pending_pk).select_related("conversation", "former")
+    found = (
+        _alone().filter(account=account, pk=pending_pk).select_related("account", "conversation", "former")
+    )
     row = found.first()
     if row is None:
         raise NotPending
     if row.forwards:
         return _forward_now(account, row, send_at, now)
     at = now if send_at is None else checked_time(send_at, now)
-    content = _content(account, row)
-    expires = disappearing.chosen(row.conversation)
-    recipients = others_in(account, row.conversation)
-    message, others = composed_of(account, recipients, content, row.files, expires)
-    composed = outgoing.compose(account, others, message, at)
-    followers = keeping_back.followers_of(row, others, content.told, at)
+    anew = _composed_anew(row, at)
     with transaction.atomic():
         locked = _locked(PendingMessage.objects.filter(account=account, pk=pending_pk))
         if locked is None:
@@ -124,17 +132,60 @@ def change_time(
         if send_at is None and locked.conversation.blocked:
             raise outgoing.to_blocked()
         locked.kind, locked.release_at = Kind.SCHEDULED, at
-        locked.message_id, locked.content_created_at = composed.message_id, composed.created_at
-        locked.expires_after = disappearing.seconds_of(expires)
-        locked.sealed, locked.inline = composed.sealed, list(composed.inline)
-        locked.save()
-        locked.followers.all().delete()
-        keeping_back.keep_with(locked, followers)
+        _take_over(locked, anew)
         if send_at is None:
             _released(locked, now)
         else:
             start_later(locked, now)
     return locked
+
+
+def for_another_time(account: Account, conversation: Conversation, seconds: int) -> list[ComposedAnew]:
+    """What waits for its time in a conversation, or is told there, composed to disappear so many seconds
+    after reading; not what passes a message on, of which only the agent knows the content. Nothing is
+    changed: see ``take_over``. Raises CannotSend, CannotAttach."""
+    as_chosen = copy(conversation)
+    as_chosen.expires_after = seconds
+    rows = _alone().filter(account=account, kind=Kind.SCHEDULED, forwards="")
+    rows = rows.filter(Q(conversation=conversation) | Q(former=conversation))
+    found = []
+    for row in rows.select_related("account", "conversation", "former"):
+        if row.conversation_id == conversation.pk:
+            row.conversation = as_chosen
+        else:
+            row.former = as_chosen
+        found.append(_composed_anew(row, row.content_created_at))
+    return found
+
+
+def take_over(account: Account, composed: Iterable[ComposedAnew]) -> None:
+    """Puts what ``for_another_time`` made in the place of what still waits. In a transaction."""
+    for anew in composed:
+        locked = _locked(PendingMessage.objects.filter(account=account, pk=anew.pending_pk))
+        if locked is not None:
+            _take_over(locked, anew)
+
+
+def _composed_anew(row: PendingMessage, at: datetime) -> ComposedAnew:
+    """A message as if it were written at this time, for its conversation as that is now. Raises CannotSend,
+    CannotAttach."""
+    account, content = row.account, _content(row.account, row)
+    expires = disappearing.chosen(row.conversation)
+    recipients = others_in(account, row.conversation)
+    message, others = composed_of(account, recipients, content, row.files, expires)
+    composed = outgoing.compose(account, others, message, at)
+    followers = keeping_back.followers_of(row, others, content.told, at)
+    return ComposedAnew(row.pk, composed, disappearing.seconds_of(expires), followers)
+
+
+def _take_over(locked: PendingMessage, anew: ComposedAnew) -> None:
+    composed = anew.composed
+    locked.message_id, locked.content_created_at = composed.message_id, composed.created_at
+    locked.expires_after = anew.expires_after
+    locked.sealed, locked.inline = composed.sealed, list(composed.inline)
+    locked.save()
+    locked.followers.all().delete()
+    keeping_back.keep_with(locked, anew.followers)
 
 
 def _forward_now(

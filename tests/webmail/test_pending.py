@@ -13,7 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.agent import agent
 from accounts.models import Account
+from crypto_agent.client import AgentClient, AgentLimited, Expires, SealedContent
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.test_pages import assert_nothing_inline, html_of
@@ -354,3 +356,42 @@ def test_the_times_that_are_offered_are_in_the_zone_of_the_person() -> None:
         assert typed.isoformat() == "2026-12-24T18:30:00-05:00"
         with pytest.raises(CannotSend):
             sending_times.chosen_time("chosen", "2026-12-24T18:30Z", now)
+
+
+def test_it_disappears_as_is_chosen_while_it_waits(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    row = hand_in(at_alices, with_bob, at="tomorrow")
+    held = hand_in(at_alices, with_bob, "Sent before it was chosen")
+    for seconds in (3600, 86_400):
+        address = reverse("conversation-disappear", args=[with_bob.conversation_id])
+        assert at_alices.post(address, {"seconds": seconds}).status_code == 302
+    assert TEXT in html_of(at_alices, reverse("scheduled"))
+    message = pending.release(row.pk, now=row.release_at)
+    assert message is not None
+    assert (message.expires_after, message.created_at) == (86_400, row.release_at)
+    at_rest = SealedContent(with_bob.conversation_id, message.message_id, bytes(message.sealed))
+    (read,) = agent().read(alice.did, [at_rest])
+    assert (read.text, read.expires) == (TEXT, Expires(True, 86_400))
+    message = pending.release(held.pk, now=held.release_at)
+    assert message is not None
+    assert message.expires_after == 0
+
+
+def test_a_time_that_what_waits_cannot_have_is_not_chosen(
+    at_alices: Client, with_bob: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = hand_in(at_alices, with_bob, at="tomorrow")
+
+    def limited(*_any: object, **_more: object) -> None:
+        raise AgentLimited("RateLimitExceeded", "", 60)
+
+    address = reverse("conversation-disappear", args=[with_bob.conversation_id])
+    with monkeypatch.context() as full:
+        full.setattr(AgentClient, "compose", limited)
+        answer = at_alices.post(address, {"seconds": 3600})
+    assert answer.status_code == 422
+    assert "Nothing was changed" in answer.content.decode()
+    assert "What you write disappears" not in answer.content.decode()
+    assert Conversation.objects.get(pk=with_bob.pk).expires_after == 0
+    assert PendingMessage.objects.get(pk=row.pk).message_id == row.message_id

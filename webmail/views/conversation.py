@@ -16,7 +16,6 @@ from accounts.models import Account
 from accounts.sessions import signed_in
 from webmail import (
     consent,
-    conversation_settings,
     disappearing,
     drafts,
     keeping_back,
@@ -207,19 +206,6 @@ def _page_with_preview(
     composer["reply"] = quotes.of_message(request.account, answered) if answered else None
     composer["topic"] = topic_of(request.account, open_one, topic) if topic else None
     return conversation_page(request, open_one, composer=composer | previews.previewed(request), topic=page)
-
-
-@require_POST
-@signed_in
-def disappear(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """After how long what the account writes here disappears."""
-    open_one = conversation_of(request, conversation_id)
-    try:
-        seconds = int(request.POST.get("seconds", ""))
-        conversation_settings.choose_time(request.account, open_one, seconds, now=timezone.now())
-    except ValueError as error:
-        raise Http404 from error
-    return redirect("conversation", conversation_id)
 
 
 def conversation_of(request: PageRequest, conversation_id: str) -> Conversation:

@@ -1,16 +1,19 @@
-"""Pinning, muting and archiving a conversation."""
+"""Pinning, muting and archiving a conversation, and after how long what is written there disappears."""
 
-from django.http import HttpResponse, HttpResponseBadRequest
+from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail.conversation_settings import CHANGES, change
+from webmail.blobs.attaching import CannotAttach
+from webmail.conversation_settings import CHANGES, change, choose_time
 from webmail.conversations import row
 from webmail.groups import is_group
-from webmail.views.conversation import conversation_of
+from webmail.outgoing import CannotSend
+from webmail.views.conversation import composer_of, conversation_of, conversation_page
 from webmail.views.page_request import PageRequest
 
 
@@ -27,6 +30,23 @@ def settings(request: PageRequest, conversation_id: str) -> HttpResponse:
         return HttpResponse(status=204, headers={"HX-Trigger": "conversations, settings"})
     back = request.POST.get("next", "")
     return redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "/")
+
+
+@require_POST
+@signed_in
+def disappear(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """After how long what the account writes here disappears."""
+    open_one = conversation_of(request, conversation_id)
+    try:
+        seconds = int(request.POST.get("seconds", ""))
+        choose_time(request.account, open_one, seconds, now=timezone.now())
+    except ValueError as error:
+        raise Http404 from error
+    except (CannotSend, CannotAttach):
+        words = _("What is scheduled here can't be written anew for that just now. Nothing was changed.")
+        composer = composer_of(request.account, open_one) | {"error": words}
+        return conversation_page(request, open_one, composer=composer, status=422)
+    return redirect("conversation", conversation_id)
 
 
 @require_safe
