@@ -2,7 +2,7 @@
 
 Leaving is the account's own affair, since the protocol has no message for it: what comes is opened and
 archived as ever, since its keys are destroyed within two weeks, and put away until the account comes back.
-Whoever writes in a group has come back to it.
+Whoever writes in a group has come back to it; what was scheduled before waits for that (webmail/pending.py).
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ from webmail.keeping_back import AHEAD, checked_time, composed_of, start_later, 
 from webmail.models import Blob, Conversation, Message, PendingMessage
 from webmail.outgoing import CannotSend
 
-#: How long a message to blocked people is put off each time.
-WHILE_BLOCKED = timedelta(hours=1)
+#: How long a message to blocked people, or to a group that was left, is put off each time.
+PUT_OFF = timedelta(hours=1)
 
 Kind = PendingMessage.Kind
 
@@ -49,6 +49,8 @@ class Waiting:
 
     #: Whether it passes a message on, and so can't be written anew.
     forwards: bool = False
+    #: Whether it waits until its writer comes back to a group.
+    left: bool = False
 
     @property
     def held(self) -> bool:
@@ -69,9 +71,9 @@ def release(pending_pk: int, *, now: datetime) -> Message | None:
     """Sends a message whose time has come, once, whoever else tries; None where there is nothing to send."""
     with transaction.atomic():
         row = _locked(PendingMessage.objects.filter(pk=pending_pk, release_at__lte=now))
-        if row is not None and row.conversation.blocked:
-            # They were blocked after it was written: it stays with its writer.
-            row.kind, row.release_at = Kind.SCHEDULED, now + WHILE_BLOCKED
+        if row is not None and (row.conversation.blocked or _left_since(row)):
+            # They were blocked after it was written, or the group was left: it stays with its writer.
+            row.kind, row.release_at = Kind.SCHEDULED, now + PUT_OFF
             row.save(update_fields=["kind", "release_at"])
             return None
         return _released(row, now) if row else None
@@ -131,7 +133,7 @@ def change_time(
             raise NotPending
         if send_at is None and locked.conversation.blocked:
             raise outgoing.to_blocked()
-        locked.kind, locked.release_at = Kind.SCHEDULED, at
+        locked.kind, locked.release_at, locked.created_at = Kind.SCHEDULED, at, now
         _take_over(locked, anew)
         if send_at is None:
             _released(locked, now)
@@ -275,12 +277,19 @@ def _released(row: PendingMessage, now: datetime) -> Message:
         now=now,
     )
     for follower in row.followers.select_related("account", "conversation").order_by("pk"):
-        # Whoever was blocked meanwhile is told nothing, and a name that was given meanwhile stays.
+        # Who was blocked or left meanwhile is told nothing, and a name that was given meanwhile stays.
         is_late = follower.names_group and follower.conversation.named_by_id is not None
-        if not follower.conversation.blocked and not is_late:
+        if not follower.conversation.blocked and not is_late and not _left_since(follower):
             _released(follower, now)
     row.delete()
     return message
+
+
+def _left_since(row: PendingMessage) -> bool:
+    """Whether its group was left after it was given this time, and before that, so that it would bring the
+    group back."""
+    left_at = row.conversation.left_at
+    return left_at is not None and row.created_at <= left_at < row.content_created_at
 
 
 def _alone() -> QuerySet[PendingMessage]:
@@ -297,6 +306,14 @@ def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
     found = list(rows)
     contents = drafts.opened_all(account, [(row.draft_id, bytes(row.draft)) for row in found])
     return [
-        Waiting(row.pk, row.kind, row.release_at, row.conversation, content, bool(row.forwards))
+        Waiting(
+            row.pk,
+            row.kind,
+            row.release_at,
+            row.conversation,
+            content,
+            forwards=bool(row.forwards),
+            left=_left_since(row),
+        )
         for row, content in zip(found, contents, strict=True)
     ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
+from accounts.agent import kept_client
 from accounts.models import Account
 from crypto_agent.client import NewGroupUpdate, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
@@ -21,13 +23,16 @@ from webmail import (
     conversations,
     events,
     exported_settings,
+    keeping_back,
     left_groups,
     message_state,
+    pending,
     rebuild,
     search_index,
 )
 from webmail.conversations import list_conversations
-from webmail.models import Acknowledgement, Conversation, Message
+from webmail.draft_content import DraftContent
+from webmail.models import Acknowledgement, Conversation, Message, PendingMessage
 from webmail.outgoing import send_message
 from webmail.push import notices
 from webmail.threads import thread
@@ -47,6 +52,13 @@ def group(alice: Account, bob: Account, carol: Account, write: Write) -> Convers
     conversation = write(alice, [bob, carol], "Here we are").conversation
     seal(Message.objects.get(account=alice))
     return conversation
+
+
+@pytest.fixture
+def as_web(people: dict[str, Account], settings: Settings) -> None:
+    """What is done here is done by pages."""
+    settings.AGENT_CALLER = "web"
+    kept_client.cache_clear()
 
 
 def leave(account: Account, conversation: Conversation) -> None:
@@ -236,6 +248,60 @@ def test_pages_leave_with_words_or_without_and_come_back(
     group.refresh_from_db()
     assert (group.left_at, group.archived_at) == (None, None)
     assert 'name="text"' in at_alices.get(conversation).content.decode()
+
+
+def scheduled(account: Account, group: Conversation, text: str, now: datetime) -> PendingMessage:
+    content, at = DraftContent(text), now + timedelta(hours=1)
+    return keeping_back.schedule(account, group.participants, content, str(uuid4()), at, now=now)
+
+
+def test_what_was_scheduled_waits_for_whoever_left_since(
+    alice: Account, group: Conversation, at_alices: Client, as_web: None
+) -> None:
+    now = timezone.now() - timedelta(seconds=5)
+    row = scheduled(alice, group, "See you there", now)
+    leave(alice, group)
+    assert pending.release(row.pk, now=row.release_at) is None
+    group.refresh_from_db()
+    assert group.left_at is not None
+    for page in (reverse("scheduled"), reverse("conversation", args=[group.conversation_id])):
+        assert "Waits until you come back" in at_alices.get(page).content.decode()
+    left_groups.come_back(alice, group, now=timezone.now())
+    row.refresh_from_db()
+    assert "Waits until you come back" not in at_alices.get(reverse("scheduled")).content.decode()
+    assert pending.release(row.pk, now=row.release_at) is not None
+    assert texts(alice, group) == ["Here we are", "See you there"]
+
+
+def test_another_time_for_what_was_scheduled_is_a_way_of_coming_back(
+    alice: Account, group: Conversation, as_web: None
+) -> None:
+    row = scheduled(alice, group, "See you there", timezone.now() - timedelta(seconds=5))
+    leave(alice, group)
+    later = row.release_at + timedelta(hours=1)
+    pending.change_time(alice, row.pk, later, now=timezone.now())
+    assert pending.release(row.pk, now=later) is not None
+    group.refresh_from_db()
+    assert group.left_at is None
+
+
+def test_where_a_left_group_goes_on_is_told_nobody_there(
+    alice: Account, bob: Account, group: Conversation, as_web: None
+) -> None:
+    now = timezone.now() - timedelta(seconds=5)
+    row = keeping_back.schedule(
+        alice,
+        [bob.did],
+        DraftContent("The two of us", people=(bob.did,), told="I go on without Carol."),
+        str(uuid4()),
+        now + timedelta(hours=1),
+        former=group,
+        now=now,
+    )
+    leave(alice, group)
+    assert pending.release(row.pk, now=row.release_at) is not None
+    assert texts(alice, group) == ["Here we are"]
+    assert group.left_at is not None
 
 
 def test_a_conversation_of_two_is_not_left(
