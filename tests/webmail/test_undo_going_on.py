@@ -115,6 +115,19 @@ def test_at_a_time_of_its_own_all_of_it_goes_out(
     assert said_in(group)[-1].startswith(TOLD)
 
 
+def test_where_it_goes_on_is_told_for_the_time_that_was_chosen_meanwhile(
+    at_alices: Client, group: Conversation, bob: Account
+) -> None:
+    row = go_on(at_alices, group, bob, at="tomorrow")
+    assert row is not None
+    disappear = reverse("conversation-disappear", args=[group.conversation_id])
+    assert at_alices.post(disappear, {"seconds": 3600}).status_code == 302
+    assert pending.release(row.pk, now=row.release_at) is not None
+    assert said_in(group)[-1].startswith(TOLD)
+    assert Message.objects.filter(conversation=group).latest("pk").expires_after == 3600
+    assert Message.objects.get(conversation=row.conversation).expires_after == 0
+
+
 def test_who_is_not_told_hears_nothing(at_alices: Client, group: Conversation, bob: Account) -> None:
     row = go_on(at_alices, group, bob, tell="")
     assert row is not None
