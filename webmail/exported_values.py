@@ -11,6 +11,9 @@ MOST_PARTICIPANTS = 100
 #: Addresses of one account.
 MOST_ADDRESSES = 100
 
+#: The most that a database holds in such a column.
+MOST_SECONDS = 2**31 - 1
+
 _ID = re.compile(r"[0-9a-f]{66}", re.ASCII)
 _ADDRESS = re.compile(r"[!-~]{1,2048}", re.ASCII)
 _DID = re.compile(r"did:[!-~]{3,2000}", re.ASCII)
@@ -42,6 +45,13 @@ def participants_in(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MOST_PARTICIPANTS:
         raise ValueError("not the people of a conversation")
     return tuple(did_in(did) for did in value)
+
+
+def seconds_in(value: object) -> int:
+    """Seconds, as many as a column takes. Raises ValueError."""
+    if type(value) is not int or not 0 <= value <= MOST_SECONDS:
+        raise ValueError("no seconds")
+    return value
 
 
 def addresses_in(value: object) -> list[str]:

@@ -12,7 +12,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import SealedContent
 from webmail import export_file, message_state, rebuild, receipts, topics
-from webmail.exported_values import participants_in, topic_in
+from webmail.exported_values import participants_in, seconds_in, topic_in
 from webmail.mailbox import ARCHIVE, INBOX, QUARANTINE, open_mailbox
 from webmail.mailbox.copies import keep_one_of_each
 from webmail.mailbox.envelope_mail import (
@@ -109,7 +109,7 @@ def _take_unsent(row: AccountImport, sealed: Sequence[bytes], states: Mapping[st
 
 
 def _store_unsent(account: Account, content: SealedContent, state: State, now: datetime) -> None:
-    placed_at = message_state.time_value(state["placedAt"])
+    placed_at, expires_at = message_state.time_value(state["placedAt"]), state.get("expiresAt")
     participants = participants_in(state["participants"])
     # What goes out by itself accepts nobody, and takes no place.
     writer = account.did if state.get("shown") is not False else None
@@ -133,6 +133,8 @@ def _store_unsent(account: Account, content: SealedContent, state: State, now: d
             "topic": topic_in(state.get("topic") or "") or None,
             "shown": state.get("shown") is not False,
             "changes_group": Message.GroupChange(state.get("changesGroup", "")),
+            "expires_after": seconds_in(state.get("expiresAfter", 0)),
+            "expires_at": message_state.time_value(expires_at) if expires_at else None,
             "sealed": content.sealed,
         },
     )

@@ -45,6 +45,8 @@ def unsent_state_of(message: Message) -> State:
         "topic": message.topic,
         "shown": message.shown,
         "changesGroup": message.changes_group,
+        "expiresAfter": message.expires_after,
+        "expiresAt": _time_json(message.expires_at) if message.expires_at else None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,12 +16,13 @@ from pytest_django import Settings
 
 from accounts.agent import kept_client
 from accounts.models import Account
-from crypto_agent.client import AgentClient
+from crypto_agent.client import AgentClient, Expires
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account
 from tests.webmail.test_pages import html_of
-from webmail import account_export, account_import, export_file, outgoing
+from webmail import account_export, account_import, disappearing, export_file, outgoing
 from webmail.export_file import ExportFileError
+from webmail.exported_values import seconds_in
 from webmail.models import AccountImport, Conversation, Draft, Message, ReceiptChoice
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -131,3 +133,28 @@ def test_addresses_that_are_none_are_refused_before_anything_is_taken_in(endpoin
     with pytest.raises(ExportFileError) as refused:
         account_import._endpoints(json.dumps({"endpoints": endpoints}).encode())
     assert refused.value.code == "changed"
+
+
+def test_what_is_to_disappear_still_does_once_it_is_sent_from_here(
+    alice: Account, settings: Settings
+) -> None:
+    for recipient in (BOB, alice.did):
+        outgoing.send(alice, [recipient], "for an hour", str(uuid4()), expires=Expires(True, 3600))
+    ends = Message.objects.get(deliveries=None).expires_at
+    assert ends is not None
+    taken_in(alice, settings)
+    note = Message.objects.get(deliveries=None)
+    assert (note.expires_after, note.expires_at) == (3600, ends)
+    sent = Message.objects.exclude(pk=note.pk).get()
+    assert (sent.expires_after, sent.expires_at) == (3600, None)
+    now = timezone.now()
+    disappearing.begin_sent(sent, now)
+    sent.refresh_from_db()
+    assert sent.expires_at == now + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("wrong", [-1, 2**31, True, "3600", 1.5, None])
+def test_seconds_that_no_column_takes_are_refused(wrong: object) -> None:
+    assert seconds_in(2**31 - 1) == 2**31 - 1
+    with pytest.raises(ValueError, match="no seconds"):
+        seconds_in(wrong)
