@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import lookups, own_entries, peers
 from accounts.agent import agent
 from accounts.peers import PeerDevice
-from crypto_agent.client import AgentLocked, AgentRefused, SealedContent, SealedMessage, Target
+from crypto_agent.client import AgentError, AgentLocked, AgentRefused, SealedContent, SealedMessage, Target
 from webmail import archive, events, key_gate, undelivered, waiting
 from webmail.deliveries import give_up_or_wait
 from webmail.models import Delivery, DeliveryCopy, Message
@@ -67,18 +67,20 @@ def seal_message(
             SealedContent(message.conversation.conversation_id, message.message_id, bytes(message.sealed)),
             [_target(device) for device in [*targets, *own]],
         )
-    except AgentLocked:
-        # Nothing has failed: whoever unlocks the account finds it due.
-        could_be = [delivery.pk for delivery in queued if devices[delivery.pk]]
-        Delivery.objects.filter(pk__in=could_be, state=Delivery.State.QUEUED).update(next_attempt_at=now)
+    except AgentError as error:
+        if isinstance(error, AgentRefused) and error.code == NO_ACTIVE_DEVICE:
+            for delivery in queued:
+                _fail(delivery, "no-own-device", now)
+            _tell(message, now)
+            return []
+        if isinstance(error, AgentLocked):
+            # Nothing of these has failed: whoever unlocks the account finds it due.
+            could_be = [delivery.pk for delivery in queued if devices[delivery.pk]]
+            Delivery.objects.filter(pk__in=could_be, state=Delivery.State.QUEUED).update(next_attempt_at=now)
+        if any(delivery.state == Delivery.State.FAILED for delivery in queued):
+            # The next try knows nothing of who had no device in this one.
+            _tell(message, now)
         raise
-    except AgentRefused as error:
-        if error.code != NO_ACTIVE_DEVICE:
-            raise
-        for delivery in queued:
-            _fail(delivery, "no-own-device", now)
-        _tell(message, now)
-        return []
     sealed_for = [delivery for delivery in queued if devices[delivery.pk]]
     ready = _store_all(message, sealed_for, sealed, now, with_own=bool(own))
     hand_over(ready)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts import peers
 from accounts.models import Account
+from crypto_agent.client import AgentClient, AgentError, AgentLocked, AgentRefused, AgentUnavailable
 from tests.webmail.conftest import Write, carry, seal
 from tests.webmail.test_news import OpenPage
 from webmail import (
@@ -23,6 +24,7 @@ from webmail import (
     held_messages,
     not_arrived,
     queues,
+    sealing,
     undelivered,
 )
 from webmail.carriers import Accepted, Outcome, Refused
@@ -150,6 +152,39 @@ def test_each_way_of_failing_counts(
     assert marked(alice) == (2, [1, 1])
     forgetting.forget(alice, waited.message_id, now=timezone.now())
     assert marked(alice) == (1, [0, 1])
+
+
+@pytest.mark.parametrize(
+    "error", [AgentLocked("AccountLocked", ""), AgentUnavailable("Away", ""), AgentRefused("AnyOther", "")]
+)
+def test_who_has_no_device_counts_though_the_agent_fails_for_the_others(
+    alice: Account,
+    bob: Account,
+    carol: Account,
+    write: Write,
+    wakes: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    error: AgentError,
+) -> None:
+    def fails(*_any: object, **_more: object) -> None:
+        raise error
+
+    devices_of = peers.devices_of
+    monkeypatch.setattr(
+        peers, "devices_of", lambda did, **more: [] if did == carol.did else devices_of(did, **more)
+    )
+    message = write(alice, [bob, carol], "to both")
+    with monkeypatch.context() as without_agent:
+        without_agent.setattr(AgentClient, "seal", fails)
+        with pytest.raises(type(error)):
+            sealing.seal_message(message.pk)
+    assert marked(alice) == (1, [1])
+    assert wakes == [alice.pk]
+    # The next try is for the other one alone.
+    sealing.seal_message(message.pk, now=timezone.now() + timedelta(hours=1))
+    assert marked(alice) == (1, [1])
+    states = message.deliveries.values_list("recipient_did", "state")
+    assert dict(states) == {bob.did: Delivery.State.SEALED, carol.did: Delivery.State.FAILED}
 
 
 def test_what_was_changed_counts_as_its_message_and_what_nobody_sees_does_not(
