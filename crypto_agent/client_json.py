@@ -284,6 +284,7 @@ def read_message_json(read: ReadMessage) -> Json:
             "inReplyTo": read.in_reply_to,
             "topicId": read.topic_id,
             "expires": expires_json(read.expires) if read.expires else None,
+            "copiesWanted": list(read.copies_wanted) or None,
         }
     )
 
@@ -306,6 +307,7 @@ def read_message_value(json: Json) -> ReadMessage:
         in_reply_to=json.get("inReplyTo"),
         topic_id=json.get("topicId"),
         expires=expires_value(json["expires"]) if "expires" in json else None,
+        copies_wanted=tuple(json.get("copiesWanted", ())),
     )
 
 

@@ -275,6 +275,8 @@ class ReadMessage:
     #: Hex of up to 64 bytes; a longer one is none.
     topic_id: str | None = None
     expires: Expires | None = None
+    #: Ids in hex of envelopes of which the sender asks for another copy.
+    copies_wanted: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from crypto_agent.errors import CannotUnseal
 from crypto_agent.key_store import account_keys
 from crypto_agent.message_values import Expires
 from crypto_agent.part_values import (
+    copies_wanted,
     facets_of,
     group_update_of,
     preview_of,
@@ -55,6 +56,7 @@ def _read(keys: AccountKeys, item: SealedContent) -> ReadMessage:
         in_reply_to=content.in_reply_to.hex() if content.in_reply_to is not None else None,
         topic_id=topic_of(content),
         expires=Expires(content.expires.relative, content.expires.time) if content.expires else None,
+        copies_wanted=copies_wanted(content),
     )
 
 

@@ -1,4 +1,4 @@
-"""Receipts of messages whose signature could be checked only after they were stored."""
+"""Receipts, and requests for another copy, whose signature could be checked only after they were stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from accounts.agent import agent
 from crypto_agent.client import ReadMessage, SealedContent
-from webmail import acknowledging, receipts
+from webmail import acknowledging, another_copy, receipts
 from webmail.models import Message
 
 
@@ -21,9 +21,11 @@ def read_late(message: Message) -> ReadMessage:
 def after_check(message: Message, read: ReadMessage, *, now: datetime) -> None:
     """Do for a message whose signature now holds what opening does for one that holds at once.
 
-    Call within the transaction that stores the verdict.
+    Call within the transaction that stores the verdict. Raises crypto_agent.client.AgentError.
     """
     if read.receipt is not None:
         receipts.apply([receipts.Said(message, read.receipt)])
+    if read.copies_wanted:
+        another_copy.give(message, read.copies_wanted, now=now)
     if message.shown and not read.error and read.degraded != "fallback":
         acknowledging.note_opened([message], now=now, chance=random.random())  # noqa: S311 (no secret)

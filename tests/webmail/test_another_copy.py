@@ -17,10 +17,12 @@ from crypto_agent.client import NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
-from webmail import another_copy, blocking, changing, forgetting, kept_aside, outgoing
+from webmail import another_copy, blocking, changing, forgetting, kept_aside, outgoing, trust
 from webmail.models import Arrival, Delivery, DeliveryCopy, GraphEntry, Message
 
 pytestmark = pytest.mark.django_db
+
+UNCHECKED = trust.Verdict(Message.Trust.UNCHECKED, "signer-unreachable")
 
 
 @pytest.fixture
@@ -110,9 +112,21 @@ def test_only_its_recipient_is_given_it_and_only_once_a_day(
 
 def test_a_request_counts_only_when_its_signature_was_checked(alice: Account, lost: Arrival) -> None:
     request = Message.objects.filter(account=alice, sender_did=lost.account.did).get()
-    for trust in (Message.Trust.UNCHECKED, Message.Trust.REFUSED):
-        request.trust = trust
+    for verdict in (Message.Trust.UNCHECKED, Message.Trust.REFUSED):
+        request.trust = verdict
         assert another_copy.give(request, [lost.envelope_id], now=timezone.now()) == 0
+
+
+def test_a_request_counts_once_its_signature_was_checked(
+    alice: Account, bob: Account, lost: Arrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = wanted(bob, alice, lost.envelope_id)
+    with monkeypatch.context() as away:
+        away.setattr(trust, "check", lambda *_, **_more: UNCHECKED)
+        hand_over(alice, seal(request)[alice.did])
+    assert state_of(lost) == Delivery.State.ACCEPTED
+    trust.recheck(Message.objects.get(account=alice, message_id=request.message_id))
+    assert state_of(lost) == Delivery.State.QUEUED
 
 
 def test_what_was_let_go_of_is_not_given_again_nor_to_whom_a_record_blocks(
