@@ -68,7 +68,7 @@ def choose_time(account: Account, conversation: Conversation, seconds: int, *, n
     never.
 
     Raises ValueError for a time that is not among the choices; CannotSend, or CannotAttach, where what waits
-    can't be composed for it. Nothing is changed then.
+    can't be composed for it. Nothing is changed then. Tells the account's open pages.
     """
     if seconds not in disappearing.CHOICES:
         raise ValueError("not one of the times to choose from")
@@ -77,6 +77,7 @@ def choose_time(account: Account, conversation: Conversation, seconds: int, *, n
         rows = Conversation.objects.filter(pk=conversation.pk, account=account)
         rows.update(expires_after=seconds, settings_changed_at=now)
         pending.take_over(account, waiting)
+    events.publish(account.pk, "settings")
 
 
 def notify(messages: Sequence[Message]) -> bool:

@@ -73,6 +73,27 @@ def _disappears(page: Page, when: str) -> None:
     page.wait_for_load_state()
 
 
+def test_every_tab_says_after_how_long_what_is_written_disappears(visit: Visit) -> None:
+    alice = visit("alice")
+    visit("bob")
+    alice.write_to("bob.test", text=f"Choose a time {uuid4().hex[:8]}")
+    beside = alice.another_tab()
+    beside.goto(alice.page.url)
+    note = beside.locator(".composer__note", has_text="What you write disappears")
+    expect(note).to_have_count(0)
+    for when in ("1 hour after reading", "1 day after reading"):
+        _disappears(alice.page, when)
+        expect(note).to_contain_text(when, timeout=ARRIVAL)
+    beside.get_by_label("Conversation menu").click()
+    chosen = beside.get_by_label("What you write here disappears")
+    expect(chosen).to_have_value("86400")
+    chosen.focus()
+    _disappears(alice.page, "never")
+    expect(note).to_have_count(0, timeout=ARRIVAL)
+    expect(chosen).to_have_value("0")
+    expect(chosen).to_be_focused()
+
+
 def an_hour_passes(installation: RunningInstallation, page: Page, text: str) -> None:
     """For a message that both have read, so that its hour has begun for both."""
     key = (message(page, text).get_attribute("id") or "").removeprefix("m")

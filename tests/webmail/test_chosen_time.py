@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from accounts.models import Account
 from tests.webmail.conftest import Write
-from webmail import conversation_settings
+from webmail import conversation_settings, events
 from webmail.models import Conversation, Message, PendingMessage
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +73,26 @@ def test_where_a_conversation_goes_on_is_told_for_as_long_as_all_else_there(
     assert newest_in(with_bob) == HOUR
     # Nothing was chosen for the wider one.
     assert newest_in(Conversation.objects.exclude(pk=with_bob.pk).get()) == 0
+
+
+def test_pages_that_lie_open_are_told_and_given_the_time(
+    alice: Account, bob: Account, write: Write, at_alices: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_bob = write(alice, [bob], "Hello").conversation
+    told: list[tuple[object, ...]] = []
+    with monkeypatch.context() as listening:
+        listening.setattr(events, "publish", lambda *what: told.append(what))
+        choose(with_bob, HOUR)
+    assert told == [(alice.pk, "settings")]
+    menu = reverse("conversation-menu", args=[with_bob.conversation_id])
+
+    def answer(**shown: int) -> str:
+        headers = {"HX-Request": "true", "HX-Target": "settings-buttons"}
+        return at_alices.get(menu, shown, headers=headers).content.decode()
+
+    assert "disappear" not in answer()
+    assert "disappear" not in answer(shown=HOUR)
+    given = answer(shown=0)
+    assert given.count('hx-swap-oob="true"') == 2
+    assert "What you write disappears 1 hour after reading." in given
+    assert f'<option value="{HOUR}" selected>' in given

@@ -71,5 +71,9 @@ def menu(request: PageRequest, conversation_id: str) -> HttpResponse:
         "unread": open_one.unread_count,
     }
     # A conversation that is open is being read.
-    of_list = request.htmx.target != "settings-buttons"
-    return render(request, "webmail/_head_settings.html", {"row": buttons, "of_list": of_list})
+    context = {"row": buttons, "of_list": request.htmx.target != "settings-buttons"}
+    if "shown" in request.GET:
+        # An open page that shows another time is given this one.
+        disappears = open_one.expires_after
+        context |= {"disappears": disappears, "anew": request.GET["shown"] != str(disappears)}
+    return render(request, "webmail/_head_settings.html", context)
