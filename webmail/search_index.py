@@ -74,10 +74,18 @@ def _index(account: Account, messages: Sequence[Message], now: datetime) -> None
     unreadable = agent().index_messages(account.did, items)
     if unreadable:
         log.warning("%d messages of account %s can't be read for the index", len(unreadable), account.pk)
-    replaced = _replaced(account, messages)
-    if replaced:
-        agent().forget_messages(account.did, replaced)
+    # What was let go of since these rows were read may have left the index before it came in.
+    leaving = _replaced(account, messages) + _let_go_of(messages)
+    if leaving:
+        agent().forget_messages(account.did, leaving)
     Message.objects.filter(pk__in=[message.pk for message in messages]).update(indexed_at=now)
+
+
+def _let_go_of(messages: Sequence[Message]) -> list[str]:
+    """Those of these messages that are not to be found any more, or not there."""
+    rows = Message.objects.filter(pk__in=[message.pk for message in messages], forgotten_at=None)
+    still_there = set(rows.values_list("pk", flat=True))
+    return [message.message_id for message in messages if message.pk not in still_there]
 
 
 def _replaced(account: Account, messages: Sequence[Message]) -> list[str]:
