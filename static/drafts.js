@@ -106,7 +106,11 @@
     const take = (found) => {
       if (found.text !== undefined) field.value = found.text;
       const files = $("#files", form);
-      if (files) files.innerHTML = found.files ?? "";
+      if (files) {
+        // Those on their way from here are in no draft yet.
+        for (const item of [...files.children]) if (!item.matches("[data-busy]")) item.remove();
+        files.insertAdjacentHTML("afterbegin", found.files ?? "");
+      }
       if (found.preview !== undefined && form.elements.preview) window.showPreview?.(found.preview);
       if (form.elements.quote) form.elements.quote.checked = found.withQuote;
       const whom = $(`[name=to][type=radio][value=${found.toAll ? "all" : "sender"}]`, form);

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer
@@ -109,6 +109,34 @@ def test_a_field_that_is_emptied_unawares_leaves_what_was_written_elsewhere(
     _type(here.page, "")
     expect(composer(there.page)).to_have_value("", timeout=ARRIVAL)
     expect(left).to_be_hidden()
+
+
+def test_a_file_on_its_way_stays_though_another_browser_types(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    here, there = visit("alice"), visit("alice")
+    word = uuid4().hex[:8]
+    here.write_to("bob.test", text=f"Begun {word}")
+    there.page.goto(urlsplit(here.page.url).path)
+    on_its_way: list[Route] = []
+    here.page.route("**/files/", on_its_way.append)
+    film = {"name": f"{word}.bin", "mimeType": "a/b", "buffer": bytes(1000)}
+    with here.page.expect_request("**/files/"):
+        here.page.locator("[data-upload]").set_input_files(film)
+    _type(there.page, f"Typed there {word}")
+    expect(composer(here.page)).to_have_value(f"Typed there {word}", timeout=ARRIVAL)
+    files = here.page.locator("#files .upload")
+    expect(files).to_have_text(re.compile(word))
+    with here.page.expect_response(KEPT_AT, timeout=ARRIVAL):
+        on_its_way.pop().continue_()
+    expect(files.locator("[name=file]")).to_have_count(1)
+    # With it the draft goes on in the other one.
+    expect(there.page.locator("#files .upload")).to_have_text(re.compile(word), timeout=ARRIVAL)
+    expect(here.page.locator(".composer [data-line=overtook]")).to_be_hidden()
+    here.write(f"Typed there {word}")
+    expect(files).to_have_count(0)
+    expect(there.page.locator("#files .upload")).to_have_count(0, timeout=ARRIVAL)
 
 
 def _type(page: Page, text: str) -> None:
