@@ -120,7 +120,7 @@ def test_a_file_on_its_way_stays_though_another_browser_types(
     here.write_to("bob.test", text=f"Begun {word}")
     there.page.goto(urlsplit(here.page.url).path)
     on_its_way: list[Route] = []
-    here.page.route("**/files/", on_its_way.append)
+    here.page.route("**/files/", lambda route: on_its_way.append(route))
     film = {"name": f"{word}.bin", "mimeType": "a/b", "buffer": bytes(1000)}
     with here.page.expect_request("**/files/"):
         here.page.locator("[data-upload]").set_input_files(film)
