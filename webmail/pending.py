@@ -20,14 +20,15 @@ from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, Composed, Expires, NewGroupUpdate, NewMessage
 from webmail import disappearing, drafts, keeping_back, outgoing
-from webmail.blobs.attaching import forget
+from webmail.blobs.attaching import CannotAttach, forget, gone
 from webmail.conversations import others_in
 from webmail.draft_content import DraftContent, content_of
 from webmail.keeping_back import AHEAD, checked_time, composed_of, start_later, tell_later
 from webmail.models import Blob, Conversation, Message, PendingMessage
 from webmail.outgoing import CannotSend
 
-#: How long a message to blocked people, or to a group that was left, is put off each time.
+#: How long a message is put off each time: one to blocked people, or to a group that was left, and one that
+#: a file is missing of.
 PUT_OFF = timedelta(hours=1)
 
 Kind = PendingMessage.Kind
@@ -51,6 +52,8 @@ class Waiting:
     forwards: bool = False
     #: Whether it waits until its writer comes back to a group.
     left: bool = False
+    #: Whether a file of it is gone, without which it does not go out.
+    lacks_file: bool = False
 
     @property
     def held(self) -> bool:
@@ -68,15 +71,22 @@ class ComposedAnew:
 
 
 def release(pending_pk: int, *, now: datetime) -> Message | None:
-    """Sends a message whose time has come, once, whoever else tries; None where there is nothing to send."""
+    """Sends a message whose time has come, once, whoever else tries; None where there is nothing to send, or
+    it stays with its writer: one to people blocked since, to a group left since, or without one of its files.
+    """
     with transaction.atomic():
         row = _locked(PendingMessage.objects.filter(pk=pending_pk, release_at__lte=now))
-        if row is not None and (row.conversation.blocked or _left_since(row)):
-            # They were blocked after it was written, or the group was left: it stays with its writer.
-            row.kind, row.release_at = Kind.SCHEDULED, now + PUT_OFF
-            row.save(update_fields=["kind", "release_at"])
+        if row is None:
             return None
-        return _released(row, now) if row else None
+        if not (row.conversation.blocked or _left_since(row)):
+            try:
+                with transaction.atomic():
+                    return _released(row, now)
+            except CannotAttach:
+                tell_later(row)
+        row.kind, row.release_at = Kind.SCHEDULED, now + PUT_OFF
+        row.save(update_fields=["kind", "release_at"])
+        return None
 
 
 def take_back(account: Account, pending_pk: int, *, now: datetime) -> PendingMessage:
@@ -247,14 +257,16 @@ def _content(account: Account, row: PendingMessage) -> DraftContent:
 
 
 def _released(row: PendingMessage, now: datetime) -> Message:
-    """In a transaction that has the row locked."""
+    """In a transaction that has the row locked. Raises CannotAttach where a file of it is gone."""
     if sent := outgoing.sent_before(row.account, row.token):
         # The page was handed in twice, the second time when the first one had gone out already.
         Blob.objects.filter(pending=row).update(pending=None)
         row.delete()
         tell_later(row)
         return sent
-    files = {blob.pk: blob for blob in Blob.objects.filter(account=row.account, pk__in=row.files)}
+    files = {blob.pk: blob for blob in _files_here(row.account, row.files)}
+    if not files.keys() >= _needed(row):
+        raise gone()
     pairs = zip(row.files, row.inline, strict=True)
     there = [(files[pk], bool(inline)) for pk, inline in pairs if pk in files]
     Blob.objects.filter(pk__in=row.files).update(pending=None)
@@ -292,6 +304,16 @@ def _left_since(row: PendingMessage) -> bool:
     return left_at is not None and row.created_at <= left_at < row.content_created_at
 
 
+def _files_here(account: Account, pks: Iterable[int]) -> QuerySet[Blob]:
+    """Those that are still here, and in no message."""
+    return Blob.objects.filter(account=account, pk__in=pks, message_id="", removed_at=None)
+
+
+def _needed(row: PendingMessage) -> set[int]:
+    """The files that a message does not carry itself."""
+    return {pk for pk, inline in zip(row.files, row.inline, strict=True) if not inline}
+
+
 def _alone() -> QuerySet[PendingMessage]:
     """Those that go out by themselves."""
     return PendingMessage.objects.filter(goes_with=None)
@@ -305,6 +327,8 @@ def _locked(rows: QuerySet[PendingMessage]) -> PendingMessage | None:
 def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
     found = list(rows)
     contents = drafts.opened_all(account, [(row.draft_id, bytes(row.draft)) for row in found])
+    needed = set[int]().union(*(_needed(row) for row in found))
+    here = set(_files_here(account, needed).values_list("pk", flat=True)) if needed else set[int]()
     return [
         Waiting(
             row.pk,
@@ -314,6 +338,7 @@ def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
             content,
             forwards=bool(row.forwards),
             left=_left_since(row),
+            lacks_file=not here >= _needed(row),
         )
         for row, content in zip(found, contents, strict=True)
     ]

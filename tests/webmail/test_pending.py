@@ -294,6 +294,45 @@ def test_a_file_does_not_go_after_its_time(alice: Account, at_alices: Client, wi
     assert not PendingMessage.objects.exists()
 
 
+def test_a_page_that_still_shows_a_file_does_not_take_it_from_a_message_that_waits(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    blob = attaching.attach(alice, "film.bin", "a/b", 80_000, [bytes(80_000)], now=timezone.now())
+    row = hand_in(at_alices, with_bob, file=[blob.pk])
+    assert row.inline == [False]
+    at_alices.post(reverse("file-remove", args=[blob.pk]))
+    message = pending.release(row.pk, now=row.release_at)
+    assert message is not None
+    assert Blob.objects.get().message_id == message.message_id
+
+
+def test_a_message_does_not_go_out_without_a_file(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    blob = attaching.attach(alice, "film.bin", "a/b", 80_000, [bytes(80_000)], now=timezone.now())
+    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk], **{f"name-{blob.pk}": "film.bin"})
+    gone = "A file of this message is gone"
+    places = (reverse("conversation", args=[with_bob.conversation_id]), reverse("scheduled"))
+    for place in places:
+        assert gone not in html_of(at_alices, place)
+    attaching.remove(Blob.objects.get(), timezone.now())
+    assert pending.release(row.pk, now=row.release_at) is None
+    assert sent_by(alice) == []
+    assert PendingMessage.objects.get().release_at == row.release_at + pending.PUT_OFF
+    for place in places:
+        html = html_of(at_alices, place)
+        assert TEXT in html
+        assert gone in html
+    now = at_alices.post(reverse("pending-send", args=[row.pk]))
+    assert now.status_code == 409
+    assert "A file waited too long and was removed." in now.content.decode()
+    # Written anew it goes without.
+    at_alices.post(reverse("pending-undo", args=[row.pk]))
+    html = page(at_alices, with_bob)
+    assert f"{TEXT}</textarea>" in html
+    assert "film.bin" not in html
+
+
 def test_a_page_of_what_is_scheduled_that_is_open_gets_that_alone(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:

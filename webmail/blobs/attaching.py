@@ -79,8 +79,8 @@ def attach(
 
 
 def detach(account: Account, blob_pk: int) -> None:
-    """Removes a file that is in no message yet. Can run twice."""
-    for blob in Blob.objects.filter(account=account, pk=blob_pk, message_id=""):
+    """Removes a file that is in no message yet, nor in one that waits. Can run twice."""
+    for blob in Blob.objects.filter(account=account, pk=blob_pk, message_id="", pending=None):
         forget(blob)
 
 
@@ -97,7 +97,7 @@ def chosen(account: Account, blob_pks: Sequence[int]) -> list[Blob]:
     try:
         return [found[pk] for pk in dict.fromkeys(blob_pks)]
     except KeyError as error:
-        raise _gone() from error
+        raise gone() from error
 
 
 def attachment(blob: Blob) -> Attachment:
@@ -118,7 +118,7 @@ def put_into_message(blobs: Sequence[Blob], message_id: str, inline: Sequence[bo
     for blob, carried in zip(blobs, inline, strict=True):
         still_free = Blob.objects.filter(pk=blob.pk, message_id="", removed_at=None)
         if not still_free.update(message_id=message_id, sealed=b""):
-            raise _gone()
+            raise gone()
         if carried:
             Blob.objects.filter(pk=blob.pk).delete()
             transaction.on_commit(partial(store.remove, blob.content_hash, blob.secret))
@@ -192,7 +192,7 @@ def too_many() -> CannotAttach:
     )
 
 
-def _gone() -> CannotAttach:
+def gone() -> CannotAttach:
     return CannotAttach("file-gone", _("A file waited too long and was removed. Choose it again."))
 
 
