@@ -125,8 +125,9 @@ def test_what_is_taken_back_is_in_the_field_again_and_never_arrives(
     expect(bubble(bob.page, f"This was too early {word}")).to_have_count(0)
 
 
+@pytest.mark.parametrize("more", ["", " 長い文" * 3500], ids=["short", "long"])
 def test_what_was_sent_goes_out_though_its_page_is_left_at_once(
-    visit: Visit, first_visit_of: FirstVisitOf
+    visit: Visit, first_visit_of: FirstVisitOf, more: str
 ) -> None:
     word = uuid4().hex[:8]
     first_visit_of("bob")
@@ -137,7 +138,7 @@ def test_what_was_sent_goes_out_though_its_page_is_left_at_once(
     # Its first try does not come through before the page goes.
     page.route("**/send/", lambda route: None, times=1)
     with page.expect_request("**/send/"):
-        alice.write(f"Sent and away {word}")
+        alice.write(f"Sent and away {word}{more}")
     page.goto("/language/")
     page.goto(with_bob)
     expect(bubble(page, f"Sent and away {word}")).to_have_count(1)
