@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from webmail.previews.card import Card, card_of
@@ -86,7 +86,8 @@ def words(content: DraftContent | None) -> str:
 
 def joined(before: DraftContent, after: DraftContent) -> DraftContent:
     """One draft of two: their texts under each other, and all files."""
-    return DraftContent(
+    return replace(
+        after,
         text="\n".join(filter(None, (before.text, after.text))),
         files=tuple(dict((*before.files, *after.files)).items()),
         in_reply_to=before.in_reply_to or after.in_reply_to,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -135,9 +135,10 @@ def keep(
         row = place.rows(account).first()
         name = row.draft_id if row else (place.draft_id or new_id())
         sealed = agent().seal_draft(account.did, name, encoded)
+        aside = _of_a_third_page(account, on_page, row) if row else None
         try:
             with transaction.atomic():
-                kept = _stored(account, on_page, name, sealed, swap, now)
+                kept = _stored(account, on_page, name, sealed, swap, now, aside)
                 if kept is not None:
                     _keep_files(account, name, content)
                     return kept
@@ -259,10 +260,47 @@ def _has_room(account: Account, place: DraftPlace) -> bool:
     return place.rows(account).exists() or place.of_its_kind(account).count() < MOST_NEW
 
 
+@dataclass(frozen=True)
+class _Aside:
+    """What stands beside a draft once its row is overtaken at this revision: the texts of two pages."""
+
+    revision: int
+    sealed: bytes
+
+
+def _of_a_third_page(account: Account, on_page: DraftOnPage, row: Draft) -> _Aside | None:
+    """What is overtaken now with what was before, which is of neither of the two pages; None where that is
+    not so, or both are too long together. Raises AgentError."""
+    if not row.overtaken or on_page.has_seen(row) or _is_of(on_page.writer, row):
+        return None
+    opened = agent().open_drafts(
+        account.did, [(row.draft_id, bytes(row.overtaken)), (row.draft_id, bytes(row.sealed))]
+    )
+    before, after = (content_of(each) for each in opened)
+    if before is None or after is None:
+        return None
+    if before.text in after.text:
+        before = replace(before, text="")
+    encoded = joined(before, after).encoded()
+    if len(encoded) > MOST_BYTES:
+        return None
+    return _Aside(row.revision, agent().seal_draft(account.did, row.draft_id, encoded))
+
+
+def _is_of(writer: str, row: Draft) -> bool:
+    return bool(row.overtaken_writer) and row.overtaken_writer in (writer, row.writer)
+
+
 def _stored(
-    account: Account, on_page: DraftOnPage, draft_id: str, sealed: bytes, swap: bool, now: datetime
+    account: Account,
+    on_page: DraftOnPage,
+    draft_id: str,
+    sealed: bytes,
+    swap: bool,
+    now: datetime,
+    aside: _Aside | None,
 ) -> Kept | None:
-    """None if the row that ``draft_id`` named is another one by now."""
+    """None if the row that ``draft_id`` named is another one by now, or no more what ``aside`` has."""
     place, writer = on_page.place, on_page.writer
     row = place.rows(account).select_for_update().first()
     if row is None:
@@ -277,11 +315,11 @@ def _stored(
         )
         transaction.on_commit(lambda: _tell(account, place))
         return Kept(row.revision)
-    if row.draft_id != draft_id:
+    if row.draft_id != draft_id or (aside and row.revision != aside.revision):
         return None
     overtook = not on_page.has_seen(row)
     if overtook or (swap and row.overtaken):
-        row.overtaken, row.overtaken_writer = row.sealed, row.writer
+        row.overtaken, row.overtaken_writer = (aside.sealed, "") if aside else (row.sealed, row.writer)
     if row.writer != writer or swap:
         transaction.on_commit(lambda: _tell(account, place))
     row.sealed, row.writer, row.revision, row.updated_at = sealed, writer, row.revision + 1, now

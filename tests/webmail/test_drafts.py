@@ -272,6 +272,43 @@ def test_two_texts_change_places_as_often_as_somebody_wants(
     assert 'data-line="overtook" role="status">' in page(at_alices, with_bob)
 
 
+def test_a_third_page_leaves_the_texts_of_both_others(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    def other() -> str:
+        found = drafts.overtaken(alice, DraftPlace(with_bob))
+        assert found is not None
+        return found.text
+
+    keep(at_alices, with_bob, "on the laptop", writer=ONE)
+    keep(at_alices, with_bob, "on the phone", writer=OTHER)
+    told = keep(at_alices, with_bob, "on the tablet", writer="c" * 32)
+    assert told["overtook"]
+    assert of_conversation(alice, with_bob) == "on the tablet"
+    assert other() == "on the laptop\non the phone"
+    # Nor does a fourth.
+    keep(at_alices, with_bob, "at work", writer="d" * 32)
+    assert other() == "on the laptop\non the phone\non the tablet"
+    sent_from(at_alices, with_bob, "at work", writer="d" * 32)
+    assert of_conversation(alice, with_bob) == "on the laptop\non the phone\non the tablet"
+
+
+def test_pages_that_overtake_each_other_do_not_pile_up_what_they_had(
+    alice: Account, at_alices: Client, with_bob: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for writer, text in ((ONE, "one"), (OTHER, "two"), (ONE, "one, more"), (OTHER, "two, more")):
+        keep(at_alices, with_bob, text, writer=writer)
+    found = drafts.overtaken(alice, DraftPlace(with_bob))
+    assert found is not None
+    assert found.text == "one, more"
+    # What is too long together is the newer one alone.
+    monkeypatch.setattr(drafts, "MOST_BYTES", len(DraftContent("x" * 19).encoded()))
+    keep(at_alices, with_bob, "x" * 19, writer="c" * 32)
+    found = drafts.overtaken(alice, DraftPlace(with_bob))
+    assert found is not None
+    assert found.text == "two, more"
+
+
 def test_a_message_that_cannot_be_tried_again_leaves_the_draft_in_the_field(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
