@@ -59,7 +59,7 @@
       named("signed-out").hidden = !signedOut;
       line("unkept", signedOut ? "" : said?.error || (answer ? words.failed : words.offline));
       // What the server refuses for good is tried again with the next key.
-      if (answer?.status !== 422) { since = undefined; clearTimeout(timer); timer = setTimeout(keep, AGAIN); }
+      if (![404, 422].includes(answer?.status)) { since = undefined; clearTimeout(timer); timer = setTimeout(keep, AGAIN); }
     };
 
     async function keep(leaving = false) {

@@ -22,7 +22,7 @@ from crypto_agent.client import AgentError, AgentLocked
 from webmail import events
 from webmail.draft_content import DraftContent, content_of, joined, words
 from webmail.draft_places import DraftOnPage, DraftPlace
-from webmail.models import Blob, Conversation, Draft
+from webmail.models import Blob, Conversation, Draft, Message
 from webmail.opened import note_silence
 
 DRAFT_ID = re.compile(r"[0-9a-f]{32}")
@@ -152,6 +152,15 @@ def discard(account: Account, place: DraftPlace) -> None:
     """Takes a draft away, with what it overtook. Can run twice."""
     if place.rows(account).delete()[0]:
         _tell(account, place)
+
+
+def drop_of_taken_back(account: Account, rows: Iterable[Message]) -> None:
+    """The messages that these take back are not being changed any more, where the account wrote both."""
+    mine = [row.replaces for row in rows if row.takes_back and row.sender_did == account.did]
+    if mine:
+        Draft.objects.filter(
+            account=account, edits__message_id__in=mine, edits__sender_did=account.did
+        ).delete()
 
 
 def put_back(

@@ -21,6 +21,7 @@ from webmail import (
     another_copy,
     consent,
     conversation_settings,
+    drafts,
     events,
     groups,
     left_groups,
@@ -87,6 +88,7 @@ def _store(account: Account, taken: Sequence[Taken], now: datetime) -> list[tupl
         if row.direction == Message.Direction.OUT:
             left_groups.wrote(account, row)
     place(rows)
+    drafts.drop_of_taken_back(account, [row for row in rows if row.trust in Message.VOUCHED_FOR])
     groups.apply(rows)
     # Receipts are taken for what they say; of what has a place of its own, its sender is told.
     receipts.apply([receipts.Said(row, message.receipt) for row, message in new if message.receipt])

@@ -139,6 +139,18 @@ def test_it_goes_with_its_message(alice: Account, at_alices: Client, message: Me
     assert NOTICE not in page(at_alices, message)
 
 
+def test_what_was_taken_back_is_not_changed_any_more(
+    alice: Account, at_alices: Client, message: Message
+) -> None:
+    message.deliveries.update(state=Delivery.State.ACCEPTED)
+    assert changing.take_back(alice, message.message_id, str(uuid4()))
+    fields = {"text": BEGUN, "writer": ONE, "revision": "0"}
+    answer = at_alices.post(reverse("draft-keep-edit", args=[message.message_id]), fields)
+    assert answer.status_code == 404
+    assert not Draft.objects.exists()
+    assert NOTICE not in page(at_alices, message)
+
+
 def test_of_several_the_newest_is_said_that_is_not_open(
     alice: Account, at_alices: Client, message: Message
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -11,10 +12,12 @@ from accounts import peers
 from accounts.models import Account
 from crypto_agent.atsms.content import InlinePart, text_part
 from crypto_agent.atsms.errors import AtsmsError
+from crypto_agent.client import NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.other_client import OtherClient
 from webmail import conversations, kept_aside, threads
-from webmail.models import Conversation, DeliveryCopy, Message
+from webmail.models import Conversation, DeliveryCopy, Draft, Message
+from webmail.outgoing import send_message
 from webmail.threads import Entry
 
 pytestmark = pytest.mark.django_db
@@ -173,3 +176,19 @@ def test_a_copy_of_ones_own_message_from_another_device_counts_as_ones_own(
     assert message.direction == Message.Direction.OUT
     assert not message.unread
     assert [text_of(entry) for entry in entries(bob)] == ["from my phone"]
+
+
+def test_what_another_device_took_back_is_not_being_changed_here_any_more(
+    alice: Account, phone: OtherClient
+) -> None:
+    bob = phone.account
+    hand_over(bob, phone.write([alice, bob], [text_part("under the mat")])[-2:])
+    message = Message.objects.get(account=bob)
+    Draft.objects.create(account=bob, edits=message, draft_id="a" * 32, sealed=b"under the pot")
+    # Nobody else can take it back.
+    forged = NewMessage(takes_back=True, replaces=message.message_id)
+    hand_over(bob, seal(send_message(alice, [bob.did], forged, str(uuid4())))[bob.did])
+    assert Draft.objects.exists()
+    hand_over(bob, phone.write([alice, bob], None, replaces=bytes.fromhex(message.message_id))[-2:])
+    assert Message.objects.filter(account=bob, direction="out", takes_back=True).exists()
+    assert not Draft.objects.exists()

@@ -21,6 +21,7 @@ from webmail import drafts
 from webmail.draft_content import DraftContent
 from webmail.draft_places import DraftPlace
 from webmail.drafts import CannotKeep, OpenDraft
+from webmail.edits import newest_edits
 from webmail.models import Conversation
 from webmail.ordinary import marks
 from webmail.outgoing import MAX_RECIPIENTS
@@ -56,8 +57,12 @@ def keep_new(request: PageRequest) -> HttpResponse:
 @require_POST
 @signed_in(when_signed_out=page_that_stays)
 def keep_edit(request: PageRequest, message_id: str) -> HttpResponse:
-    """Keep what one's own message is being changed to."""
-    return _keep(request, DraftPlace(message=message_of(request, message_id, own=True)))
+    """Keep what one's own message is being changed to, unless it was taken back."""
+    message = message_of(request, message_id, own=True)
+    newest = newest_edits([message]).get(message.pk)
+    if newest is not None and newest.takes_back:
+        raise Http404
+    return _keep(request, DraftPlace(message=message))
 
 
 @require_POST
