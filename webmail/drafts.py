@@ -154,9 +154,9 @@ def discard(account: Account, place: DraftPlace) -> None:
         _tell(account, place)
 
 
-def drop_of_taken_back(account: Account, rows: Iterable[Message]) -> None:
+def drop_of_taken_back(account: Account, tombstones: Iterable[Message]) -> None:
     """The messages that these take back are not being changed any more, where the account wrote both."""
-    mine = [row.replaces for row in rows if row.takes_back and row.sender_did == account.did]
+    mine = [row.replaces for row in tombstones if row.sender_did == account.did]
     if mine:
         Draft.objects.filter(
             account=account, edits__message_id__in=mine, edits__sender_did=account.did

@@ -88,7 +88,8 @@ def _store(account: Account, taken: Sequence[Taken], now: datetime) -> list[tupl
         if row.direction == Message.Direction.OUT:
             left_groups.wrote(account, row)
     place(rows)
-    drafts.drop_of_taken_back(account, [row for row in rows if row.trust in Message.VOUCHED_FOR])
+    tombstones = [row for row, message in new if message.tombstone and row.trust in Message.VOUCHED_FOR]
+    drafts.drop_of_taken_back(account, tombstones)
     groups.apply(rows)
     # Receipts are taken for what they say; of what has a place of its own, its sender is told.
     receipts.apply([receipts.Said(row, message.receipt) for row, message in new if message.receipt])
