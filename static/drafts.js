@@ -50,8 +50,17 @@
 
     const later = (wait = PAUSE) => {
       clearTimeout(timer);
+      if (sending && !form.hasAttribute("hx-post")) { timer = setTimeout(goOn, LONGEST); return; }
       since ??= Date.now();
       timer = setTimeout(keep, Math.min(wait, Math.max(since + LONGEST - Date.now(), 0)));
+    };
+
+    // Where a page was to come and somebody still writes in this one, they stopped it.
+    const goOn = () => {
+      sending = 0;
+      cut = false;
+      kept = undefined;
+      keep();
     };
 
     const unkept = (answer, said) => {
@@ -205,7 +214,7 @@
     document.addEventListener("htmx:beforeRequest", (event) => { if (takesAway(event.detail.elt) && !event.defaultPrevented) pause(); }, { signal });
     document.addEventListener("htmx:afterRequest", (event) => {
       if (!takesAway(event.detail.elt) || !form.isConnected) return;
-      sending -= 1;
+      sending = Math.max(sending - 1, 0);
       if (event.detail.successful) {
         seen(0);
         // What was overtaken is the draft now: nobody wants it in the field who goes on writing.

@@ -146,6 +146,26 @@ def test_what_was_sent_goes_out_though_its_page_is_left_at_once(
     alice.excuse("htmx:", "Failed to load resource")
 
 
+def test_a_draft_goes_on_being_kept_where_its_sending_was_stopped(visit: Visit) -> None:
+    word = uuid4().hex[:8]
+    page = visit("alice").page
+    page.goto("/new/")
+    field = page.get_by_label("Message", exact=True)
+    with page.expect_response("**/keep/", timeout=ARRIVAL):
+        field.fill(f"Half a thought {word}")
+    field.evaluate(
+        """field => {
+          field.form.requestSubmit();
+          window.stop();
+        }"""
+    )
+    with page.expect_response("**/keep/", timeout=ARRIVAL) as kept:
+        field.fill(f"Half a thought {word}, and more")
+    assert "more" in (kept.value.request.post_data or "")
+    with page.expect_response("**/keep/", timeout=ARRIVAL):
+        field.fill("")
+
+
 @pytest.mark.parametrize(
     "name",
     [
