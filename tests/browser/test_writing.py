@@ -151,19 +151,29 @@ def test_a_draft_goes_on_being_kept_where_its_sending_was_stopped(visit: Visit) 
     page = visit("alice").page
     page.goto("/new/")
     field = page.get_by_label("Message", exact=True)
-    with page.expect_response("**/keep/", timeout=ARRIVAL):
+    with page.expect_response("**/new/draft/", timeout=ARRIVAL):
         field.fill(f"Half a thought {word}")
-    field.evaluate(
-        """field => {
-          field.form.requestSubmit();
-          window.stop();
-        }"""
-    )
-    with page.expect_response("**/keep/", timeout=ARRIVAL) as kept:
-        field.fill(f"Half a thought {word}, and more")
+    # An answer that does not come.
+    page.route("**/new/", lambda route: None)
+    with page.expect_response("**/new/draft/", timeout=ARRIVAL) as kept:
+        field.evaluate(
+            """(field, text) => {
+              field.form.requestSubmit();
+              setTimeout(() => {
+                window.stop();
+                field.value = text;
+                field.dispatchEvent(new Event("input", { bubbles: true }));
+              }, 500);
+            }""",
+            f"Half a thought {word}, and more",
+        )
     assert "more" in (kept.value.request.post_data or "")
-    with page.expect_response("**/keep/", timeout=ARRIVAL):
-        field.fill("")
+    page.unroute("**/new/")
+    with page.expect_response("**/new/draft/", timeout=ARRIVAL):
+        field.evaluate("""field => {
+          field.value = "";
+          field.dispatchEvent(new Event("input", { bubbles: true }));
+        }""")
 
 
 @pytest.mark.parametrize(
