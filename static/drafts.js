@@ -6,6 +6,16 @@
   const PAUSE = 1000, LONGEST = 5000, AGAIN = 5000, RAREST = 60000;
   const held = (name) => ["text", "file", "to", "quote", "draft", "in_reply_to", "topic", "preview", "from"].includes(name) || name.startsWith("name-");
 
+  // Octets that browsers carry after a page is gone, less what a form takes around them. Written as it is, for in the form
+  // of an address most letters of the world take up thrice the room; nothing where that is too much as well.
+  const MOST_AFTER = 60000;
+  const asWritten = (fields) => {
+    if (new Blob([...fields].flat()).size > MOST_AFTER) return undefined;
+    const body = new FormData();
+    for (const [name, value] of fields) body.append(name, value);
+    return body;
+  };
+
   // The forms of the page that have a draft: the composer, messages that are being changed, an answer to a mail.
   const forms = new Set();
   const isKept = () => [...forms].every((each) => each.isKept());
@@ -83,12 +93,11 @@
       if (swapping) body.set("swap", "1");
       const mine = running = new AbortController();
       const headers = { Accept: "application/json", "X-CSRFToken": $("[name=csrfmiddlewaretoken]", form).value };
-      // Browsers carry little after a page is gone.
-      const keepalive = leaving === true && body.toString().length < 60000;
+      const last = leaving === true && asWritten(body);
       let answer, said, done;
       underway = new Promise((resolve) => { done = resolve; });
       try {
-        answer = await fetch(address, { method: "POST", body, headers, keepalive, signal: mine.signal });
+        answer = await fetch(address, { method: "POST", body: last || body, headers, keepalive: Boolean(last), signal: mine.signal });
         said = await answer.json().catch(() => undefined);
       } catch { /* offline, or cut off by sending */ } finally { done(); }
       if (mine.signal.aborted || signal.aborted) return;

@@ -298,7 +298,7 @@ def _released(row: PendingMessage, now: datetime) -> Message:
 
 
 def _left_since(row: PendingMessage) -> bool:
-    """Whether its group was left after it was given this time, and before that, so that it would bring the
+    """Whether its group was left after its time was chosen and before that time comes: it would bring the
     group back."""
     left_at = row.conversation.left_at
     return left_at is not None and row.created_at <= left_at < row.content_created_at

@@ -146,6 +146,32 @@ def test_what_was_sent_goes_out_though_its_page_is_left_at_once(
     alice.excuse("htmx:", "Failed to load resource")
 
 
+@pytest.mark.parametrize("more", ["", " 長い文" * 3500], ids=["short", "long"])
+def test_what_was_written_is_kept_though_its_page_is_left_at_once(
+    visit: Visit, first_visit_of: FirstVisitOf, more: str
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice")
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    with_bob = page.url
+    page.evaluate(
+        """(text) => {
+          const field = document.querySelector("#text");
+          field.value = text;
+          field.dispatchEvent(new Event("input", { bubbles: true }));
+          location = "/language/";
+        }""",
+        f"Half a thought {word}{more}",
+    )
+    page.wait_for_url("**/language/")
+    page.goto(with_bob)
+    expect(composer(page)).to_have_value(f"Half a thought {word}{more}")
+    with page.expect_response("**/draft/keep/"):
+        composer(page).fill("")
+
+
 def test_a_draft_goes_on_being_kept_where_its_sending_was_stopped(visit: Visit) -> None:
     word = uuid4().hex[:8]
     page = visit("alice").page
