@@ -1,15 +1,21 @@
 """How the tables are emptied after a test whose transactions were committed."""
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
 
-from django.core.management.color import Style
-from django.db.backends.postgresql.operations import DatabaseOperations
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django.core.management.color import Style
+    from django.db.backends.postgresql.operations import DatabaseOperations
 
 
 def empty_by_deleting() -> None:
     """Django truncates, for which PostgreSQL makes all files of all tables and indexes anew; a test leaves a
     few rows in a few of them."""
+    # Django's own can't be imported before it has its settings.
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
     DatabaseOperations.sql_flush = _deletions  # type: ignore[method-assign]
 
 
