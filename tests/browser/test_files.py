@@ -172,17 +172,18 @@ def test_an_upload_can_be_stopped(viewport: dict[str, int], visit: Visit, tmp_pa
 def test_what_was_not_sent_keeps_its_files(viewport: dict[str, int], visit: Visit) -> None:
     alice = visit("alice", viewport=viewport)
     page = alice.page
+    words = f"into the void, {viewport['width']} wide"
     alice.write_to("bob.test", text="soon away")
     attach_field(page).set_input_files({"name": "kept.txt", "mimeType": "text/plain", "buffer": b"kept"})
     is_there(page)
     page.context.set_offline(True)
-    composer(page).fill("into the void")
+    composer(page).fill(words)
     composer(page).press("Control+Enter")
     expect(page.locator("#not-sent")).to_be_visible()
     is_there(page)
     page.context.set_offline(False)
     composer(page).press("Control+Enter")
-    expect(message(page, "into the void").locator(".file")).to_contain_text("kept.txt", timeout=ARRIVAL)
+    expect(message(page, words).locator(".file")).to_contain_text("kept.txt", timeout=ARRIVAL)
     expect(uploads(page)).to_have_count(0)
     alice.excuse("ERR_INTERNET_DISCONNECTED", "htmx:")
 
