@@ -15,8 +15,6 @@
   // What was written waits here until its turn: htmx sends one after the other. A text that goes out
   // again unchanged keeps its token, by which the server knows that it is the same message.
   const outbox = [];
-  // Octets that browsers carry after a page is gone, less what a form takes around them.
-  const MOST_AFTER = 60000;
   // What is on its way to the server, by its token.
   const underway = new Map();
   const chosenFor = new Map();
@@ -106,14 +104,11 @@
 
   // A browser drops what is on its way as the page goes. So it goes out once more, and outlives the page: by its token the
   // server knows that it is the same message.
-  const withoutPicture = (preview) => JSON.stringify({ ...JSON.parse(preview), picture: "" });
+  const withoutPicture = ([name, value]) => [name, value && name === "preview" ? JSON.stringify({ ...JSON.parse(value), picture: "" }) : value];
   addEventListener("pagehide", () => {
     for (const { address, fields } of underway.values()) {
-      const isLarge = new Blob(fields.flat()).size > MOST_AFTER;
-      // Written as it is: in an address's form most letters of the world take up thrice the room.
-      const body = new FormData();
-      for (const [name, value] of fields) body.append(name, isLarge && value && name === "preview" ? withoutPicture(value) : value);
-      fetch(address, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
+      const body = window.asLastWords(fields) ?? window.asLastWords(fields.map(withoutPicture));
+      if (body) fetch(address, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
     }
   });
 

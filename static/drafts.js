@@ -6,11 +6,11 @@
   const PAUSE = 1000, LONGEST = 5000, AGAIN = 5000, RAREST = 60000;
   const held = (name) => ["text", "file", "to", "quote", "draft", "in_reply_to", "topic", "preview", "from"].includes(name) || name.startsWith("name-");
 
-  // Octets that browsers carry after a page is gone, less what a form takes around them. Written as it is, for in the form
-  // of an address most letters of the world take up thrice the room; nothing where that is too much as well.
+  // What outlives a page, of which browsers carry so many octets, less what a form takes around them; nothing where that is
+  // more. Written as it is, for in the form of an address most letters of the world take up thrice the room.
   const MOST_AFTER = 60000;
-  const asWritten = (fields) => {
-    if (new Blob([...fields].flat()).size > MOST_AFTER) return undefined;
+  window.asLastWords = (fields) => {
+    if (new Blob(fields.flat()).size > MOST_AFTER) return undefined;
     const body = new FormData();
     for (const [name, value] of fields) body.append(name, value);
     return body;
@@ -93,7 +93,7 @@
       if (swapping) body.set("swap", "1");
       const mine = running = new AbortController();
       const headers = { Accept: "application/json", "X-CSRFToken": $("[name=csrfmiddlewaretoken]", form).value };
-      const last = leaving === true && asWritten(body);
+      const last = leaving === true && window.asLastWords([...body]);
       let answer, said, done;
       underway = new Promise((resolve) => { done = resolve; });
       try {
