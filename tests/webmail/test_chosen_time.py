@@ -43,6 +43,29 @@ def test_written_on_the_page_for_new_conversations(
     assert (held.expires_after if held else newest_in(with_bob)) == HOUR
 
 
+def test_the_page_for_new_conversations_says_so_before_they_are_written(
+    alice: Account, bob: Account, carol: Account, write: Write, at_alices: Client
+) -> None:
+    """As far as people are chosen, in what takes the place of the chips and on the page itself."""
+    for person in (bob, carol):
+        look_up(person.did)
+    choose(write(alice, [bob], "Hello").conversation, HOUR)
+    # Her notes to herself are not what she writes to nobody yet.
+    choose(write(alice, [alice], "A note").conversation, HOUR)
+
+    def said(page: str, *chosen: str, **form: str) -> bool:
+        answer = at_alices.post(reverse(page), {"to": [*chosen], **form}).content.decode()
+        assert answer.count('id="disappears"') == 1
+        return "What you write disappears 1 hour after reading." in answer
+
+    for page in ("choose-people", "new-conversation"):
+        assert not said(page)
+        assert said(page, bob.did)
+        assert said(page, add=bob.did)
+        assert not said(page, bob.did, carol.did)
+        assert said(page, bob.did, carol.did, remove=carol.did)
+
+
 def test_the_words_of_whoever_leaves(
     alice: Account, bob: Account, carol: Account, write: Write, at_alices: Client
 ) -> None:

@@ -345,6 +345,7 @@ def _context(request: PageRequest, choice: Choice) -> dict[str, object]:
     return {
         "like": likenesses(request.account, [found.did]).get(found.did) if found else None,
         "chosen": choice.chosen,
+        "disappears": _disappears(request.account, choice),
         "found": found,
         "facts": facts_of(request.account, [found.did])[found.did] if found else None,
         "problem": choice.problem,
@@ -352,6 +353,12 @@ def _context(request: PageRequest, choice: Choice) -> dict[str, object]:
         "already": choice.already,
         "suggested": [each for each in choice.suggested if found is None or each.person.did != found.did],
     }
+
+
+def _disappears(account: Account, choice: Choice) -> int:
+    """After how many seconds what goes to those who are chosen does: as in the conversation with them."""
+    known = with_people(account, sorted(choice.chosen_dids)) if choice.chosen else None
+    return known.expires_after if known else 0
 
 
 def _page_of(request: PageRequest, draft: OpenDraft) -> HttpResponse:
