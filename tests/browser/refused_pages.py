@@ -11,26 +11,35 @@ from playwright.sync_api import Page, expect
 from tests.browser.device_pages import go_to
 from tests.services.installations import RunningInstallation
 
-#: Those that take a fault of the server, or a hundred tries, as they would answer.
-_BY_HEADING = {"403": "Not for you", "429": "Too often for now", "500": "Something broke here"}
-_RENDERED = """
+#: Those that take a fault of the server, or a hundred tries, as they would answer: by their names, what they
+#: are rendered from and their headings.
+_RENDERED_PAGES = {
+    "error-403": ("403.html", "Not for you"),
+    "error-429": ("429.html", "Too often for now"),
+    "error-500": ("500.html", "Something broke here"),
+    "sign-in-too-often": ("accounts/sign_in.html", "Sign in with your handle"),
+}
+_RENDER = """
 import json
 from django.template.loader import render_to_string
-print(json.dumps({{name: render_to_string(f"{{name}}.html", {{"minutes": 7}}) for name in {names}}}))
+from accounts.rate_limits import TooOften, tried_too_often
+given = {{"minutes": 7, "error": tried_too_often(TooOften(420)), "handle": "alice.test", "host": "localhost"}}
+print(json.dumps([render_to_string(name, given) for name in {names}]))
 """
 
 
 def refused_pages(installation: RunningInstallation) -> dict[str, Callable[[Page], None]]:
     """The pages by name, for somebody who is signed in."""
-    said = installation.manage("shell", "--command", _RENDERED.format(names=list(_BY_HEADING)))
-    rendered: dict[str, str] = json.loads(said.splitlines()[-1])
+    names = [template for template, _heading in _RENDERED_PAGES.values()]
+    said = installation.manage("shell", "--command", _RENDER.format(names=names))
+    rendered: dict[str, str] = dict(zip(_RENDERED_PAGES, json.loads(said.splitlines()[-1]), strict=True))
 
     def answered(name: str) -> Callable[[Page], None]:
-        return lambda page: _answered(page, rendered[name], _BY_HEADING[name])
+        return lambda page: _answered(page, rendered[name], _RENDERED_PAGES[name][1])
 
     return {
         "error-400": _not_understood,
-        **{f"error-{name}": answered(name) for name in rendered},
+        **{name: answered(name) for name in rendered},
         "error-403-csrf": _too_old,
         "sign-in-continue": _to_own_server,
         "inbox-offline": _offline,
