@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from xml.etree import ElementTree
 from demo.installation import Installation, make_directories
 from demo.processes import ProcessFailed, inherited_environment
 from tests.environment import RUN
+from tests.progress import IN_FIGURES, progress_of
 from tests.services.installations import RunningInstallation, free_ports
 from tests.services.packages import install_missing
 from tests.services.preparations import SHARED
@@ -71,6 +73,8 @@ PATIENT = ("nice", "-n", "5")
 #: is idle before the last of them. A browser, what steers it and the server wait for each other: those go
 #: first. The agent is a Django project of its own, so its tests are a run of their own.
 AT_ONCE = 4
+#: Seconds after which the runner says how far the suites have come, where none has ended meanwhile.
+SILENCE = 60
 SUITES: tuple[Suite, ...] = (
     ("the longest tests in a browser", LONGEST_IN_BROWSER, ()),
     ("the other tests in a browser", (BROWSER, *(f"--ignore={path}" for path in LONGEST_IN_BROWSER)), ()),
@@ -221,6 +225,12 @@ class RunningSuite:
         if self._file("xml").exists():
             count.add(ElementTree.parse(self._file("xml")))  # noqa: S314
 
+    def progress(self) -> str:
+        """Its name, and how many of its tests are done; empty where it is not running."""
+        if not self._process or self._process.poll() is not None:
+            return ""
+        return f"{self.name}: {progress_of(self._file('output').read_text(errors='replace'))}"
+
     def stop(self) -> None:
         self._stopped = True
         if self._process:
@@ -236,6 +246,7 @@ class RunningSuite:
         return subprocess.Popen(
             [
                 *(*started_by, sys.executable, "-m", "pytest", *self._arguments, *further),
+                *IN_FIGURES,
                 "--durations=20",
                 f"--junit-xml={report}",
                 "-o",
@@ -262,6 +273,13 @@ def prepare(prepared: Path, directory: Path) -> None:
         RunningInstallation(installation, None).prepare()
 
 
+def say_progress(suites: Iterable[RunningSuite], seconds: float) -> None:
+    under_way = [progress for suite in suites if (progress := suite.progress())]
+    say(f"\nAfter {seconds / 60:.0f} min:")
+    for line in under_way:
+        say(f"  {line}")
+
+
 def run_suites(count: Count) -> list[str]:
     """Runs all suites, some at a time, each shown when it has ended; those that failed twice."""
     with tempfile.TemporaryDirectory() as name:
@@ -274,12 +292,17 @@ def run_suites(count: Count) -> list[str]:
             for number, suite in enumerate(SUITES)
         ]
         say(f"\n{AT_ONCE} at a time, and shown when they end: {', '.join(suite.name for suite in suites)}")
+        begun = time.monotonic()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
                 running = {pool.submit(suite.run): suite for suite in suites}
-                for ended in as_completed(running):
-                    ended.result()
-                    running[ended].tell(count)
+                while running:
+                    ended, _others = wait(running, SILENCE, FIRST_COMPLETED)
+                    for each in ended:
+                        each.result()
+                        running.pop(each).tell(count)
+                    if not ended:
+                        say_progress(running.values(), time.monotonic() - begun)
             finally:
                 for suite in suites:
                     suite.stop()
