@@ -59,7 +59,10 @@ BROWSER = "tests/browser"
 #: Half of what its tests take.
 LONGEST_IN_BROWSER = tuple(
     f"{BROWSER}/test_{name}.py"
-    for name in ("every_page", "custody", "pane", "page_weight", "previews", "refused_mail", "conversations")
+    for name in (
+        *("every_page", "custody", "pane", "page_weight", "previews", "refused_mail", "conversations"),
+        *("gone_messages", "groups", "files", "app_on_a_device", "consent", "enter_key", "changes_begun"),
+    )
 )
 OF_INSTALLATIONS = ("tests/demo", "tests/faults", "tests/installations")
 OF_AGENT = "tests/crypto_agent"
