@@ -29,7 +29,7 @@ from accounts.models import Account
 from crypto_agent.client import AgentClient, AgentRefused
 from webmail import events, export_file, exported_settings, imported_parts, message_state
 from webmail.export_file import ExportFileError, Part
-from webmail.exported_values import addresses_in
+from webmail.exported_values import NO_SUCH_VALUE, addresses_in
 from webmail.message_state import State
 from webmail.models import AccountImport, Conversation, Message
 from webmail.recounting import recount
@@ -44,9 +44,6 @@ BATCH = 20
 MOST_STATES = 32
 #: How long one task is at it; the next goes on.
 AT_A_TIME_SECONDS = 60.0
-
-#: What comes of values that no export has: of another form, or too large for where they are kept.
-_NO_SUCH_VALUE = (ValueError, KeyError, TypeError, OverflowError, RecursionError, DataError)
 
 _COUNTED = (export_file.UNSENT, export_file.PENDING, export_file.ARCHIVE)
 
@@ -142,7 +139,7 @@ def take_in(import_pk: int, *, seconds: float = AT_A_TIME_SECONDS) -> bool:
             _fail(row, "file-gone")
     except ExportFileError as error:
         _fail(row, error.code)
-    except _NO_SUCH_VALUE as error:
+    except (*NO_SUCH_VALUE, DataError) as error:
         log.info("a part of import %s was not taken in: %s", row.pk, type(error).__name__)
         _fail(row, "changed")
     except AgentRefused as error:
@@ -186,7 +183,7 @@ def _held(row: AccountImport) -> Iterator[BinaryIO | None]:
 def _go_on(row: AccountImport, file: BinaryIO, until: float) -> bool:
     row.refresh_from_db()
     if row.done == 0:
-        _take_settings(row, file, exported_settings.take_first)
+        row.left_out = _take_settings(row, file, exported_settings.take_first)
     known: dict[str, dict[str, State]] = {}
     for state_parts, batch in _batches(file, row.done):
         known = {part.name: known.get(part.name) or _states(row, file, part) for part in state_parts}
@@ -195,11 +192,11 @@ def _go_on(row: AccountImport, file: BinaryIO, until: float) -> bool:
         row.unreadable += imported_parts.take_in(row, batch[0].folder, contents, states)
         row.done += len(batch)
         row.updated_at = timezone.now()
-        row.save(update_fields=["done", "unreadable", "updated_at"])
+        row.save(update_fields=["done", "unreadable", "left_out", "updated_at"])
         events.publish(row.account_id, "conversations")
         if time.monotonic() > until:
             return False
-    _take_settings(row, file, exported_settings.take_settings)
+    row.left_out += _take_settings(row, file, exported_settings.take_settings)
     _remove(row)
     _finish(row)
     return True
@@ -234,14 +231,16 @@ def _states(row: AccountImport, file: BinaryIO, part: Part) -> dict[str, State]:
     return message_state.unpacked(opened)
 
 
-def _take_settings(row: AccountImport, file: BinaryIO, take: Callable[[Account, bytes], None]) -> None:
+def _take_settings(row: AccountImport, file: BinaryIO, take: Callable[[Account, bytes], int]) -> int:
     """Answers come before the messages, which then find them given; the rest comes last, so that it is not
-    changed by the messages it is for."""
+    changed by the messages it is for. Says how many were left out."""
+    left_out = 0
     for part in export_file.parts(file):
         if part.folder == export_file.SETTINGS:
             data = export_file.content(file, part)
             opened = agent().open_export_part(row.account.did, bytes(row.import_key), part.name, data)
-            take(row.account, opened)
+            left_out += take(row.account, opened)
+    return left_out
 
 
 def _finish(row: AccountImport) -> None:
@@ -266,7 +265,7 @@ def _endpoints(about: bytes) -> list[str]:
     """Where the other installation had messages brought, which the inbox record is to name no more."""
     try:
         return addresses_in(json.loads(about)["endpoints"])
-    except _NO_SUCH_VALUE:
+    except NO_SUCH_VALUE:
         raise ExportFileError("changed") from None
 
 

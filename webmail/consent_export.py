@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from webmail import blocking
-from webmail.exported_values import conversation_id_in, did_in, participants_in
+from webmail.exported_values import conversation_id_in, did_in, fitting, participants_in
 from webmail.message_state import State, time_value
 from webmail.models import BlockedAddress, ConsentChoice, Contact, Conversation, Message, WhoMayWrite
 from webmail.ordinary.parsing import MAX_FIELD
@@ -31,9 +31,10 @@ class Answered:
 
 @dataclass
 class Answers:
-    """What was read of consent. `choice` is empty where nothing was chosen."""
+    """What was read of consent, and how many could not be. `choice` is empty where nothing was chosen."""
 
     choice: str = ""
+    left_out: int = 0
     people: list[Answered] = field(default_factory=list)
     conversations: list[Answered] = field(default_factory=list)
     #: Addresses of ordinary mail that are blocked.
@@ -75,9 +76,10 @@ def answers_json(account: Account) -> Iterator[State]:
 
 
 def answers_in(found: Iterable[State]) -> Answers:
-    """The answers among settings. Raises ValueError or KeyError for what is none."""
+    """The answers among settings, without those that are none."""
     answers = Answers()
-    for each in found:
+
+    def read(each: State) -> None:
         match each.get("kind"):
             case "consent":
                 answers.choice = WhoMayWrite(each["whoMayWrite"]).value
@@ -87,6 +89,8 @@ def answers_in(found: Iterable[State]) -> Answers:
                 answers.addresses.append(_address(each))
             case "answer":
                 answers.conversations.append(_conversation(each))
+
+    answers.left_out = fitting(found, read)[1]
     return answers
 
 

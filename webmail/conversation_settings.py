@@ -7,6 +7,7 @@ is still there; they are not in the mailbox.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -14,7 +15,7 @@ from django.db import transaction
 
 from accounts.models import Account
 from webmail import consent, disappearing, events, groups, left_groups, mentions, pending
-from webmail.exported_values import conversation_id_in, participants_in
+from webmail.exported_values import conversation_id_in, fitting, participants_in
 from webmail.message_state import time_value
 from webmail.models import Conversation, Message
 from webmail.placing import conversation_for
@@ -115,32 +116,60 @@ def settings_json(account: Account) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def take_settings(account: Account, found: Iterable[Mapping[str, Any]]) -> None:
+@dataclass(frozen=True)
+class _Given:
+    """The settings of a conversation as an export has them."""
+
+    conversation: str
+    participants: tuple[str, ...]
+    changed_at: datetime
+    archived_at: datetime | None
+    left_at: datetime | None
+    pinned: bool
+    muted: bool
+    mentions_muted: bool
+    expires_after: int
+
+
+def take_settings(account: Account, found: Iterable[Mapping[str, Any]]) -> int:
     """Takes in the settings of an export where they are later than those here. May run twice.
 
-    Raises ValueError or KeyError for what are no settings.
+    Says how many were none, which are left out.
     """
-    for each in found:
-        changed_at = time_value(each["changedAt"])
-        conversation_id, participants = (
-            conversation_id_in(each["conversation"]),
-            participants_in(each["participants"]),
-        )
+    given, left_out = fitting(found, _given_in)
+    for each in given:
         with transaction.atomic():
-            made = conversation_for(account, conversation_id, participants, changed_at)
-            row = Conversation.objects.select_for_update().get(pk=made.pk)
-            if row.settings_changed_at is not None and row.settings_changed_at >= changed_at:
-                continue
-            row.archived_at = time_value(each["archivedAt"]) if each["archivedAt"] else None
-            left_at = time_value(each["leftAt"]) if each.get("leftAt") else None
-            stays_away = left_at is not None and groups.is_group(row)
-            changed = stays_away or row.left_at is not None
-            row.left_at = left_at if stays_away else None
-            row.pinned, row.muted = each["pinned"] is True, each["muted"] is True
-            row.mentions_muted = each.get("mentionsMuted") is True
-            expires_after = each.get("expiresAfter", 0)
-            row.expires_after = expires_after if expires_after in disappearing.CHOICES else 0
-            row.settings_changed_at = changed_at
-            row.save(update_fields=_FIELDS)
-            if changed:
-                left_groups.bring_in_line(account, row)
+            _take(account, each)
+    return left_out
+
+
+def _given_in(each: Mapping[str, Any]) -> _Given:
+    """Raises ValueError, TypeError or KeyError."""
+    expires_after = each.get("expiresAfter", 0)
+    return _Given(
+        conversation_id_in(each["conversation"]),
+        participants_in(each["participants"]),
+        time_value(each["changedAt"]),
+        archived_at=time_value(each["archivedAt"]) if each["archivedAt"] else None,
+        left_at=time_value(each["leftAt"]) if each.get("leftAt") else None,
+        pinned=each["pinned"] is True,
+        muted=each["muted"] is True,
+        mentions_muted=each.get("mentionsMuted") is True,
+        expires_after=expires_after if expires_after in disappearing.CHOICES else 0,
+    )
+
+
+def _take(account: Account, given: _Given) -> None:
+    made = conversation_for(account, given.conversation, given.participants, given.changed_at)
+    row = Conversation.objects.select_for_update().get(pk=made.pk)
+    if row.settings_changed_at is not None and row.settings_changed_at >= given.changed_at:
+        return
+    stays_away = given.left_at is not None and groups.is_group(row)
+    changed = stays_away or row.left_at is not None
+    row.left_at = given.left_at if stays_away else None
+    row.archived_at, row.settings_changed_at = given.archived_at, given.changed_at
+    row.pinned, row.muted, row.mentions_muted = given.pinned, given.muted, given.mentions_muted
+    row.expires_after = given.expires_after
+    row.save(update_fields=_FIELDS)
+    if changed:
+        left_groups.bring_in_line(account, row)

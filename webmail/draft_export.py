@@ -15,7 +15,7 @@ from accounts.models import Account
 from webmail import drafts, keeping_back
 from webmail.draft_content import DraftContent, content_of
 from webmail.draft_places import DraftPlace
-from webmail.exported_values import conversation_id_in, participants_in, topic_in
+from webmail.exported_values import conversation_id_in, fitting, participants_in, topic_in
 from webmail.message_state import State
 from webmail.models import Conversation, Draft, PendingMessage
 
@@ -59,13 +59,14 @@ class _Given:
     people: tuple[str, ...]
 
 
-def rows_of(account: Account, found: Iterable[Mapping[str, Any]]) -> list[Draft]:
+def rows_of(account: Account, found: Iterable[Mapping[str, Any]]) -> tuple[list[Draft], int]:
     """Rows, not stored yet, of drafts in their order; of conversations that have one already as new ones.
+    With them how many are none, or too long, and so left out.
 
     None of what is here under the same id. Call outside of transactions, since the agent is asked for each.
-    Raises KeyError or ValueError for what are none, and AgentError.
+    Raises AgentError.
     """
-    given = [_given_in(each) for each in found]
+    given, unfit = fitting(found, _given_in)
     here = _ids_here(account, [each.draft_id for each in given])
     with_room = _without_draft(account, [each.conversation for each in given if each.conversation])
     room = MOST_NEW - DraftPlace().of_its_kind(account).count()
@@ -78,6 +79,10 @@ def rows_of(account: Account, found: Iterable[Mapping[str, Any]]) -> list[Draft]
         if conversation is None and room <= 0:
             left_out += 1
             continue
+        encoded = _encoded(each, conversation)
+        if len(encoded) > drafts.MOST_BYTES:
+            unfit += 1
+            continue
         room -= conversation is None
         # The first of them is the newest, as in the list that they came from.
         at = now - timedelta(microseconds=position)
@@ -86,14 +91,14 @@ def rows_of(account: Account, found: Iterable[Mapping[str, Any]]) -> list[Draft]
                 account=account,
                 conversation=conversation,
                 draft_id=each.draft_id,
-                sealed=_sealed(account, each, conversation),
+                sealed=agent().seal_draft(account.did, each.draft_id, encoded),
                 created_at=at,
                 updated_at=at,
             )
         )
     if left_out:
         log.warning("%d drafts of an import found no room beside %d others", left_out, MOST_NEW)
-    return rows
+    return rows, unfit
 
 
 def keep(rows: Sequence[Draft]) -> None:
@@ -115,16 +120,10 @@ def _given_in(each: Mapping[str, Any]) -> _Given:
     )
 
 
-def _sealed(account: Account, each: _Given, conversation: Conversation | None) -> bytes:
-    """Raises ValueError for one that is too long, and AgentError."""
+def _encoded(each: _Given, conversation: Conversation | None) -> bytes:
     if conversation is None:
-        content = DraftContent(each.text, people=each.people)
-    else:
-        content = DraftContent(each.text, topic=each.topic)
-    encoded = content.encoded()
-    if len(encoded) > drafts.MOST_BYTES:
-        raise ValueError("too long for a draft")
-    return agent().seal_draft(account.did, each.draft_id, encoded)
+        return DraftContent(each.text, people=each.people).encoded()
+    return DraftContent(each.text, topic=each.topic).encoded()
 
 
 def _ids_here(account: Account, draft_ids: Sequence[str]) -> set[str]:

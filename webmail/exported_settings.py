@@ -44,33 +44,37 @@ def settings_of(account: Account) -> Iterator[State]:
         yield {"kind": "enter-key", **each}
 
 
-def take_settings(account: Account, data: bytes) -> None:
+def take_settings(account: Account, data: bytes) -> int:
     """Takes in one part's settings of conversations. May run twice.
 
-    Call outside of transactions. Raises ValueError or KeyError for what are none, and AgentError.
+    Says how many of them, and of drafts, fit nowhere and are left out. Call outside of transactions. Raises
+    ValueError or KeyError for other settings that are none, and AgentError.
     """
     by_kind: dict[object, list[State]] = defaultdict(list)
     for each in _settings_in(data):
         by_kind[each.get("kind")].append(each)
-    written = draft_export.rows_of(account, by_kind[draft_export.KIND])
+    written, left_out = draft_export.rows_of(account, by_kind[draft_export.KIND])
     with transaction.atomic():
         draft_export.keep(written)
-        conversation_settings.take_settings(account, by_kind["conversation"])
+        left_out += conversation_settings.take_settings(account, by_kind["conversation"])
         receipt_choices.take_settings(account, by_kind["receipts"])
         preview_choices.take_settings(account, by_kind["link-previews"])
         undo_choices.take_settings(account, by_kind["undo-send"])
         enter_choices.take_settings(account, by_kind["enter-key"])
+    return left_out
 
 
-def take_first(account: Account, data: bytes) -> None:
+def take_first(account: Account, data: bytes) -> int:
     """Takes in what one part says of consent and of compared keys, which holds for the messages that follow.
 
-    May run twice. Raises ValueError, TypeError or KeyError for what is none of it.
+    May run twice. Says how much of it fits nowhere and is left out. Raises ValueError for no settings.
     """
     found = _settings_in(data)
+    compared = [each for each in found if each.get("kind") == "compared-keys"]
+    answers = consent_export.answers_in(found)
     with transaction.atomic():
-        consent_export.take_answers(account, consent_export.answers_in(found))
-        verification_state.take_in(account, [each for each in found if each.get("kind") == "compared-keys"])
+        consent_export.take_answers(account, answers)
+        return answers.left_out + verification_state.take_in(account, compared)
 
 
 def _settings_in(data: bytes) -> list[dict[str, Any]]:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+from crypto_agent.atsms.ids import is_did
 from webmail import topics
 
-#: People of one conversation.
-MOST_PARTICIPANTS = 100
+Given = TypeVar("Given")
+Read = TypeVar("Read")
+
+#: People of one conversation: more than the largest envelope (64 KiB) has room to name. Whom a conversation
+#: names is not for its owner to say, who is to be able to move with it all the same.
+MOST_PARTICIPANTS = 8192
+#: The longest DID that the columns have room for.
+LONGEST_DID = 2048
 #: Addresses of one account.
 MOST_ADDRESSES = 100
 
@@ -16,12 +25,27 @@ MOST_SECONDS = 2**31 - 1
 
 _ID = re.compile(r"[0-9a-f]{66}", re.ASCII)
 _ADDRESS = re.compile(r"[!-~]{1,2048}", re.ASCII)
-_DID = re.compile(r"did:[!-~]{3,2000}", re.ASCII)
+
+#: What comes of values that no export has: of another form, or too large for where they are kept.
+NO_SUCH_VALUE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+
+
+def fitting(given: Iterable[Given], read: Callable[[Given], Read]) -> tuple[list[Read], int]:
+    """What `read` makes of each, and how many it has no use for, which are left out: none of them is to keep
+    the others from moving."""
+    found: list[Read] = []
+    left_out = 0
+    for each in given:
+        try:
+            found.append(read(each))
+        except NO_SUCH_VALUE:
+            left_out += 1
+    return found, left_out
 
 
 def did_in(value: object) -> str:
-    """A DID. Raises ValueError."""
-    if not isinstance(value, str) or not _DID.fullmatch(value):
+    """A DID, as a message may name one and a column has room for. Raises ValueError."""
+    if not isinstance(value, str) or len(value) > LONGEST_DID or not is_did(value):
         raise ValueError("not a DID")
     return value
 

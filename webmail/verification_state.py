@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from accounts import handles
 from accounts.models import Account
 from webmail import comparisons
-from webmail.message_state import time_value
+from webmail.exported_values import did_in, fitting
+from webmail.message_state import State, time_value
 from webmail.models import Verification
 
 MOST_FINGERPRINTS = 200
@@ -33,30 +34,26 @@ def exported(account: Account) -> list[dict[str, Any]]:
     ]
 
 
-def take_in(account: Account, entries: object) -> None:
+def take_in(account: Account, entries: Iterable[State]) -> int:
     """Keeps what an export says, unless something newer was said here. May run twice.
 
-    Raises ValueError, TypeError or KeyError for what is none of it; nothing is kept then.
+    Says how many entries say nothing, which are left out.
     """
-    rows = read(account, entries)
+    rows, left_out = read(account, entries)
     here = comparisons.newest_of(account, [row.did for row in rows])
     Verification.objects.bulk_create(row for row in rows if row.did not in here or here[row.did].at < row.at)
+    return left_out
 
 
-def read(account: Account, entries: object) -> list[Verification]:
-    """The rows that such a list says, not kept yet. Raises ValueError, TypeError or KeyError."""
-    if not isinstance(entries, list):
-        raise ValueError("not a list")
-    return [_row(account, entry) for entry in entries]
+def read(account: Account, entries: Iterable[State]) -> tuple[list[Verification], int]:
+    """The rows that such entries say, not kept yet, and how many say nothing."""
+    return fitting(entries, lambda entry: _row(account, entry))
 
 
-def _row(account: Account, entry: Any) -> Verification:
-    did = str(entry["did"])
-    if not handles.is_did(did):
-        raise ValueError("no DID")
+def _row(account: Account, entry: State) -> Verification:
     return Verification(
         account=account,
-        did=did,
+        did=did_in(entry["did"]),
         outcome=Verification.Outcome(entry["outcome"]),
         how=Verification.How(entry["how"]),
         fingerprints=_fingerprints(entry["fingerprints"]),

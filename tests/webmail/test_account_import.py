@@ -119,11 +119,16 @@ def test_what_the_database_refuses_ends_the_import_and_leaves_nothing_of_its_par
     assert not Draft.objects.exists()
 
 
-def test_a_time_that_no_calendar_has_ends_the_import(alice: Account, settings: Settings) -> None:
+def test_what_fits_nowhere_is_left_out_and_said_so(alice: Account, settings: Settings) -> None:
     at = "0001-01-01T00:00:00+14:00"
     person = {"kind": "person", "did": BOB, "standing": "blocked", "since": at}
-    row = taken_in(alice, settings, person)
-    assert (row.state, row.failure_code) == (AccountImport.State.FAILED, "changed")
+    draft = {"kind": "draft", "id": "a" * 32, "text": "words", "conversation": "", "people": [BOB]}
+    written(alice, "fits")
+    row = taken_in(alice, settings, person, draft, {**draft, "id": "b" * 32, "text": "w" * 300_000})
+    assert (row.state, row.done, row.left_out) == (AccountImport.State.DONE, 1, 2)
+    assert Draft.objects.get().draft_id == "a" * 32
+    page = html_of(browser_of(alice), "/devices/import/")
+    assert "2 settings, answers or drafts of the file do not fit here. They were left out." in page
 
 
 @pytest.mark.parametrize(

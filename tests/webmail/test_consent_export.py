@@ -12,6 +12,7 @@ from webmail import (
     blocking,
     consent,
     consent_export,
+    conversation_settings,
     exported_settings,
     rebuild,
     requests,
@@ -23,6 +24,7 @@ from webmail.models import (
     Message,
     WhoMayWrite,
 )
+from webmail.placing import conversation_for
 
 ANSWER = {
     "kind": "answer",
@@ -69,6 +71,28 @@ def test_an_export_carries_the_answers_that_were_given(
         {"kind": "answer", "conversation": "ab" * 33},
     ],
 )
-def test_answers_that_are_none_are_refused(broken: dict[str, object]) -> None:
-    with pytest.raises((ValueError, KeyError)):
-        consent_export.answers_in([broken])
+def test_answers_that_are_none_are_left_out_and_counted(broken: dict[str, object]) -> None:
+    answers = consent_export.answers_in([broken, ANSWER])
+    assert [each.id for each in answers.conversations] == [ANSWER["conversation"]]
+    assert (answers.choice, answers.people, answers.left_out) == ("", [], 1)
+
+
+def test_whatever_a_stranger_named_does_not_keep_an_account_from_moving(alice: Account, bob: Account) -> None:
+    """The request was declined before anything limited whom it names."""
+    many = [alice.did, bob.did, *(f"did:plc:{n:024}" for n in range(148))]
+    long = [alice.did, "did:web:" + "x" * 2040]
+    for number, participants in enumerate((many, long)):
+        declined = conversation_for(
+            alice, f"02{number:064}", participants, timezone.now(), written_by=bob.did
+        )
+        consent.decline(alice, declined)
+        conversation_settings.change(alice, declined, "mute", now=timezone.now())
+    data = json.dumps(list(exported_settings.settings_of(alice))).encode()
+
+    Conversation.objects.all().delete()
+    assert exported_settings.take_first(alice, data) == 0
+    assert exported_settings.take_settings(alice, data) == 0
+    rows = Conversation.objects.filter(account=alice, standing="declined", muted=True).order_by(
+        "conversation_id"
+    )
+    assert [set(row.participants) for row in rows] == [set(many), set(long)]

@@ -27,6 +27,8 @@ class AccountImport(models.Model):
     total = models.PositiveIntegerField()
     done = models.PositiveIntegerField(default=0)
     unreadable = models.PositiveIntegerField(default=0)
+    #: Settings of the file that fit nowhere here.
+    left_out = models.PositiveIntegerField(default=0)
     #: What the account has here since everything was taken in.
     conversations = models.PositiveIntegerField(default=0)
     messages = models.PositiveIntegerField(default=0)
