@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import Exists, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.agent import agent
 from accounts.folded_names import folded
@@ -49,6 +50,8 @@ _BY_ID = PreparedRows(
 PAGE = 30
 #: Groups of which the names are read where one of them is chosen.
 MOST_NAMED = 100
+#: People whose names make the title of a conversation without one; of the others it says how many.
+MOST_IN_TITLE = 20
 
 
 def _all_listed(account: int) -> QuerySet[Conversation]:
@@ -354,7 +357,12 @@ def title_of(account: Account, conversation: Conversation, people: Mapping[str, 
         return _("Notes to self")
     if len(others) == 1:
         return people[others[0]].name
-    *first, last = (isolated(people[did].name) for did in others)
+    names = [isolated(people[did].name) for did in others[:MOST_IN_TITLE]]
+    if len(others) > MOST_IN_TITLE:
+        more = len(others) - MOST_IN_TITLE
+        sentence = ngettext("%(names)s and %(n)d more", "%(names)s and %(n)d more", more)
+        return as_the_page(sentence % {"names": ", ".join(names), "n": more})
+    *first, last = names
     return as_the_page(_("%(first)s and %(last)s") % {"first": ", ".join(first), "last": last})
 
 

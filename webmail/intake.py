@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts import peers
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentError, OpenedEnvelope
+from crypto_agent.client import AgentError, OpenedEnvelope, OpenedMessage
 from webmail import archive, arrivals, events, mailbox_room, trust, waiting
 from webmail.mailbox import INBOX, QUARANTINE, Mailbox, open_mailbox
 from webmail.mailbox.copies import keep_one_of_each
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 #: As many envelopes as one call to the agent takes.
 BATCH = 100
+#: A message that names more people than this is set aside: each set of people is a conversation of its own,
+#: which has a row for each of them. What is written here names outgoing.MAX_RECIPIENTS at most.
+MOST_PEOPLE = 256
 
 
 def pull(account: Account, *, now: datetime | None = None) -> int:
@@ -164,7 +167,8 @@ def _settle(
     """
     found = opening.envelopes
     opened = opening.opened.result()
-    verdicts = trust.check_all((each.message for each in opened if each.message), now=now, seconds=seconds)
+    checked = (each.message for each in opened if each.message and not _names_too_many(each.message))
+    verdicts = trust.check_all(checked, now=now, seconds=seconds)
     aside = [_Aside(arrival, "gone", None) for arrival in opening.arrivals if arrival.pk not in found]
     taken: list[Taken] = []
     not_opened = _NotOpened(account)
@@ -172,6 +176,9 @@ def _settle(
         envelope, message = found[arrival.pk], each.message
         if message is None:
             aside.append(_Aside(arrival, not_opened.reason(each.error), envelope))
+            continue
+        if _names_too_many(message):
+            aside.append(_Aside(arrival, "too-many-people", envelope))
             continue
         verdict = verdicts[(message.sender_did, message.sender_fingerprint)]
         if verdict.trust == Message.Trust.REFUSED:
@@ -183,6 +190,10 @@ def _settle(
         _Aside(one.arrival, "reader-failed", found[one.arrival.pk]) for one in take_in(account, taken, now)
     ]
     _keep_aside(account, mailbox, aside, now)
+
+
+def _names_too_many(message: OpenedMessage) -> bool:
+    return not message.ephemeral and len(set(message.recipients)) > MOST_PEOPLE
 
 
 def _envelopes(

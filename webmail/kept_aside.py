@@ -18,7 +18,7 @@ from webmail.people import Person, people_of
 #: Mails on one page.
 PAGE = 50
 #: Reasons that trying again cannot change.
-FINAL = frozenset({"ordinary-mail", "gone"})
+FINAL = frozenset({"ordinary-mail", "gone", "too-many-people"})
 #: Reasons that are nothing to look into.
 NORMAL = ("ordinary-mail", "for-another-device")
 

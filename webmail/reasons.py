@@ -76,6 +76,7 @@ _KEPT_ASIDE: dict[str, str | Promise] = {
     "reader-failed": gettext_lazy(
         "Waxwing itself failed at it. Your operator finds more in the log; try again after an update."
     ),
+    "too-many-people": gettext_lazy("It names more people than Waxwing takes into one conversation."),
     "signer-not-published": gettext_lazy(
         "The key that signed it is not among the devices of the person it names."
     ),

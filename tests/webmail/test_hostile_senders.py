@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import lookups
 from accounts.models import Account
+from crypto_agent.atsms import content
 from crypto_agent.atsms.cbor import CborValue
 from crypto_agent.atsms.content import InlinePart, text_part
 from tests.services.slow_server import slow_server
 from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
 from tests.webmail.test_journey import texts
-from webmail import ingress, intake, kept_aside, read_marks, threads, trust
-from webmail.models import Conversation, Message
+from webmail import consent, ingress, intake, kept_aside, read_marks, threads, trust
+from webmail.models import Conversation, Message, WhoMayWrite
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +39,49 @@ def test_a_signer_with_an_address_that_cannot_be_read_holds_up_nobody(
     hand_over(bob, [*stranger.write([bob], [text_part("stop here")]), *good])
     assert texts(bob) == [["behind it"]]
     assert [each.code for each in kept_aside.kept_aside(bob)] == ["signer-not-published"]
+
+
+def naming(sender: OtherClient, recipient: Account, count: int) -> list[bytes]:
+    """The envelopes of a message to the recipient and others, so many in all."""
+    others = [f"did:plc:{n:024}" for n in range(count - 1)]
+    message = content.new_content(
+        sender.account.did,
+        [recipient.did, *others],
+        [text_part(f"to {count}")],
+        salt=os.urandom(16),
+        created_at=int(timezone.now().timestamp() * 1000),
+    )
+    return sender.seal([recipient], content.encode_content(message))
+
+
+def test_what_names_very_many_people_is_set_aside_and_what_names_many_says_how_many(
+    alice: Account, bob: Account
+) -> None:
+    phone = OtherClient.of(bob)
+    phone.publish(prekey=False)
+    try:
+        hand_over(alice, naming(phone, alice, intake.MOST_PEOPLE + 1))
+        (aside,) = kept_aside.kept_aside(alice)
+        assert (aside.code, aside.can_retry) == ("too-many-people", False)
+        assert "more people than Waxwing takes" in aside.reason
+        assert not Conversation.objects.exists()
+
+        consent.choose(alice, WhoMayWrite.NOBODY)
+        hand_over(alice, naming(phone, alice, intake.MOST_PEOPLE))
+        conversation = Conversation.objects.get(account=alice)
+        assert len(conversation.participants) == intake.MOST_PEOPLE + 1
+        browser = browser_of(alice)
+        page = browser.get(reverse("requests")).content.decode()
+        assert f"did:plc:{19:024}" in page
+        assert f"did:plc:{20:024}" not in page
+        assert "and 235 more" in page
+        consent.accept(alice, conversation, timezone.now())
+        page = browser.get(reverse("conversation", args=[conversation.conversation_id])).content.decode()
+        title = page[page.index('id="thread-title"') :].split("</h1>")[0]
+        assert "and 236 more" in title
+        assert f"did:plc:{20:024}" not in title
+    finally:
+        phone.withdraw()
 
 
 def test_signers_with_slow_servers_take_a_pull_only_so_much_time(
