@@ -105,12 +105,12 @@ def may_hear_of_a_look(account: Account, did: str) -> bool:
     """Whether somebody's own server may be asked for their picture where a page shows them.
 
     Not while they only wrote to the account, or others brought them into a group: they could tell from it
-    that the account looks, and when.
+    that the account looks, and when. Nor while they are blocked, here or by a record.
     """
+    if blocked_among(account.pk, [did]):
+        return False
     contacts_of = Contact.objects.filter(account=account, did=did)
     standing = contacts_of.values_list("standing", flat=True).first()
-    if standing == Contact.Standing.BLOCKED:
-        return False
     if standing == Contact.Standing.ACCEPTED or did == account.did or follows(account, did):
         return True
     came_up = ConversationMember.objects.filter(did=did, conversation__account=account)

@@ -6,6 +6,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def carols(local_network: NetworkInfo, people: dict[str, Account]) -> Iterator[R
 def show(repository: Repository, data: bytes, media_type: str) -> None:
     picture = repository.upload(data, media_type)
     repository.put(PROFILE, "self", {"$type": PROFILE, "displayName": "Carol", "avatar": picture})
+    profile_of(repository.did, max_age=timedelta())
 
 
 def served(browser: Client, url: str) -> Image.Image:
@@ -130,6 +132,12 @@ def test_whom_the_account_follows_is_asked_and_whom_it_blocks_is_not(
     blocking.block(alice, carol.did, timezone.now())
     assert at_alices.get(f"/avatar/{carol.did}").status_code == 404
     blocking.unblock(alice, carol.did)
+    by_record = GraphEntry.objects.create(account=alice, kind=GraphEntry.Kind.BLOCK, did=carol.did)
+    with pytest.MonkeyPatch.context() as patch, asked_of_others(patch) as asked:
+        assert at_alices.get(f"/avatar/{carol.did}").status_code == 404
+        assert not consent.may_compare(alice, carol.did)
+    assert asked == []
+    by_record.delete()
     assert at_alices.get(f"/avatar/{carol.did}").status_code == 200
 
 
