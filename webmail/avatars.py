@@ -15,12 +15,13 @@ from pathlib import Path
 from django.conf import settings
 from django.core.cache import cache
 
-from accounts import identities, profiles, repositories
+from accounts import identities, lookups, profiles, repositories
 from accounts.identities import IdentityError
 from accounts.models import Peer
 from accounts.repositories import RepositoryError
 from webmail.blobs.spool import Spool, SpoolFull
 from webmail.images.decoding import NotDecoded, decode_avatar
+from webmail.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,13 @@ BUSY_SECONDS = 10
 #: How long a picture stays on disk before it is fetched again.
 KEPT_SECONDS = 30 * 24 * 3600
 
+#: How long servers are asked for one, and how long a turn at that is waited for.
+MOST_SECONDS = 8.0
+PATIENCE_SECONDS = 2.0
+
 _SUFFIX = ".webp"
+#: In one process: a page full of pictures comes in by and by, and nobody has all threads wait for servers.
+_turns = Turns(8, 4)
 
 
 def kept_avatar_of(did: str, pixels: int) -> bytes | None:
@@ -44,12 +51,26 @@ def kept_avatar_of(did: str, pixels: int) -> bytes | None:
         return None
 
 
-def avatar_of(did: str, pixels: int) -> bytes | None:
+def avatar_of(did: str, pixels: int, account_pk: int) -> bytes | None:
     """The picture in the profile of a DID, a WebP that is ``pixels`` (of AVATAR_PIXELS) square at most; None
-    when there is none that can be shown. Their own server may be asked for it."""
+    when there is none that can be shown.
+
+    Their own server may be asked for it, for MOST_SECONDS and for the account with this key, which has a few
+    turns at a time. Only where it is known to have a picture: pages show no other.
+    """
     failed_key = f"webmail:no-avatar:{hashlib.sha256(did.encode()).hexdigest()}"
-    if cache.get(failed_key):
+    if not Peer.objects.filter(did=did).exclude(avatar="").exists() or cache.get(failed_key):
         return None
+    if not _turns.take(account_pk, PATIENCE_SECONDS):
+        return kept_avatar_of(did, pixels)
+    try:
+        with lookups.within(MOST_SECONDS):
+            return _asked_for(did, pixels, failed_key)
+    finally:
+        _turns.give_back(account_pk)
+
+
+def _asked_for(did: str, pixels: int, failed_key: str) -> bytes | None:
     try:
         profiles.profile_of(did)
         cid = Peer.objects.values_list("avatar", flat=True).get(did=did)

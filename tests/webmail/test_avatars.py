@@ -27,6 +27,7 @@ from webmail import avatars, blocking, consent
 from webmail.blobs.spool import Spool
 from webmail.images.decoding import decode_avatar
 from webmail.models import GraphEntry, WhoMayWrite
+from webmail.turns import Turns
 
 pytestmark = pytest.mark.django_db
 
@@ -113,7 +114,7 @@ def test_nobody_hears_that_somebody_looks_whom_they_only_wrote_to(
         assert at_alices.get(address).status_code == 404
     assert asked == []
     # What is here already tells nobody anything.
-    assert avatars.avatar_of(carol.did, 96)
+    assert avatars.avatar_of(carol.did, 96, alice.pk)
     assert at_alices.get(address).status_code == 200
     for picture in (Path(avatars.settings.DATA_DIR) / "avatars").iterdir():
         picture.unlink()
@@ -139,6 +140,33 @@ def test_whom_the_account_follows_is_asked_and_whom_it_blocks_is_not(
     assert asked == []
     by_record.delete()
     assert at_alices.get(f"/avatar/{carol.did}").status_code == 200
+
+
+def test_nobody_is_asked_for_a_picture_that_no_page_shows(alice: Account, at_alices: Client) -> None:
+    known = Peer.objects.create(did="did:plc:" + "b" * 24, handle="bob.test")
+    with pytest.MonkeyPatch.context() as patch, asked_of_others(patch) as asked:
+        for did in (known.did, "did:web:somewhere.example", "did:plc:" + "a" * 24):
+            assert at_alices.get(f"/avatar/{did}").status_code == 404
+    assert asked == []
+
+
+def test_somebody_has_a_few_turns_at_pictures_and_what_is_here_needs_none(
+    carols: Repository, alice: Account, bob: Account, at_alices: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(carols, photo(), "image/jpeg")
+    turns = Turns(2, 1)
+    monkeypatch.setattr(avatars, "_turns", turns)
+    monkeypatch.setattr(avatars, "PATIENCE_SECONDS", 0.0)
+    address = f"/avatar/{carols.did}"
+    assert turns.take(alice.pk)
+    with pytest.MonkeyPatch.context() as patch, asked_of_others(patch) as asked:
+        assert at_alices.get(address).status_code == 404
+    assert asked == []
+    assert browser_of(bob).get(address).status_code == 200
+    assert at_alices.get(address).status_code == 200
+    turns.give_back(alice.pk)
+    assert at_alices.get(address).status_code == 200
+    assert turns.take(alice.pk)
 
 
 def test_a_small_picture_is_not_enlarged_and_what_is_clear_stays_so(
@@ -190,7 +218,7 @@ def test_a_picture_of_too_many_octets_is_not_fetched(
 ) -> None:
     show(carols, photo(), "image/jpeg")
     monkeypatch.setattr(avatars, "MAX_BYTES", 100)
-    assert avatars.avatar_of(carols.did, 96) is None
+    assert avatars.avatar_of(carols.did, 96, 1) is None
 
 
 def test_initials_stand_in_for_pictures_that_the_disk_does_not_take(

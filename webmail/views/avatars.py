@@ -19,7 +19,9 @@ def avatar(request: HttpRequest, did: str) -> HttpResponse:
     account, picture = account_of(request), None
     if account and handles.is_did(did):
         may_ask = consent.may_hear_of_a_look(account, did)
-        picture = avatars.avatar_of(did, pixels) if may_ask else avatars.kept_avatar_of(did, pixels)
+        picture = (
+            avatars.avatar_of(did, pixels, account.pk) if may_ask else avatars.kept_avatar_of(did, pixels)
+        )
     if picture is None:
         return HttpResponse(status=404, headers={"Cache-Control": "private, max-age=60"})
     return HttpResponse(
