@@ -6,20 +6,17 @@ import re
 from itertools import pairwise
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.test_message_actions import menu, message
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE
 
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 
-
-@FORMS
-def test_what_a_message_said_before_is_shown_to_both(visit: Visit, viewport: dict[str, int]) -> None:
+def test_what_a_message_said_before_is_shown_to_both(visit: Visit) -> None:
+    """To the one in a wide window, and to the other on a phone."""
     word = uuid4().hex[:8]
-    alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
+    alice, bob = visit("alice", viewport=WIDE), visit("bob", viewport=PHONE)
     texts = [f"At {hour} by the weir {word}" for hour in ("three", "four", "five")]
     alice.write_to("bob.test", text=texts[0])
     bob.open_conversation(alice.page.url)
@@ -28,7 +25,7 @@ def test_what_a_message_said_before_is_shown_to_both(visit: Visit, viewport: dic
         menu(alice.page, before).get_by_role("link", name="Edit").click()
         alice.page.get_by_label("Edit this message").fill(after)
         alice.page.get_by_role("button", name="Save").click()
-    for page in (alice.page, bob.page):
+    for page, is_wide in ((alice.page, True), (bob.page, False)):
         edited = message(page, texts[-1])
         expect(edited.locator(".msg__meta")).to_contain_text("edited", timeout=ARRIVAL)
         expect(page.locator("#thread")).not_to_contain_text(texts[0])
@@ -38,8 +35,8 @@ def test_what_a_message_said_before_is_shown_to_both(visit: Visit, viewport: dic
         before.locator(".quote").last.scroll_into_view_if_needed()
         expect(before.locator(".quote").last).to_be_in_viewport()
         # The thread is beside it where there is room.
-        expect(edited).to_be_visible(visible=viewport == WIDE)
-        leave = "Close" if viewport == WIDE else "Back to the conversation"
+        expect(edited).to_be_visible(visible=is_wide)
+        leave = "Close" if is_wide else "Back to the conversation"
         page.locator("#side").get_by_role("link", name=leave).click()
         expect(edited).to_be_visible()
         expect(page.locator("#side")).to_be_hidden()

@@ -78,9 +78,7 @@ def test_what_was_written_on_a_page_that_is_signed_out_meanwhile_does_too(
     alice.context.clear_cookies(name="session")
     alice.page.evaluate("HTMLFormElement.prototype.submit.call(document.querySelector('#text').form)")
     expect(alice.page.get_by_label("What you wrote")).to_have_value("Not lost")
-    for screen in FORMS.values():
-        alice.page.set_viewport_size(screen)  # type: ignore[arg-type]
-        assert problems_of(alice.page, screen) == []
+    assert problems_on_each_screen(alice.page) == []
     alice.excuse(r"status of 40\d")
 
 
@@ -129,6 +127,17 @@ def test_what_is_wrong_in_one_theme_alone_is_noticed(visit: Visit) -> None:
     page.locator("h1 img").evaluate("(img) => { img.className = 'only-dark'; img.width = img.height = 20; }")
     (problem,) = problems_of(page, WIDE)
     assert problem.startswith("dark: image-alt")
+
+
+def test_what_is_wrong_on_one_screen_alone_is_noticed(visit: Visit) -> None:
+    page = visit("alice", viewport=WIDE, still=True).page
+    page.goto("/undo-send/")
+    assert problems_on_each_screen(page) == []
+    page.locator("h1").evaluate("(h1) => { h1.style.width = '500px'; }")
+    problems = problems_on_each_screen(page)
+    assert problems
+    assert {problem.split(": ")[0] for problem in problems} == {"phone"}
+    assert page.viewport_size == WIDE
 
 
 def test_what_is_faint_to_somebody_who_asks_for_more_contrast_is_noticed(visit: Visit) -> None:
@@ -185,6 +194,18 @@ def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
         page.set_viewport_size(NARROWEST)  # type: ignore[arg-type]
         problems += [f"narrowest: {problem}" for problem in lasting(too_wide, page)]
         page.set_viewport_size(screen)  # type: ignore[arg-type]
+    return problems
+
+
+def problems_on_each_screen(page: Page) -> list[str]:
+    """The window has the size that it had before in the end."""
+    before = page.viewport_size
+    assert before
+    problems = []
+    for form, screen in FORMS.items():
+        page.set_viewport_size(screen)  # type: ignore[arg-type]
+        problems += [f"{form}: {problem}" for problem in problems_of(page, screen)]
+    page.set_viewport_size(before)
     return problems
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.test_message_actions import menu, message
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, reload_until
 from tests.services.installations import RunningInstallation, wait_until
-
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 
 
 def test_a_message_whose_time_is_over_leaves_every_page_with_its_quotes_and_details(
@@ -102,12 +99,10 @@ def an_hour_passes(installation: RunningInstallation, page: Page, text: str) -> 
     installation.sql("UPDATE webmail_message SET expires_at = CURRENT_TIMESTAMP WHERE message_id = ?", key)
 
 
-@FORMS
-def test_what_somebody_deletes_for_themselves_is_gone_from_their_pages_alone(
-    visit: Visit, viewport: dict[str, int]
-) -> None:
+def test_what_somebody_deletes_for_themselves_is_gone_from_their_pages_alone(visit: Visit) -> None:
+    """In wide windows of theirs; the other, who keeps it, has a phone."""
     word = uuid4().hex[:8]
-    alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
+    alice, bob = visit("alice", viewport=WIDE), visit("bob", viewport=PHONE)
     text = f"Said in haste {word}"
     alice.write_to("bob.test", text=text)
     alice.write(f"Said with care {word}")

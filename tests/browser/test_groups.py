@@ -6,21 +6,20 @@ import re
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
-from tests.browser.test_every_page import too_wide
+from tests.browser.test_every_page import lasting, too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble
 from tests.webmail.pictures import photo
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_a_picture_and_one_more_person(visit: Visit, viewport: dict[str, int]) -> None:
+def test_a_picture_and_one_more_person(visit: Visit) -> None:
+    """Somebody is added in a wide window, and the picture chosen and seen on phones."""
     word = uuid4().hex[:8]
-    carol, bob = visit("carol", viewport=viewport), visit("bob", viewport=viewport)
-    alice = visit("alice", viewport=viewport)
+    carol, bob = visit("carol", viewport=PHONE), visit("bob", viewport=WIDE)
+    alice = visit("alice", viewport=WIDE)
     alice.write_to("bob.test", text=f"Between the two of us {word}")
     bob.open_conversation(alice.page.url)
     page = alice.page
@@ -45,6 +44,7 @@ def test_a_picture_and_one_more_person(visit: Visit, viewport: dict[str, int]) -
     expect(bubble(carol.page, f"three of us {word}")).to_be_visible()
     expect(bubble(carol.page, f"two of us {word}")).to_have_count(0)
 
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     page.get_by_label("Conversation menu").click()
     page.get_by_role("link", name="People, name, picture").click()
     page.get_by_label("Picture of this group").set_input_files(
@@ -59,11 +59,20 @@ def test_a_picture_and_one_more_person(visit: Visit, viewport: dict[str, int]) -
     assert picture.evaluate("image => image.naturalWidth") > 0
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_somebody_leaves_is_left_alone_and_comes_back(visit: Visit, viewport: dict[str, int]) -> None:
+def _problems_on_each_screen(page: Page) -> list[str]:
+    """At last on a phone's."""
+    problems = []
+    for screen in (WIDE, PHONE):
+        page.set_viewport_size(screen)  # type: ignore[arg-type]
+        problems += [*lasting(too_wide, page), *lasting(violations, page)]
+    return problems
+
+
+def test_somebody_leaves_is_left_alone_and_comes_back(visit: Visit) -> None:
+    """On a phone; each page of it is looked at in a wide window as well."""
     word = uuid4().hex[:8]
     visit("carol")
-    bob, alice = visit("bob", viewport=viewport), visit("alice", viewport=viewport)
+    bob, alice = visit("bob", viewport=WIDE), visit("alice", viewport=PHONE)
     alice.write_to("bob.test", "carol.test", text=f"All of us {word}")
     page, group = alice.page, alice.page.url
     bob.open_conversation(group)
@@ -71,14 +80,14 @@ def test_somebody_leaves_is_left_alone_and_comes_back(visit: Visit, viewport: di
     page.get_by_label("Conversation menu").click()
     page.get_by_role("link", name="People, name, picture").click()
     expect(page.get_by_role("heading", name="Leave this conversation")).to_be_visible()
-    assert (too_wide(page), violations(page)) == ([], [])
+    assert _problems_on_each_screen(page) == []
     words = page.get_by_label("To tell the others first")
     expect(words).to_have_value("I am leaving this conversation.")
     words.fill(f"I am off {word}")
     page.get_by_role("button", name="Send this and leave").press("Enter")
     expect(page.locator("#pane")).to_contain_text("You left this conversation.")
     expect(page.get_by_role("textbox", name=re.compile("^Message to"))).to_have_count(0)
-    assert (too_wide(page), violations(page)) == ([], [])
+    assert _problems_on_each_screen(page) == []
     expect(bubble(bob.page, f"I am off {word}")).to_be_visible(timeout=ARRIVAL)
 
     bob.write(f"Nobody hears this {word}")
@@ -93,7 +102,7 @@ def test_somebody_leaves_is_left_alone_and_comes_back(visit: Visit, viewport: di
     page.goto("/?filter=archived")
     left = page.locator(f'#convos .row[href="{urlsplit(group).path}"]')
     expect(left).to_contain_text("You left this conversation")
-    assert (too_wide(page), violations(page)) == ([], [])
+    assert _problems_on_each_screen(page) == []
     left.click()
     expect(bubble(page, f"I am off {word}")).to_be_visible()
     expect(bubble(page, f"Nobody hears this {word}")).to_have_count(0)

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
-from tests.browser.test_every_page import SCREENS, problems_of
-from tests.browser.visitors import ARRIVAL, PHONE, bubble, message
+from tests.browser.test_every_page import SCREENS, problems_of, problems_on_each_screen
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, message
 from tests.services.installations import RunningInstallation, wait_until
 from tests.services.postfix import postfix_server
 from tests.services.repository import Repository
@@ -143,12 +143,12 @@ def _discard(page: Page, text: str) -> None:
 
 
 @pytest.mark.usefixtures("carried_by_postfix")
-@pytest.mark.parametrize("screen", SCREENS)
 def test_a_mail_that_came_back_says_why_and_is_sent_again(
-    screen: dict[str, int], visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+    visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
+    """In a wide window; each page of it is looked at on a phone as well."""
     text = f"Is the boat still at the jetty? {uuid4().hex[:8]}"
-    bob, alice = visit("bob", viewport=screen), visit("alice", viewport=screen)
+    bob, alice = visit("bob", viewport=PHONE), visit("alice", viewport=WIDE)
     page = alice.page
     with reached_only_at(bob.page, installation, local_network, MOVED_OUT):
         alice.write_to("bob.test", text=text)
@@ -157,7 +157,7 @@ def test_a_mail_that_came_back_says_why_and_is_sent_again(
         expect(sent.locator(".msg__meta")).to_contain_text(
             f"Not delivered to Bob: {UNKNOWN}", timeout=ARRIVAL
         )
-        assert problems_of(page, screen) == []
+        assert problems_on_each_screen(page) == []
         conversation = page.url
         page.goto("/")
         expect(page.locator("#convos .row", has_text=text)).to_contain_text("Not delivered")
@@ -171,7 +171,7 @@ def test_a_mail_that_came_back_says_why_and_is_sent_again(
         expect(words).to_be_hidden()
         about.get_by_text("Raw details").click()
         expect(words).to_be_visible()
-        assert problems_of(page, screen) == []
+        assert problems_on_each_screen(page) == []
     page.goto(conversation)
     sent.get_by_role("button", name="Retry").click()
     expect(sent.locator(".msg__meta")).to_contain_text("Their server has it", timeout=ARRIVAL)
@@ -180,13 +180,14 @@ def test_a_mail_that_came_back_says_why_and_is_sent_again(
 
 
 @pytest.mark.usefixtures("carried_by_postfix")
-@pytest.mark.parametrize("screen", SCREENS)
 def test_the_list_leads_to_what_one_of_a_group_did_not_get_and_it_is_sent_to_that_one_again(
-    screen: dict[str, int], visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
+    visit: Visit, installation: RunningInstallation, local_network: NetworkInfo
 ) -> None:
+    """On a phone; each page of it is looked at in a wide window as well."""
     word = uuid4().hex[:8]
     text = f"Who brings the rope? {word}"
-    bob, carol, alice = (visit(name, viewport=screen) for name in ("bob", "carol", "alice"))
+    bob, carol = (visit(name, viewport=WIDE) for name in ("bob", "carol"))
+    alice = visit("alice", viewport=PHONE)
     page, about = alice.page, alice.page.locator("#side")
     alice.write_to("bob.test", "carol.test", text=f"Rowing at six {word}")
     conversation = page.url.partition("#")[0]
@@ -205,7 +206,7 @@ def test_the_list_leads_to_what_one_of_a_group_did_not_get_and_it_is_sent_to_tha
         carol.write(f"I do {word}")
         expect(row).to_contain_text(f"I do {word}", timeout=ARRIVAL)
         expect(row.locator(".fault")).to_contain_text("Not delivered")
-        assert problems_of(page, screen) == []
+        assert problems_on_each_screen(page) == []
         line.click()
         expect(sent.locator(".msg__meta")).to_contain_text(f"Not delivered to Bob: {UNKNOWN}")
         sent.get_by_role("link", name="Details").click()
@@ -214,7 +215,7 @@ def test_the_list_leads_to_what_one_of_a_group_did_not_get_and_it_is_sent_to_tha
         arrived = re.compile("Their server has it|Opened on their device")
         expect(about.locator(".badge", has_text=arrived)).to_have_count(1)
         expect(about).to_contain_text(f"Not delivered: {UNKNOWN} Ask them whether they have moved.")
-        assert problems_of(page, screen) == []
+        assert problems_on_each_screen(page) == []
         page.goto("/")
         expect(row).to_be_visible()
         expect(row.locator(".fault")).to_have_count(0, timeout=ARRIVAL)
