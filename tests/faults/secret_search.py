@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
+from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote_from_bytes, quote_plus
 
@@ -20,6 +21,8 @@ from crypto_agent.prekey_secrets import prekey_contexts
 from crypto_agent.purposes import Context, Purpose
 
 LARGE = 4 * 1024 * 1024
+#: What memory is divided into, in octets, and how many of them no form of a key exceeds.
+PAGE, LONGEST = 4096, 512
 
 #: A name for each secret, and the secret.
 Secrets = Mapping[str, bytes]
@@ -192,7 +195,9 @@ def environments_of(pid: int) -> Iterator[Place]:
 
 
 def memory_of(pid: int) -> Iterator[Place]:
-    """All memory that a process and its children can write to. Raises PermissionError."""
+    """All memory that a process and its children can write to, but what several have in common once. Raises
+    PermissionError."""
+    seen: set[bytes] = set()
     for process in process_of(pid):
         root = Path("/proc") / str(process.pid)
         regions = [line.split() for line in (root / "maps").read_text().splitlines()]
@@ -203,4 +208,26 @@ def memory_of(pid: int) -> Iterator[Place]:
                     # Some regions of the kernel's own can't be read.
                     with suppress(OSError, ValueError, OverflowError):
                         memory.seek(start)
-                        yield f"memory of {process.pid} at {span}", os.read(memory.fileno(), end - start)
+                        region = os.read(memory.fileno(), end - start)
+                        yield f"memory of {process.pid} at {span}", not_seen(region, seen)
+
+
+def not_seen(memory: bytes, seen: set[bytes]) -> bytes:
+    """The parts of a memory that stood in none of those before; `seen` remembers pages, and this one's too.
+
+    A forked process has most of its parent's. Each page counts together with the octets after it, so that
+    nothing that is no longer than those is passed over because it lies across two pages.
+    """
+    parts: list[bytes] = []
+    begin: int | None = None
+    for at in range(0, len(memory), PAGE):
+        page = blake2b(memory[at : at + PAGE + LONGEST], digest_size=16).digest()
+        if page not in seen:
+            seen.add(page)
+            begin = at if begin is None else begin
+        elif begin is not None:
+            parts.append(memory[begin : at + LONGEST])
+            begin = None
+    if begin is not None:
+        parts.append(memory[begin:])
+    return b"\0".join(parts)
