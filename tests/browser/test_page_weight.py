@@ -16,6 +16,7 @@ from tests.browser.conftest import Visit
 from tests.browser.full_list import full_list
 from tests.browser.full_list.people import COUNT, FIRST
 from tests.browser.test_every_page import SCREENS
+from tests.browser.visitors import PHONE, WIDE
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
 
@@ -83,42 +84,45 @@ def pictures(installation: RunningInstallation, local_network: NetworkInfo, visi
     installation.a_day_passes()
 
 
-@pytest.mark.parametrize("screen", SCREENS)
 def test_the_first_page_is_light_and_asks_nobody_else(
-    screen: dict[str, int],
     visit: Visit,
     pictures: None,
     installation: RunningInstallation,
     local_network: NetworkInfo,
     tmp_path: Path,
 ) -> None:
-    """With as many conversations as it holds, everybody in them with a name, a handle and a picture."""
+    """With as many conversations as it holds, everybody in them with a name, a handle and a picture.
+
+    In a wide window, and on a phone.
+    """
     assert len(PICTURE) > 300_000
-    alice = visit("alice", viewport=screen, service_worker=False)
+    alice = visit("alice", viewport=WIDE, service_worker=False)
     with full_list(installation, local_network.accounts["alice"].did, tmp_path):
         # Among them those whose pictures are made here of what their server has.
         for name in ("bob", "carol"):
             alice.start_conversation(f"{name}.test", text="Have you seen the pictures?")
         _wait_for_a_quiet_list(alice.page)
-        came = Transferred.of(alice.page, "/").by_address()
-        rows = alice.page.locator("#convos .row")
-        assert rows.count() == COUNT
-        expect(alice.page.locator("#more-rows")).to_be_attached()
-        assert sum("Okafor-Brandt" in words for words in rows.all_inner_texts()) == len(FIRST)
-        assert alice.page.get_by_text("A message could not be opened").count() == 0
-        assert {kind.split()[0] for kind in came} >= {"Document", "Stylesheet", "Script", "Image"}
-        assert all(came.values()), came
-        assert sum(came.values()) < MOST_BYTES, came
-        assert alice.hosts == {alice.installation_url.partition("://")[2]}
-        # Whoever looks further down finds pictures there as well.
-        pictures_shown = alice.page.locator("#convos .avatar img")
-        expect(pictures_shown.first).to_be_visible()
-        avatars = [size for address, size in came.items() if re.match(r"Image .*/avatar/", address)]
-        assert 5 < len(avatars) < COUNT
-        assert max(avatars) < 16_000
-        rows.last.scroll_into_view_if_needed()
-        expect(pictures_shown.last).to_be_visible()
-        assert pictures_shown.first.evaluate("(picture) => picture.naturalWidth") == 96
+        for screen in (WIDE, PHONE):
+            alice.page.set_viewport_size(screen)  # type: ignore[arg-type]
+            came = Transferred.of(alice.page, "/").by_address()
+            rows = alice.page.locator("#convos .row")
+            assert rows.count() == COUNT
+            expect(alice.page.locator("#more-rows")).to_be_attached()
+            assert sum("Okafor-Brandt" in words for words in rows.all_inner_texts()) == len(FIRST)
+            assert alice.page.get_by_text("A message could not be opened").count() == 0
+            assert {kind.split()[0] for kind in came} >= {"Document", "Stylesheet", "Script", "Image"}
+            assert all(came.values()), came
+            assert sum(came.values()) < MOST_BYTES, came
+            assert alice.hosts == {alice.installation_url.partition("://")[2]}
+            # Whoever looks further down finds pictures there as well.
+            pictures_shown = alice.page.locator("#convos .avatar img")
+            expect(pictures_shown.first).to_be_visible()
+            avatars = [size for address, size in came.items() if re.match(r"Image .*/avatar/", address)]
+            assert 5 < len(avatars) < COUNT
+            assert max(avatars) < 16_000
+            rows.last.scroll_into_view_if_needed()
+            expect(pictures_shown.last).to_be_visible()
+            assert pictures_shown.first.evaluate("(picture) => picture.naturalWidth") == 96
 
 
 @pytest.mark.parametrize("screen", SCREENS)
