@@ -11,7 +11,7 @@ from playwright.sync_api import APIResponse, Page, Route, expect
 from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.test_every_page import SCREENS, problems_of, too_wide
+from tests.browser.test_every_page import SCREENS, lasting, problems_of, too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, reload_until
 from tests.services.installations import RunningInstallation
 
@@ -48,7 +48,7 @@ def strangers(
 def fits(page: Page) -> None:
     for viewport in (PHONE, WIDE):
         page.set_viewport_size(viewport)  # type: ignore[arg-type]
-        assert [*too_wide(page), *violations(page)] == []
+        assert [*lasting(too_wide, page), *lasting(violations, page)] == []
 
 
 def make_strangers_ask(page: Page) -> None:
