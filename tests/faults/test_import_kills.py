@@ -55,6 +55,7 @@ def uploaded() -> Iterator[Uploaded]:
         running, alice, bob = place.running, *place.people.values()
         with_bob = alice.write([bob.did], "before")
         wait_until(lambda: "Their server has it" in alice.thread(with_bob)[0].state)
+        wait_until(lambda: with_bob in bob.rows())
         unread = {bob.reply(with_bob, f"not read {number}") for number in range(3)}
         fill_archive(running, alice.did)
         wait_until(lambda: not running.sql("SELECT id FROM webmail_message WHERE archived_at IS NULL"))
