@@ -220,18 +220,35 @@ def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled
     known before that the keys are locked.
     """
     rows = in_list(account).filter(last_message__isnull=False, left_at=None)
-    found = list(rows[: 500 if words else limit])
+    found = _titled(account, list(rows[: 500 if words else limit]))
+    wanted = folded(words)
+    return [each for each, read_as in found if wanted in folded(read_as)][:limit]
+
+
+def titled_of(account: Account, conversation_ids: Collection[str]) -> list[Titled]:
+    """Those of the conversations that the account agreed to with these ids (hex), also where it blocked
+    somebody or left since they were chosen, in the order of the ids. As ``titled``."""
+    rows = Conversation.objects.filter(
+        account=account, conversation_id__in=conversation_ids, standing=Conversation.Standing.ACCEPTED
+    )
+    found = {each.id: each for each, _read_as in _titled(account, list(rows))}
+    return [found[each] for each in conversation_ids if each in found]
+
+
+def _titled(account: Account, found: Sequence[Conversation]) -> list[tuple[Titled, str]]:
+    """Each with all by which it is found: its own name, its people's, and their handles."""
+    if not found:
+        return []
     people = people_of({did for row in found for did in row.participants} | {account.did})
     names = _group_names(account)
-    wanted = folded(words)
-    named = []
+    answer = []
     for row in found:
         others = [people[did] for did in others_in(account, row)]
         by_people = title_of(account, row, people)
         name = names.get(row.conversation_id, "")
-        if wanted in folded(" ".join((name, by_people, *(one.handle for one in others)))):
-            named.append(Titled(row.conversation_id, name or by_people, others, len(others) > 1))
-    return named[:limit]
+        read_as = " ".join((name, by_people, *(one.handle for one in others)))
+        answer.append((Titled(row.conversation_id, name or by_people, others, len(others) > 1), read_as))
+    return answer
 
 
 def _group_names(account: Account) -> Mapping[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import NAMESPACE_URL, uuid5
 
 from django.utils.translation import gettext as _
 
@@ -13,9 +14,9 @@ from crypto_agent.client import CarriedFile, NewMessage
 from webmail import consent, disappearing, keeping_back
 from webmail.blobs.fetching import MessageFile, files_in
 from webmail.changing import TEXT_KINDS, newest_of, shown_message
-from webmail.conversations import NotFound, find, others_in, with_people
+from webmail.conversations import NotFound, with_people
 from webmail.models import Blob, Message, PendingMessage
-from webmail.outgoing import CannotSend, send_message, sent_before
+from webmail.outgoing import CannotSend, checked_token, send_message, sent_before
 
 
 @dataclass(frozen=True)
@@ -49,29 +50,69 @@ def passable(account: Account, message_id: str, *, now: datetime) -> Passable:
     return Passable(new, kept, [file for file in files if file not in kept])
 
 
-def forward(
-    account: Account, message_id: str, conversation_id: str, token: str, *, now: datetime
-) -> Message | PendingMessage:
-    """Pass a message on to another conversation of the account, whose setting says how long it stays, as soon
-    as that can't be taken back any more.
-
-    Files stay where they are kept, and for as long. Raises NotFound, CannotSend.
-    """
-    recipients = others_in(account, find(account, conversation_id))
-    return forward_to(account, message_id, recipients, token, now=now)
-
-
 def forward_to(
     account: Account, message_id: str, recipients: Sequence[str], token: str, *, now: datetime
 ) -> Message | PendingMessage:
-    """Pass a message on to these people (DIDs), as in ``forward``; where they have no conversation yet, it
-    begins one. Raises NotFound, CannotSend."""
-    if before := sent_before(account, token) or keeping_back.by_token(account, token):
+    """Pass a message on to these people (DIDs), as soon as that can't be taken back any more; their
+    conversation's setting says how long it stays, and where they have none yet, it begins one.
+
+    Files stay where they are kept, and for as long. Raises NotFound, CannotSend.
+    """
+    if before := _passed_on_before(account, token):
         return before
+    return _pass_on(account, message_id, passable(account, message_id, now=now), recipients, token, now)
+
+
+def forward_to_each(
+    account: Account,
+    message_id: str,
+    of_each: Sequence[Sequence[str]],
+    token: str,
+    *,
+    now: datetime,
+) -> list[Message | PendingMessage | CannotSend]:
+    """Pass a message on to several sets of people (DIDs), to each in a message of its own, as in
+    ``forward_to``: what became of each, in their order. That one can't be sent stops no other.
+
+    The same ``token`` again sends to nobody again who was among them before. Raises NotFound, and CannotSend
+    where nothing can be passed on to anybody.
+    """
+    tokens = [token_of(token, recipients) for recipients in of_each]
+    before = [_passed_on_before(account, each) for each in tokens]
+    if all(before):
+        return [each for each in before if each]
     found = passable(account, message_id, now=now)
+    became: list[Message | PendingMessage | CannotSend] = []
+    for recipients, its_token, earlier in zip(of_each, tokens, before, strict=True):
+        try:
+            became.append(
+                earlier or _pass_on(account, message_id, found, recipients, its_token, now),
+            )
+        except CannotSend as refused:
+            became.append(refused)
+    return became
+
+
+def token_of(token: str, recipients: Sequence[str]) -> str:
+    """Of a page's token the one for these of those whom it names. Raises CannotSend."""
+    return str(uuid5(NAMESPACE_URL, f"{checked_token(token)}/{' '.join(sorted(set(recipients)))}"))
+
+
+def _passed_on_before(account: Account, token: str) -> Message | PendingMessage | None:
+    return sent_before(account, token) or keeping_back.by_token(account, token)
+
+
+def _pass_on(
+    account: Account,
+    message_id: str,
+    found: Passable,
+    recipients: Sequence[str],
+    token: str,
+    now: datetime,
+) -> Message | PendingMessage:
     new, conversation = found.message, with_people(account, recipients)
     if expires := disappearing.chosen(conversation):
-        new = NewMessage(new.text, facets=new.facets, carried=new.carried, expires=expires)
+        new = replace(new, expires=expires)
     if held_for := keeping_back.undo_time(account):
         names = [file.name or file.media_type for file in found.files]
         return keeping_back.hold_forwarded(

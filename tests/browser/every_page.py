@@ -60,6 +60,7 @@ def pages_of(seeded: Seeded, installation: RunningInstallation) -> dict[str, Ope
         "message-discard": lambda page: _message_discard(page, seeded.with_carol),
         "mentioning": lambda page: _mentioning(page, seeded.with_both),
         "forward": lambda page: _message_action(page, seeded.with_both, "Forward", "main .results"),
+        "forward-chosen": lambda page: _forward_chosen(page, seeded.with_both),
         "not-delivered": go(seeded.with_carol),
         "files": go(seeded.with_files),
         **unsent_pages(seeded),
@@ -298,6 +299,13 @@ def _message_action(page: Page, conversation: str, name: str, shows: str) -> Non
     menu.locator("summary").click()
     menu.get_by_role("link", name=name).click()
     expect(page.locator(shows)).to_be_visible()
+
+
+def _forward_chosen(page: Page, conversation: str) -> None:
+    _message_action(page, conversation, "Forward", "main .results")
+    page.locator("#targets input").first.check()
+    page.locator("#q").fill("carol")
+    expect(page.locator("#targets .targets").first.locator("input:checked")).to_have_count(1)
 
 
 def _type(page: Page, handle: str) -> None:

@@ -147,7 +147,8 @@ def test_a_message_mentions_somebody_is_saved_passed_on_and_disappears(
     menu(bob.page, "lanterns").get_by_role("link", name="Forward").click()
     bob.page.get_by_label("Find a conversation").fill("alice")
     bob.page.keyboard.press("Enter")
-    bob.page.get_by_role("button", name="Forward to Alice", exact=True).click()
+    bob.page.get_by_role("checkbox", name="Alice alice.test", exact=True).check()
+    bob.page.get_by_role("button", name="Forward", exact=True).click()
     expect(message(bob.page, "lanterns")).to_have_class(re.compile("msg--own"))
     assert urlsplit(bob.page.url).path == urlsplit(with_bob).path
 

@@ -94,7 +94,7 @@ def test_a_message_is_forwarded_to_somebody_who_was_never_written_to(
     page.get_by_label("Find a conversation").fill("nobody is called this")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="No such conversation")).to_be_visible()
-    page.get_by_role("link", name="Somebody else…").press("Enter")
+    page.get_by_role("link", name="To a new group…").press("Enter")
     expect(page.locator("#picker .quote")).to_contain_text(f"ferry goes at ten {word}")
     expect(page.get_by_label("Message", exact=True)).to_have_count(0)
     page.get_by_label("To", exact=True).press_sequentially(someone.person.handle)
@@ -111,7 +111,8 @@ def _forward_to_carol(page: Page, text: str) -> None:
     _choose_forward(page, text)
     page.get_by_label("Find a conversation").fill("carol")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Forward to Carol", exact=True).click()
+    page.get_by_role("checkbox", name="Carol carol.test", exact=True).check()
+    page.get_by_role("button", name="Forward", exact=True).click()
     expect(undo(page)).to_be_visible(timeout=ARRIVAL)
 
 

@@ -195,10 +195,12 @@ def test_forwarding_to_another_conversation(alice: Account, at_alices: Client, b
     address = reverse("message-forward", args=[bobs.message_id])
     page = assert_nothing_inline(at_alices.get(address).content.decode())
     assert "from Bob <script>" in page.words
-    html = at_alices.get(address, {"q": "caro"}).content.decode()
+    searching = {"do": "search", "token": str(uuid4())}
+    html = at_alices.post(address, {**searching, "q": "caro"}).content.decode()
     assert carols.conversation.conversation_id in html
     assert f'value="{bobs.conversation.conversation_id}"' not in html
-    assert "No such conversation" in at_alices.get(address, {"q": "nobody"}).content.decode()
+    html = at_alices.post(address, {**searching, "q": "nobody"}).content.decode()
+    assert "No such conversation" in html
     token = str(uuid4())
     for _twice in range(2):
         answer = at_alices.post(address, {"to": carols.conversation.conversation_id, "token": token})
@@ -206,7 +208,7 @@ def test_forwarding_to_another_conversation(alice: Account, at_alices: Client, b
     sent = Message.objects.get(account=alice, direction="out")
     assert sent.conversation == carols.conversation
     assert "from Bob &lt;script&gt;" in at_alices.get(page_of(carols)).content.decode()
-    assert at_alices.post(address, {"to": "01", "token": str(uuid4())}).status_code == 404
+    assert at_alices.post(address, {"to": "01", "token": str(uuid4())}).status_code == 422
     assert browser_of(new_account("mallory")).get(address).status_code == 404
 
 

@@ -31,19 +31,17 @@ from webmail.conversation_keys import keys_in
 from webmail.conversations import NotFound, find, others_in, row
 from webmail.draft_places import DraftPlace
 from webmail.drafts import OpenDraft
-from webmail.identity_facts import IdentityFacts, facts_of
-from webmail.known_people import not_put_away
-from webmail.likeness import Likeness
 from webmail.models import Conversation, Message
 from webmail.news import PREFIX, let_go, news
 from webmail.outgoing import CannotSend
-from webmail.people import Person, people_of
+from webmail.people import Person
 from webmail.previews import choices as preview_choices
 from webmail.read_marks import mark_read
 from webmail.thread_window import At, first_since, shown
 from webmail.topic_list import topic_of
 from webmail.uploads import ChosenFile, Files, attach_all, files_of
 from webmail.views import previews
+from webmail.views.conversation_notices import notices_of
 from webmail.views.draft_on_page import carried_on, draft_on_page, on_a_page
 from webmail.views.handing_in import hand_in, handed_in_before, place_of
 from webmail.views.inbox import list_context
@@ -216,24 +214,6 @@ def conversation_of(request: PageRequest, conversation_id: str) -> Conversation:
     return found
 
 
-def _strangers(account: Account, conversation: Conversation) -> list[Person]:
-    dids = consent.strangers_in(account, conversation)
-    return list(people_of(dids).values()) if dids else []
-
-
-def _let_in(account: Account, conversation: Conversation) -> IdentityFacts | None:
-    """Who began it, if the account's choice alone let them in."""
-    did = consent.let_in(account, conversation)
-    return facts_of(account, [did], beside=conversation)[did] if did else None
-
-
-def _likenesses(account: Account, conversation: Conversation) -> list[tuple[Person, Likeness]]:
-    """Who in a conversation reads like somebody else, unless the account knows of it."""
-    found = not_put_away(account, others_in(account, conversation))
-    people = people_of(found) if found else {}
-    return [(people[did], like) for did, like in found.items()]
-
-
 def _any_conversation_of(request: PageRequest, conversation_id: str) -> Conversation:
     try:
         return find(request.account, conversation_id)
@@ -282,13 +262,10 @@ def _pane_context(
     """What webmail/_pane.html shows."""
     thread = _thread(request, open_one, at, topic=topic, known=known)
     return {
-        "never_sent": "never-sent" in request.GET,
         "topic": topic_of(request.account, open_one, topic) if topic else None,
         "row": thread.conversation,
         "thread": thread,
-        "strangers": _strangers(request.account, open_one),
-        "let_in": _let_in(request.account, open_one),
-        "likenesses": _likenesses(request.account, open_one),
+        **notices_of(request, open_one),
         "disappears": open_one.expires_after,
         "composer": composer_of(request.account, open_one),
         "edits": [] if request.account.locked_here else drafts.edits_in(request.account, open_one),

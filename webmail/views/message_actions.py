@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import signed_in
-from webmail import changing, consent, drafts, forgetting, forwarding, not_arrived, quotes, saving, threads
-from webmail.conversations import NotFound, titled
+from webmail import changing, consent, drafts, forgetting, not_arrived, quotes, saving, threads
+from webmail.conversations import NotFound
 from webmail.draft_places import DraftPlace
 from webmail.models import Conversation, Message
 from webmail.outgoing import CannotSend
@@ -20,7 +20,6 @@ from webmail.thread_window import At
 from webmail.topic_list import topic_of
 from webmail.views.conversation import conversation_page
 from webmail.views.draft_on_page import carried_on, draft_on_page, on_a_page
-from webmail.views.handing_in import place_of
 from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
 from webmail.views.topics import topic_on_page
@@ -30,7 +29,7 @@ from webmail.views.topics import topic_on_page
 @signed_in
 def place(request: PageRequest, message_id: str) -> HttpResponse:
     """Leads to the message in its conversation, wherever that is."""
-    return redirect(_address(message_of(request, message_id)))
+    return redirect(address_of(message_of(request, message_id)))
 
 
 @require_safe
@@ -150,7 +149,7 @@ def leave_edit(request: PageRequest, message_id: str) -> HttpResponse:
         return _done(request, message)
     found = drafts.at(request.account, place)
     if found is None:
-        return redirect(_address(message))
+        return redirect(address_of(message))
     context = {
         "question": _("Discard this change?"),
         "text": found.content.text if found.content else "",
@@ -232,47 +231,6 @@ def saved(request: PageRequest) -> HttpResponse:
     return render(request, "webmail/saved.html", {"found": found, "older": bool(after)})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@signed_in
-def forward(request: PageRequest, message_id: str) -> HttpResponse:
-    """Choose the conversation that a message is passed on to, and send it there."""
-    message = message_of(request, message_id)
-    now = timezone.now()
-    error = ""
-    if request.method == "POST":
-        try:
-            sent = forwarding.forward(
-                request.account,
-                message_id,
-                request.POST.get("to", ""),
-                request.POST.get("token", ""),
-                now=now,
-            )
-        except NotFound as missing:
-            raise Http404 from missing
-        except CannotSend as refused:
-            error = refused.sentence
-        else:
-            conversation = reverse("conversation", args=[sent.conversation.conversation_id])
-            return redirect(_address(sent) if isinstance(sent, Message) else conversation + place_of(sent))
-    wanted = request.GET.get("q", "").strip()[:100]
-    context = {
-        "message": message,
-        "entry": threads.entry(request.account, message_id),
-        "conversations": titled(request.account, wanted),
-        "query": wanted,
-        "error": error,
-        "undone": "undone" in request.GET and request.method != "POST",
-    }
-    try:
-        context["gone"] = forwarding.passable(request.account, message_id, now=now).gone
-    except NotFound as missing:
-        raise Http404 from missing
-    except CannotSend as refused:
-        context |= {"error": refused.sentence, "nothing": True}
-    return render(request, "webmail/forward.html", context, status=422 if error else 200)
-
-
 def message_of(request: PageRequest, message_id: str, *, own: bool = False) -> Message:
     """A message that a conversation shows, or one of those that the account wrote there. Raises Http404."""
     rows = Message.objects.filter(account=request.account, message_id=message_id, shown=True, replaces="")
@@ -308,7 +266,7 @@ def _asked(request: PageRequest, message: Message, **doing: Any) -> HttpResponse
 
 
 def _done(request: PageRequest, message: Message) -> HttpResponse:
-    return _entry(request, message) if request.htmx else redirect(_address(message))
+    return _entry(request, message) if request.htmx else redirect(address_of(message))
 
 
 def _gone(request: PageRequest, conversation: Conversation, *, never_sent: bool) -> HttpResponse:
@@ -320,6 +278,7 @@ def _gone(request: PageRequest, conversation: Conversation, *, never_sent: bool)
     return redirect(f"{page}?never-sent" if never_sent else page)
 
 
-def _address(message: Message) -> str:
+def address_of(message: Message) -> str:
+    """Where the message is in its conversation."""
     page = reverse("conversation", args=[message.conversation.conversation_id])
     return f"{page}?around={message.message_id}#m{message.message_id}"

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import identity_age, rate_limits
 from accounts import people as directory
+from accounts import rate_limits
 from accounts.identities import IdentityError
 from accounts.models import Account
 from accounts.rate_limits import TooOften
@@ -27,7 +27,7 @@ from webmail.conversations import NotFound, others_in, row, with_people
 from webmail.conversations import find as find_conversation
 from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.drafts import OpenDraft
-from webmail.finding_people import Suggestion, suggested
+from webmail.finding_people import Suggestion
 from webmail.going_on import goes_on_words
 from webmail.identity_facts import facts_of
 from webmail.known_people import likenesses
@@ -40,11 +40,16 @@ from webmail.views.conversation import new_composer, with_draft
 from webmail.views.draft_on_page import carried_on, draft_on_page
 from webmail.views.handing_in import GoingOn, hand_in, handed_in_before, place_of
 from webmail.views.inbox import list_context
+from webmail.views.looking_up import (
+    CHOSEN_SECONDS,
+    answering_to,
+    begins_known,
+    is_whole,
+    known_people,
+    look_up_again,
+)
 from webmail.views.page_request import PageRequest
 from webmail.views.signed_out import page_that_stays
-
-#: How long a page may wait for what the servers of those who are chosen say.
-CHOSEN_SECONDS = 8.0
 
 
 def _when_signed_out(request: HttpRequest) -> HttpResponse:
@@ -202,15 +207,17 @@ def find(request: PageRequest) -> HttpResponse:
 
 
 def _looked_for(request: PageRequest, choice: Choice) -> Choice:
-    is_whole = _is_whole(choice.typed)
+    whole = is_whole(choice.typed)
     try:
-        choice.suggested = _suggested(request, choice)
+        choice.suggested = known_people(request.account, choice.typed, choice.chosen_dids)
     except TooOften as error:
         # Who is typed in whole needs no suggestion.
-        if not is_whole:
+        if not whole:
             choice.stop(error)
     # Anything else is a name, or the beginning of a handle, which is no mistake.
-    return _found(request, choice, choice.typed) if is_whole and not _begins_known(choice) else choice
+    handles = [each.person.handle for each in choice.suggested]
+    is_asked_for = whole and not begins_known(choice.typed, handles)
+    return _found(request, choice, choice.typed) if is_asked_for else choice
 
 
 @require_POST
@@ -234,7 +241,7 @@ def _choice(request: PageRequest) -> Choice:
     wanted = request.POST.get("add", "") or choice.typed
     if choice.too_often or request.POST.get("remove") or not wanted:
         return choice
-    if _is_whole(wanted):
+    if is_whole(wanted):
         return _with_found(request.account, _found(request, choice, wanted))
     return _by_name(request, choice)
 
@@ -242,7 +249,7 @@ def _choice(request: PageRequest) -> Choice:
 def _by_name(request: PageRequest, choice: Choice) -> Choice:
     """The one whom the account knows by that name among the chosen, or those who may be meant."""
     try:
-        choice.suggested = _suggested(request, choice)
+        choice.suggested = known_people(request.account, choice.typed, choice.chosen_dids)
     except TooOften as error:
         choice.stop(error)
         return choice
@@ -257,28 +264,8 @@ def _by_name(request: PageRequest, choice: Choice) -> Choice:
     return choice
 
 
-def _suggested(request: PageRequest, choice: Choice) -> list[Suggestion]:
-    """Those whom the account knows and who may be meant. Raises TooOften."""
-    if not choice.typed:
-        return []
-    rate_limits.take_suggestion(request.account.pk)
-    return suggested(request.account, choice.typed, leaving_out=choice.chosen_dids)
-
-
 def _is_sending(request: PageRequest) -> bool:
     return request.POST.get("do") == "send" or bool(request.POST.get("at"))
-
-
-def _is_whole(typed: str) -> bool:
-    """Whether it is typed as handles and DIDs are, and not as a name."""
-    return ("." in typed or ":" in typed) and not any(character.isspace() for character in typed)
-
-
-def _begins_known(choice: Choice) -> bool:
-    """Whether it is the beginning of a handle that was suggested, so that nobody need be asked for it yet."""
-    typed = choice.typed.removeprefix("@").lower()
-    handles = [each.person.handle for each in choice.suggested]
-    return typed not in handles and any(handle.startswith(typed) for handle in handles)
 
 
 def _with_found(account: Account, choice: Choice) -> Choice:
@@ -294,9 +281,7 @@ def _with_found(account: Account, choice: Choice) -> Choice:
 def _found(request: PageRequest, choice: Choice, text: str) -> Choice:
     """With who answers to a handle or DID."""
     try:
-        rate_limits.take_searches(request.account.pk, 1)
-        choice.found = directory.look_up(text)
-        identity_age.learn(choice.found.did, now=timezone.now())
+        choice.found = answering_to(request.account, text)
     except TooOften as error:
         choice.stop(error)
         return choice
@@ -318,9 +303,7 @@ def _chosen(request: PageRequest) -> Choice:
     dids = [did for did in dict.fromkeys(request.POST.getlist("to")) if did != removed][:MAX_RECIPIENTS]
     choice = Choice()
     try:
-        if unknown := sum(not directory.is_known(did) for did in dids):
-            rate_limits.take_searches(request.account.pk, unknown)
-        choice.chosen = directory.look_up_all(dids, seconds=CHOSEN_SECONDS)
+        choice.chosen = look_up_again(request.account, dids)
     except TooOften as error:
         choice.stop(error)
         choice.chosen = directory.as_last_known(dids, choice.problem)
