@@ -46,6 +46,7 @@
     J: () => moveInThread(1),
     K: () => moveInThread(-1),
     c: () => $("[data-compose]")?.click(),
+    n: () => $("#mentioned a:not([hidden])")?.click(),
     r: () => $(".composer textarea")?.focus(),
     "/": () => $("#search")?.focus(),
     "?": () => showHelp(),

@@ -20,6 +20,7 @@ from webmail.views import (
     keyboard,
     language,
     leaving,
+    mentions,
     message,
     message_actions,
     new_conversation,
@@ -101,6 +102,7 @@ urlpatterns = [
     path(
         "c/<hex:conversation_id>/disappear/", conversation_settings.disappear, name="conversation-disappear"
     ),
+    path("c/<hex:conversation_id>/mention/", mentions.mention, name="conversation-mention"),
     path("m/<hex:message_id>/", message.message, name="message"),
     path("m/<hex:message_id>/files/<int:part>/", files.file, name="message-file"),
     path("m/<hex:message_id>/files/<int:part>/image/", files.image, name="message-image"),

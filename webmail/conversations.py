@@ -113,8 +113,12 @@ class ConversationRow:
     held: bool = False
     #: Whether the last message is for its writer alone, and so only kept.
     alone: bool = False
-    #: Whether something unread mentions the account.
-    mentioned: bool = False
+    #: How many unread messages mention the account.
+    mentions: int = 0
+
+    @property
+    def mentioned(self) -> bool:
+        return self.mentions > 0
 
 
 @dataclass(frozen=True)
@@ -335,7 +339,7 @@ def _row(
         preview_by=_preview_by(last, own, len(others) > 1, people),
         time=conversation.last_activity,
         unread=conversation.unread_count,
-        mentioned=conversation.unread_mentions > 0,
+        mentions=conversation.unread_mentions,
         steps=state.steps if state else None,
         state_words=state.words if state else "",
         failure=state.failure if state else None,

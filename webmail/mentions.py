@@ -37,15 +37,27 @@ def unread_in(conversations: Iterable[Conversation]) -> Mapping[int, int]:
     keys = [conversation.pk for conversation in conversations if is_group(conversation)]
     if not keys:
         return Counter()
-    edits = Message.objects.filter(conversation__in=keys, mentions_account=True).exclude(replaces="")
+    return Counter(message.conversation_id for message in _unread(keys))
+
+
+def first_unread(conversation: Conversation) -> str | None:
+    """The id (hex) of the oldest unread message of a conversation that mentions the account. Two queries at
+    most, and none where its row says that there is no such message."""
+    found = _unread([conversation.pk]) if conversation.unread_mentions else []
+    first = min(found, key=lambda message: (message.placed_at, message.pk), default=None)
+    return first.message_id if first else None
+
+
+def _unread(conversations: Sequence[int]) -> list[Message]:
+    edits = Message.objects.filter(conversation__in=conversations, mentions_account=True).exclude(replaces="")
     unread = Message.objects.filter(
         Q(mentions_account=True) | Q(message_id__in=edits.order_by().values("replaces")),
-        conversation__in=keys,
+        conversation__in=conversations,
         unread=True,
     )
     messages = list(unread.defer("sealed", "sender_certificate_pem"))
     mention = mentioning(messages)
-    return Counter(message.conversation_id for message in messages if message.pk in mention)
+    return [message for message in messages if message.pk in mention]
 
 
 def note(conversation: Conversation, count: int) -> None:
@@ -57,11 +69,12 @@ def note(conversation: Conversation, count: int) -> None:
     conversation.unread_mentions = count
 
 
-def recount(conversation: Conversation) -> None:
+def recount(conversation: Conversation) -> int:
     """Let the conversation's row say how many of its unread messages mention the account, after these were
-    marked. The row has to be locked."""
+    marked, and say it. The row has to be locked."""
     count = unread_in([conversation])[conversation.pk]
     Conversation.objects.filter(pk=conversation.pk).update(unread_mentions=count)
+    return count
 
 
 def changed_by(messages: Sequence[Message], conversations: Mapping[int, Conversation]) -> set[int]:

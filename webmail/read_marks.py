@@ -25,7 +25,8 @@ def mark_read(
 ) -> bool:
     """What a page has shown of the conversation has been seen, by the beginnings of its ids as pages name
     them (webmail.news.PREFIX); or everything in it. Tells other open pages, and its senders where the account
-    chose that. True if anything changed."""
+    chose that. ``conversation`` says how many unread messages mention the account then. True if anything
+    changed."""
     now = now or timezone.now()
     unread = Message.objects.filter(conversation=conversation, unread=True)
     if shown is not None:
@@ -42,7 +43,7 @@ def mark_read(
         left = Message.objects.filter(conversation=conversation, unread=True).count()
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=left)
         if row.unread_mentions:
-            mentions.recount(row)
+            conversation.unread_mentions = mentions.recount(row)
         acknowledging.note_read(seen, now=now, chance=random.random())  # noqa: S311
     if changed:
         events.publish(account.pk, "conversations")

@@ -120,7 +120,7 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
         if seen:
             mark_read(request.account, open_one, shown=on_page)
             undelivered.looked_at(open_one, on_page)
-        return _without(let_go(open_one, on_page), HttpResponse(status=204))
+        return _without(let_go(open_one, on_page), _nothing_but_mentions(request, open_one))
     topic = topic_in(request.GET)
     found = news(request.account, open_one, on_page, topic=topic)
     if seen:
@@ -130,7 +130,7 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
     if found.gap:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     if not found:
-        return HttpResponse(status=204)
+        return _nothing_but_mentions(request, open_one)
     renamed = any(entry.event for entry in found.later)
     renamed_topic = any(entry.id == topic for entry in found.changed)
     context = {
@@ -140,8 +140,26 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
         "row_id": conversation_id,
         "keys": keys_in(request.account, open_one),
         "with_one": len({*open_one.participants} - {request.account.did}) == 1,
+        "mentions": _mentions_anew(request, open_one),
     }
     return _without(found.gone, render(request, "webmail/_news.html", context))
+
+
+def _mentions_anew(request: PageRequest, open_one: Conversation) -> int | None:
+    """How many unread messages mention the account, where a page says another number; None where it says this
+    one, or none at all."""
+    said = request.GET.get("mentions")
+    return None if said is None or said == str(open_one.unread_mentions) else open_one.unread_mentions
+
+
+def _nothing_but_mentions(request: PageRequest, open_one: Conversation) -> HttpResponse:
+    count = _mentions_anew(request, open_one)
+    if count is None:
+        return HttpResponse(status=204)
+    context = {"row_id": open_one.conversation_id, "mentions": count, "swap": True}
+    answer = render(request, "webmail/_mentioned.html", context)
+    answer["HX-Reswap"] = "none"
+    return answer
 
 
 def _without(gone: Sequence[str], answer: HttpResponse) -> HttpResponse:
