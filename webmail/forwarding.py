@@ -9,14 +9,15 @@ from uuid import NAMESPACE_URL, uuid5
 
 from django.utils.translation import gettext as _
 
+from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import CarriedFile, NewMessage
+from crypto_agent.client import AgentError, CarriedFile, NewMessage, ReadMessage, SealedContent
 from webmail import consent, disappearing, keeping_back
 from webmail.blobs.fetching import MessageFile, files_in
 from webmail.changing import TEXT_KINDS, newest_of, shown_message
 from webmail.conversations import NotFound, with_people
 from webmail.models import Blob, Message, PendingMessage
-from webmail.outgoing import CannotSend, checked_token, send_message, sent_before
+from webmail.outgoing import CannotSend, checked_token, refusal_of, send_message, sent_before
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,35 @@ def passable(account: Account, message_id: str, *, now: datetime) -> Passable:
     if not consent.may_be_told(message.conversation):
         raise NotFound(message_id)
     content, read = newest_of(account, message)
-    text = read.text or read.fallback
     files = files_in(read.parts)
-    if files and not any(part.get("kind") in TEXT_KINDS for part in read.parts):
+    kept = [file for file in files if _is_kept(account, file, now)]
+    new = _saying(content, read, kept)
+    if not new.text.strip() and not kept:
+        raise CannotSend("nothing-left", _("The files of this message are gone, so it cannot be passed on."))
+    return Passable(new, kept, [file for file in files if file not in kept])
+
+
+def passed_on(row: PendingMessage) -> NewMessage:
+    """What a message that waits passes on, as it was taken, however what it passes on reads now. Raises
+    CannotSend."""
+    content = SealedContent(row.conversation.conversation_id, row.message_id, bytes(row.sealed))
+    try:
+        (read,) = agent().read(row.account.did, [content])
+    except AgentError as error:
+        raise refusal_of(error) from error
+    if read.error:
+        raise CannotSend("unreadable", _("This message can't be read just now. Nothing was changed."))
+    return _saying(content, read, files_in(read.parts))
+
+
+def _saying(content: SealedContent, read: ReadMessage, files: Sequence[MessageFile]) -> NewMessage:
+    """A new message with the text of another one, and with these of its files."""
+    text = read.text or read.fallback
+    if files_in(read.parts) and not any(part.get("kind") in TEXT_KINDS for part in read.parts):
         # The agent names a file instead of a text.
         text = ""
-    kept = [file for file in files if _is_kept(account, file, now)]
-    if not text.strip() and not kept:
-        raise CannotSend("nothing-left", _("The files of this message are gone, so it cannot be passed on."))
-    new = NewMessage(
-        text,
-        facets=() if "\r" in text else [facet for facet in read.facets if facet.type == "link"],
-        carried=[CarriedFile(content, file.part) for file in kept],
-    )
-    return Passable(new, kept, [file for file in files if file not in kept])
+    facets = () if "\r" in text else [facet for facet in read.facets if facet.type == "link"]
+    return NewMessage(text, facets=facets, carried=[CarriedFile(content, file.part) for file in files])
 
 
 def forward_to(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -19,7 +19,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, Composed, Expires, NewGroupUpdate, NewMessage
-from webmail import disappearing, drafts, keeping_back, outgoing
+from webmail import disappearing, drafts, forwarding, keeping_back, outgoing
 from webmail.blobs.attaching import CannotAttach, forget, gone
 from webmail.conversations import others_in
 from webmail.draft_content import DraftContent, content_of
@@ -154,11 +154,10 @@ def change_time(
 
 def for_another_time(account: Account, conversation: Conversation, seconds: int) -> list[ComposedAnew]:
     """What waits for its time in a conversation, or is told there, composed to disappear so many seconds
-    after reading; not what passes a message on, of which only the agent knows the content. Nothing is
-    changed: see ``take_over``. Raises CannotSend, CannotAttach."""
+    after reading. Nothing is changed: see ``take_over``. Raises CannotSend, CannotAttach."""
     as_chosen = copy(conversation)
     as_chosen.expires_after = seconds
-    rows = _alone().filter(account=account, kind=Kind.SCHEDULED, forwards="")
+    rows = _alone().filter(account=account, kind=Kind.SCHEDULED)
     rows = rows.filter(Q(conversation=conversation) | Q(former=conversation))
     found = []
     for row in rows.select_related("account", "conversation", "former"):
@@ -181,8 +180,13 @@ def take_over(account: Account, composed: Iterable[ComposedAnew]) -> None:
 def _composed_anew(row: PendingMessage, at: datetime) -> ComposedAnew:
     """A message as if it were written at this time, for its conversation as that is now. Raises CannotSend,
     CannotAttach."""
-    account, content = row.account, _content(row.account, row)
-    expires = disappearing.chosen(row.conversation)
+    account, expires = row.account, disappearing.chosen(row.conversation)
+    if row.forwards:
+        message = replace(forwarding.passed_on(row), expires=expires)
+        others = outgoing.checked_recipients(account, others_in(account, row.conversation))
+        composed = outgoing.compose(account, others, message, at)
+        return ComposedAnew(row.pk, composed, disappearing.seconds_of(expires), [])
+    content = _content(account, row)
     recipients = others_in(account, row.conversation)
     message, others = composed_of(account, recipients, content, row.files, expires)
     composed = outgoing.compose(account, others, message, at)

@@ -16,7 +16,7 @@ from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from tests.webmail.test_pages import assert_nothing_inline, html_of
-from webmail import blocking, drafts, forwarding, outgoing, pending, threads
+from webmail import blocking, conversation_settings, drafts, forwarding, outgoing, pending, threads
 from webmail.blobs import attaching
 from webmail.conversations import NotFound
 from webmail.draft_content import DraftContent
@@ -188,3 +188,29 @@ def test_a_request_is_forwarded_to_nobody(alice: Account, at_alices: Client, bob
     assert at_alices.get(page).status_code == 404
     with pytest.raises(NotFound):
         forwarding.forward_to(alice, bobs.message_id, [peer("dave").did], str(uuid4()), now=timezone.now())
+
+
+def test_what_waits_longer_disappears_as_is_chosen_while_it_waits_and_says_what_it_said(
+    alice: Account, at_alices: Client, with_carol: Conversation
+) -> None:
+    blob = attaching.attach(alice, "way.pdf", "application/pdf", 3, [b"abc"], now=timezone.now())
+    own = outgoing.send(
+        alice, [alice.did], f"{TEXT} [Times](https://ferry.test/)", str(uuid4()), files=[blob]
+    )
+    row = forward(at_alices, own, with_carol)
+    (carol,) = [did for did in with_carol.participants if did != alice.did]
+    blocking.block(alice, carol, now=timezone.now())
+    assert pending.release(row.pk, now=row.release_at) is None
+    at_alices.post(reverse("message-delete", args=[own.message_id]))
+    conversation_settings.choose_time(alice, with_carol, 86_400, now=timezone.now())
+    blocking.unblock(alice, carol)
+    at_alices.post(reverse("pending-send", args=[row.pk]))
+    (sent,) = [message for message in sent_by(alice) if message.conversation == with_carol]
+    assert sent.expires_after == 86_400
+    entry = threads.entry(alice, sent.message_id)
+    assert entry.disappears
+    assert [(each.text, each.url) for each in entry.segments] == [
+        (f"{TEXT} ", None),
+        ("Times", "https://ferry.test/"),
+    ]
+    assert [file.name for file in entry.files] == ["way.pdf"]
