@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
-from crypto_agent.client import ReadMessage
-from webmail.blobs.fetching import files_in
+from crypto_agent.client import ReadMessage, SealedContent
+from webmail.blobs.fetching import MessageFile, files_in
 from webmail.edits import versions_of
 from webmail.models import Message
 from webmail.opened import read_placed
@@ -24,6 +25,8 @@ MOST_VERSIONS = 10
 LONGEST_TEXT = 5000
 #: Names of files of one message.
 MOST_FILES = 20
+#: Octets of a file that is disclosed itself.
+MOST_BYTES_OF_FILE = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,43 @@ class Version:
 
 @dataclass(frozen=True)
 class FileName:
-    """A file, which is not disclosed itself. `size` is what its sender says."""
+    """A file as a report names it. `size` is what its sender says, `key` names it among those of its sender.
+    `sha256` is that of its bytes in hex where the file itself was chosen as well, else empty."""
 
     name: str
     media_type: str
     size: int
+    key: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class ReportableFile:
+    """A file that could be disclosed itself, and of what the agent decrypts it."""
+
+    named: FileName
+    file: MessageFile
+    sealed: SealedContent
+
+    @property
+    def is_picture(self) -> bool:
+        return self.named.media_type.startswith("image/")
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it can only be named, for its length."""
+        return self.named.size > MOST_BYTES_OF_FILE
+
+    @property
+    def host(self) -> str:
+        """The server that learns of it when the file is fetched, if there is one."""
+        if self.file.is_here:
+            return ""
+        try:
+            return urlsplit(self.file.url).hostname or ""
+        except ValueError:
+            # What its sender gave for an address is none, and is not fetched.
+            return ""
 
 
 @dataclass(frozen=True)
@@ -57,12 +92,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Reportable:
-    """A message that could be disclosed. `key` names it and how many versions it had then."""
+    """A message that could be disclosed. `key` names it and how many versions it had then; `files` are those
+    that `said` names."""
 
     id: str
     key: str
     placed_at: datetime
     said: Said
+    files: list[ReportableFile] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -123,26 +160,39 @@ def _reportable(account: Account, messages: Sequence[Message]) -> list[Reportabl
         if answers:
             count = 1 + (vars(rows[-1])["edit_count"] if len(rows) > 1 else 0)
             key = f"{message.message_id}:{count}"
-            said = _said(answers, left_out=count - len(rows))
-            found.append(Reportable(message.message_id, key, message.placed_at, said))
+            files = _files(message.conversation.conversation_id, answers)
+            said = _said(answers, [each.named for each in files], left_out=count - len(rows))
+            found.append(Reportable(message.message_id, key, message.placed_at, said, files))
     return found
 
 
-def _said(answers: Sequence[tuple[Message, ReadMessage]], *, left_out: int) -> Said:
+def _said(
+    answers: Sequence[tuple[Message, ReadMessage]], files: Sequence[FileName], *, left_out: int
+) -> Said:
     newest, newest_answer = answers[-1]
     if newest_answer.tombstone:
         return Said([Version(newest.placed_at, "")], taken_back=True)
     standing = [(row, answer) for row, answer in answers if not answer.tombstone]
-    files = {
-        FileName(file.name, file.media_type, file.size): None
-        for _row, answer in standing
-        for file in files_in(answer.parts)
-    }
     return Said(
         [_version(row.placed_at, written_text(answer)) for row, answer in standing],
         left_out,
-        files=list(files)[:MOST_FILES],
+        files=list(files),
     )
+
+
+def _files(place: str, answers: Sequence[tuple[Message, ReadMessage]]) -> list[ReportableFile]:
+    """The files of all versions of a message of this conversation, each once; none of one that its sender
+    took back."""
+    if answers[-1][1].tombstone:
+        return []
+    found: dict[tuple[object, ...], ReportableFile] = {}
+    for row, answer in answers:
+        sealed = SealedContent(place, row.message_id, bytes(row.sealed))
+        for file in files_in(answer.parts) if not answer.tombstone else []:
+            same = (file.name, file.media_type, file.size, file.content_hash, file.data)
+            named = FileName(file.name, file.media_type, file.size, f"{row.message_id}:{file.part}")
+            found.setdefault(same, ReportableFile(named, file, sealed))
+    return list(found.values())[:MOST_FILES]
 
 
 def _version(at: datetime, text: str) -> Version:

@@ -85,6 +85,8 @@ BLOB_MAX_BYTES = env.int("WAXWING_BLOB_MAX_BYTES", default=100 * 1024 * 1024)
 BLOB_ACCOUNT_BYTES = env.int("WAXWING_BLOB_ACCOUNT_BYTES", default=1024 * 1024 * 1024)
 BLOB_DAY_BYTES = env.int("WAXWING_BLOB_DAY_BYTES", default=500 * 1024 * 1024)
 BLOB_STORE_BYTES = env.int("WAXWING_BLOB_STORE_BYTES", default=20 * 1024 * 1024 * 1024)
+#: Octets of all files that people disclose in reports, which lie in the database; 0: none are taken.
+REPORT_FILES_BYTES = env.int("WAXWING_REPORT_FILES_BYTES", default=1024**3)
 #: Where long bodies and files rest on their way through the web process, unlinked and encrypted.
 SPOOL_DIR = Path(env("WAXWING_SPOOL_DIR", default=str(DATA_DIR / "spool")))
 SPOOL_BYTES = env.int("WAXWING_SPOOL_BYTES", default=6 * 1024**3)

@@ -106,6 +106,7 @@ def pages_of(seeded: Seeded, installation: RunningInstallation) -> dict[str, Ope
         "person": lambda page: _person(page, seeded.with_bob),
         "report": lambda page: _report(page, seeded.with_bob),
         "report-faulty": lambda page: _report_faulty(page, seeded.with_bob),
+        "report-preview": lambda page: _report_preview(page, seeded.with_bob),
         "report-made": lambda page: _report_made(page, seeded.with_bob),
         "not-found": go("/c/00/"),
     }
@@ -250,8 +251,16 @@ def _report(page: Page, conversation: str) -> None:
 
 def _report_faulty(page: Page, conversation: str) -> None:
     _report(page, conversation)
-    page.get_by_role("button", name="Report to the operator").click()
+    page.get_by_role("button", name="See what is handed over").click()
     expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _report_preview(page: Page, conversation: str) -> None:
+    _report(page, conversation)
+    page.get_by_label("What it is about").select_option(index=1)
+    page.get_by_role("checkbox").first.check()
+    page.get_by_role("button", name="See what is handed over").click()
+    expect(page.get_by_role("heading", name="What the operator gets")).to_be_visible()
 
 
 def _report_made(page: Page, conversation: str) -> None:

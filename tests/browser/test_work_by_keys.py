@@ -191,6 +191,7 @@ def test_a_request_is_accepted_and_its_sender_reported_and_blocked(
     page.keyboard.press("ArrowDown")
     reach(page, page.get_by_role("checkbox", name=re.compile(word)))
     page.keyboard.press("Space")
+    choose(page, page.get_by_role("button", name="See what is handed over"))
     choose(page, page.get_by_role("button", name="Report to the operator"))
     expect(page.get_by_role("status")).to_contain_text("The operator has your report.")
     choose(page, page.get_by_role("link", name="Done"))

@@ -139,6 +139,8 @@ def _write_in_other_ways(used: Used, alice: Window, bob: Window) -> None:
     }
     assert bob.post(f"/people/{alice.did}/report/", report).status_code == 200
     assert used.running.sql("SELECT id FROM webmail_report")
+    _disclose_all_of(alice, bob)
+    assert used.running.sql("SELECT id FROM webmail_reportfile")
     used.keep("what was edited", first)
     used.keep("what stands for it", edited)
     used.keep("a draft", draft)
@@ -148,6 +150,18 @@ def _write_in_other_ways(used: Used, alice: Window, bob: Window) -> None:
     used.keep("the title of a preview", title)
     used.keep("the description of a preview", description)
     used.keep("the words of a report", reported)
+
+
+def _disclose_all_of(alice: Window, bob: Window) -> None:
+    """Bob reports everything that alice wrote, files among it, after a look at it."""
+    address = f"/people/{alice.did}/report/"
+    form = bob.get(address)
+    fields: dict[str, str | list[str]] = {"reason": "spam"}
+    for name in ("message", "file"):
+        fields[name] = re.findall(f'name="{name}" value="([^"]+)"', form)
+        assert fields[name]
+    for do in ("look", "send"):
+        assert bob.post(address, {**fields, "do": do}).status_code == 200
 
 
 def _name_a_group(used: Used, alice: Window, bob: Window, carol: Window) -> None:

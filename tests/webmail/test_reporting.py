@@ -83,7 +83,7 @@ def test_what_was_ticked_reaches_the_operator_and_nothing_else(alice: Account, c
 def test_administrators_without_the_right_neither_see_nor_delete_reports(
     alice: Account, carol: Account
 ) -> None:
-    disclosed = reporting.disclose(alice, carol.did, "", [])
+    disclosed = reporting.Disclosed("", [])
     report = reporting.report(alice, carol.did, "other", disclosed, now=timezone.now())
     helper = Client()
     helper.force_login(User.objects.create_user("helper", is_staff=True))
@@ -131,13 +131,13 @@ def test_messages_of_others_are_never_disclosed(alice: Account, bob: Account, ca
     keys = all_keys(alice, carol)
     for reporter, did in ((alice, bob.did), (bob, carol.did)):
         with pytest.raises(reporting.CannotReport) as refusal:
-            reporting.disclose(reporter, did, "", keys)
+            reporting.choose(reporter, did, "", keys)
         assert refusal.value.code == "not-readable"
 
 
 def test_reports_are_bounded_in_a_day_and_gone_after_ninety(alice: Account, carol: Account) -> None:
     now = timezone.now()
-    disclosed = reporting.disclose(alice, carol.did, "", [])
+    disclosed = reporting.Disclosed("", [])
     for _ in range(reporting.MOST_A_DAY):
         reporting.report(alice, carol.did, "spam", disclosed, now=now)
     with pytest.raises(reporting.CannotReport) as refusal:
@@ -191,7 +191,7 @@ def test_every_version_is_disclosed_with_its_time(alice: Account, carol: Account
     before = key_of(alice, carol, "innocent")
     change(carol, "innocent", "I know where you live", alice)
     with pytest.raises(reporting.CannotReport) as refusal:
-        reporting.disclose(alice, carol.did, "", [before])
+        reporting.choose(alice, carol.did, "", [before])
     assert refusal.value.code == "changed", "nobody saw that when it was ticked"
 
     browser, address = browser_of(alice), reverse("person-report", args=[carol.did])
@@ -215,7 +215,7 @@ def test_of_many_versions_the_first_and_the_newest_are_disclosed_and_the_rest_co
     monkeypatch.setattr(reportable, "MOST_VERSIONS", 3)
     for number in range(4):
         change(carol, "innocent", f"Version {number}", alice)
-    disclosed = reporting.disclose(alice, carol.did, "", [key_of(alice, carol, "Version 3")])
+    disclosed = reporting.choose(alice, carol.did, "", [key_of(alice, carol, "Version 3")]).disclosed
     (said,) = disclosed.messages
     assert [each.text for each in said.versions] == ["An innocent word", "Version 2", "Version 3"]
     assert said.left_out == 2
@@ -232,7 +232,7 @@ def test_what_was_taken_back_is_told_to_nobody(alice: Account, carol: Account) -
     html = browser.get(address).content.decode()
     assert "innocent" not in html
     assert "A message was taken back" in html
-    disclosed = reporting.disclose(alice, carol.did, "", all_keys(alice, carol))
+    disclosed = reporting.choose(alice, carol.did, "", all_keys(alice, carol)).disclosed
     assert [said.taken_back for said in disclosed.messages] == [False, True]
     assert "innocent" not in reporting.as_plain_text(alice, carol.did, "spam", disclosed)
 
@@ -293,7 +293,7 @@ def test_too_many_and_unreadable_messages_are_refused_aloud(
     for most, code in ((50, "not-readable"), (1, "too-many-messages")):
         monkeypatch.setattr(reporting, "MOST_MESSAGES", most)
         with pytest.raises(reporting.CannotReport) as refusal:
-            reporting.disclose(alice, carol.did, "", keys)
+            reporting.choose(alice, carol.did, "", keys)
         assert refusal.value.code == code
 
 

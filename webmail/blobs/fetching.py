@@ -109,10 +109,12 @@ def plaintext_of(
     now: datetime,
     most_bytes: int | None = None,
     patience: float = 0.0,
+    seconds: float | None = None,
 ) -> Spool:
     """The plaintext of a file, to be closed by the caller. Raises CannotFetch.
 
-    ``decrypt`` has the agent check and decrypt the encrypted bytes; it may raise AgentError.
+    ``decrypt`` has the agent check and decrypt the encrypted bytes; it may raise AgentError. ``seconds`` is
+    what the sender's server may take, SECONDS without it.
     """
     if file.data is None and file.size > (most_bytes or settings.BLOB_MAX_BYTES):
         raise CannotFetch("too-large")
@@ -123,7 +125,7 @@ def plaintext_of(
         if file.data is not None:
             plaintext.write(file.data)
         else:
-            with _encrypted(file, now) as encrypted:
+            with _encrypted(file, now, seconds or SECONDS) as encrypted:
                 _decrypt(decrypt, file, encrypted, plaintext)
     except BaseException:
         plaintext.close()
@@ -144,7 +146,7 @@ def _file_of(account: Account, sealed: SealedContent, part: int) -> MessageFile:
 
 
 @contextmanager
-def _encrypted(file: MessageFile, now: datetime) -> Iterator[BinaryIO]:
+def _encrypted(file: MessageFile, now: datetime, seconds: float) -> Iterator[BinaryIO]:
     """The encrypted bytes, as long as the message says; whether they are the right ones the agent checks."""
     if (place := _place_here(file.url)) is not None:
         try:
@@ -157,19 +159,19 @@ def _encrypted(file: MessageFile, now: datetime) -> Iterator[BinaryIO]:
             yield found
         return
     with tempfile.TemporaryFile(dir=_spool_dir()) as spooled:
-        _fetch(file, spooled, now)
+        _fetch(file, spooled, now, seconds)
         spooled.seek(0)
         yield spooled
 
 
-def _fetch(file: MessageFile, spooled: BinaryIO, now: datetime) -> None:
+def _fetch(file: MessageFile, spooled: BinaryIO, now: datetime, seconds: float) -> None:
     if not outbound.is_web_address(file.url):
         raise CannotFetch("bad-address")
     wanted = file.size + TAG_BYTES
     try:
         with (
             computing.waiting(),
-            outbound.http_client(max_bytes=wanted, seconds=SECONDS) as client,
+            outbound.http_client(max_bytes=wanted, seconds=seconds) as client,
             client.stream("GET", file.url, follow_redirects=True) as answer,
         ):
             if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):

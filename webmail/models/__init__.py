@@ -25,7 +25,7 @@ from webmail.models.pending import PendingMessage
 from webmail.models.preview_choice import PreviewChoice
 from webmail.models.push_subscription import PushSubscription
 from webmail.models.receipt import Acknowledgement, Receipt, ReceiptChoice
-from webmail.models.report import Report
+from webmail.models.report import Report, ReportFile
 from webmail.models.undo_choice import UndoChoice
 from webmail.models.verification import Verification
 
@@ -54,6 +54,7 @@ __all__ = [
     "Receipt",
     "ReceiptChoice",
     "Report",
+    "ReportFile",
     "UndoChoice",
     "UnsentAnswer",
     "Verification",

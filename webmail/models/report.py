@@ -42,3 +42,36 @@ class Report(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.handle or self.did}"
+
+
+class _WithoutBytes(models.Manager["ReportFile"]):
+    """Leaves the files themselves in the database until one is asked for: lists and deletions need none."""
+
+    def get_queryset(self) -> models.QuerySet[ReportFile]:
+        return super().get_queryset().defer("encrypted", "sealed_key")
+
+
+class ReportFile(models.Model):
+    """A file that was disclosed with a report, as webmail/disclosed_files.py keeps it.
+
+    It goes with its report, which says what it is called and of what type.
+    """
+
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="files")
+    #: Its number among the disclosed files of the report, in the report's order.
+    place = models.PositiveSmallIntegerField()
+    #: The key of this file alone, under the installation's token keys.
+    sealed_key = models.BinaryField()
+    encrypted = models.BinaryField()
+    #: Octets of what is encrypted.
+    size = models.PositiveIntegerField()
+
+    objects = _WithoutBytes()
+
+    class Meta:
+        ordering = ["report", "place"]
+        base_manager_name = "objects"
+        constraints = [models.UniqueConstraint(fields=["report", "place"], name="report_file_place")]
+
+    def __str__(self) -> str:
+        return f"file {self.place + 1}, {self.size} octets"

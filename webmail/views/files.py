@@ -24,15 +24,10 @@ from webmail.blobs.names import OTHER_TYPE, safe_name
 from webmail.blobs.spool import CHUNK_BYTES
 from webmail.images import showing as images
 from webmail.images.preparing import Prepared
+from webmail.only_to_save import ONLY_TO_SAVE
 from webmail.uploads import attach_prepared, kept_note
 from webmail.views.page_request import PageRequest
 
-#: A file is nothing to look at here: it is saved, and can do nothing even if somebody opens it.
-_ONLY_TO_SAVE = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
 #: Opened in a tab of its own it is shown by the browser's own page, whose styles fit it to the window.
 _PICTURE_ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
@@ -137,7 +132,7 @@ def _answer(
     media_type: str = OTHER_TYPE,
 ) -> HttpResponseBase:
     headers = {
-        **_ONLY_TO_SAVE,
+        **ONLY_TO_SAVE,
         "Content-Length": str(size),
         "Content-Disposition": (content_disposition_header(True, name) or "attachment") if name else "inline",
     }

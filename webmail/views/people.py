@@ -1,10 +1,8 @@
 """One person: who they are, where they are reached, and blocking them."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,9 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import handles
 from accounts.sessions import signed_in
-from webmail import blocking, known_people, person_page, reportable, reporting
-from webmail.blocked import blocked_among
-from webmail.models import Report
+from webmail import blocking, known_people, person_page
 from webmail.people import people_of
 from webmail.views.page_request import PageRequest
 from webmail.views.requests_page import way_back
@@ -35,7 +31,7 @@ def person(request: PageRequest, did: str) -> HttpResponse:
 @signed_in
 def block(request: PageRequest, did: str) -> HttpResponse:
     """Block or unblock somebody."""
-    found = _did(request, did)
+    found = did_of_page(request, did)
     name = {"name": people_of([found])[found].name}
     if request.POST.get("do") == "unblock":
         blocking.unblock(request.account, found)
@@ -64,70 +60,15 @@ def blocked(request: PageRequest) -> HttpResponse:
 @signed_in
 def likeness(request: PageRequest, did: str) -> HttpResponse:
     """Put away that somebody reads like somebody else."""
-    known_people.put_away(request.account, _did(request, did), request.POST.get("likeness", ""))
+    known_people.put_away(request.account, did_of_page(request, did), request.POST.get("likeness", ""))
     if request.htmx:
         return HttpResponse()
     back = request.POST.get("next", "")
     return redirect("conversation", back) if _HEX.fullmatch(back) else redirect("person", did)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@signed_in
-def report(request: PageRequest, did: str) -> HttpResponse:
-    """Report somebody to the operator, or make the text of a report; with `message`, that one is ticked."""
-    found = _did(request, did)
-    reason, words = request.POST.get("reason", ""), request.POST.get("words", "")
-    chosen = request.POST.getlist("message")
-    made, error = "", ""
-    blocked = found in blocked_among(request.account.pk, [found])
-    block = bool(request.POST.get("block")) and not blocked
-    do = request.POST.get("do")
-    sent = do == "send"
-    if do in ("send", "text"):
-        try:
-            disclosed = reporting.disclose(request.account, found, words, chosen)
-            if sent:
-                reporting.report(request.account, found, reason, disclosed, now=timezone.now())
-            made = reporting.as_plain_text(request.account, found, reason, disclosed)
-            if block:
-                blocking.block(request.account, found, timezone.now())
-        except reporting.CannotReport as problem:
-            error = problem.sentence
-    before = {"older": request.POST.get("older", ""), "newest": ""}.get(
-        do or "", request.POST.get("before", "")
-    )
-    context = {
-        "person": people_of([found])[found],
-        **({} if made else _to_choose_from(request, found, chosen or request.GET.getlist("message"), before)),
-        "reasons": Report.Reason.choices,
-        "reason": reason,
-        "words": words,
-        "host": settings.PUBLIC_HOST,
-        "blocked": blocked,
-        "block_too": block,
-        "way_back": way_back(request),
-        "error": error,
-        "made": made,
-        "sent": sent,
-    }
-    return render(request, "webmail/report.html", context, status=422 if error else 200)
-
-
-def _to_choose_from(request: PageRequest, did: str, chosen: Sequence[str], before: str) -> dict[str, Any]:
-    """The messages that a report could disclose: those that are ticked already, and a page of others."""
-    page = reportable.page_of(request.account, did, before=before)
-    ids = reporting.ids_of(chosen[: reporting.MOST_MESSAGES])
-    ticked = ids - {each.id for each in page.messages}
-    return {
-        "messages": [*reportable.named(request.account, did, ticked), *page.messages],
-        "chosen": ids,
-        "before": before,
-        "older": page.older,
-    }
-
-
 def _context(request: PageRequest, did: str) -> dict[str, Any]:
-    found = _did(request, did)
+    found = did_of_page(request, did)
     return {
         "page": person_page.person_page(
             request.account, found, show_aside=request.GET.get("show") == "aside"
@@ -137,7 +78,7 @@ def _context(request: PageRequest, did: str) -> dict[str, Any]:
     }
 
 
-def _did(request: PageRequest, did: str) -> str:
+def did_of_page(request: PageRequest, did: str) -> str:
     """The DID of an address of a page, if the account may know anything of it. Raises Http404."""
     # A colon in a did:web is a port's, which is written %3A; the path's decoding has undone that.
     method, _colon, rest = did.removeprefix("did:").partition(":")
