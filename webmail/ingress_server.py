@@ -63,9 +63,14 @@ class IngressHandler:
         recipients: list[MailboxAddress | ReportAddress] = list(envelope.rcpt_tos)
         raw: bytes = envelope.original_content
         self.waiting.add(server)
-        replies = await self._in_thread(
-            lambda: replies_to_mail(recipients, raw, ingress, now=datetime.now(UTC), on_error=_log_error)
-        )
+        try:
+            replies = await self._in_thread(
+                lambda: replies_to_mail(recipients, raw, ingress, now=datetime.now(UTC), on_error=_log_error)
+            )
+        except Exception as error:
+            # aiosmtpd would give one reply for all, and an LMTP client wait for the others until it gives up.
+            _log_error(error)
+            replies = [TROUBLE for _ in recipients]
         return "\r\n".join(replies) if isinstance(server, LMTP) else worst_of(replies)
 
     async def handle_exception(self, error: Exception) -> str:

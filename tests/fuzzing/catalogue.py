@@ -122,7 +122,14 @@ CATALOGUE = by_name(
         _entry("image", "images", "webmail.images.child", settings=WEBMAIL, longest=16384),
         _entry("passkey-field", "uploads", "accounts.passkey_fields", settings=WEBMAIL),
         _entry("cached-value", "uploads", "webmail.cached_json", settings=WEBMAIL),
-        _entry("mail", "mail", "webmail.mailbox.envelope_mail", settings=WEBMAIL, longest=65536),
+        _entry(
+            "mail",
+            "mail",
+            "webmail.mailbox.envelope_mail",
+            "webmail.mime_message",
+            settings=WEBMAIL,
+            longest=65536,
+        ),
         _entry(
             "ordinary-mail",
             "mail",

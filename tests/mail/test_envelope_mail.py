@@ -173,6 +173,35 @@ def test_anything_else_is_ordinary_mail(raw: bytes) -> None:
     assert envelope_in_mail(raw) is None
 
 
+PARAMETERS = [
+    b"boundary*=idna''ab",
+    b"boundary*=undefined''ab",
+    b"boundary*=punycode''%ff",
+    b"boundary*=unicode_escape''%5cud800",
+    b"boundary*=rot13''ab",
+    b"boundary*=utf-8%00''ab",
+    b"boundary*=\xff''ab",
+    b"boundary*" + b"9" * 5000 + b"*=ab",
+    b"boundary*=ab; boundary*0=ab",
+]
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_a_boundary_that_cannot_be_read_makes_ordinary_mail(parameter: bytes) -> None:
+    raw = b"Content-Type: multipart/mixed; " + parameter + b"\r\n\r\n--ab\r\n\r\nx\r\n--ab--\r\n"
+    assert envelope_in_mail(raw) is None
+    assert archive_in_mail(raw) is None
+
+
+@pytest.mark.parametrize("value", ["utf-8''%61b", "us-ascii'en'ab", "shift_jis''ab"])
+def test_a_boundary_in_a_charset_is_read(value: str) -> None:
+    part = single(base64.b64encode(SEALED), "base64")
+    raw = b"Content-Type: multipart/mixed; boundary*=%s\r\n\r\n--ab\r\n" % value.encode() + part
+    read = envelope_in_mail(raw + b"\r\n--ab--\r\n")
+    assert read is not None
+    assert read.data == SEALED
+
+
 def nested(depth: int) -> bytes:
     head = b"".join(
         b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (level, level)
@@ -196,6 +225,10 @@ BOMBS = {
     "RFC 2231 pieces": b"Content-Type: multipart/mixed"
     + b"".join(b";\r\n boundary*%d*=%%41" % n for n in range(2_500))
     + b"\r\n\r\n",
+    "a boundary in a charset that is slow": b"Content-Type: multipart/mixed; boundary*=punycode''"
+    + b"a" * 60_000
+    + b"\r\n\r\n",
+    "semicolons in quotes": b'Content-Type: multipart/mixed; boundary="' + b";" * 60_000 + b'"\r\n\r\n',
     "comments": b"Content-Type: (" * 20_000 + b"\r\n\r\n",
     "encoded words": b"Content-Type: " + b"=?utf-8?q?x?=" * 4_000 + b"\r\n\r\n",
     "almost boundaries": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"\r\n--b" * 50_000 + b"x",

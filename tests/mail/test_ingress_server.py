@@ -1,5 +1,6 @@
 """The ingress as its own process, spoken to over a socket: LMTP as from Postfix, and SMTP without one."""
 
+import asyncio
 import base64
 import os
 import signal
@@ -8,9 +9,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import Envelope as SMTPEnvelope
 from pytest_django.fixtures import Settings
 
 from accounts.models import Account
@@ -18,6 +22,8 @@ from tests.services.dovecot import DovecotServer
 from tests.services.ingress import IngressProcess, ingress_process
 from tests.services.installations import wait_until
 from webmail.ingress import MAX_MAIL
+from webmail.ingress_mail import TROUBLE
+from webmail.ingress_server import IngressHandler, LmtpIngress, SmtpIngress
 from webmail.mailbox import INBOX, open_mailbox
 from webmail.mailbox.envelope_mail import mail_with_envelope
 from webmail.mailbox.names import mailbox_name
@@ -116,6 +122,40 @@ def test_each_lmtp_recipient_gets_a_reply_of_their_own(
         assert lines.say("NOOP").startswith("250")
     for someone in (account, other_account):
         assert inbox_of(someone.did) == [mail_with_envelope(envelope)]
+
+
+#: Its charset is none that a boundary can be read in.
+ODD_BOUNDARY = b"Content-Type: multipart/mixed; boundary*=idna''ab\r\n\r\n--ab\r\n\r\nhello\r\n--ab--\r\n"
+
+
+def test_a_mail_with_a_boundary_that_cannot_be_read_is_stored_for_each_lmtp_recipient(
+    lmtp: IngressProcess, account: Account, other_account: Account
+) -> None:
+    with Lines(lmtp.port) as lines:
+        begin(lines, "LHLO", address_of(account.did), address_of(other_account.did))
+        lines.say("DATA")
+        lines.socket.sendall(ODD_BOUNDARY + b".\r\n")
+        assert [lines.reply()[:9] for _ in range(2)] == ["250 2.0.0"] * 2
+        # The conversation is still in step.
+        assert lines.say("NOOP").startswith("250")
+        assert lines.say("BOGUS").startswith("500")
+    for someone in (account, other_account):
+        assert inbox_of(someone.did) == [ODD_BOUNDARY]
+
+
+@pytest.mark.parametrize(("kind", "lines"), [(LmtpIngress, 2), (SmtpIngress, 1)])
+def test_whatever_fails_is_one_reply_for_each_lmtp_recipient(kind: type[SMTP], lines: int) -> None:
+    """Where there is none at all, an LMTP client waits for them and sends nobody anything meanwhile."""
+
+    async def reply() -> str:
+        with ThreadPoolExecutor(1) as pool:
+            handler = IngressHandler(pool)
+            server = kind(handler, loop=asyncio.get_running_loop())
+            mail = SMTPEnvelope()
+            mail.rcpt_tos, mail.original_content = ["nobody", "that can be asked"], None
+            return await handler.handle_DATA(server, None, mail)
+
+    assert asyncio.run(reply()).split("\r\n") == [TROUBLE] * lines
 
 
 def test_one_recipient_over_quota_does_not_stop_another(

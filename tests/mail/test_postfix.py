@@ -242,6 +242,24 @@ def test_an_envelope_of_another_implementation_is_read(
     assert wait_for_mails(account.did, 1) == [mail_with_envelope(envelope)]
 
 
+def test_a_mail_to_two_with_a_boundary_that_cannot_be_read_keeps_nobody_waiting(
+    postfix: Postfix, lmtp: IngressProcess, account: Account, new_did: Callable[[], str], envelope: bytes
+) -> None:
+    other = Account.objects.create(did=new_did(), handle="bob.test", pds_url="http://localhost")
+    dids = (account.did, other.did)
+    raw = b"Content-Type: multipart/mixed; boundary*=idna''ab\r\n\r\n--ab\r\n\r\nhello\r\n--ab--\r\n"
+    with smtplib.SMTP("127.0.0.1", postfix.port, "other.test") as client:
+        client.sendmail("a@other.test", [f"{mailbox_name(did)}@mail.test" for did in dids], raw)
+    for did in dids:
+        (arrived,) = wait_for_mails(did, 1)
+        assert arrived.endswith(raw)
+    (outcome,) = smtp.deliver(way_to(postfix, account.did), [envelope], bounce_token="1")
+    assert isinstance(outcome, Accepted)
+    assert wait_for_mails(account.did, 2)[1] == mail_with_envelope(envelope)
+    assert len(inbox_of(other.did)) == 1
+    wait_until(lambda: not any(mailbox_name(did) in line for did in dids for line in postfix.queue()))
+
+
 def test_the_queue_outlives_an_ingress_that_is_away(
     postfix: Postfix, lmtp: IngressProcess, account: Account
 ) -> None:

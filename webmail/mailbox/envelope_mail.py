@@ -7,9 +7,9 @@ import quopri
 import re
 from dataclasses import dataclass
 from email.message import Message
-from email.parser import BytesHeaderParser
-from email.policy import compat32
 from typing import Literal
+
+from webmail.mime_message import parsed
 
 #: The largest envelope: 64 KiB of padded plaintext and its framing. That is 57 octets (protocol §3), and two
 #: more for this bucket alone, whose length no longer fits two octets of CBOR.
@@ -29,7 +29,6 @@ _MAX_HEADER = 64 * 1024
 _MAX_PARTS = 16
 _MAX_DEPTH = 3
 _HEX_ID = re.compile(r"[0-9a-f]{2,128}")
-_HEADERS = BytesHeaderParser(policy=compat32)
 
 
 class EnvelopeError(ValueError):
@@ -205,7 +204,7 @@ def _header_and_body(part: bytes) -> tuple[Message, bytes] | None:
     end = re.search(rb"\r?\n\r?\n|\A\r?\n", part[: _MAX_HEADER + 4])
     if end is None:
         return None
-    header = _HEADERS.parsebytes(part[: end.start()] + b"\r\n")
+    header = parsed(part[: end.start()] + b"\r\n", only_header=True)
     return header, part[end.end() :]
 
 
