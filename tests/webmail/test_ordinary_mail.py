@@ -71,6 +71,29 @@ def test_who_reads_a_mail_is_in_it_as_themselves(alice: Account) -> None:
     assert "<dt>To</dt><dd><bdi>Everybody &lt;all@lists.example&gt;</bdi></dd>" in page
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Content-Disposition: attachment; filename*=idna''x\r\n\r\nhello",
+        b"Content-Type: multipart/mixed; boundary*=undefined''b\r\n\r\n--b\r\n\r\nhello\r\n--b--\r\n",
+        b"Content-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed\r\n\r\n\xff",
+        b"Content-Type: text/plain; charset=utf-7\r\n\r\na +2AA- b",
+        b"Content-Type: text/html; charset=utf-7\r\n\r\n<p>a +2AA- b",
+    ],
+)
+def test_a_mail_that_is_hard_to_read_is_listed_read_and_deleted(alice: Account, raw: bytes) -> None:
+    browser = browser_of(alice)
+    arrival = arrived(alice, b"Subject: hard to read\r\n" + raw)
+    assert "hard to read" in browser.get("/mail/").content.decode()
+    assert "hard to read" in browser.get(f"/mail/{arrival.pk}/").content.decode()
+    designed = browser.get(f"/mail/{arrival.pk}/?designed=1").content.decode()
+    if b"text/html" in raw:
+        at_frames = Client(headers={"host": "127.0.0.1:8000"})
+        assert "<p>a ? b" in at_frames.get(frame_in(designed)).content.decode()
+    browser.post(f"/mail/{arrival.pk}/mark/", {"do": "delete"})
+    assert "hard to read" not in browser.get("/mail/").content.decode()
+
+
 def test_its_design_comes_from_another_name_once_and_loads_nothing(alice: Account) -> None:
     browser = browser_of(alice)
     arrival = arrived(alice, designed_mail())

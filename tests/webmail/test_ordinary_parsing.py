@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import encodings
+import pkgutil
 import re
 import time
 from datetime import UTC, datetime
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webmail.ordinary import parsing
 from webmail.ordinary.html import GONE, clean, text_of
-from webmail.ordinary.parsing import MAX_CONTAINERS, MAX_FIELD, attachment, read_mail
+from webmail.ordinary.parsing import (
+    MAX_CONTAINERS,
+    MAX_FIELD,
+    MailSummary,
+    attachment,
+    read_mail,
+    read_summary,
+)
 
+ALL_CODECS = [module.name for module in pkgutil.iter_modules(encodings.__path__)]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 
 
@@ -68,11 +79,124 @@ def test_a_mail_with_everything() -> None:
         ("", "日本".encode(), "日本"),
         ("rot13", b"uryyb", "uryyb"),
         ("hex", b"zz", "zz"),
+        ("undefined", b"hello", "hello"),
+        ("punycode", b"hello-", "hello-"),
+        ("unicode_escape", rb"\ud800", r"\ud800"),
+        ("utf-7", b"Gr+APwA3w-e", "Grüße"),
+        ("utf-7", b"a +2AA- b", "a ? b"),
+        ("a\x01b", b"hello", "hello"),
     ],
 )
 def test_charsets(charset: str, octets: bytes, text: str) -> None:
     header = f'Content-Type: text/plain; charset="{charset}"' if charset else "Content-Type: text/plain"
     assert read_mail(f"{header}\r\nSubject: x\r\n\r\n".encode() + octets).text == text
+
+
+@pytest.mark.parametrize("codec", ALL_CODECS)
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Content-Type: text/plain; charset={}",
+        "Content-Type: text/plain; charset*={}''%ff",
+        "Content-Type: text/plain; charset*=utf-8''{}",
+        "Content-Disposition: attachment; filename*={}''x%ff",
+        "Content-Type: multipart/mixed; boundary*={}''b%ff",
+        "Content-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed; charset={}",
+        "Subject: =?{}?q?a=ff-?= =?{}?b?+2AA?=",
+        "From: =?{}?q?a=ff-?= <a@b.example>",
+    ],
+)
+def test_a_mail_may_name_any_codec_anywhere(codec: str, header: str) -> None:
+    raw = header.replace("{}", codec).encode() + b"\r\n\r\n\xff hello +2AA- \\ud800\r\n"
+    mail, summary = read_mail(raw), read_summary(raw)
+    assert not mail.too_complex
+    assert (mail.sender_name, mail.subject) == (summary.sender_name, summary.subject)
+    for text in (mail.sender_name, mail.subject, mail.text or "", *(one.name for one in mail.attached)):
+        text.encode()
+    for one in mail.attached:
+        assert attachment(raw, one.number) is not None
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        b"filename*=idna''x",
+        b"filename*=undefined''x",
+        b"filename*=punycode''%ff",
+        b"filename*=x; filename*0=y",
+        b"filename*" + b"9" * 5000 + b"*=x",
+        b"filename*=utf-8%00''x",
+        b"filename=" + b";" * 100_000,
+    ],
+    ids=lambda disposition: disposition[:30],
+)
+def test_a_file_whose_name_cannot_be_read_is_a_file(disposition: bytes) -> None:
+    raw = b"Content-Disposition: attachment; " + disposition + b"\r\n\r\ncontent"
+    (one,) = read_mail(raw).attached
+    assert one.size == 7
+    found = attachment(raw, 0)
+    assert found is not None
+    assert found[1] == b"content"
+
+
+def test_a_name_in_a_charset_is_read() -> None:
+    for value, name in (("utf-8'de'%C3%84 %3Cx%3E", "Ä <x>"), ("koi8-r''%D0%D2%C9", "при"), ("x''%ff", "ÿ")):
+        raw = f"Content-Disposition: attachment; filename*={value}\r\n\r\n".encode()
+        assert [one.name for one in read_mail(raw).attached] == [name]
+
+
+@pytest.mark.parametrize(
+    ("inner", "kept"),
+    [
+        (b"Content-Type: multipart/mixed\r\n\r\nGr\xfc\xdfe", b"Gr\xfc\xdfe"),
+        (b"Content-Type: multipart/mixed; charset=undefined\r\n\r\n\xff", b"\xff"),
+        (b"Subject: a\x0cX: b\r\n\r\nhello \xff", b"hello \xff"),
+        (
+            b"Subject: a\x0cX: b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello",
+            b"hello",
+        ),
+    ],
+)
+def test_a_mail_within_a_mail_is_a_file_whatever_is_in_it(inner: bytes, kept: bytes) -> None:
+    raw = b"Content-Type: message/rfc822\r\n\r\n" + inner
+    (one,) = read_mail(raw).attached
+    found = attachment(raw, 0)
+    assert found is not None
+    assert kept in found[1]
+    assert one.size == len(found[1])
+
+
+def test_what_is_not_uuencoded_is_as_it_is() -> None:
+    raw = b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 666 x\n#\x7f\x7f\x7f\x7f\nend\n"
+    mail = read_mail(raw)
+    assert not mail.too_complex
+    assert (mail.text or "").startswith("begin 666 x")
+
+
+def test_a_mail_that_breaks_its_reader_shows_its_source_and_is_in_no_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(message: Message, name: str) -> None:
+        raise RuntimeError(message.as_string())
+
+    monkeypatch.setattr(parsing, "_field", broken)
+    raw = b"Subject: secret\r\n\r\nhello \xff"
+    assert read_summary(raw) == MailSummary("", "", "")
+    mail = read_mail(raw)
+    assert mail.too_complex
+    assert mail.text == "Subject: secret\n\nhello ÿ"
+    assert "RuntimeError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_list_needs_no_more_than_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaves(_message: object) -> None:
+        raise AssertionError("a part was looked at")
+
+    monkeypatch.setattr(parsing, "_leaves", leaves)
+    summary = read_summary(designed_mail())
+    assert (summary.sender_name, summary.sender_address) == ("Parcel desk", "desk@parcels.example")
+    assert summary.subject == "Ihr Päckchen ist da"
 
 
 @pytest.mark.parametrize(
@@ -145,6 +269,11 @@ def test_what_is_too_complex_shows_its_source() -> None:
         b"From: " + b"a@b.example, " * 30_000 + b"\r\n\r\n",
         b"Content-Type: text/html\r\n\r\n" + b"<div>" * 100_000,
         b"Content-Type: text/html\r\n\r\n" + b"<div>" * 8_000,
+        b"Content-Type: text/plain; charset=punycode\r\n\r\n" + b"a" * 500_000,
+        b"Content-Type: text/plain; charset=idna\r\n\r\n" + b"a" * 500_000,
+        b"Content-Disposition: attachment; filename*=punycode''" + b"a" * 500_000,
+        b'Content-Type: text/plain; name="' + b";" * 500_000 + b'"',
+        b"Subject: =?punycode?q?" + b"a" * 500_000 + b"?=",
     ],
 )
 def test_hostile_mails_take_no_long_time(raw: bytes) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.header
 import email.utils
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,15 +15,18 @@ from datetime import UTC, datetime
 from email.errors import HeaderParseError, NonASCIILocalPartDefect
 from email.headerregistry import Address
 from email.message import Message
-from email.parser import BytesParser
-from email.policy import compat32, default
+from email.policy import default
 
 import idna
 
 from accounts.one_line import one_line
 from webmail.carriers.local_parts import LOCAL_PART, is_beyond_ascii
 from webmail.images.decoding import SHOWN_TYPES
+from webmail.mail_charsets import decoded
+from webmail.mime_message import parsed
 from webmail.ordinary.message_ids import message_ids_in
+
+log = logging.getLogger(__name__)
 
 #: More containers than this are not taken apart: Python's reader nests with them.
 MAX_CONTAINERS = 40
@@ -86,10 +90,64 @@ class OrdinaryMail:
         return f"OrdinaryMail({len(self.attached)} attached)"
 
 
+@dataclass(frozen=True, repr=False)
+class MailSummary:
+    """What a list shows of a mail: each as in OrdinaryMail."""
+
+    sender_name: str
+    sender_address: str
+    subject: str
+
+
+def read_summary(raw: bytes) -> MailSummary:
+    """Any octets give one. Nothing but the header is looked at."""
+    try:
+        message = parsed(raw, only_header=True)
+        return MailSummary(*_one_address(message, "From"), _field(message, "Subject"))
+    except Exception as error:
+        _log_unreadable(error)
+        return MailSummary("", "", "")
+
+
 def read_mail(raw: bytes) -> OrdinaryMail:
     """Any octets give a mail; `raw` is bounded by who fetched it (mailbox.FETCH_BYTES)."""
-    complex_one = raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS
-    message = BytesParser(policy=compat32).parsebytes(raw, headersonly=complex_one)
+    try:
+        return _read(raw)
+    except Exception as error:
+        # Of a mail that breaks its reader, the owner still has to get rid.
+        _log_unreadable(error)
+        return _unreadable(raw)
+
+
+def _log_unreadable(error: Exception) -> None:
+    # Not its traceback, in which the mail could be seen.
+    log.error("a mail could not be read: %s", type(error).__name__)
+
+
+def _unreadable(raw: bytes) -> OrdinaryMail:
+    return OrdinaryMail(
+        sender_name="",
+        sender_address="",
+        answer_to=(),
+        answer_beyond_ascii=False,
+        recipients="",
+        to=(),
+        others=(),
+        subject="",
+        date=None,
+        message_ids=(),
+        in_reply_to=(),
+        references=(),
+        text=_source(raw),
+        html=None,
+        attached=[],
+        too_complex=True,
+    )
+
+
+def _read(raw: bytes) -> OrdinaryMail:
+    complex_one = _is_complex(raw)
+    message = parsed(raw, only_header=complex_one)
     sender_name, sender_address = _one_address(message, "From")
     to = _addresses(message, "To")
     answer_field = "Reply-To" if _unfolded(message, "Reply-To").strip() else "From"
@@ -121,18 +179,22 @@ def read_mail(raw: bytes) -> OrdinaryMail:
 
 def senders(raw: bytes) -> frozenset[str]:
     """The addresses in a mail's From, in lower case, without reading more of it; none where not sure."""
-    message = BytesParser(policy=compat32).parsebytes(raw, headersonly=True)
+    message = parsed(raw, only_header=True)
     return frozenset(_one_line(one.addr_spec).lower() for one in _parsed(message, "From") or ())
 
 
 def attachment(raw: bytes, number: int) -> tuple[Attached, bytes] | None:
     """One attached part with its octets, or None if there is none of that number."""
-    if raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS:
+    if _is_complex(raw):
         return None
-    parts = _attachments(list(_leaves(BytesParser(policy=compat32).parsebytes(raw))))
+    parts = _attachments(list(_leaves(parsed(raw))))
     if not 0 <= number < len(parts):
         return None
     return _attached(number, parts[number]), _octets(parts[number])
+
+
+def _is_complex(raw: bytes) -> bool:
+    return raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS
 
 
 def _leaves(message: Message) -> Iterator[Message]:
@@ -155,7 +217,7 @@ def _is_attached(part: Message) -> bool:
 def _first(leaves: list[Message], media_type: str) -> str | None:
     for part in leaves:
         if part.get_content_type() == media_type and not _is_attached(part):
-            return _decoded(_octets(part), str(part.get_content_charset() or ""))[:MAX_TEXT]
+            return _text(_octets(part), str(part.get_content_charset() or ""))
     return None
 
 
@@ -187,28 +249,31 @@ def _octets(part: Message) -> bytes:
     payload = part.get_payload()
     if isinstance(payload, list):
         # A mail within the mail.
-        return b"\r\n".join(child.as_bytes() for child in payload if isinstance(child, Message))
+        return b"\r\n".join(_whole(child) for child in payload if isinstance(child, Message))
+    octets = part.get_payload(decode=True)
+    return octets if isinstance(octets, bytes) else b""
+
+
+def _whole(message: Message) -> bytes:
+    """A mail within a mail, as its octets."""
     try:
-        decoded = part.get_payload(decode=True)
-    except (ValueError, LookupError):
-        decoded = None
-    if isinstance(decoded, bytes):
-        return decoded
-    return payload.encode("utf-8", "replace") if isinstance(payload, str) else b""
+        return message.as_bytes()
+    except Exception:
+        # Python's writer refuses some of what its reader gave, such as a field that looks like two.
+        fields = "".join(f"{name}: {value}\n" for name, value in message.raw_items())
+        return fields.encode("utf-8", "surrogateescape") + b"\n" + _octets(message)
 
 
-def _decoded(octets: bytes, charset: str) -> str:
-    """Text in the charset that it says, else in UTF-8, else in the one that most mail without one has."""
-    for name in (charset, "utf-8"):
-        try:
-            return octets.decode(name).replace("\r\n", "\n").replace("\x00", "\ufffd")
-        except (LookupError, UnicodeError, ValueError):
-            continue
-    return octets.decode("windows-1252", "replace").replace("\r\n", "\n").replace("\x00", "\ufffd")
+def _text(octets: bytes, charset: str) -> str:
+    return _shown(decoded(octets, charset, MAX_TEXT))
 
 
 def _source(raw: bytes) -> str:
-    return _decoded(raw, "")[:MAX_TEXT]
+    return _text(raw, "")
+
+
+def _shown(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\x00", "\ufffd")
 
 
 def _field(message: Message, name: str) -> str:
@@ -219,7 +284,8 @@ def _field(message: Message, name: str) -> str:
     except (ValueError, HeaderParseError):
         return _one_line(value)
     words = [
-        _decoded(piece, charset or "") if isinstance(piece, bytes) else piece for piece, charset in pieces
+        _shown(decoded(piece, charset or "", 4 * MAX_FIELD)) if isinstance(piece, bytes) else piece
+        for piece, charset in pieces
     ]
     return _one_line("".join(words))
 
@@ -287,7 +353,7 @@ def _unfolded(message: Message, name: str) -> str:
 def _values(message: Message, name: str) -> list[str]:
     """The fields of that name. Octets above 127 are UTF-8 (RFC 6532), or else what most such mail has."""
     found = [value for key, value in message.raw_items() if key.lower() == name.lower()]
-    return [_decoded(str(value).encode("utf-8", "surrogateescape"), "") for value in found]
+    return [_text(str(value).encode("utf-8", "surrogateescape"), "") for value in found]
 
 
 def _date(message: Message) -> datetime | None:

@@ -14,7 +14,14 @@ from webmail.conversations import NotFound
 from webmail.mailbox import Mailbox, Stored, open_mailbox
 from webmail.models import Arrival
 from webmail.ordinary.marks import of_account
-from webmail.ordinary.parsing import Attached, OrdinaryMail, attachment, read_mail
+from webmail.ordinary.parsing import (
+    Attached,
+    MailSummary,
+    OrdinaryMail,
+    attachment,
+    read_mail,
+    read_summary,
+)
 
 #: Which of them a list has.
 Shown = Literal["mail", "spam", "deleted"]
@@ -30,7 +37,7 @@ class ListedMail:
     id: int
     arrived_at: datetime
     unread: bool
-    mail: OrdinaryMail | None
+    mail: MailSummary | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,10 @@ def listed(
         stored = _fetch(mailbox, found)
     mails = [
         ListedMail(
-            row.pk, row.arrived_at, row.unread, read_mail(stored[row.pk].raw) if row.pk in stored else None
+            row.pk,
+            row.arrived_at,
+            row.unread,
+            read_summary(stored[row.pk].raw) if row.pk in stored else None,
         )
         for row in found
     ]
