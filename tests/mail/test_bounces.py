@@ -294,7 +294,7 @@ EXCHANGE = (
             report("failed", "5.1.1").replace(b"message/delivery-status", b"text/x"),
             "It did not arrive.",
         ),
-        (b"From: mailer-daemon@mx\r\nContent-Type: text/plain; charset=none\r\n\r\nNo\xff", "No\ufffd"),
+        (b"From: mailer-daemon@mx\r\nContent-Type: text/plain; charset=none\r\n\r\nNo\xff", "Noÿ"),
         (b"From: mailer-daemon@mx\r\nContent-Type: text/plain; charset=rot13\r\n\r\nNo", "No"),
         (b"From: mailer-daemon@mx\r\n\r\n" + b"\r\n" * 3000 + b"Deep", "Deep"),
         (b"From: mailer-daemon@mx\r\n\r\n", ""),
@@ -307,6 +307,36 @@ def test_a_report_that_says_nothing_is_kept_by_its_beginning(raw: bytes, words: 
     assert found is not None
     assert found.words.startswith(words)
     assert found.words == "" or words
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        b"boundary*=idna''ab",
+        b"boundary*=undefined''ab",
+        b"boundary*=x; boundary*0=y",
+        b"boundary*" + b"9" * 5000 + b"=x",
+    ],
+    ids=["idna", "undefined", "numbered and not", "a long number"],
+)
+def test_a_report_whose_parts_cannot_be_told_apart_is_kept_by_its_beginning(parameter: bytes) -> None:
+    raw = (
+        b"From: mailer-daemon@mx\r\nContent-Type: multipart/report; report-type=delivery-status;\r\n "
+        + parameter
+        + b"\r\n\r\nNo such user\r\n"
+    )
+    assert report_in_mail(raw) is None
+    found = unread_report(raw)
+    assert found is not None
+    assert found.words == "No such user"
+
+
+@pytest.mark.parametrize("charset", [b"charset=undefined", b"charset=idna", b"charset*=utf-8%00''a%00b"])
+def test_words_in_no_charset_are_read_as_they_can_be(charset: bytes) -> None:
+    raw = b"From: mailer-daemon@mx\r\nContent-Type: text/plain; " + charset + b"\r\n\r\nNo such user\r\n"
+    found = unread_report(raw)
+    assert found is not None
+    assert found.words == "No such user"
 
 
 def test_the_words_of_an_unread_report_are_few_and_printable_and_it_may_name_its_envelope() -> None:

@@ -5,9 +5,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email import message_from_bytes
 from email.message import Message
-from email.policy import compat32
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -15,7 +13,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from webmail.mail_charsets import decoded
 from webmail.mailbox.names import did_of_local_part
+from webmail.mime_message import parsed
 
 from .outcomes import Deferred, Refused, outcome_of_report, printable
 from .status_codes import status_of_field
@@ -26,8 +26,8 @@ MAX_REPORT = 256 * 1024
 _MAX_PARTS = 12
 _MAX_GROUPS = 60
 _MAX_EMPTY_LINES = 1000
-#: Octets of a report that could not be read, of which the beginning is kept.
-_MAX_WORDS = 8 * 1024
+#: Letters of a report that could not be read, of which the beginning is kept.
+_MAX_WORDS = 8000
 
 _LOCAL_PART = re.compile(r"b\+([a-z2-7]{28,52})")
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
@@ -140,20 +140,12 @@ def unread_report(raw: bytes) -> UnreadReport | None:
 def _words(raw: bytes, body: bytes) -> str:
     """The first text of a mail, or where it has none, or is too deep to be taken apart, its beginning."""
     if _is_shallow(raw):
-        message = message_from_bytes(raw, policy=compat32)
+        message = parsed(raw)
         text = next((part for part in message.walk() if part.get_content_type() == "text/plain"), None)
         payload = text.get_payload(decode=True) if text is not None else None
         if text is not None and isinstance(payload, bytes) and payload.strip():
-            return _decoded(payload[:_MAX_WORDS], text.get_content_charset("utf-8"))
-    return _decoded(body[:_MAX_WORDS], "utf-8")
-
-
-def _decoded(text: bytes, charset: str) -> str:
-    try:
-        return text.decode(charset, "replace")
-    except (LookupError, UnicodeError):
-        # No charset that is known here, or none of text.
-        return text.decode("utf-8", "replace")
+            return decoded(payload, text.get_content_charset("utf-8"), _MAX_WORDS)
+    return decoded(body, "utf-8", _MAX_WORDS)
 
 
 def _report(raw: bytes) -> Message | None:
@@ -165,7 +157,7 @@ def _report(raw: bytes) -> Message | None:
         return None
     # The same fields with addresses in UTF-8 (RFC 6533 §3).
     raw = re.sub(rb"(?i)message/global-delivery-status", b"message/delivery-status", raw)
-    return message_from_bytes(raw, policy=compat32)
+    return parsed(raw)
 
 
 def _is_shallow(raw: bytes) -> bool:
