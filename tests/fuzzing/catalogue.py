@@ -138,6 +138,13 @@ CATALOGUE = by_name(
             settings=WEBMAIL,
             longest=65536,
         ),
+        _entry(
+            "mail-charset",
+            "mail",
+            "webmail.mail_charsets",
+            settings=WEBMAIL,
+            longest=1024,
+        ),
         _entry("mail-id", "mail", "webmail.mailbox.maildir", settings=WEBMAIL, longest=65536),
         _entry(
             "delivery-report",

@@ -15,6 +15,7 @@ CALLS = frozenset(
         *("load_der_public_key", "load_pem_public_key", "load_der_private_key"),
         *("from_bytes", "from_encoded_point", "from_public_bytes", "unpack", "unpack_from", "iter_unpack"),
         *("message_from_bytes", "parsebytes", "parsedate_to_datetime", "getaddresses", "parseaddr"),
+        *("decode_header", "getincrementaldecoder"),
         *("fromisoformat", "parse_datetime", "strptime", "urlsplit", "urlparse", "unquote", "parse_qs"),
     }
 )
