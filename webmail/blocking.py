@@ -10,15 +10,16 @@ The sender can tell none of this: the envelope was acknowledged before anybody k
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from accounts.models import Account
-from webmail import contacts, events, topics
+from webmail import contacts, disappearing, events, topics
 from webmail.blocked import blocked_since
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id
@@ -121,7 +122,9 @@ def bring_in_line(account: Account, dids: Iterable[str]) -> None:
                 touched |= set(moving.values_list("conversation_id", flat=True))
                 after_leaving = moving.filter(placed_at__gte=F("conversation__left_at"))
                 after_leaving.exclude(aside=Message.Aside.QUIET).update(aside=Message.Aside.LEFT)
-                would_be_shown = moving.exclude(aside=Message.Aside.QUIET).filter(forgotten_at=None)
+                would_be_shown = moving.filter(aside__in=Message.WOULD_BE_SHOWN, forgotten_at=None)
+                # It comes back as read.
+                disappearing.begin(would_be_shown, timezone.now())
                 would_be_shown.update(shown=True, aside=Message.Aside.NO)
                 moving.update(aside=Message.Aside.NO)
             topics.bring_in_line(of_them)
@@ -185,10 +188,16 @@ def _with(account: Account, did: str) -> set[int]:
 
 def set_aside(account: Account, did: str) -> tuple[list[Message], int]:
     """What somebody wrote while they were blocked, newest first, and how many messages that is."""
-    rows = Message.objects.filter(
-        account=account,
-        sender_did=did,
-        aside=Message.Aside.BLOCKED,
-        forgotten_at=None,
-    )
+    rows = _set_aside(account, did)
     return list(rows.select_related("conversation").order_by("-placed_at", "-pk")[:MOST_KEPT]), rows.count()
+
+
+def looked_at(account: Account, did: str, message_ids: Collection[str], *, now: datetime) -> None:
+    """The account has read these of what is set aside of somebody: what disappears after reading begins to."""
+    disappearing.begin(_set_aside(account, did).filter(message_id__in=message_ids), now)
+
+
+def _set_aside(account: Account, did: str) -> QuerySet[Message]:
+    return Message.objects.filter(
+        account=account, sender_did=did, aside=Message.Aside.BLOCKED, forgotten_at=None
+    )

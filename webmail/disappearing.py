@@ -32,11 +32,15 @@ def end_of(expires: Expires | None, read_at: datetime | None) -> datetime | None
         return None
 
 
-def begin(unread: QuerySet[Message], now: datetime) -> None:
-    """What was read just now begins to disappear. Call before its marks as unread are taken away."""
-    for message in unread.filter(expires_after__gt=0, expires_at=None):
+def begin(received: QuerySet[Message], now: datetime) -> None:
+    """Of received messages, what counts as read from now on begins to disappear. Call before its marks as
+    unread, or as set aside, are taken away."""
+    rows = received.filter(direction=Message.Direction.IN, expires_after__gt=0, expires_at=None)
+    begun = list(rows.only("pk", "expires_after"))
+    for message in begun:
         message.expires_at = end_of(Expires(True, message.expires_after), now)
-        message.save(update_fields=["expires_at"])
+    if begun:
+        Message.objects.bulk_update(begun, ["expires_at"], batch_size=500)
 
 
 def begin_sent(message: Message, now: datetime) -> None:

@@ -11,9 +11,10 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import Account
-from webmail import events, topics
+from webmail import disappearing, events, topics
 from webmail.blocked import blocked_since
 from webmail.models import Conversation, Message
 from webmail.recounting import recount
@@ -76,6 +77,8 @@ def _show(account: Account, conversation: Conversation) -> None:
         of_them.filter(placed_at__gte=since[did]).update(aside=Message.Aside.BLOCKED)
         of_them.update(aside=Message.Aside.BEFORE)
     shown = list(put_away.values_list("pk", flat=True))
+    # It comes back as read, and now: whoever came back on another device may have done so long ago.
+    disappearing.begin(put_away.filter(forgotten_at=None), timezone.now())
     put_away.filter(forgotten_at=None).update(shown=True, aside=Message.Aside.NO)
     put_away.update(aside=Message.Aside.NO)
     quiet = conversation.messages.filter(aside=Message.Aside.QUIET).exclude(sender_did__in=since)

@@ -16,9 +16,9 @@ from webmail.conversations import list_conversations
 from webmail.models import Delivery, Message
 
 
-def arrives(write: Write, sender: Account, recipients: list[Account], text: str) -> Message:
+def arrives(write: Write, sender: Account, recipients: list[Account], text: str, **more: object) -> Message:
     """The message as the first of the recipients has it."""
-    message = write(sender, recipients, text)
+    message = write(sender, recipients, text, **more)
     hand_over(recipients[0], seal(message)[recipients[0].did])
     message.deliveries.update(state=Delivery.State.ACCEPTED)
     return Message.objects.get(account=recipients[0], message_id=message.message_id)

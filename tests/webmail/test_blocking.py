@@ -3,9 +3,11 @@
 import base64
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account
-from crypto_agent.client import NewGroupUpdate, NewMessage
+from crypto_agent.client import Expires, NewGroupUpdate, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.test_consent import arrives, titles, waiting
@@ -140,6 +142,53 @@ def test_what_was_set_aside_goes_after_thirty_days_and_what_came_before_the_bloc
     assert len(archived) == Message.objects.filter(account=alice).count()
     blocking.unblock(alice, bob.did)
     assert titles(alice)[0] == "Before"
+
+
+def hours_left(message: Message) -> float | None:
+    """Until a message disappears; None for one whose time was not begun."""
+    message.refresh_from_db()
+    at = message.expires_at
+    return at and round((at - timezone.now()) / timedelta(hours=1), 1)
+
+
+def test_what_was_put_away_unread_begins_to_disappear_once_it_is_shown_again(
+    alice: Account, bob: Account, write: Write
+) -> None:
+    expires = Expires(True, 3600)
+    before = arrives(write, bob, [alice], "Unread, then blocked", expires=expires)
+    blocking.block(alice, bob.did, timezone.now())
+    meanwhile = arrives(write, bob, [alice], "While blocked", expires=expires)
+    assert [hours_left(before), hours_left(meanwhile)] == [None, None]
+    blocking.unblock(alice, bob.did)
+    assert [hours_left(before), hours_left(meanwhile)] == [1, 1]
+    assert not Message.objects.filter(account=alice, unread=True).exists()
+
+
+def test_whoever_looks_at_what_is_set_aside_has_read_it(alice: Account, bob: Account, write: Write) -> None:
+    blocking.block(alice, bob.did, timezone.now())
+    found = arrives(write, bob, [alice], "Read it and forget it", expires=Expires(True, 7200))
+    page, browser = reverse("person", args=[bob.did]), browser_of(alice)
+    browser.get(page)
+    browser.head(f"{page}?show=aside")
+    assert hours_left(found) is None
+    assert "Read it and forget it" in browser.get(f"{page}?show=aside").content.decode()
+    assert hours_left(found) == 2
+
+
+def test_what_was_shown_again_before_begins_once(alice: Account, bob: Account, write: Write) -> None:
+    begin = import_module("webmail.migrations.0046_read_and_never_begun").begin
+    read, endless, unread = (
+        arrives(write, bob, [alice], text, expires=Expires(True, 3600))
+        for text in ("read", "for ever", "unread")
+    )
+    stays = arrives(write, bob, [alice], "stays")
+    Message.objects.filter(pk=endless.pk).update(expires_after=2**60)
+    Message.objects.filter(pk__in=[read.pk, endless.pk, stays.pk]).update(unread=False)
+    for _again in range(2):
+        with connection.schema_editor() as editor:
+            begin(apps, editor)
+    assert hours_left(read) == 1
+    assert [hours_left(each) for each in (endless, unread, stays)] == [None, None, None]
 
 
 def test_edits_and_reactions_go_with_what_was_set_aside(

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from accounts.agent import kept_client
 from accounts.models import Account
-from crypto_agent.client import NewGroupUpdate, NewMessage
+from crypto_agent.client import Expires, NewGroupUpdate, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.other_client import OtherClient
 from tests.webmail.strangers import arrives, titles
@@ -123,6 +123,19 @@ def test_what_was_on_its_way_while_they_left_does_not_bring_the_group_back(
     hand_over(alice, seal(on_its_way)[alice.did])
     assert titles(alice) == []
     assert texts(alice, group) == ["Here we are"]
+
+
+def test_what_disappears_after_reading_begins_to_when_they_come_back(
+    alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
+) -> None:
+    leave(alice, group)
+    found = arrives(write, bob, [alice, carol], "For an hour", expires=Expires(True, 3600))
+    assert found.expires_at is None
+    left_groups.come_back(alice, group, now=timezone.now() - timedelta(hours=2))
+    found.refresh_from_db()
+    assert found.shown
+    assert found.expires_at is not None
+    assert timedelta(minutes=59) < found.expires_at - timezone.now() <= timedelta(hours=1)
 
 
 def test_take_backs_and_edits_of_what_they_see_still_count(

@@ -24,7 +24,11 @@ _HEX = re.compile("[0-9a-f]{2,128}", re.ASCII)
 @signed_in
 def person(request: PageRequest, did: str) -> HttpResponse:
     """Who somebody is, as far as it is known; with `show=aside` also what they wrote while blocked."""
-    return render(request, "webmail/person.html", _context(request, did))
+    context = _context(request, did)
+    if request.method == "GET" and (aside := context["page"].aside):
+        read = [message.id for message in aside if not message.shut]
+        blocking.looked_at(request.account, context["page"].facts.person.did, read, now=timezone.now())
+    return render(request, "webmail/person.html", context)
 
 
 @require_POST
