@@ -167,7 +167,10 @@ def _quiet_with(over: set[int]) -> set[int]:
 
 
 def _quiet_for_long(now: datetime) -> set[int]:
-    """Edits, reactions and such that blocked people made since they were blocked, kept for long enough."""
+    """Edits, reactions and such that blocked people made since they were blocked, kept for long enough.
+
+    Of each message that is here its newest version stays, so that what was taken back does not come back.
+    """
     quiet = Message.objects.filter(aside=Message.Aside.QUIET, placed_at__lt=now - KEPT).order_by()
     senders: dict[int, set[str]] = {}
     for account_id, did in quiet.values_list("account_id", "sender_did").distinct():
@@ -177,8 +180,22 @@ def _quiet_for_long(now: datetime) -> set[int]:
         for did, since in blocked_since(account).items():
             if did in senders[account.pk]:
                 of_one = quiet.filter(account=account, sender_did=did, placed_at__gte=since)
-                over |= set(of_one.values_list("pk", flat=True))
+                over |= set(of_one.values_list("pk", flat=True)) - _newest_versions(of_one)
     return over
+
+
+def _newest_versions(quiet: QuerySet[Message]) -> set[int]:
+    """Those of these that are the newest of the versions among them of messages that are here."""
+    originals = Message.objects.filter(
+        conversation=OuterRef("conversation"),
+        message_id=OuterRef("replaces"),
+        sender_did=OuterRef("sender_did"),
+        replaces="",
+        forgotten_at=None,
+    )
+    versions = quiet.exclude(replaces="").filter(Exists(originals), trust__in=Message.VOUCHED_FOR)
+    of_each = versions.order_by("created_at", "pk").values_list("conversation", "replaces", "pk")
+    return set({(conversation, replaces): pk for conversation, replaces, pk in of_each}.values())
 
 
 def _with(account: Account, did: str) -> set[int]:
@@ -193,7 +210,7 @@ def set_aside(account: Account, did: str) -> tuple[list[Message], int]:
 
 
 def looked_at(account: Account, did: str, message_ids: Collection[str], *, now: datetime) -> None:
-    """The account has read these of what is set aside of somebody: what disappears after reading begins to."""
+    """The account has read these of what is set aside of somebody: what disappears after that begins to."""
     disappearing.begin(_set_aside(account, did).filter(message_id__in=message_ids), now)
 
 

@@ -19,7 +19,7 @@ from crypto_agent.client import Expires, NewGroupUpdate, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.test_consent import arrives, titles, waiting
-from webmail import blocking, consent, events, ingress, intake, messages, requests
+from webmail import blocking, changing, consent, events, ingress, intake, messages, requests
 from webmail.conversations import list_conversations, row, with_people
 from webmail.edits import newest_edits
 from webmail.mailbox import ARCHIVE, open_mailbox
@@ -209,6 +209,7 @@ def test_edits_and_reactions_go_with_what_was_set_aside(
     stays = {before, quietly(NewMessage("Before, changed", replaces=before))}
     blocking.block(alice, bob.did, timezone.now())
     quietly(NewMessage("Before, changed since", replaces=before))
+    stays.add(quietly(NewMessage("Before, changed at last", replaces=before)))
     quietly(NewMessage(reaction="\N{THUMBS UP SIGN}", in_reply_to=hello.message_id))
     one = arrives(write, bob, [alice], "One").message_id
     of_one = {one, quietly(NewMessage("One, changed", replaces=one))}
@@ -226,7 +227,20 @@ def test_edits_and_reactions_go_with_what_was_set_aside(
         archived = mailbox.uids_after(ARCHIVE, 0)
     assert len(archived) == Message.objects.filter(account=alice).count()
     blocking.unblock(alice, bob.did)
-    assert titles(alice)[0] == "Before, changed"
+    assert titles(alice)[0] == "Before, changed at last"
+
+
+def test_what_was_taken_back_meanwhile_never_comes_back(alice: Account, bob: Account, write: Write) -> None:
+    theirs = arrives(write, bob, [alice], "I wish I had not said that")
+    blocking.block(alice, bob.did, timezone.now())
+    changing.take_back(bob, theirs.message_id, str(uuid4()))
+    tombstone = Message.objects.get(account=bob, replaces=theirs.message_id)
+    hand_over(alice, seal(tombstone)[alice.did])
+    assert blocking.prune(timezone.now() + timedelta(days=31)) == 0
+    blocking.unblock(alice, bob.did)
+    (entry,) = [each for each in thread(alice, theirs.conversation).entries if each.id == theirs.message_id]
+    assert entry.tombstone
+    assert entry.segments == []
 
 
 @dataclass
