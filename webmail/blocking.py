@@ -10,7 +10,7 @@ The sender can tell none of this: the envelope was acknowledged before anybody k
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account
-from webmail import contacts, disappearing, events, topics
+from webmail import contacts, disappearing, events, put_off, topics
 from webmail.blocked import blocked_since
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id
@@ -103,7 +103,7 @@ def blocks_by_record(account: Account, did: str) -> bool:
     return GraphEntry.objects.filter(account=account, did=did, kind=GraphEntry.Kind.BLOCK).exists()
 
 
-def bring_in_line(account: Account, dids: Iterable[str]) -> None:
+def bring_in_line(account: Account, dids: Collection[str]) -> None:
     """Let messages and conversations say what the account's blocks of these people ask for."""
     since = blocked_since(account)
     touched: set[int] = set()
@@ -131,6 +131,8 @@ def bring_in_line(account: Account, dids: Iterable[str]) -> None:
         touched |= _with(account, did)
     recount(account, touched)
     events.publish(account.pk, "conversations")
+    freed = [pk for did in dids if did not in since for pk in _with(account, did)]
+    put_off.let_go(account, freed, now=timezone.now())
 
 
 def prune(now: datetime) -> int:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account
-from webmail import disappearing, events, topics
+from webmail import disappearing, events, put_off, topics
 from webmail.blocked import blocked_since
 from webmail.models import Conversation, Message
 from webmail.recounting import recount
@@ -43,6 +43,7 @@ def come_back(account: Account, conversation: Conversation, *, now: datetime) ->
         _show(account, row)
         recount(account, [row.pk])
         transaction.on_commit(partial(events.publish, account.pk, "conversations", "settings"))
+        transaction.on_commit(lambda: put_off.let_go(account, [row.pk], now=timezone.now()))
 
 
 def wrote(account: Account, message: Message) -> None:

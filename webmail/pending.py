@@ -78,7 +78,7 @@ def release(pending_pk: int, *, now: datetime) -> Message | None:
         row = _locked(PendingMessage.objects.filter(pk=pending_pk, release_at__lte=now))
         if row is None:
             return None
-        if not (row.conversation.blocked or _left_since(row)):
+        if not (row.conversation.blocked or _left_since(row, row.kind)):
             try:
                 with transaction.atomic():
                     return _released(row, now)
@@ -295,17 +295,17 @@ def _released(row: PendingMessage, now: datetime) -> Message:
     for follower in row.followers.select_related("account", "conversation").order_by("pk"):
         # Who was blocked or left meanwhile is told nothing, and a name that was given meanwhile stays.
         is_late = follower.names_group and follower.conversation.named_by_id is not None
-        if not follower.conversation.blocked and not is_late and not _left_since(follower):
+        if not follower.conversation.blocked and not is_late and not _left_since(follower, row.kind):
             _released(follower, now)
     row.delete()
     return message
 
 
-def _left_since(row: PendingMessage) -> bool:
-    """Whether its group was left after its time was chosen and before that time comes: it would bring the
-    group back."""
+def _left_since(row: PendingMessage, kind: str) -> bool:
+    """Whether its group was left after its time was chosen: it would bring the group back. What goes out in
+    a moment was written before that; of what goes with a message, the kind of that one counts."""
     left_at = row.conversation.left_at
-    return left_at is not None and row.created_at <= left_at < row.content_created_at
+    return kind == Kind.SCHEDULED and left_at is not None and row.created_at <= left_at
 
 
 def _files_here(account: Account, pks: Iterable[int]) -> QuerySet[Blob]:
@@ -341,7 +341,7 @@ def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
             row.conversation,
             content,
             forwards=bool(row.forwards),
-            left=_left_since(row),
+            left=_left_since(row, row.kind),
             lacks_file=not here >= _needed(row),
         )
         for row, content in zip(found, contents, strict=True)

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.agent import kept_client
 from accounts.models import Account
@@ -27,6 +27,7 @@ from webmail import (
     left_groups,
     message_state,
     pending,
+    queues,
     rebuild,
     search_index,
 )
@@ -283,6 +284,44 @@ def test_what_was_scheduled_waits_for_whoever_left_since(
     row.refresh_from_db()
     assert "Waits until you come back" not in at_alices.get(reverse("scheduled")).content.decode()
     assert pending.release(row.pk, now=row.release_at) is not None
+    assert texts(alice, group) == ["Here we are", "See you there"]
+
+
+def test_what_was_put_off_waits_for_whoever_left_again(
+    alice: Account, group: Conversation, as_web: None
+) -> None:
+    now = timezone.now() - timedelta(hours=3)
+    row = scheduled(alice, group, "See you there", now)
+    left_groups.leave(alice, group, now=now + timedelta(minutes=30))
+    assert pending.release(row.pk, now=row.release_at) is None
+    group.refresh_from_db()
+    left_groups.come_back(alice, group, now=now + timedelta(minutes=70))
+    left_groups.leave(alice, group, now=now + timedelta(minutes=80))
+    assert pending.release(row.pk, now=timezone.now()) is None
+    group.refresh_from_db()
+    assert group.left_at is not None
+    assert texts(alice, group) == ["Here we are"]
+
+
+def test_what_was_put_off_goes_out_when_they_come_back(
+    alice: Account,
+    group: Conversation,
+    as_web: None,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    now = timezone.now() - timedelta(hours=3)
+    row = scheduled(alice, group, "See you there", now)
+    tomorrow = scheduled(alice, group, "Not yet", timezone.now() + timedelta(hours=24))
+    leave(alice, group)
+    assert pending.release(row.pk, now=timezone.now()) is None
+    given: list[tuple[str, int]] = []
+    monkeypatch.setattr(queues, "give", lambda task, key, **_more: given.append((task, key)))
+    with django_capture_on_commit_callbacks(execute=True):
+        left_groups.come_back(alice, group, now=timezone.now())
+    assert given == [(queues.RELEASE, row.pk)]
+    assert pending.release(row.pk, now=timezone.now()) is not None
+    assert pending.release(tomorrow.pk, now=timezone.now()) is None
     assert texts(alice, group) == ["Here we are", "See you there"]
 
 

@@ -19,7 +19,16 @@ from crypto_agent.client import AgentClient, AgentLimited, Expires, SealedConten
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.test_pages import assert_nothing_inline, html_of
-from webmail import keeping_back, outgoing, pending, sending_times, tasks, threads
+from webmail import (
+    blocking,
+    keeping_back,
+    outgoing,
+    pending,
+    queues,
+    sending_times,
+    tasks,
+    threads,
+)
 from webmail.blobs import attaching, sweeping
 from webmail.draft_content import DraftContent
 from webmail.models import Blob, Conversation, Delivery, Draft, Message, PendingMessage
@@ -172,6 +181,21 @@ def test_what_is_scheduled_for_somebody_blocked_says_what_it_waits_for(
     Conversation.objects.filter(pk=with_bob.pk).update(blocked=True)
     assert pending.release(row.pk, now=row.release_at) is None
     assert "Waits until you unblock them" in html_of(at_alices, reverse("scheduled"))
+
+
+def test_what_waited_for_somebody_blocked_goes_out_when_they_are_not(
+    alice: Account, at_alices: Client, with_bob: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = hand_in(at_alices, with_bob)
+    (bob,) = (did for did in with_bob.participants if did != alice.did)
+    blocking.block(alice, bob, timezone.now())
+    assert pending.release(row.pk, now=row.release_at) is None
+    PendingMessage.objects.filter(pk=row.pk).update(content_created_at=timezone.now() - timedelta(minutes=1))
+    given: list[tuple[str, int]] = []
+    monkeypatch.setattr(queues, "give", lambda task, key, **_more: given.append((task, key)))
+    blocking.unblock(alice, bob)
+    assert (queues.RELEASE, row.pk) in given
+    assert pending.release(row.pk, now=timezone.now()) is not None
 
 
 def test_what_was_handed_in_again_after_it_went_goes_once(
