@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress, pairwise
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Case, F, Value, When
@@ -59,7 +60,7 @@ def take_in(account: Account, taken: Sequence[Taken], now: datetime) -> list[Tak
         return []
     try:
         with transaction.atomic():
-            stored = _store(account, taken, now)
+            stored = [row for part in _parts(account, taken) for row in _store(account, part, now)]
     except _PASSING:
         raise
     except Exception as error:
@@ -75,6 +76,22 @@ def take_in(account: Account, taken: Sequence[Taken], now: datetime) -> list[Tak
     if any(one.arrival.reason for one in taken):
         events.publish(account.pk, "kept-aside")
     return []
+
+
+def _parts(account: Account, taken: Sequence[Taken]) -> list[Sequence[Taken]]:
+    """A batch in parts, each of which ends where the account has come back to a group that it left: what
+    comes after that was written to somebody who is there."""
+    own = [one.message.sender_did == account.did and messages.shown(one.message) for one in taken]
+    ids = {one.message.conversation_id for one in compress(taken, own)}
+    rows = Conversation.objects.filter(account=account, conversation_id__in=ids) if ids else ()
+    left_at = {row.conversation_id: row.left_at for row in rows if row.left_at is not None}
+    ends = [0]
+    for end, one in compress(enumerate(taken, 1), own):
+        left = left_at.get(one.message.conversation_id)
+        if left is not None and one.message.created_at > left:
+            del left_at[one.message.conversation_id]
+            ends.append(end)
+    return [taken[start:end] for start, end in pairwise([*ends, len(taken)]) if start < end]
 
 
 def _store(account: Account, taken: Sequence[Taken], now: datetime) -> list[tuple[Message, bool]]:

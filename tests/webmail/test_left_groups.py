@@ -170,6 +170,28 @@ def test_whoever_writes_from_another_device_has_come_back_but_not_by_what_they_w
         before.withdraw()
 
 
+def test_what_comes_with_their_own_return_after_it_is_news(
+    alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
+) -> None:
+    from crypto_agent.atsms.content import text_part
+
+    elsewhere = OtherClient.of(alice)
+    elsewhere.publish()
+    try:
+        leave(alice, group)
+        envelopes = seal(write(bob, [alice, carol], "Meanwhile"))[alice.did]
+        envelopes += elsewhere.write([bob, carol, alice], [text_part("Hello again")])
+        envelopes += seal(write(bob, [alice, carol], "Welcome back"))[alice.did]
+        hand_over(alice, envelopes)
+    finally:
+        elsewhere.withdraw()
+    assert texts(alice, group) == ["Here we are", "Meanwhile", "Hello again", "Welcome back"]
+    unread = Message.objects.filter(account=alice, unread=True).select_related("conversation")
+    assert [message.sender_did for message in unread] == [bob.did]
+    assert group.unread_count == 1
+    assert titles(alice) == ["Welcome back"]
+
+
 def test_a_page_that_stayed_open_brings_its_writer_back(
     alice: Account, bob: Account, carol: Account, group: Conversation, write: Write
 ) -> None:
