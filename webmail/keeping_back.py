@@ -156,7 +156,7 @@ def _store_written(
     on_page: DraftOnPage | None,
 ) -> PendingMessage:
     message, others = composed_of(row.account, recipients, content, row.files, expires)
-    _check_files(row.account, row.files, row.release_at)
+    check_files(row.account, row.files, row.release_at)
     return _store(row, others, message, content, written_at, on_page)
 
 
@@ -245,7 +245,7 @@ def composed_of(
     return replace(message, attachments=attachments), others
 
 
-def _check_files(account: Account, pks: Sequence[int], release_at: datetime) -> None:
+def check_files(account: Account, pks: Sequence[int], release_at: datetime) -> None:
     """A file that is gone before anybody can fetch it is not sent."""
     if (
         pks

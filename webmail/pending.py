@@ -136,6 +136,8 @@ def change_time(
     if row.forwards:
         return _forward_now(account, row, send_at, now)
     at = now if send_at is None else checked_time(send_at, now)
+    if send_at is not None:
+        keeping_back.check_files(account, row.files, send_at)
     anew = _composed_anew(row, at)
     with transaction.atomic():
         locked = _locked(PendingMessage.objects.filter(account=account, pk=pending_pk))

@@ -327,6 +327,18 @@ def test_a_file_does_not_go_after_its_time(alice: Account, at_alices: Client, wi
     assert not PendingMessage.objects.exists()
 
 
+def test_a_file_does_not_go_after_its_time_where_that_is_changed_either(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    blob = attaching.attach(alice, "a.pdf", "a/b", 3, [b"abc"], now=timezone.now())
+    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
+    late = (timezone.localtime() + timedelta(days=40)).strftime("%Y-%m-%dT%H:%M")
+    answer = at_alices.post(reverse("pending-time", args=[row.pk]), {"at": "chosen", "when": late})
+    assert answer.status_code == 422
+    assert "Choose an earlier time" in answer.content.decode()
+    assert PendingMessage.objects.get(pk=row.pk).release_at == row.release_at
+
+
 def test_a_page_that_still_shows_a_file_does_not_take_it_from_a_message_that_waits(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
