@@ -18,7 +18,7 @@ from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import Expires, NewMessage
 from webmail import disappearing, drafts, events, going_on, outgoing, queues, undo_choices
-from webmail.blobs.attaching import attachment, chosen
+from webmail.blobs.attaching import attachment, chosen, take_for_later
 from webmail.draft_content import DraftContent
 from webmail.draft_places import DraftOnPage
 from webmail.models import Blob, Conversation, PendingMessage
@@ -178,8 +178,7 @@ def _store(
         with transaction.atomic():
             row.conversation = outgoing.written_to(account, composed.conversation_id, others, now)
             row.save()
-            if chosen(account, row.files):
-                Blob.objects.filter(account=account, pk__in=row.files).update(pending=row, draft=None)
+            take_for_later(account, row)
             if on_page is not None:
                 drafts.sent(account, on_page)
             keep_with(row, followers)

@@ -111,7 +111,7 @@ def discard(account: Account, pending_pk: int) -> Conversation:
         row = _locked(PendingMessage.objects.filter(account=account, pk=pending_pk))
         if row is None:
             raise NotPending
-        blobs = list(Blob.objects.filter(account=account, pk__in=row.files, message_id=""))
+        blobs = list(Blob.objects.filter(pending=row, message_id=""))
         row.delete()
         tell_later(row)
     for blob in blobs:
@@ -275,7 +275,7 @@ def _released(row: PendingMessage, now: datetime) -> Message:
         raise gone()
     pairs = zip(row.files, row.inline, strict=True)
     there = [(files[pk], bool(inline)) for pk, inline in pairs if pk in files]
-    Blob.objects.filter(pk__in=row.files).update(pending=None)
+    Blob.objects.filter(pending=row).update(pending=None)
     expires = Expires(True, row.expires_after) if row.expires_after else None
     message = outgoing.store(
         row.account,

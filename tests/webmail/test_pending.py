@@ -339,6 +339,35 @@ def test_a_file_does_not_go_after_its_time_where_that_is_changed_either(
     assert PendingMessage.objects.get(pk=row.pk).release_at == row.release_at
 
 
+def test_a_file_is_in_one_message_that_waits(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    blob = attaching.attach(alice, "film.bin", "a/b", 80_000, [bytes(80_000)], now=timezone.now())
+    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
+    send = reverse("conversation-send", args=[with_bob.conversation_id])
+    for seconds in (10, 0):
+        at_alices.post(reverse("undo-send"), {"seconds": seconds})
+        answer = at_alices.post(send, {"text": "again", "token": str(uuid4()), "file": [blob.pk]})
+        assert answer.status_code == 422
+        assert "A file is in another message already." in answer.content.decode()
+    assert PendingMessage.objects.get() == row
+    assert sent_by(alice) == []
+    message = pending.release(row.pk, now=row.release_at)
+    assert message is not None
+    assert Blob.objects.get().message_id == message.message_id
+
+
+def test_discarded_a_message_leaves_the_files_of_others(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    blob = attaching.attach(alice, "film.bin", "a/b", 80_000, [bytes(80_000)], now=timezone.now())
+    other = hand_in(at_alices, with_bob, "names it as well", at="tomorrow")
+    PendingMessage.objects.filter(pk=other.pk).update(files=[blob.pk], inline=[False])
+    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
+    pending.discard(alice, other.pk)
+    assert Blob.objects.get(pk=blob.pk).pending == row
+
+
 def test_a_page_that_still_shows_a_file_does_not_take_it_from_a_message_that_waits(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:

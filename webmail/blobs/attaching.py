@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -20,7 +20,7 @@ from crypto_agent.atsms.external import TAG_BYTES
 from crypto_agent.client import AgentError, AgentLimited, AgentLocked, AgentSealed, Attachment
 from webmail.blobs import store
 from webmail.blobs.names import safe_name, safe_type
-from webmail.models import Blob
+from webmail.models import Blob, PendingMessage
 from webmail.refusals import Refusal
 
 MAX_FILES = 10
@@ -110,15 +110,28 @@ def file_id(blob: Blob) -> str:
     return str(blob.pk)
 
 
+def take_for_later(account: Account, message: PendingMessage) -> None:
+    """The files of a message that waits are kept for it. In a transaction.
+
+    Raises CannotAttach if one is gone, or in another message, which may wait as well.
+    """
+    files = set(message.files)
+    free = Blob.objects.filter(
+        account=account, pk__in=files, message_id="", removed_at=None, pending=None
+    ).exclude(content_hash="")
+    if files and free.update(pending=message, draft=None) < len(files):
+        raise _not_free(files)
+
+
 def put_into_message(blobs: Sequence[Blob], message_id: str, inline: Sequence[bool]) -> None:
     """The files belong to the message now; those that it carries itself are not kept. In a transaction.
 
-    Raises CannotAttach if one went into another message meanwhile.
+    Raises CannotAttach if one went into another message meanwhile, or into one that waits.
     """
     for blob, carried in zip(blobs, inline, strict=True):
-        still_free = Blob.objects.filter(pk=blob.pk, message_id="", removed_at=None)
+        still_free = Blob.objects.filter(pk=blob.pk, message_id="", pending=None, removed_at=None)
         if not still_free.update(message_id=message_id, sealed=b""):
-            raise gone()
+            raise _not_free([blob.pk])
         if carried:
             Blob.objects.filter(pk=blob.pk).delete()
             transaction.on_commit(partial(store.remove, blob.content_hash, blob.secret))
@@ -194,6 +207,13 @@ def too_many() -> CannotAttach:
 
 def gone() -> CannotAttach:
     return CannotAttach("file-gone", _("A file waited too long and was removed. Choose it again."))
+
+
+def _not_free(pks: Collection[int]) -> CannotAttach:
+    """Why not all of these files can go into a message that could before."""
+    if Blob.objects.filter(pk__in=pks, removed_at=None).count() < len(pks):
+        return gone()
+    return CannotAttach("file-taken", _("A file is in another message already. Choose it again."))
 
 
 def _bytes(blobs: QuerySet[Blob]) -> int:
