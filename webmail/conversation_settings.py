@@ -73,11 +73,17 @@ def choose_time(account: Account, conversation: Conversation, seconds: int, *, n
     """
     if seconds not in disappearing.CHOICES:
         raise ValueError("not one of the times to choose from")
-    waiting = pending.for_another_time(account, conversation, seconds)
-    with transaction.atomic():
-        rows = Conversation.objects.filter(pk=conversation.pk, account=account)
-        rows.update(expires_after=seconds, settings_changed_at=now)
-        pending.take_over(account, waiting)
+    while True:
+        waiting = pending.for_another_time(account, conversation, seconds)
+        try:
+            with transaction.atomic():
+                pending.take_over(account, waiting)
+                rows = Conversation.objects.filter(pk=conversation.pk, account=account)
+                rows.update(expires_after=seconds, settings_changed_at=now)
+            break
+        except pending.ChangedMeanwhile:
+            # Another page got on by it, so this ends.
+            continue
     events.publish(account.pk, "settings")
 
 

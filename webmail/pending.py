@@ -34,6 +34,10 @@ PUT_OFF = timedelta(hours=1)
 Kind = PendingMessage.Kind
 
 
+class ChangedMeanwhile(Exception):
+    """Another page composed what waits anew at the same moment: what was made of it before is of no use."""
+
+
 class NotPending(Exception):
     """There is no such message any more: it was sent, or taken back."""
 
@@ -62,9 +66,11 @@ class Waiting:
 
 @dataclass(frozen=True)
 class ComposedAnew:
-    """What a message that waits is to become, and what goes out with it; not stored."""
+    """What a message that waits is to become, and what goes out with it; not stored. `instead_of` is the id
+    of the message that waited as this was composed."""
 
     pending_pk: int
+    instead_of: str
     composed: Composed
     expires_after: int
     followers: list[PendingMessage]
@@ -127,6 +133,18 @@ def change_time(
     It is composed again, since it says when it was written; one that passes another on goes out at once
     alone, as it is. Raises NotPending, CannotSend.
     """
+    while True:
+        try:
+            return _change_time(account, pending_pk, send_at, now)
+        except ChangedMeanwhile:
+            # Somebody got on by it, so this ends.
+            continue
+
+
+def _change_time(
+    account: Account, pending_pk: int, send_at: datetime | None, now: datetime
+) -> PendingMessage:
+    """Raises NotPending, CannotSend, ChangedMeanwhile."""
     found = (
         _alone().filter(account=account, pk=pending_pk).select_related("account", "conversation", "former")
     )
@@ -172,7 +190,8 @@ def for_another_time(account: Account, conversation: Conversation, seconds: int)
 
 
 def take_over(account: Account, composed: Iterable[ComposedAnew]) -> None:
-    """Puts what ``for_another_time`` made in the place of what still waits. In a transaction."""
+    """Puts what ``for_another_time`` made in the place of what still waits. In a transaction. Raises
+    ChangedMeanwhile; ``for_another_time`` has to be called again then."""
     for anew in composed:
         locked = _locked(PendingMessage.objects.filter(account=account, pk=anew.pending_pk))
         if locked is not None:
@@ -187,16 +206,18 @@ def _composed_anew(row: PendingMessage, at: datetime) -> ComposedAnew:
         message = replace(forwarding.passed_on(row), expires=expires)
         others = outgoing.checked_recipients(account, others_in(account, row.conversation))
         composed = outgoing.compose(account, others, message, at)
-        return ComposedAnew(row.pk, composed, disappearing.seconds_of(expires), [])
+        return ComposedAnew(row.pk, row.message_id, composed, disappearing.seconds_of(expires), [])
     content = _content(account, row)
     recipients = others_in(account, row.conversation)
     message, others = composed_of(account, recipients, content, row.files, expires)
     composed = outgoing.compose(account, others, message, at)
     followers = keeping_back.followers_of(row, others, content.told, at)
-    return ComposedAnew(row.pk, composed, disappearing.seconds_of(expires), followers)
+    return ComposedAnew(row.pk, row.message_id, composed, disappearing.seconds_of(expires), followers)
 
 
 def _take_over(locked: PendingMessage, anew: ComposedAnew) -> None:
+    if locked.message_id != anew.instead_of:
+        raise ChangedMeanwhile
     composed = anew.composed
     locked.message_id, locked.content_created_at = composed.message_id, composed.created_at
     locked.expires_after = anew.expires_after

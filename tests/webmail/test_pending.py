@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -15,12 +16,13 @@ from pytest_django import Settings
 
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentClient, AgentLimited, Expires, SealedContent
+from crypto_agent.client import AgentClient, AgentLimited, Composed, Expires, SealedContent
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import (
     blocking,
+    conversation_settings,
     keeping_back,
     outgoing,
     pending,
@@ -489,6 +491,38 @@ def test_it_disappears_as_is_chosen_while_it_waits(
     message = pending.release(held.pk, now=held.release_at)
     assert message is not None
     assert message.expires_after == 0
+
+
+@pytest.mark.parametrize("first", ["release", "disappear"])
+def test_another_time_chosen_at_the_same_moment_stands(
+    alice: Account,
+    at_alices: Client,
+    with_bob: Conversation,
+    monkeypatch: pytest.MonkeyPatch,
+    first: str,
+) -> None:
+    """One page has composed what waits, and before it stores that, another page stores what it made."""
+    row, now = hand_in(at_alices, with_bob, at="tomorrow"), timezone.now()
+    later = now + timedelta(days=3)
+    compose = outgoing.compose
+
+    def change(what: str) -> None:
+        if what == "release":
+            pending.change_time(alice, row.pk, later, now=now)
+        else:
+            conversation_settings.choose_time(alice, with_bob, 3600, now=now)
+
+    def overtaken(*some: Any, **more: Any) -> Composed:
+        monkeypatch.setattr(outgoing, "compose", compose)
+        composed = compose(*some, **more)
+        change("disappear" if first == "release" else "release")
+        return composed
+
+    monkeypatch.setattr(outgoing, "compose", overtaken)
+    change(first)
+    message = pending.release(row.pk, now=later)
+    assert message is not None
+    assert (message.created_at, message.expires_after) == (later, 3600)
 
 
 def test_a_time_that_what_waits_cannot_have_is_not_chosen(
