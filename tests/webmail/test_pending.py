@@ -503,7 +503,7 @@ def test_another_time_chosen_at_the_same_moment_stands(
 ) -> None:
     """One page has composed what waits, and before it stores that, another page stores what it made."""
     row, now = hand_in(at_alices, with_bob, at="tomorrow"), timezone.now()
-    later = now + timedelta(days=3)
+    later = (now + timedelta(days=3)).replace(microsecond=0)
     compose = outgoing.compose
 
     def change(what: str) -> None:
