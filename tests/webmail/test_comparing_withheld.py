@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Account, Peer
+from accounts.models import Account, Peer, PublishedEntry
 from tests.webmail.conftest import Write
 from tests.webmail.strangers import arrives, asked_of_others
 from webmail import blocking, comparisons, consent
@@ -64,6 +64,20 @@ def test_whoever_waits_for_an_answer_is_compared_with_once_they_have_it(
     assert is_offered(at_alices, bob.did)
     assert "Number to compare" in at_alices.get(address).content.decode()
     assert at_alices.get(picture).status_code == 200
+
+
+def test_a_device_that_nobody_looked_at_counts_where_there_is_a_number(
+    alice: Account, request_of_bob: Conversation, at_alices: Client
+) -> None:
+    """Since it may make that another one."""
+    now = timezone.now()
+    seen = {"known": False, "present": True, "first_seen_at": now, "last_seen_at": now}
+    PublishedEntry.objects.create(account=alice, kind="device", value="5a" * 32, **seen)
+    address = reverse("compare", args=[request_of_bob.started_by])
+    looked_at = "a device in your own repository that you have not looked at"
+    assert looked_at not in at_alices.get(address).content.decode()
+    consent.accept(alice, request_of_bob, now)
+    assert looked_at in at_alices.get(address).content.decode()
 
 
 def test_whom_the_account_blocks_is_not_asked(
