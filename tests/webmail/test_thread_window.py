@@ -344,3 +344,15 @@ def test_the_smallest_windows_hold_their_message(long: Conversation, limit: int)
     message_id = _ids(long)[6]
     found = window(long, At(around=message_id), limit=limit).messages
     assert message_id in [message.message_id for message in found]
+
+
+@pytest.mark.parametrize("column", ["account_id", "conversation_id"])
+def test_no_index_of_messages_has_nothing_but_what_others_begin_with(db: None, column: str) -> None:
+    """PostgreSQL would take it for a page, and read all messages of a conversation to put them in order."""
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Message._meta.db_table)
+    with_condition = {index.name for index in Message._meta.indexes if index.condition is not None}
+    columns = {name: each["columns"] for name, each in found.items() if each["index"] or each["unique"]}
+    everywhere = {name: each for name, each in columns.items() if name not in with_condition}
+    assert sum(each[:1] == [column] for each in everywhere.values()) >= 1
+    assert [column] not in everywhere.values()

@@ -51,8 +51,12 @@ class Message(LoadedRows):
     #: With any other trust nothing of a message is shown, nor called signed.
     VOUCHED_FOR = (Trust.OWN, Trust.SIGNED)
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="messages")
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    # Without indexes of their own: others begin with them. PostgreSQL would take the bare one for a page of a
+    # conversation, and read every message of it to show fifty.
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="messages", db_index=False)
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
     #: Hex of the 32-byte message id (protocol §6).
     message_id = models.CharField(max_length=64)
     direction = models.CharField(max_length=3, choices=Direction.choices)
