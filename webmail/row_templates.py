@@ -17,6 +17,7 @@ from django.utils.translation import get_language, gettext
 from jinja2 import ChainableUndefined, Environment
 from markupsafe import Markup
 
+from webmail.lean_jinja import LeanContext, LeanTemplate
 from webmail.templatetags.icons import icon
 from webmail.templatetags.messages_menu import new_token
 from webmail.templatetags.quick_url import address_of
@@ -28,6 +29,7 @@ def environment(**options: Any) -> Environment:
     """What Django makes its Jinja2 engine of. A name that was not given is empty, as in its own templates."""
     # Django's backend has autoescape set.
     made = Environment(**options | {"undefined": ChainableUndefined})  # noqa: S701
+    made.template_class, made.context_class = LeanTemplate, LeanContext
     made.globals.update(icon=icon, new_token=new_token)
     made.filters.update(
         clock=clock, day=day, in_list=in_list, moment=moment, shown=shown, size=filesizeformat
