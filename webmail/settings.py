@@ -183,6 +183,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
             ],
             "builtins": ["webmail.templatetags.quick_url", "webmail.templatetags.row_templates"],
+            "libraries": {"i18n": "webmail.templatetags.quick_translate"},
         },
     },
     {
@@ -195,6 +196,9 @@ TEMPLATES = [
         },
     },
 ]
+
+# One of our libraries of template tags stands in the place of Django's own of that name, "i18n", on purpose.
+SILENCED_SYSTEM_CHECKS = ["templates.W003"]
 
 DATABASES = {
     "default": env.db_url("WAXWING_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'webmail.sqlite3'}")
