@@ -43,11 +43,11 @@ def facets_of(content: Content) -> tuple[Facet, ...]:
     """The facets of the part that gives the message its text."""
     for part in content.body or ():
         if isinstance(part, InlinePart) and part.kind == TEXT:
-            text = part.fields["text"]
+            text, facets = part.fields["text"], part.fields.get("facets")
             assert isinstance(text, str)
-            if text != content.text:
+            if not facets or text != content.text:
                 return ()
-            checked = check_facets(text, part.fields.get("facets", []))
+            checked = check_facets(text, facets)
             return tuple(Facet(facet.start, facet.end, facet.type, facet.value) for facet in checked)
     return ()
 

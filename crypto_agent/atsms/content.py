@@ -5,6 +5,7 @@ Nothing here has a ``repr`` that shows what people wrote.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, TypeAlias
 
 from crypto_agent.atsms import cbor
@@ -138,7 +139,7 @@ class Content:
         rendered = [part for part in self.body or () if part.kind in RENDER]
         texts = (_field_text(part, "text") for part in rendered if part.kind in (TEXT, SMS))
         labels = (_label(part) for part in rendered)
-        for shown in (*texts, *labels):
+        for shown in chain(texts, labels):
             if shown is not None:
                 return shown
         return self.fallback if self.degraded == "fallback" else None
