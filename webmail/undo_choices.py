@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from accounts.models import Account
+from accounts.prepared_rows import PreparedValues
 from webmail.message_state import State
 from webmail.models import UndoChoice
 
 OFFERED = (0, 5, 10, 20, 30)
+#: Asked for with each message that is sent.
+_CHOSEN = PreparedValues(lambda account: UndoChoice.objects.filter(account=account).values_list("seconds"))
 
 
 def seconds_of(account: Account) -> int:
     """What the account chose, else the installation's time."""
-    found = UndoChoice.objects.filter(account=account).values_list("seconds", flat=True).first()
-    return settings.UNDO_SECONDS if found is None else found
+    found = _CHOSEN.rows(account.pk)
+    return int(found[0][0]) if found else int(settings.UNDO_SECONDS)
 
 
 def offered_to(account: Account) -> list[int]:
