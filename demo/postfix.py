@@ -13,7 +13,7 @@ from demo.processes import ProcessSpec, inherited_environment
 from deploy.render import render_file
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "deploy" / "postfix"
-FILES = ("main.cf", "master.cf", "outgoing_headers", "postmaster")
+FILES = ("main.cf", "master.cf", "outgoing_headers", "postmaster", "private_answers", "private_networks")
 
 
 class PostfixUnavailable(Exception):
@@ -40,6 +40,14 @@ class Postfix:
     def check(self) -> str:
         """What `postfix check` has to say of the configuration; nothing when it is well."""
         return self._run("postfix", "check")
+
+    def looked_up(self, kind: str, name: str, key: str) -> str:
+        """What a table of its configuration says of a key; nothing where it has none for it."""
+        return self._run("postmap", "-q", key, f"{kind}:{self.config / name}").strip()
+
+    def setting(self, name: str) -> str:
+        """A setting as Postfix reads it."""
+        return self._run("postconf", "-h", name).strip()
 
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
@@ -100,6 +108,8 @@ def prepare(
         "RELAY_PORT": f"127.0.0.1:{relay_port}",
         "RELAY_NETWORKS": "127.0.0.0/8",
         "RELAYHOST": "",
+        "OUTGOING_ANSWERS": f"regexp:{places['config']}/private_answers",
+        "OUTGOING_CHECK": f"check_recipient_mx_access,cidr:{places['config']}/private_networks,",
         "INGRESS": f"inet:[127.0.0.1]:{ingress_port}",
         "POSTMASTER": "postmaster@localhost.invalid",
         "RETRY_TIME": "2s",

@@ -1,6 +1,7 @@
 """The whole way in: our own SMTP carrier, a real Postfix, the ingress, and a real Dovecot."""
 
 import base64
+import ipaddress
 import os
 import smtplib
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
+import outbound
 from accounts.models import Account
 from demo.postfix import Postfix
 from tests.services.certificates import self_signed
@@ -204,6 +206,100 @@ def test_outgoing_mail_goes_through_the_relay_and_names_no_worker(
     plain = wait_for_mails(account.did, 2)[1]
     assert b"worker.internal" not in plain
     assert b"127.0.0.1" not in plain
+
+
+@pytest.mark.parametrize(
+    ("server", "code"),
+    [
+        ("[127.0.0.1]", 550),
+        ("[10.1.2.3]", 550),
+        ("[169.254.169.254]", 550),
+        ("[IPv6:fd00::1]", 550),
+        ("[IPv6:::ffff:10.1.2.3]", 550),
+        ("[8.8.8.8]", 250),
+    ],
+)
+def test_the_relay_carries_to_public_addresses_alone(postfix: Postfix, server: str, code: int) -> None:
+    with smtplib.SMTP("127.0.0.1", postfix.relay_port, "worker.internal", timeout=20) as client:
+        client.ehlo()
+        client.docmd("MAIL", "FROM:<a@mail.test>")
+        answer = client.docmd("RCPT", f"TO:<somebody@{server}>")
+        assert answer[0] == code, answer
+
+
+ADDRESSES = (
+    *(
+        "0.1.2.3",
+        "8.8.8.8",
+        "9.255.255.255",
+        "10.0.0.1",
+        "11.0.0.1",
+        "100.63.0.1",
+        "100.64.0.1",
+        "100.127.255.255",
+    ),
+    *(
+        "100.128.0.1",
+        "127.0.0.1",
+        "169.253.0.1",
+        "169.254.169.254",
+        "172.15.0.1",
+        "172.16.0.1",
+        "172.31.255.255",
+    ),
+    *(
+        "172.32.0.1",
+        "192.0.0.1",
+        "192.0.1.1",
+        "192.0.2.1",
+        "192.167.0.1",
+        "192.168.0.1",
+        "198.17.0.1",
+        "198.18.0.1",
+    ),
+    *(
+        "198.19.255.255",
+        "198.20.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "223.0.0.1",
+        "224.0.0.1",
+        "239.1.1.1",
+        "240.0.0.1",
+    ),
+    *(
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+        "2001::1",
+        "2001:1ff::1",
+        "2001:200::1",
+    ),
+    *("2001:db8::1", "2001:4860:4860::8888", "2002:a00::1", "2a00:1450::1", "fd00::1", "fe80::1", "ff02::1"),
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_relay_takes_the_same_addresses_for_public_as_the_rest(postfix: Postfix, address: str) -> None:
+    ours = outbound.is_public(ipaddress.ip_address(address))
+    kind = "AAAA" if ":" in address else "A"
+    answer = f"mx.other.test. 60 IN {kind} {address}"
+    assert bool(postfix.looked_up("cidr", "private_networks", address)) is not ours
+    assert (postfix.looked_up("regexp", "private_answers", answer) == "IGNORE") is not ours
+
+
+def test_a_number_is_no_name_of_a_server(postfix: Postfix) -> None:
+    for server, taken in (
+        ("10.0.0.1", False),
+        ("8.8.8.8.", False),
+        ("fd00::1", False),
+        ("mx1.other.test.", True),
+    ):
+        found = postfix.looked_up("regexp", "private_answers", f"other.test. 60 IN MX 10 {server}")
+        assert (found == "") is taken
+    assert "private_answers" in postfix.setting("smtp_dns_reply_filter")
 
 
 def test_mail_that_the_relay_could_not_deliver_fails_its_delivery(
