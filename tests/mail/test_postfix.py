@@ -211,7 +211,8 @@ def test_outgoing_mail_goes_through_the_relay_and_names_no_worker(
 @pytest.mark.parametrize(
     ("server", "code"),
     [
-        ("[127.0.0.1]", 550),
+        ("[127.1.2.3]", 550),
+        ("localhost", 550),
         ("[10.1.2.3]", 550),
         ("[169.254.169.254]", 550),
         ("[IPv6:fd00::1]", 550),
