@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.agent import agent
-from accounts.folded_names import folded
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, AgentLocked, ReadMessage, SealedContent
@@ -48,8 +47,6 @@ _BY_ID = PreparedRows(
 
 #: Rows of a page of the list: more than a screen holds, since the next ones come by themselves.
 PAGE = 30
-#: Groups of which the names are read where one of them is chosen.
-MOST_NAMED = 100
 #: People whose names make the title of a conversation without one; of the others it says how many.
 MOST_IN_TITLE = 20
 
@@ -204,67 +201,6 @@ def in_list(account: Account | int) -> QuerySet[Conversation]:
     return Conversation.objects.filter(
         account=account, standing=Conversation.Standing.ACCEPTED, blocked=False
     )
-
-
-@dataclass(frozen=True)
-class Titled:
-    """A conversation to choose, without anything that was said there."""
-
-    id: str
-    title: str
-    people: list[Person]
-    group: bool
-
-
-def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled]:
-    """The account's newest conversations whose name, or people's names or handles, hold ``words``,
-    accents and case aside; none that it left.
-
-    Groups go by their names where the agent reads them. Raises crypto_agent.client.AgentLocked if it was not
-    known before that the keys are locked.
-    """
-    rows = in_list(account).filter(last_message__isnull=False, left_at=None)
-    found = _titled(account, list(rows[: 500 if words else limit]))
-    wanted = folded(words)
-    return [each for each, read_as in found if wanted in folded(read_as)][:limit]
-
-
-def titled_of(account: Account, conversation_ids: Collection[str]) -> list[Titled]:
-    """Those of the conversations that the account agreed to with these ids (hex), also where it blocked
-    somebody or left since they were chosen, in the order of the ids. As ``titled``."""
-    rows = Conversation.objects.filter(
-        account=account, conversation_id__in=conversation_ids, standing=Conversation.Standing.ACCEPTED
-    )
-    found = {each.id: each for each, _read_as in _titled(account, list(rows))}
-    return [found[each] for each in conversation_ids if each in found]
-
-
-def _titled(account: Account, found: Sequence[Conversation]) -> list[tuple[Titled, str]]:
-    """Each with all by which it is found: its own name, its people's, and their handles."""
-    if not found:
-        return []
-    people = people_of({did for row in found for did in row.participants} | {account.did})
-    names = _group_names(account)
-    answer = []
-    for row in found:
-        others = [people[did] for did in others_in(account, row)]
-        by_people = title_of(account, row, people)
-        name = names.get(row.conversation_id, "")
-        read_as = " ".join((name, by_people, *(one.handle for one in others)))
-        answer.append((Titled(row.conversation_id, name or by_people, others, len(others) > 1), read_as))
-    return answer
-
-
-def _group_names(account: Account) -> Mapping[str, str]:
-    """The names of the account's newest groups by conversation id; none while the agent does not answer."""
-    if account.locked_here:
-        return {}
-    try:
-        return groups.names_of(account, MOST_NAMED)
-    except AgentLocked:
-        raise
-    except AgentError:
-        return {}
 
 
 def with_news(account: Account | int) -> QuerySet[Conversation]:

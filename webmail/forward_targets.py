@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from accounts.models import Account
-from webmail.conversations import Titled, titled, titled_of
 from webmail.models import Conversation
 from webmail.people import Person, people_of
+from webmail.titled_conversations import Titled, titled, titled_of
 
 #: So many can be chosen at once. Each gets a message of its own, and one press should not reach everybody.
 MOST_CHOSEN = 10
@@ -58,7 +58,7 @@ def chosen(account: Account, keys: Iterable[str]) -> Chosen:
 
 
 def conversations(account: Account, words: str, besides: Sequence[Target]) -> list[Target]:
-    """The account's newest conversations that ``words`` find, as ``webmail.conversations.titled``, without
+    """The account's newest conversations that ``words`` find, as ``titled_conversations`` has them, without
     those that are chosen already."""
     left_out = {target.key for target in besides}
     return [of_conversation(each) for each in titled(account, words) if each.id not in left_out]

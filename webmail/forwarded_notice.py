@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from django.core import signing
 
 from accounts.models import Account
-from webmail.conversations import Titled, titled_of
 from webmail.keeping_back import MARGIN
 from webmail.models import Message, PendingMessage
+from webmail.titled_conversations import Titled, titled_of
 
 #: A page that is loaded again later says nothing of it.
 LASTS = timedelta(minutes=10)

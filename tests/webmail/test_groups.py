@@ -17,7 +17,16 @@ from crypto_agent.client import AgentUnavailable, NewGroupUpdate, NewMessage
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
-from webmail import conversations, groups, keeping_back, pending, saving, tasks, threads
+from webmail import (
+    conversations,
+    groups,
+    keeping_back,
+    pending,
+    saving,
+    tasks,
+    threads,
+    titled_conversations,
+)
 from webmail.draft_content import DraftContent
 from webmail.going_on import goes_on_words
 from webmail.group_page import group_page
@@ -289,11 +298,11 @@ def test_a_group_to_forward_to_is_found_by_its_name_and_by_its_people(
     named(group, "Bücher Club")
 
     def found(words: str) -> list[str]:
-        return [each.title for each in conversations.titled(alice, words)]
+        return [each.title for each in titled_conversations.titled(alice, words)]
 
     assert found("") == found("BÜCHER") == found("bucher") == found("cárol") == ["Bücher Club"]
     assert found("chess") == []
-    monkeypatch.setattr(conversations.groups, "names_of", _away)
+    monkeypatch.setattr(groups, "names_of", _away)
     assert [title for title in found("carol") if "Carol" in title]
 
 

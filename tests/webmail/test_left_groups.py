@@ -30,6 +30,7 @@ from webmail import (
     queues,
     rebuild,
     search_index,
+    titled_conversations,
 )
 from webmail.conversations import list_conversations
 from webmail.draft_content import DraftContent
@@ -275,7 +276,7 @@ def test_pages_leave_with_words_or_without_and_come_back(
     assert 'name="text"' not in page
     assert "Come back" in at_alices.get(people).content.decode()
     assert "You left this conversation" in at_alices.get("/?filter=archived").content.decode()
-    assert [each.id for each in conversations.titled(alice)] == []
+    assert [each.id for each in titled_conversations.titled(alice)] == []
 
     answer = post(
         reverse("conversation-settings", args=[group.conversation_id]), do="unarchive", next=conversation
