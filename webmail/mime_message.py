@@ -50,7 +50,7 @@ class MimeMessage(Message):
         try:
             return super().get_payload(i, decode)  # type: ignore[call-overload]
         except ValueError:
-            # Of uuencoded text (binascii.Error).
+            # Of uuencoded text, in some versions of Python (binascii.Error).
             return self._payload.encode("utf-8", "surrogateescape")
 
 
