@@ -28,7 +28,7 @@ from webmail.people import Person, people_of
 from webmail.refusals import Refusal
 
 #: Reasons that another copy may help against: the key is gone, or is another device's.
-ASKABLE = frozenset({"cannot-open", "for-another-device"})
+ASKABLE = frozenset({"cannot-open", "for-another-device", "for-another-device-key"})
 #: Reasons that it cannot help against. What was damaged on the way has another id than what was sent, so
 #: nobody recognises it; and what lies within a seal that opened is as it was written, and would be again.
 _HELPLESS = frozenset({"not-canonical", "bad-envelope", "bad-padding", "bad-cms", "bad-content"})

@@ -30,6 +30,7 @@ def _set_schedule(sender: Celery, **_arguments: object) -> None:
         "sweep-files": {"task": "webmail.tasks.sweep_files", "schedule": 3600.0},
         "read-graphs": {"task": "webmail.tasks.read_graphs", "schedule": 600.0},
         "prune-set-aside": {"task": "webmail.tasks.prune_set_aside", "schedule": 3600.0},
+        "prune-kept-aside": {"task": "webmail.tasks.prune_kept_aside", "schedule": 3600.0},
         "prune-deleted-mail": {"task": "webmail.tasks.prune_deleted_mail", "schedule": 3600.0},
         "prune-subscriptions": {"task": "webmail.tasks.prune_subscriptions", "schedule": 3600.0},
         "prune-reports": {"task": "webmail.tasks.prune_reports", "schedule": 3600.0},

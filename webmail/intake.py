@@ -29,6 +29,7 @@ from webmail.mailbox.envelope_mail import (
     envelope_in_mail,
     envelope_message_id,
     mail_with_envelope,
+    read_envelope,
 )
 from webmail.models import Arrival, Message
 from webmail.taking_in import Taken, take_in
@@ -175,7 +176,7 @@ def _settle(
     for arrival, each in zip(opening.present, opened, strict=True):
         envelope, message = found[arrival.pk], each.message
         if message is None:
-            aside.append(_Aside(arrival, not_opened.reason(each.error), envelope))
+            aside.append(_Aside(arrival, not_opened.reason(each.error, envelope), envelope))
             continue
         if _names_too_many(message):
             aside.append(_Aside(arrival, "too-many-people", envelope))
@@ -247,10 +248,13 @@ class _NotOpened:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    def reason(self, error: str | None) -> str:
+    def reason(self, error: str | None, envelope: bytes) -> str:
         if error not in (None, "cannot-open"):
             return error or ""
-        return "for-another-device" if self._has_others else "cannot-open"
+        if not self._has_others:
+            return "cannot-open"
+        # The one is sealed to a prekey, which is destroyed everywhere soon; the other to the device's key.
+        return "for-another-device" if read_envelope(envelope).form == "sealed" else "for-another-device-key"
 
     @cached_property
     def _has_others(self) -> bool:

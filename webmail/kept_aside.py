@@ -20,7 +20,7 @@ PAGE = 50
 #: Reasons that trying again cannot change.
 FINAL = frozenset({"ordinary-mail", "gone", "too-many-people"})
 #: Reasons that are nothing to look into.
-NORMAL = ("ordinary-mail", "for-another-device")
+NORMAL = ("ordinary-mail", "for-another-device", "for-another-device-key")
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,17 @@ _DELIVERY = {
     ),
 }
 
+_FOR_ANOTHER_DEVICE = gettext_lazy(
+    "Most likely it is the copy for another of your devices: yours are all reached at the same address."
+)
+
 _KEPT_ASIDE: dict[str, str | Promise] = {
     "cannot-open": gettext_lazy(
         "None of your keys opens it. It may have been sealed to a key that is destroyed by now: each is, a "
         "week after it was replaced, or at once when you revoke its device."
     ),
-    "for-another-device": gettext_lazy(
-        "Most likely it is the copy for another of your devices: yours are all reached at the same address."
-    ),
+    "for-another-device": _FOR_ANOTHER_DEVICE,
+    "for-another-device-key": _FOR_ANOTHER_DEVICE,
     "ordinary-mail": gettext_lazy("This is ordinary mail, not sealed. It stays in your mailbox."),
     "gone": gettext_lazy("It is no longer in the mailbox: another program has moved or removed it."),
     "not-canonical": gettext_lazy("It is not written as sealed messages must be."),
@@ -73,10 +76,10 @@ _KEPT_ASIDE: dict[str, str | Promise] = {
     "not-for-you": gettext_lazy("It was written to other people, not to you."),
     "unsupported": gettext_lazy("It is of a kind that Waxwing does not know yet."),
     "too-large": gettext_lazy("It is too large to be opened."),
+    "too-many-people": gettext_lazy("It names more people than Waxwing takes into one conversation."),
     "reader-failed": gettext_lazy(
         "Waxwing itself failed at it. Your operator finds more in the log; try again after an update."
     ),
-    "too-many-people": gettext_lazy("It names more people than Waxwing takes into one conversation."),
     "signer-not-published": gettext_lazy(
         "The key that signed it is not among the devices of the person it names."
     ),

@@ -311,6 +311,7 @@ CELERY_TASK_ROUTES = {
     "webmail.tasks.forget_pictures": {"queue": "schedule"},
     "webmail.tasks.read_graphs": {"queue": "schedule"},
     "webmail.tasks.prune_set_aside": {"queue": "schedule"},
+    "webmail.tasks.prune_kept_aside": {"queue": "schedule"},
     "webmail.tasks.prune_deleted_mail": {"queue": "schedule"},
     "webmail.tasks.prune_reports": {"queue": "schedule"},
     "webmail.tasks.prune_subscriptions": {"queue": "schedule"},

@@ -34,6 +34,7 @@ from webmail import (
     graph,
     held_messages,
     intake,
+    kept_aside_removal,
     key_gate,
     pending,
     pull_lock,
@@ -228,6 +229,12 @@ def prune_set_aside() -> None:
         log.info("%s messages of blocked people removed", blocking.prune(timezone.now()))
     except MailboxError as error:
         log.warning("removing messages of blocked people stopped: %s", error.code)
+
+
+@shared_task(expires=3600)
+def prune_kept_aside() -> None:
+    """Remove what was kept aside for long enough, and nothing will open."""
+    log.info("%s mails that were kept aside removed", kept_aside_removal.prune(timezone.now()))
 
 
 @shared_task(expires=3600)

@@ -72,6 +72,11 @@ class Arrival(models.Model):
             ),
             models.Index(fields=["account"], name="arrival_unread", condition=models.Q(unread=True)),
             models.Index(
+                fields=["updated_at"],
+                name="arrival_kept_aside",
+                condition=models.Q(state="kept-aside"),
+            ),
+            models.Index(
                 fields=["deleted_at"], name="arrival_deleted", condition=models.Q(deleted_at__isnull=False)
             ),
         ]

@@ -1,0 +1,16 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("webmail", "0044_left_out_of_imports")]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="arrival",
+            index=models.Index(
+                condition=models.Q(("state", "kept-aside")),
+                fields=["updated_at"],
+                name="arrival_kept_aside",
+            ),
+        ),
+    ]
