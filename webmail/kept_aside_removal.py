@@ -42,6 +42,11 @@ def removable(account: Account, *, put_away: bool) -> int:
     return _rows(account, put_away=put_away).count()
 
 
+def is_removable(account: Account, arrival_id: int) -> bool:
+    """Whether this is something that is kept aside, and is not being tried again."""
+    return _kept_aside().filter(account=account, pk=arrival_id).exists()
+
+
 def remove(account: Account, arrival_id: int, *, now: datetime) -> None:
     """Remove one for good. Raises NotFound for one that is not kept aside any more, and MailboxError."""
     row = _kept_aside().filter(account=account, pk=arrival_id).first()

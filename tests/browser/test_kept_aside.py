@@ -131,3 +131,21 @@ def test_another_copy_is_offered_only_where_it_can_help(
     expect(card).to_contain_text("Another copy does not help")
     expect(card.get_by_text("Ask for another copy")).to_have_count(0)
     assert problems_of(page, screen) == []
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_what_is_kept_aside_is_removed_for_good_once_that_was_asked(
+    screen: dict[str, int], visit: Visit, unopenable: str
+) -> None:
+    page = visit("carol", viewport=screen).page
+    page.get_by_role("link", name="1 message kept aside").click(timeout=ARRIVAL)
+    page.wait_for_url("**/kept-aside/")
+    page.get_by_role("link", name="Remove all for good").click()
+    expect(page.get_by_role("heading", name="Remove all of these for good?")).to_be_visible()
+    page.get_by_role("link", name="Keep them").click()
+    page.get_by_role("link", name="Remove for good", exact=True).click()
+    expect(page.get_by_role("heading", name="Remove this message for good?")).to_be_visible()
+    assert problems_of(page, screen) == []
+    page.get_by_role("button", name="Remove for good").press("Enter")
+    expect(page.get_by_text("1 mail was removed for good.")).to_be_visible()
+    expect(page.get_by_text("Nothing is kept aside")).to_be_visible()

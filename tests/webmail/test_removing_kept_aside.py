@@ -81,6 +81,8 @@ def test_one_is_removed_for_good_once_that_was_asked(alice: Account) -> None:
     again = browser.post(address, fields, follow=True).content.decode()
     assert "not kept aside any more" in again
     assert browser.get(address).status_code == 404
+    ordinary = aside(alice, "ordinary-mail")
+    assert browser.get(reverse("kept-aside-remove", args=[ordinary.pk])).status_code == 404
 
 
 def test_all_are_removed_but_what_came_since_or_is_in_the_other_list(alice: Account) -> None:

@@ -35,10 +35,9 @@ def remove(request: PageRequest, arrival_id: int) -> HttpResponse:
         else:
             messages.success(request, _said(1))
             return redirect("kept-aside")
-    try:
-        item = kept_aside.find(request.account, arrival_id)
-    except NotFound as missing:
-        raise Http404 from missing
+    if not kept_aside_removal.is_removable(request.account, arrival_id):
+        raise Http404
+    item = kept_aside.find(request.account, arrival_id)
     return _question(request, {"item": item, "count": 1, "keep": _list(item.put_away)}, error)
 
 
