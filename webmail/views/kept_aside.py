@@ -2,6 +2,7 @@
 
 import re
 
+from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -40,6 +41,8 @@ def kept(request: PageRequest) -> HttpResponse:
         "older": items[-1].id if more else None,
     }
     partial = request.htmx.target == "kept"
+    if not partial:
+        context["said"] = messages.get_messages(request)
     return render(request, "webmail/_kept_list.html" if partial else "webmail/kept_aside.html", context)
 
 
