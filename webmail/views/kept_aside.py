@@ -30,9 +30,11 @@ def kept(request: PageRequest) -> HttpResponse:
     items = kept_aside.kept_aside(
         request.account, put_away=put_away, before=before, limit=kept_aside.PAGE + 1
     )
+    partial = request.htmx.target == "kept"
     more, items = len(items) > kept_aside.PAGE, items[: kept_aside.PAGE]
     context = {
         "items": items,
+        "said": [] if partial else messages.get_messages(request),
         "moved": _just_put_away(request),
         "people": another_copy.who_can_be_asked(request.account),
         "put_away": put_away,
@@ -40,9 +42,6 @@ def kept(request: PageRequest) -> HttpResponse:
         "before": before,
         "older": items[-1].id if more else None,
     }
-    partial = request.htmx.target == "kept"
-    if not partial:
-        context["said"] = messages.get_messages(request)
     return render(request, "webmail/_kept_list.html" if partial else "webmail/kept_aside.html", context)
 
 
