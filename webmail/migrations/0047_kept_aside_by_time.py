@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("webmail", "0044_left_out_of_imports")]
+    dependencies = [("webmail", "0046_read_and_never_begun")]
 
     operations = [
         migrations.AddIndex(
