@@ -19,7 +19,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account
-from webmail import contacts, disappearing, events, put_off, topics
+from webmail import contacts, disappearing, events, put_off, signers_left_alone, topics
 from webmail.blocked import blocked_since
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id
@@ -127,6 +127,8 @@ def bring_in_line(account: Account, dids: Collection[str]) -> None:
                 disappearing.begin(would_be_shown, timezone.now())
                 would_be_shown.update(shown=True, aside=Message.Aside.NO)
                 moving.update(aside=Message.Aside.NO)
+                # Nobody asked their server meanwhile.
+                of_them.filter(trust_code=signers_left_alone.BLOCKED).update(next_check_at=timezone.now())
             topics.bring_in_line(of_them)
         touched |= _with(account, did)
     recount(account, touched)

@@ -169,7 +169,7 @@ def _settle(
     found = opening.envelopes
     opened = opening.opened.result()
     checked = (each.message for each in opened if each.message and not _names_too_many(each.message))
-    verdicts = trust.check_all(checked, now=now, seconds=seconds)
+    verdicts = trust.check_all(account, checked, now=now, seconds=seconds)
     aside = [_Aside(arrival, "gone", None) for arrival in opening.arrivals if arrival.pk not in found]
     taken: list[Taken] = []
     not_opened = _NotOpened(account)

@@ -94,6 +94,13 @@ _KEPT_ASIDE: dict[str, str | Promise] = {
     "LimitReached": gettext_lazy(
         "More messages were opened in this hour than your agent allows. It shows them again later."
     ),
+    "signer-blocked": gettext_lazy(
+        "The signature is not checked: the sender's server is not asked while you block them."
+    ),
+    "signer-asked-later": gettext_lazy(
+        "The signature is checked within half an hour: if it were at once, the sender's server could see "
+        "when you unlock your keys."
+    ),
     "signer-unreachable": gettext_lazy(
         "The sender's server cannot be reached, so the signature is not checked yet. "
         "It is tried again by itself."

@@ -70,7 +70,7 @@ def take_in(account: Account, taken: Sequence[Taken], now: datetime) -> list[Tak
         log.error("an opened message can't be stored: %s", type(error).__name__)
         return list(taken)
     for row, _created in stored:
-        if row.trust == Message.Trust.UNCHECKED:
+        if row.trust == Message.Trust.UNCHECKED and row.trust_code in trust.NOT_NOW:
             trust.check_again(row)
     _tell(account, stored)
     if any(one.arrival.reason for one in taken):
@@ -124,14 +124,13 @@ def _store(account: Account, taken: Sequence[Taken], now: datetime) -> list[tupl
 
 
 def _opened(one: Taken, now: datetime) -> messages.Opened:
-    unchecked = one.verdict.trust == Message.Trust.UNCHECKED
     return messages.Opened(
         one.message,
         placed_at=messages.place_in_time(one.message.created_at, one.arrival.arrived_at),
         trust=one.verdict.trust,
         trust_code=one.verdict.code,
         checked_at=now,
-        next_check_at=trust.next_check(0, now) if unchecked else None,
+        next_check_at=trust.first_check(one.verdict, now, random.random()),  # noqa: S311 (no secret)
         counted="unread",
     )
 

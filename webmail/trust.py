@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import lookups, peers
-from accounts.models import Peer, PeerCertificate
+from accounts.models import Account, Peer, PeerCertificate
 from crypto_agent.client import OpenedMessage
 from webmail import (
     archive,
@@ -23,8 +24,10 @@ from webmail import (
     late_receipts,
     mentions,
     queues,
+    signers_left_alone,
     topics,
 )
+from webmail.blocked import blocked_among
 from webmail.models import Conversation, Message
 from webmail.push import notices
 
@@ -49,24 +52,34 @@ class Verdict:
 
 
 def check_all(
-    messages: Iterable[OpenedMessage], *, now: datetime, seconds: float
+    account: Account, messages: Iterable[OpenedMessage], *, now: datetime, seconds: float
 ) -> dict[tuple[str, str], Verdict]:
-    """The verdict on each (DID, fingerprint) that signed any of the messages; one look-up for each.
+    """The verdict on each (DID, fingerprint) that signed any of the account's messages; one look-up for each.
 
     Who is known here already comes first. When the look-ups have taken ``seconds``, those left are
-    unchecked, and tried again one by one.
+    unchecked, and tried again one by one. Of those whose servers are left alone only what these said before
+    counts (see signers_left_alone.py).
     """
     latest: dict[tuple[str, str], OpenedMessage] = {}
     for message in messages:
         latest[(message.sender_did, message.sender_fingerprint)] = message
+    signed = {(message.sender_did, message.conversation_id) for message in latest.values()}
+    apart = signers_left_alone.left_alone(account, signed)
     dids = {did for did, _fingerprint in latest}
     peer_rows = dict(Peer.objects.filter(did__in=dids).values_list("pk", "did"))
     known, kept = set(peer_rows.values()), peers.kept_certificates(peer_rows)
     verdicts: dict[tuple[str, str], Verdict] = {}
     with lookups.within(seconds):
         for signer, message in sorted(latest.items(), key=lambda item: item[0][0] not in known):
-            verdicts[signer] = check(*signer, message.sender_certificate_pem, now, kept.get(signer))
+            code = apart.get(signer[0])
+            with lookups.within(0) if code else nullcontext():
+                verdict = check(*signer, message.sender_certificate_pem, now, kept.get(signer))
+            verdicts[signer] = _not_asked(code) if code and verdict.code in NOT_NOW else verdict
     return verdicts
+
+
+def _not_asked(code: str) -> Verdict:
+    return Verdict(Message.Trust.UNCHECKED, code)
 
 
 def check(
@@ -82,6 +95,16 @@ def check(
     if verdict.code in NOT_NOW:
         return Verdict(Message.Trust.UNCHECKED, verdict.code)
     return Verdict(Message.Trust.REFUSED, verdict.code)
+
+
+def first_check(verdict: Verdict, now: datetime, chance: float) -> datetime | None:
+    """When a message is checked that could not be when it came, by a ``chance`` from 0 to 1 where that moment
+    is not to be seen; None where it is not to be, or need not."""
+    if verdict.trust != Message.Trust.UNCHECKED or verdict.code == signers_left_alone.BLOCKED:
+        return None
+    if verdict.code == signers_left_alone.LATER:
+        return now + chance * signers_left_alone.WITHIN
+    return next_check(0, now)
 
 
 def next_check(attempts: int, now: datetime) -> datetime:
@@ -101,8 +124,11 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
     now = now or timezone.now()
     if message.trust != Message.Trust.UNCHECKED:
         return message
-    with lookups.sparing() as spared:
+    blocked = bool(blocked_among(message.account_id, [message.sender_did]))
+    with lookups.sparing() as spared, lookups.within(0) if blocked else nullcontext():
         verdict = check(message.sender_did, message.sender_fingerprint, message.sender_certificate_pem, now)
+    if blocked and verdict.code in NOT_NOW:
+        verdict = _not_asked(signers_left_alone.BLOCKED)
     message.trust = verdict.trust
     message.trust_code = verdict.code
     message.trust_checked_at = now
@@ -110,7 +136,7 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
     too_old = now - message.placed_at >= GIVE_UP_AFTER
     still_open = verdict.trust == Message.Trust.UNCHECKED
     message.next_check_at = None
-    if still_open and not too_old:
+    if still_open and not too_old and verdict.code != signers_left_alone.BLOCKED:
         spared_until = now + timedelta(seconds=spared.seconds or 0) + SPARED_GAP
         asked_again = next_check(message.check_attempts, now)
         message.next_check_at = asked_again if spared.seconds is None else spared_until
