@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("webmail", "0046_read_and_never_begun")]
+    dependencies = [("webmail", "0047_message_without_bare_indexes")]
 
     operations = [
         migrations.AddIndex(
