@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Account
+from tests.webmail.every_address import somebody
 from tests.webmail.installation import browser_of, new_account
 from webmail import intake, kept_aside_removal, reasons, tasks
 from webmail.mailbox import QUARANTINE, MailboxError, open_mailbox
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
 @pytest.fixture
 def alice(settings: Settings, tmp_path: Path) -> Account:
     settings.MAILBOX_URL = f"maildir://{tmp_path / 'mail'}"
-    return new_account("alice")
+    return somebody()
 
 
 def aside(account: Account, reason: str = "cannot-open", *, days: float = 0, **more: object) -> Arrival:
