@@ -44,7 +44,7 @@
     let kept = written();
     // A draft that can't be shown is not written over.
     let still = "shut" in state.dataset;
-    let running, underway, timer, since, cut = false, sending = 0;
+    let running, underway, timer, since, submitted, cut = false, sending = 0;
     // Whether what another page wrote is kept here and not shown, and whether it is what the field is about to be kept as.
     let left = false, swapping = false;
 
@@ -65,8 +65,10 @@
       timer = setTimeout(keep, Math.min(wait, Math.max(since + LONGEST - Date.now(), 0)));
     };
 
-    // Where a page was to come and somebody still writes in this one, they stopped it.
+    // Where a page was to come and somebody still writes in this one, they stopped it. Where it only takes long, what it
+    // sends is no draft any more.
     const goOn = () => {
+      if (written() === submitted) return;
       sending = 0;
       cut = false;
       kept = undefined;
@@ -91,6 +93,8 @@
       body.set("writer", writer);
       body.set("revision", revisionField.value);
       if (swapping) body.set("swap", "1");
+      // What went out by it meanwhile is not kept any more.
+      if (form.elements.token) body.set("token", form.elements.token.value);
       const mine = running = new AbortController();
       const headers = { Accept: "application/json", "X-CSRFToken": $("[name=csrfmiddlewaretoken]", form).value };
       const last = leaving === true && window.asLastWords([...body]);
@@ -218,7 +222,9 @@
     };
     const takesAway = (elt) => elt === form || (elt.matches("[data-discards]") && form.contains(elt));
     document.addEventListener("submit", (event) => {
-      if (event.target === form && !event.defaultPrevented && !form.hasAttribute("hx-post")) pause();
+      if (event.target !== form || event.defaultPrevented || form.hasAttribute("hx-post")) return;
+      submitted = written();
+      pause();
     }, { signal });
     document.addEventListener("htmx:beforeRequest", (event) => { if (takesAway(event.detail.elt) && !event.defaultPrevented) pause(); }, { signal });
     document.addEventListener("htmx:afterRequest", (event) => {

@@ -45,11 +45,12 @@ class DraftPlace:
 @dataclass(frozen=True)
 class DraftOnPage:
     """A draft as a page has it: where it is written, the random name that the page gave itself, and the
-    last revision that it has seen."""
+    last revision that it has seen. `token` is the one by which the page sends it."""
 
     place: DraftPlace
     writer: str = ""
     revision: int = 0
+    token: str = ""
 
     def has_seen(self, row: Draft) -> bool:
         """Whether the page knows what is in the row, or wrote it itself."""

@@ -22,7 +22,7 @@ from crypto_agent.client import AgentError, AgentLocked
 from webmail import events
 from webmail.draft_content import DraftContent, content_of, joined, words
 from webmail.draft_places import DraftOnPage, DraftPlace
-from webmail.models import Blob, Conversation, Draft, Message
+from webmail.models import Blob, Conversation, Draft, Message, PendingMessage
 from webmail.opened import note_silence
 
 DRAFT_ID = re.compile(r"[0-9a-f]{32}")
@@ -45,7 +45,7 @@ _EDITS_IN = PreparedRows(
 
 
 class CannotKeep(Exception):
-    """A draft was not kept. `code` is stable: "too-long" or "too-many"."""
+    """A draft was not kept. `code` is stable: "too-long", "too-many" or "sent"."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -313,6 +313,8 @@ def _stored(
     place, writer = on_page.place, on_page.writer
     row = place.rows(account).select_for_update().first()
     if row is None:
+        if place.is_new and on_page.token and _took(account, on_page.token):
+            raise CannotKeep("sent")
         row = Draft.objects.create(
             account=account,
             **place.columns,
@@ -334,6 +336,13 @@ def _stored(
     row.sealed, row.writer, row.revision, row.updated_at = sealed, writer, row.revision + 1, now
     row.save()
     return Kept(row.revision, overtook)
+
+
+def _took(account: Account, token: str) -> bool:
+    """Whether what a page with this token had is sent, or waits to be."""
+    return any(
+        rows.objects.filter(account=account, token=token).exists() for rows in (PendingMessage, Message)
+    )
 
 
 def _keep_files(account: Account, draft_id: str, content: DraftContent) -> None:

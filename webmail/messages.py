@@ -135,6 +135,7 @@ def _fields(
         "mentions_account": message.mentions_account and not own and not forgotten,
         "in_reply_to": message.in_reply_to or "",
         "replaces": message.replaces or "",
+        "takes_back": own and message.tombstone,
         "topic": topics.key_of(message.conversation_id, message.topic_id) if has_place else None,
         "expires_after": disappearing.seconds_of(message.expires),
         "expires_at": disappearing.end_of(

@@ -209,6 +209,35 @@ def test_a_draft_goes_on_being_kept_where_its_sending_was_stopped(visit: Visit) 
         }""")
 
 
+def test_what_takes_long_to_be_sent_is_not_kept_meanwhile(visit: Visit) -> None:
+    page = visit("alice").page
+    page.goto("/new/")
+    field = page.get_by_label("Message", exact=True)
+    with page.expect_response("**/new/draft/", timeout=ARRIVAL):
+        field.fill(f"Half a thought {uuid4().hex[:8]}")
+    page.route("**/new/", lambda route: None)
+    # Time passes where a timer is rung; the answer does not come.
+    kept = field.evaluate("""field => {
+      const timers = new Map(), kept = [];
+      let made = 0;
+      window.setTimeout = (work) => { timers.set(++made, work); return made; };
+      window.clearTimeout = (timer) => timers.delete(timer);
+      window.fetch = (address, { body }) => { kept.push(body.get("text")); return new Promise(() => {}); };
+      const type = (text) => {
+        field.value = text;
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+        for (const [timer, work] of [...timers]) { timers.delete(timer); work(); }
+      };
+      const text = field.value;
+      field.form.requestSubmit();
+      type(text);
+      type("Another thought");
+      return kept;
+    }""")
+    assert kept == ["Another thought"]
+    page.unroute("**/new/")
+
+
 @pytest.mark.parametrize(
     "name",
     [

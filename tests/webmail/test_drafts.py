@@ -381,6 +381,26 @@ def test_a_draft_of_a_new_conversation_has_its_people(alice: Account, at_alices:
         assert at_alices.post(reverse("draft-keep-new"), {**fields, "draft": wrong}).status_code == 404
 
 
+@pytest.mark.parametrize("undo_seconds", [0, 20])
+def test_what_was_sent_meanwhile_is_no_draft_of_a_new_conversation_again(
+    at_alices: Client, with_bob: Conversation, settings: Settings, undo_seconds: int
+) -> None:
+    settings.UNDO_SECONDS = undo_seconds
+    (bob,) = [did for did in with_bob.participants if did != with_bob.account.did]
+    fields = {"to": [bob], "text": TEXT, "draft": ONE, "writer": ONE, "revision": "0", "token": str(uuid4())}
+    kept = reverse("draft-keep-new")
+    assert at_alices.post(kept, fields).status_code == 200
+    assert at_alices.post(reverse("new-conversation"), {**fields, "do": "send"}).status_code == 302
+    late = at_alices.post(kept, fields)
+    assert (late.status_code, late.json()["code"]) == (422, "sent")
+    assert "was sent already" in late.json()["error"]
+    assert not Draft.objects.exists()
+    # A page of another one, or the same taken back, is kept.
+    PendingMessage.objects.all().delete()
+    token = str(uuid4()) if undo_seconds == 0 else fields["token"]
+    assert at_alices.post(kept, {**fields, "token": token}).status_code == 200
+
+
 def test_there_are_not_endlessly_many(at_alices: Client) -> None:
     for number in range(drafts.MOST_NEW + 1):
         fields = {"text": TEXT, "draft": f"{number:032x}", "writer": ONE, "revision": "0"}

@@ -146,7 +146,8 @@ def test_what_was_taken_back_is_not_changed_any_more(
     assert changing.take_back(alice, message.message_id, str(uuid4()))
     fields = {"text": BEGUN, "writer": ONE, "revision": "0"}
     answer = at_alices.post(reverse("draft-keep-edit", args=[message.message_id]), fields)
-    assert answer.status_code == 404
+    assert (answer.status_code, answer.json()["code"]) == (422, "taken-back")
+    assert "This message was taken back" in answer.json()["error"]
     assert not Draft.objects.exists()
     assert NOTICE not in page(at_alices, message)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import peers
@@ -14,6 +15,7 @@ from crypto_agent.atsms.content import InlinePart, text_part
 from crypto_agent.atsms.errors import AtsmsError
 from crypto_agent.client import NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
 from webmail import conversations, kept_aside, threads
 from webmail.models import Conversation, DeliveryCopy, Draft, Message
@@ -94,6 +96,20 @@ def test_only_its_sender_may_edit_a_message(alice: Account, phone: OtherClient, 
     forged = phone.write([alice], [text_part("yours")], replaces=bytes.fromhex(message.message_id))
     hand_over(alice, forged)
     assert [text_of(entry) for entry in entries(alice)] == ["mine"]
+
+
+def test_what_another_device_took_back_is_changed_by_no_page_that_comes_late(
+    bob: Account, alice: Account, phone: OtherClient, write: Write
+) -> None:
+    message = write(bob, [alice], "mine")
+    seal(message)
+    hand_over(bob, phone.write([bob, alice], None, replaces=bytes.fromhex(message.message_id)))
+    answer = browser_of(bob).post(
+        reverse("draft-keep-edit", args=[message.message_id]),
+        {"text": "changed", "writer": "a" * 32, "revision": "0"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "taken-back")
+    assert not Draft.objects.exists()
 
 
 def test_a_message_taken_back_says_so(alice: Account, phone: OtherClient) -> None:

@@ -18,6 +18,7 @@ def draft_on_page(request: PageRequest, place: DraftPlace) -> DraftOnPage:
         place,
         writer=writer if _WRITER.fullmatch(writer) else "",
         revision=int(revision) if revision.isdecimal() and len(revision) < 10 else 0,
+        token=request.POST.get("token", "")[:36],
     )
 
 

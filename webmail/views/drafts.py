@@ -61,7 +61,9 @@ def keep_edit(request: PageRequest, message_id: str) -> HttpResponse:
     message = message_of(request, message_id, own=True)
     newest = newest_edits([message]).get(message.pk)
     if newest is not None and newest.takes_back:
-        raise Http404
+        drafts.discard(request.account, DraftPlace(message=message))
+        words = _("This message was taken back, so what it was to become is not kept.")
+        return JsonResponse({"error": words, "code": "taken-back"}, status=422)
     return _keep(request, DraftPlace(message=message))
 
 
@@ -197,6 +199,8 @@ def _keep(request: PageRequest, place: DraftPlace) -> HttpResponse:
 def _unkept(code: str) -> str:
     if code == "too-long":
         return _("This is too long to be kept as a draft.")
+    if code == "sent":
+        return _("This was sent already, so it is not kept as a draft.")
     return _("You have many drafts already. This one is not kept.")
 
 
