@@ -17,7 +17,7 @@
     // The others are counted by the server.
     const read = [...waiting].filter((message) => !("unread" in message.dataset)).length;
     const number = Number($("input", place).value) + read;
-    $("[data-number]", place).textContent = number;
+    $("[data-number]", place).textContent = number > 99 ? "99+" : number;
     $("a", place).hidden = number === 0;
   };
   const look = () => {

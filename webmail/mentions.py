@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.db.models import Q
+from django.db.models import BooleanField, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from webmail.edits import newest_edits
 from webmail.groups import is_group
 from webmail.models import Conversation, Message
+
+#: Up to how many are counted in a conversation, whose pages say "99+" then.
+MOST = 100
 
 
 def mentioning(messages: Sequence[Message]) -> set[int]:
@@ -31,40 +35,63 @@ def mentioning(messages: Sequence[Message]) -> set[int]:
     return {message.pk for message in counted if edits.get(message.pk, message).mentions_account}
 
 
+class _UpTo(Subquery):
+    """How many rows a query finds, which ends at its limit."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS found)"
+    output_field = IntegerField()
+
+
 def unread_in(conversations: Iterable[Conversation]) -> Mapping[int, int]:
-    """By conversations' keys, how many of their unread messages mention the account; 0 for others. Two
-    queries at most, however many there are."""
+    """By conversations' keys, how many of their unread messages mention the account, MOST where there are
+    more; 0 for others. One query at most, however many there are, which looks at no more than it counts."""
     keys = [conversation.pk for conversation in conversations if is_group(conversation)]
     if not keys:
         return Counter()
-    return Counter(message.conversation_id for message in _unread(keys))
+    found = _unread().filter(conversation=OuterRef("pk")).order_by().values("pk")[:MOST]
+    rows = Conversation.objects.filter(pk__in=keys).order_by().annotate(number=_UpTo(found))
+    return Counter(dict(rows.values_list("pk", "number")))
 
 
 def first_unread(conversation: Conversation) -> str | None:
-    """The id (hex) of the oldest unread message of a conversation that mentions the account. Two queries at
-    most, and none where its row says that there is no such message."""
-    found = _unread([conversation.pk]) if conversation.unread_mentions else []
-    first = min(found, key=lambda message: (message.placed_at, message.pk), default=None)
-    return first.message_id if first else None
+    """The id (hex) of the oldest unread message of a conversation that mentions the account. One query, and
+    none where its row says that there is no such message."""
+    if not conversation.unread_mentions:
+        return None
+    found = _unread().filter(conversation=conversation).order_by("placed_at", "pk")
+    return found.values_list("message_id", flat=True).first()
 
 
-def _unread(conversations: Sequence[int]) -> list[Message]:
-    edits = Message.objects.filter(conversation__in=conversations, mentions_account=True).exclude(replaces="")
-    unread = Message.objects.filter(
-        Q(mentions_account=True) | Q(message_id__in=edits.order_by().values("replaces")),
-        conversation__in=conversations,
-        unread=True,
+def _unread() -> QuerySet[Message]:
+    """Unread messages that mention the account as they stand; the same as ``mentioning``, by the database."""
+    # That none replaces nothing lets SQLite take the index of versions.
+    versions = (
+        Message.objects.exclude(replaces="")
+        .filter(
+            conversation=OuterRef("conversation"),
+            replaces=OuterRef("message_id"),
+            sender_did=OuterRef("sender_did"),
+            trust__in=Message.VOUCHED_FOR,
+            aside=Message.Aside.NO,
+        )
+        .order_by("-created_at", "-pk")
     )
-    messages = list(unread.defer("sealed", "sender_certificate_pem"))
-    mention = mentioning(messages)
-    return [message for message in messages if message.pk in mention]
+    newest = Subquery(versions.values("mentions_account")[:1])
+    return Message.objects.filter(
+        direction=Message.Direction.IN,
+        trust__in=Message.VOUCHED_FOR,
+        shown=True,
+        replaces="",
+        unread=True,
+    ).filter(Coalesce(newest, F("mentions_account"), output_field=BooleanField()))
 
 
 def note(conversation: Conversation, count: int) -> None:
     """Set how many unread messages mention the account after something came, for the caller to save with
     `archived_at`: one more brings an archived conversation back, muted or not, unless mentions are muted
     there too, or it was left."""
-    if count > conversation.unread_mentions and not conversation.mentions_muted and not conversation.left_at:
+    more = count > conversation.unread_mentions or count == MOST
+    if more and not conversation.mentions_muted and not conversation.left_at:
         conversation.archived_at = None
     conversation.unread_mentions = count
 

@@ -162,8 +162,9 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
             consent.writer_checked(message, now)
             late_receipts.after_check(message, read, now=now)
             groups.apply([message])
-            mentions.note(conversation, mentions.unread_in([conversation])[conversation.pk])
-            conversation.save(update_fields=["unread_mentions", "archived_at"])
+            if mentions.changed_by([message], {conversation.pk: conversation}):
+                mentions.note(conversation, mentions.unread_in([conversation])[conversation.pk])
+                conversation.save(update_fields=["unread_mentions", "archived_at"])
             if message.topic:
                 topics.begin([message])
     if read is not None and _is_to_be_told(message):

@@ -7,7 +7,10 @@ from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -25,6 +28,7 @@ from webmail import (
     consent,
     forgetting,
     ingress,
+    mentions,
     read_marks,
     rebuild,
     search_index,
@@ -33,6 +37,7 @@ from webmail import (
 )
 from webmail.conversations import list_conversations
 from webmail.models import Conversation, Message, WhoMayWrite
+from webmail.news import PREFIX
 from webmail.outgoing import send_message
 
 
@@ -237,6 +242,38 @@ def test_many_mentions_are_taken_in_with_as_many_queries_as_one(
     of_one = taken_in(1)
     assert taken_in(5) == of_one
     assert mentioned(alice) == 7
+
+
+def test_no_more_are_counted_than_pages_say(
+    alice: Account,
+    bob: Account,
+    carol: Account,
+    group: Conversation,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mentions, "MOST", 2)
+    told = [arrives(write, bob, [alice, carol], f"{number}: @{alice.handle}") for number in range(4)]
+    assert mentioned(alice) == 2
+    with CaptureQueriesContext(connection) as queries:
+        assert mentions.unread_in([group]) == {group.pk: 2}
+    assert len(queries) == 1
+    shown = [message.message_id[:PREFIX] for message in told]
+    read_marks.mark_read(alice, group, shown=shown[:1])
+    assert mentioned(alice) == 2
+    # Where there are so many, one more still brings an archived one back, and nothing else does.
+    Conversation.objects.filter(pk=group.pk).update(muted=True, archived_at=timezone.now())
+    arrives(write, carol, [alice, bob], "nobody in particular")
+    group.refresh_from_db()
+    assert group.archived_at is not None
+    arrives(write, bob, [alice, carol], f"And @{alice.handle}")
+    group.refresh_from_db()
+    assert group.archived_at is None
+    read_marks.mark_read(alice, group, shown=shown)
+    assert mentioned(alice) == 1
+    html = render_to_string("webmail/_mentioned.html", {"mentions": 100, "row_id": group.conversation_id})
+    assert "data-number>99+</span>" in html
+    assert 'value="100"' in html
 
 
 @pytest.mark.usefixtures("group")
