@@ -138,14 +138,18 @@ class _Given:
 
 
 def take_settings(account: Account, found: Iterable[Mapping[str, Any]]) -> int:
-    """Takes in the settings of an export where they are later than those here. May run twice.
+    """Takes in the settings of an export where they are later than those here. May run twice. Tells the
+    account's open pages.
 
     Says how many were none, which are left out.
     """
     given, left_out = fitting(found, _given_in)
+    taken = 0
     for each in given:
         with transaction.atomic():
-            _take(account, each)
+            taken += _take(account, each)
+    if taken:
+        events.publish(account.pk, "conversations", "settings")
     return left_out
 
 
@@ -165,11 +169,12 @@ def _given_in(each: Mapping[str, Any]) -> _Given:
     )
 
 
-def _take(account: Account, given: _Given) -> None:
+def _take(account: Account, given: _Given) -> bool:
+    """Whether they are later than those here."""
     made = conversation_for(account, given.conversation, given.participants, given.changed_at)
     row = Conversation.objects.select_for_update().get(pk=made.pk)
     if row.settings_changed_at is not None and row.settings_changed_at >= given.changed_at:
-        return
+        return False
     stays_away = given.left_at is not None and groups.is_group(row)
     changed = stays_away or row.left_at is not None
     row.left_at = given.left_at if stays_away else None
@@ -179,3 +184,4 @@ def _take(account: Account, given: _Given) -> None:
     row.save(update_fields=_FIELDS)
     if changed:
         left_groups.bring_in_line(account, row)
+    return True

@@ -123,3 +123,19 @@ def test_pages_that_lie_open_are_told_and_given_the_time(
     assert given.count('hx-swap-oob="true"') == 2
     assert "What you write disappears 1 hour after reading." in given
     assert f'<option value="{HOUR}" selected>' in given
+
+
+def test_pages_that_lie_open_are_told_of_what_an_import_brings(
+    alice: Account, bob: Account, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_bob = write(alice, [bob], "Hello").conversation
+    choose(with_bob, HOUR)
+    exported = list(conversation_settings.settings_json(alice))
+    Conversation.objects.filter(pk=with_bob.pk).update(settings_changed_at=None, expires_after=0)
+    told: list[tuple[object, ...]] = []
+    monkeypatch.setattr(events, "publish", lambda *what: told.append(what))
+    for _again in range(2):
+        assert conversation_settings.take_settings(alice, exported) == 0
+    assert told == [(alice.pk, "conversations", "settings")]
+    with_bob.refresh_from_db()
+    assert with_bob.expires_after == HOUR
