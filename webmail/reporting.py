@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
@@ -158,24 +159,34 @@ def report(
     plaintexts: Sequence[Spool] = (),
     *,
     now: datetime,
+    token: str | None = None,
 ) -> Report:
-    """Give a report to the operator, with the files that are disclosed themselves. Raises CannotReport."""
+    """Give a report to the operator, with the files that are disclosed themselves.
+
+    Once for each `token`, which names the page that it was made on. Raises CannotReport.
+    """
     check_reason(reason)
     assert len(plaintexts) == len(disclosed.files)
+    if token and (made := Report.objects.filter(account=account, token=token).first()):
+        return made
     lately = Report.objects.filter(account=account, created_at__gt=now - timedelta(days=1))
     if lately.count() >= MOST_A_DAY:
         raise CannotReport("too-many", _("You made many reports today. Try again tomorrow."))
     with transaction.atomic():
-        row = Report.objects.create(
+        row, is_new = Report.objects.get_or_create(
             account=account,
-            did=did,
-            handle=people_of([did])[did].handle[:253],
-            reason=reason,
-            sealed=token_encryption.seal(json.dumps(asdict(disclosed), default=datetime.isoformat)),
-            messages=len(disclosed.messages),
-            created_at=now,
+            token=token or str(uuid4()),
+            defaults={
+                "did": did,
+                "handle": people_of([did])[did].handle[:253],
+                "reason": reason,
+                "sealed": token_encryption.seal(json.dumps(asdict(disclosed), default=datetime.isoformat)),
+                "messages": len(disclosed.messages),
+                "created_at": now,
+            },
         )
-        disclosed_files.keep(row, plaintexts)
+        if is_new:
+            disclosed_files.keep(row, plaintexts)
     return row
 
 

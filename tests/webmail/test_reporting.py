@@ -1,5 +1,6 @@
 """Reporting: what is disclosed is what was chosen, and lies sealed until an administrator reads it."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -78,6 +79,18 @@ def test_what_was_ticked_reaches_the_operator_and_nothing_else(alice: Account, c
     assert "innocent" not in page
     operator.post(reverse("admin:webmail_report_delete", args=[report.pk]), {"post": "yes"})
     assert not Report.objects.exists()
+
+
+def test_pressing_twice_makes_one_report(alice: Account, carol: Account) -> None:
+    browser, address = browser_of(alice), reverse("person-report", args=[carol.did])
+    chosen = key_of(alice, carol, "lottery")
+    preview = browser.post(address, {"reason": "spam", "message": chosen, "do": "look"}).content.decode()
+    found = re.search(r'name="token" value="([^"]+)"', preview)
+    assert found is not None
+    form = {"reason": "spam", "message": chosen, "do": "send", "token": found.group(1)}
+    for _twice in range(2):
+        assert "The operator has your report." in browser.post(address, form).content.decode()
+    assert Report.objects.count() == 1
 
 
 def test_administrators_without_the_right_neither_see_nor_delete_reports(

@@ -34,11 +34,14 @@ class Report(models.Model):
     sealed = models.BinaryField()
     #: How many messages were disclosed.
     messages = models.PositiveIntegerField()
+    #: Of the page that it was made on, so that it is made once.
+    token = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 (unique when present)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["-created_at", "-id"]
         indexes = [models.Index(fields=["created_at"], name="report_age")]
+        constraints = [models.UniqueConstraint(fields=["account", "token"], name="report_made_once")]
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.handle or self.did}"

@@ -33,6 +33,7 @@ class _Form:
     messages: list[str]
     files: list[str]
     block: bool
+    token: str
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,6 +52,7 @@ def report(request: PageRequest, did: str) -> HttpResponse:
         messages=request.POST.getlist("message"),
         files=request.POST.getlist("file"),
         block=bool(request.POST.get("block")) and not blocked,
+        token=request.POST.get("token", "")[:36],
     )
     error = ""
     if form.do in ("look", "send", "text"):
@@ -93,7 +95,8 @@ def _done(request: PageRequest, did: str, form: _Form) -> HttpResponse:
             ]
             return _preview(request, did, form, disclosed, missing)
         if form.do == "send":
-            reporting.report(account, did, form.reason, disclosed, fetched.plaintexts, now=now)
+            plaintexts = fetched.plaintexts
+            reporting.report(account, did, form.reason, disclosed, plaintexts, now=now, token=form.token)
     if form.block:
         blocking.block(account, did, now)
     context = {
