@@ -49,10 +49,13 @@ def come_back(account: Account, conversation: Conversation, *, now: datetime) ->
 def wrote(account: Account, message: Message) -> None:
     """The account wrote this message, which is stored: if that was after it left, it has come back.
 
+    What it is not known to have signed says nothing until it is.
+
     Call within a transaction.
     """
     left_at = message.conversation.left_at
-    if left_at is not None and message.shown and message.created_at > left_at:
+    known = message.trust in Message.VOUCHED_FOR
+    if left_at is not None and known and message.shown and message.created_at > left_at:
         come_back(account, message.conversation, now=message.created_at)
 
 

@@ -22,6 +22,7 @@ from webmail import (
     events,
     groups,
     late_receipts,
+    left_groups,
     mentions,
     queues,
     signers_left_alone,
@@ -160,6 +161,9 @@ def recheck(message: Message, *, now: datetime | None = None) -> Message:
         )
         if read is not None:
             consent.writer_checked(message, now)
+            if message.direction == Message.Direction.OUT:
+                message.conversation = conversation
+                left_groups.wrote(message.account, message)
             late_receipts.after_check(message, read, now=now)
             groups.apply([message])
             if mentions.changed_by([message], {conversation.pk: conversation}):

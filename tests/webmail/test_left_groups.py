@@ -31,6 +31,7 @@ from webmail import (
     rebuild,
     search_index,
     titled_conversations,
+    trust,
 )
 from webmail.conversations import list_conversations
 from webmail.draft_content import DraftContent
@@ -169,6 +170,30 @@ def test_whoever_writes_from_another_device_has_come_back_but_not_by_what_they_w
         assert titles(alice) == ["Hello again"]
     finally:
         before.withdraw()
+
+
+def test_what_they_are_not_known_to_have_written_brings_nothing_back_until_they_are(
+    alice: Account,
+    bob: Account,
+    carol: Account,
+    group: Conversation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from crypto_agent.atsms.content import text_part
+
+    elsewhere = OtherClient.of(alice)
+    elsewhere.publish()
+    try:
+        leave(alice, group)
+        unchecked = trust.Verdict(Message.Trust.UNCHECKED, "signer-unreachable")
+        with monkeypatch.context() as away:
+            away.setattr(trust, "check", lambda *_, **_more: unchecked)
+            hand_over(alice, elsewhere.write([bob, carol, alice], [text_part("Or so they say")]))
+        assert titles(alice) == []
+        trust.recheck(Message.objects.get(account=alice, trust=Message.Trust.UNCHECKED))
+        assert titles(alice) == ["Or so they say"]
+    finally:
+        elsewhere.withdraw()
 
 
 def test_what_comes_with_their_own_return_after_it_is_news(
