@@ -113,7 +113,7 @@ def test_the_end_of_a_first_visit_names_who_may_write_and_offers_notifications(
     page.get_by_label(re.compile("^Nobody")).check()
     page.get_by_role("button", name="Save").click()
     _done(page)
-    expect(row).to_contain_text("Nobody.")
+    expect(row).to_contain_text("Nobody")
     assert violations(page) == []
     page.get_by_role("link", name="Turn them on").press("Enter")
     expect(page.get_by_role("heading", name="Notifications")).to_be_visible()
