@@ -86,6 +86,7 @@ def pages_of(seeded: Seeded, installation: RunningInstallation) -> dict[str, Ope
         "receipts": go("/receipts/"),
         "receipts-of-one": go(f"{seeded.with_bob}receipts/"),
         "kept-aside": go("/kept-aside/"),
+        "kept-aside-remove": _kept_aside_remove,
         "browsers": go("/devices/browsers/"),
         "mails": go("/mail/"),
         "mails-spam-none": go("/mail/?show=spam"),
@@ -253,6 +254,12 @@ def _report_faulty(page: Page, conversation: str) -> None:
     _report(page, conversation)
     page.get_by_role("button", name="See what is handed over").click()
     expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _kept_aside_remove(page: Page) -> None:
+    go_to(page, "/kept-aside/")
+    page.get_by_role("link", name="Remove for good", exact=True).first.click()
+    expect(page.get_by_role("heading", name="Remove this message for good?")).to_be_visible()
 
 
 def _report_preview(page: Page, conversation: str) -> None:
