@@ -5,8 +5,8 @@ code, and 4 of a check, the first 20 bits of SHA-256 over it.
 """
 
 import hashlib
+from collections.abc import Callable
 
-from crypto_agent.custody import Random
 from crypto_agent.errors import MistypedRecoveryCode
 
 CODE_BYTES = 20
@@ -19,7 +19,7 @@ _READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", **dict.fromkeys("- \t\r\
 _MOST_TYPED = 200
 
 
-def new_code(random: Random) -> bytes:
+def new_code(random: Callable[[int], bytes]) -> bytes:
     """The 20 bytes of a new code."""
     return random(CODE_BYTES)
 

@@ -99,7 +99,7 @@ CATALOGUE = by_name(
         _entry("app-message", "custody", "crypto_agent.app_messages", settings=AGENT),
         _entry("draft-at-rest", "custody", "crypto_agent.drafts", settings=AGENT),
         _entry("framed-call", "custody", "crypto_agent.framed", settings=AGENT),
-        _entry("passkey", "custody", "crypto_agent.passkeys", settings=AGENT),
+        _entry("passkey", "custody", "crypto_agent.ceremonies", "crypto_agent.passkeys", settings=AGENT),
         _entry("packed-call", "custody", "crypto_agent.packed", settings=AGENT),
         _entry("recovery-code", "custody", "crypto_agent.recovery_codes", settings=AGENT),
         _entry("export-file", "uploads", "webmail.export_file", settings=WEBMAIL, longest=16384),
