@@ -26,6 +26,8 @@ class Target:
     group: bool
     #: Whether the account has no conversation with them.
     first: bool = False
+    #: Seconds after reading in which what goes there disappears; 0 for never.
+    expires_after: int = 0
 
     @property
     def recipients(self) -> list[str]:
@@ -77,7 +79,7 @@ def conversations_with(account: Account, dids: Iterable[str]) -> Mapping[str, st
 
 
 def of_conversation(found: Titled) -> Target:
-    return Target(found.id, found.title, found.people, found.group)
+    return Target(found.id, found.title, found.people, found.group, expires_after=found.expires_after)
 
 
 def of_person(person: Person) -> Target:

@@ -25,6 +25,8 @@ class Titled:
     title: str
     people: list[Person]
     group: bool
+    #: Seconds after reading in which what the account writes there disappears; 0 for never.
+    expires_after: int = 0
 
 
 def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled]:
@@ -62,7 +64,10 @@ def _titled(account: Account, found: Sequence[Conversation]) -> list[tuple[Title
         by_people = title_of(account, row, people)
         name = names.get(row.conversation_id, "")
         read_as = " ".join((name, by_people, *(one.handle for one in others)))
-        answer.append((Titled(row.conversation_id, name or by_people, others, len(others) > 1), read_as))
+        shown = Titled(
+            row.conversation_id, name or by_people, others, len(others) > 1, expires_after=row.expires_after
+        )
+        answer.append((shown, read_as))
     return answer
 
 

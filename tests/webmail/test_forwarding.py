@@ -362,3 +362,29 @@ def test_where_it_is_too_late_the_page_says_for_whom(
     assert "It is on its way already." in said
     assert re.findall("<bdi>([^<]+)</bdi>", said) == ["Carol"]
     assert [each.conversation for each in sent_by(alice)] == [with_carol]
+
+
+def test_the_page_says_what_a_copy_of_a_message_that_disappears_does(
+    at_alices: Client, bobs: Message, with_carol: Conversation, walkers: Conversation
+) -> None:
+    page = reverse("message-forward", args=[bobs.message_id])
+    stays = "What you forward stays, unless"
+    assert stays not in at_alices.get(page).content.decode()
+    Message.objects.filter(pk=bobs.pk).update(expires_after=3600)
+    Conversation.objects.filter(pk=with_carol.pk).update(expires_after=86_400)
+    html = at_alices.get(page).content.decode()
+    assert_nothing_inline(html)
+    assert stays in html
+    assert stays in at_alices.get(f"{reverse('new-conversation')}?forward={bobs.message_id}").content.decode()
+    line = "Disappears there 1 day after reading"
+    assert {key_of(with_carol): line in of(with_carol, html), key_of(walkers): line in of(walkers, html)} == {
+        key_of(with_carol): True,
+        key_of(walkers): False,
+    }
+    assert line in forward(at_alices, bobs, with_carol, do="search").content.decode()
+
+
+def of(target: Conversation, html: str) -> str:
+    """The line of the page to choose it by."""
+    (found,) = [each for each in html.split("<li>") if f'value="{key_of(target)}"' in each]
+    return found

@@ -312,6 +312,23 @@ def test_pages_leave_with_words_or_without_and_come_back(
     assert 'name="text"' in at_alices.get(conversation).content.decode()
 
 
+def test_the_last_words_disappear_as_what_is_written_there_and_the_page_says_so(
+    alice: Account, group: Conversation, at_alices: Client
+) -> None:
+    people = reverse("conversation-people", args=[group.conversation_id])
+    says = "What you write disappears 1 day after reading."
+    assert says not in at_alices.get(people).content.decode()
+    Conversation.objects.filter(pk=group.pk).update(expires_after=86_400)
+    assert says in at_alices.get(people).content.decode()
+    at_alices.post(
+        reverse("conversation-leave", args=[group.conversation_id]),
+        {"do": "tell", "words": "I am off.", "token": str(uuid4())},
+        headers={"X-CSRFToken": at_alices.cookies["csrf"].value},
+    )
+    newest = Message.objects.filter(account=alice, direction=Message.Direction.OUT).latest("pk")
+    assert newest.expires_after == 86_400
+
+
 def scheduled(account: Account, group: Conversation, text: str, now: datetime) -> PendingMessage:
     content, at = DraftContent(text), now + timedelta(hours=1)
     return keeping_back.schedule(account, group.participants, content, str(uuid4()), at, now=now)

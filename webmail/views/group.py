@@ -127,6 +127,7 @@ def _page(
         "leaving_problem": leaving_problem,
         "parting": parting or _("I am leaving this conversation."),
         "left_at": conversation.left_at,
+        "disappears": conversation.expires_after,
         "said": messages.get_messages(request),
         "token": str(uuid4()),
         "longest_name": LONGEST_NAME,
