@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from crypto_agent.client import AgentError, CarriedFile, NewMessage, ReadMessage, SealedContent
-from webmail import drafts, forgetting
+from webmail import drafts, forgetting, keeping_back
 from webmail.blobs.fetching import FILE_KIND
 from webmail.conversations import NotFound, others_in
 from webmail.draft_places import DraftOnPage, DraftPlace
@@ -112,6 +112,7 @@ def typed_of(account: Account, message_id: str) -> str:
 
 def take_back(account: Account, message_id: str, token: str, *, now: datetime | None = None) -> bool:
     """Stop what no server has of a message, and ask the programs of those who may have it to show it no more.
+    What waits to pass it on is not sent.
 
     Whether there was anybody to ask: else it was never sent, and is gone here as well, without a word to
     anybody. Raises NotFound, CannotSend; what was stopped stays so.
@@ -122,6 +123,8 @@ def take_back(account: Account, message_id: str, token: str, *, now: datetime | 
         have = withdraw(message, now=now)
         if not have:
             forgetting.forget(account, message_id, now=now)
+            # Nothing is left here by which it would be known as taken back.
+            keeping_back.forward_no_more(account, message_id)
             return False
     new = NewMessage(takes_back=True, replaces=message_id)
     send_message(account, others_in(account, message.conversation), new, token, only=have)

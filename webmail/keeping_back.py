@@ -85,6 +85,14 @@ def hold_forwarded(
     return _store(row, others, message, content, now)
 
 
+def forward_no_more(account: Account, message_id: str) -> None:
+    """Throws away what waits to pass this message on. In a transaction."""
+    rows = PendingMessage.objects.filter(account=account, forwards=message_id)
+    for row in rows.select_related("conversation").select_for_update(of=("self",)):
+        row.delete()
+        tell_later(row)
+
+
 def _held_until(held_for: timedelta, now: datetime) -> datetime:
     return now + held_for + MARGIN if held_for else now
 

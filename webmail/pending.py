@@ -19,7 +19,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, Composed, Expires, NewGroupUpdate, NewMessage
-from webmail import disappearing, drafts, forwarding, keeping_back, outgoing
+from webmail import disappearing, drafts, forwarding, keeping_back, originals, outgoing
 from webmail.blobs.attaching import CannotAttach, forget, gone
 from webmail.conversations import others_in
 from webmail.draft_content import DraftContent, content_of
@@ -58,6 +58,8 @@ class Waiting:
     left: bool = False
     #: Whether a file of it is gone, without which it does not go out.
     lacks_file: bool = False
+    #: Whether what it passes on was taken back by whoever wrote that.
+    taken_back: bool = False
 
     @property
     def held(self) -> bool:
@@ -78,13 +80,20 @@ class ComposedAnew:
 
 def release(pending_pk: int, *, now: datetime) -> Message | None:
     """Sends a message whose time has come, once, whoever else tries; None where there is nothing to send, or
-    it stays with its writer: one to people blocked since, to a group left since, or without one of its files.
+    it stays with its writer: one to people blocked since, to a group left since, without one of its files, or
+    that passes on what was taken back since.
     """
+    taken_back = _passes_on_taken_back(PendingMessage.objects.filter(pk=pending_pk, release_at__lte=now))
+    if taken_back is None:
+        # The next round of the scheduler asks again.
+        return None
     with transaction.atomic():
         row = _locked(PendingMessage.objects.filter(pk=pending_pk, release_at__lte=now))
         if row is None:
             return None
-        if not (row.conversation.blocked or _left_since(row, row.kind)):
+        if taken_back:
+            tell_later(row)
+        elif not (row.conversation.blocked or _left_since(row, row.kind)):
             try:
                 with transaction.atomic():
                     return _released(row, now)
@@ -232,6 +241,11 @@ def _forward_now(
 ) -> PendingMessage:
     if send_at is not None:
         raise CannotSend("is-forwarded", _("What is forwarded goes out at once. Nothing was changed."))
+    taken_back = _passes_on_taken_back(PendingMessage.objects.filter(account=account, pk=row.pk))
+    if taken_back is None:
+        raise CannotSend("unreadable", _("This message can't be read just now. Nothing was changed."))
+    if taken_back:
+        raise CannotSend("taken-back", _("This was taken back meanwhile, so it is not forwarded."))
     with transaction.atomic():
         locked = _locked(PendingMessage.objects.filter(account=account, pk=row.pk))
         if locked is None:
@@ -331,6 +345,13 @@ def _left_since(row: PendingMessage, kind: str) -> bool:
     return kind == Kind.SCHEDULED and left_at is not None and row.created_at <= left_at
 
 
+def _passes_on_taken_back(rows: QuerySet[PendingMessage]) -> bool | None:
+    """Whether the one among these passes on what was taken back; None where that can't be told just now. Call
+    outside of transactions, since the agent is asked."""
+    row = rows.exclude(forwards="").select_related("account").first()
+    return originals.taken_back([row]).get(row.forwards, False) if row else False
+
+
 def _files_here(account: Account, pks: Iterable[int]) -> QuerySet[Blob]:
     """Those that are still here, and in no message."""
     return Blob.objects.filter(account=account, pk__in=pks, message_id="", removed_at=None)
@@ -356,6 +377,7 @@ def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
     contents = drafts.opened_all(account, [(row.draft_id, bytes(row.draft)) for row in found])
     needed = set[int]().union(*(_needed(row) for row in found))
     here = set(_files_here(account, needed).values_list("pk", flat=True)) if needed else set[int]()
+    taken_back = originals.taken_back(found)
     return [
         Waiting(
             row.pk,
@@ -366,6 +388,7 @@ def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
             forwards=bool(row.forwards),
             left=_left_since(row, row.kind),
             lacks_file=not here >= _needed(row),
+            taken_back=taken_back.get(row.forwards) is True,
         )
         for row, content in zip(found, contents, strict=True)
     ]
