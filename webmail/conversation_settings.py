@@ -12,12 +12,17 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import Account
-from webmail import consent, disappearing, events, groups, left_groups, mentions, pending
+from crypto_agent.client import AgentUnavailable
+from webmail import consent, disappearing, events, groups, left_groups, mentions, pending, put_off
+from webmail.blobs.attaching import CannotAttach
 from webmail.exported_values import conversation_id_in, fitting, participants_in
 from webmail.message_state import time_value
 from webmail.models import Conversation, Message
+from webmail.outgoing import CannotSend
+from webmail.pending import ComposedAnew
 from webmail.placing import conversation_for
 
 Change = Literal[
@@ -77,9 +82,9 @@ def choose_time(account: Account, conversation: Conversation, seconds: int, *, n
         waiting = pending.for_another_time(account, conversation, seconds)
         try:
             with transaction.atomic():
-                pending.take_over(account, waiting)
-                rows = Conversation.objects.filter(pk=conversation.pk, account=account)
-                rows.update(expires_after=seconds, settings_changed_at=now)
+                row = pending.take_over(account, conversation, seconds, waiting)
+                row.expires_after, row.settings_changed_at = seconds, now
+                row.save(update_fields=["expires_after", "settings_changed_at"])
             break
         except pending.ChangedMeanwhile:
             # Another page got on by it, so this ends.
@@ -138,16 +143,22 @@ class _Given:
 
 
 def take_settings(account: Account, found: Iterable[Mapping[str, Any]]) -> int:
-    """Takes in the settings of an export where they are later than those here. May run twice. Tells the
-    account's open pages.
+    """Takes in the settings of an export where they are later than those here; what waits in a conversation
+    follows them. May run twice. Tells the account's open pages.
 
-    Says how many were none, which are left out.
+    Says how many were none, or can't be followed by what waits, and are left out. Call outside of
+    transactions. Raises AgentUnavailable where the agent does not compose what waits just now; what
+    was taken in stays.
     """
     given, left_out = fitting(found, _given_in)
     taken = 0
     for each in given:
-        with transaction.atomic():
+        try:
             taken += _take(account, each)
+        except (CannotSend, CannotAttach) as refused:
+            if isinstance(refused.__cause__, AgentUnavailable):
+                raise refused.__cause__ from refused
+            left_out += 1
     if taken:
         events.publish(account.pk, "conversations", "settings")
     return left_out
@@ -170,18 +181,39 @@ def _given_in(each: Mapping[str, Any]) -> _Given:
 
 
 def _take(account: Account, given: _Given) -> bool:
-    """Whether they are later than those here."""
-    made = conversation_for(account, given.conversation, given.participants, given.changed_at)
-    row = Conversation.objects.select_for_update().get(pk=made.pk)
-    if row.settings_changed_at is not None and row.settings_changed_at >= given.changed_at:
-        return False
+    """Whether they are later than those here. Raises CannotSend, CannotAttach."""
+    while True:
+        with transaction.atomic():
+            made = conversation_for(account, given.conversation, given.participants, given.changed_at)
+        if not _is_later(given, made):
+            return False
+        waiting = pending.for_another_time(account, made, given.expires_after)
+        try:
+            with transaction.atomic():
+                return _take_over(account, given, made, waiting)
+        except pending.ChangedMeanwhile:
+            # Somebody got on by it, so this ends.
+            continue
+
+
+def _take_over(account: Account, given: _Given, made: Conversation, waiting: Sequence[ComposedAnew]) -> bool:
+    """Raises ChangedMeanwhile."""
+    row = pending.take_over(account, made, given.expires_after, waiting)
+    if not _is_later(given, row):
+        raise pending.ChangedMeanwhile
     stays_away = given.left_at is not None and groups.is_group(row)
-    changed = stays_away or row.left_at is not None
+    was_away = row.left_at is not None
     row.left_at = given.left_at if stays_away else None
     row.archived_at, row.settings_changed_at = given.archived_at, given.changed_at
     row.pinned, row.muted, row.mentions_muted = given.pinned, given.muted, given.mentions_muted
     row.expires_after = given.expires_after
     row.save(update_fields=_FIELDS)
-    if changed:
+    if stays_away or was_away:
         left_groups.bring_in_line(account, row)
+    if was_away and not stays_away:
+        transaction.on_commit(lambda: put_off.let_go(account, [row.pk], now=timezone.now()))
     return True
+
+
+def _is_later(given: _Given, row: Conversation) -> bool:
+    return row.settings_changed_at is None or row.settings_changed_at < given.changed_at

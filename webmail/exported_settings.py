@@ -54,9 +54,9 @@ def take_settings(account: Account, data: bytes) -> int:
     for each in _settings_in(data):
         by_kind[each.get("kind")].append(each)
     written, left_out = draft_export.rows_of(account, by_kind[draft_export.KIND])
+    left_out += conversation_settings.take_settings(account, by_kind["conversation"])
     with transaction.atomic():
         draft_export.keep(written)
-        left_out += conversation_settings.take_settings(account, by_kind["conversation"])
         receipt_choices.take_settings(account, by_kind["receipts"])
         preview_choices.take_settings(account, by_kind["link-previews"])
         undo_choices.take_settings(account, by_kind["undo-send"])

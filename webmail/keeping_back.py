@@ -33,6 +33,15 @@ MOST_SCHEDULED = 100
 
 Kind = PendingMessage.Kind
 
+
+class _AnotherTime(Exception):
+    """After so many seconds what is written there disappears now; it was composed for another time."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 _BY_TOKEN = PreparedRows(
     lambda account, token: PendingMessage.objects.select_related("conversation").filter(
         account=account, token=token
@@ -110,7 +119,7 @@ def schedule(
     now: datetime,
 ) -> PendingMessage:
     """Takes a message that goes out at ``send_at``, and says that it was written then; ``former`` as in
-    ``hold``.
+    ``hold``. It disappears as was chosen for its conversation when it is stored, whatever ``expires`` says.
 
     Raises CannotSend or CannotAttach; nothing is stored then.
     """
@@ -122,7 +131,12 @@ def schedule(
         )
     checked_time(send_at, now)
     row = _new_row(account, Kind.SCHEDULED, send_at, token, now, content, former=former)
-    return _store_written(row, recipients, content, send_at, expires, on_page)
+    while True:
+        try:
+            return _store_written(row, recipients, content, send_at, expires, on_page)
+        except _AnotherTime as chosen_now:
+            # Somebody got on by it, so this ends.
+            expires = Expires(True, chosen_now.seconds) if chosen_now.seconds else None
 
 
 def by_token(account: Account, token: str) -> PendingMessage | None:
@@ -185,6 +199,8 @@ def _store(
     try:
         with transaction.atomic():
             row.conversation = outgoing.written_to(account, composed.conversation_id, others, now)
+            if row.kind == Kind.SCHEDULED and (seconds := time_chosen(row.conversation)) != row.expires_after:
+                raise _AnotherTime(seconds)
             row.save()
             take_for_later(account, row)
             if on_page is not None:
@@ -250,6 +266,13 @@ def composed_of(
     attachments = [attachment(blob) for blob in chosen(account, pks)]
     others = outgoing.checked_recipients(account, recipients)
     return replace(message, attachments=attachments), others
+
+
+def time_chosen(conversation: Conversation) -> int:
+    """After how many seconds what the account writes in a conversation disappears, which stays so until the
+    end of the transaction that this is called in."""
+    rows = Conversation.objects.select_for_update().filter(pk=conversation.pk)
+    return rows.values_list("expires_after", flat=True).get()
 
 
 def check_files(account: Account, pks: Sequence[int], release_at: datetime) -> None:

@@ -35,7 +35,8 @@ Kind = PendingMessage.Kind
 
 
 class ChangedMeanwhile(Exception):
-    """Another page composed what waits anew at the same moment: what was made of it before is of no use."""
+    """Another page composed what waits anew at the same moment, or chose another time for its conversation:
+    what was made of it before is of no use."""
 
 
 class NotPending(Exception):
@@ -174,6 +175,8 @@ def _change_time(
             raise outgoing.to_blocked()
         locked.kind, locked.release_at, locked.created_at = Kind.SCHEDULED, at, now
         _take_over(locked, anew)
+        if keeping_back.time_chosen(locked.conversation) != anew.expires_after:
+            raise ChangedMeanwhile
         if send_at is None:
             _released(locked, now)
         else:
@@ -198,13 +201,22 @@ def for_another_time(account: Account, conversation: Conversation, seconds: int)
     return found
 
 
-def take_over(account: Account, composed: Iterable[ComposedAnew]) -> None:
-    """Puts what ``for_another_time`` made in the place of what still waits. In a transaction. Raises
+def take_over(
+    account: Account, conversation: Conversation, seconds: int, composed: Iterable[ComposedAnew]
+) -> Conversation:
+    """Puts what ``for_another_time`` made in the place of what still waits, and locks the conversation's row,
+    which is to have that time now: what is scheduled after this waits for it. In a transaction. Raises
     ChangedMeanwhile; ``for_another_time`` has to be called again then."""
     for anew in composed:
         locked = _locked(PendingMessage.objects.filter(account=account, pk=anew.pending_pk))
         if locked is not None:
             _take_over(locked, anew)
+    row = Conversation.objects.select_for_update().get(pk=conversation.pk, account=account)
+    there = PendingMessage.objects.filter(account=account, conversation=conversation, names_group=False)
+    waiting = there.filter(Q(goes_with=None, kind=Kind.SCHEDULED) | Q(goes_with__kind=Kind.SCHEDULED))
+    if waiting.exclude(expires_after=seconds).exists():
+        raise ChangedMeanwhile
+    return row
 
 
 def _composed_anew(row: PendingMessage, at: datetime) -> ComposedAnew:

@@ -20,6 +20,7 @@ from tests.webmail.strangers import arrives, titles
 from webmail import (
     acknowledging,
     blocking,
+    conversation_settings,
     conversations,
     events,
     exported_settings,
@@ -312,21 +313,14 @@ def test_pages_leave_with_words_or_without_and_come_back(
     assert 'name="text"' in at_alices.get(conversation).content.decode()
 
 
-def test_the_last_words_disappear_as_what_is_written_there_and_the_page_says_so(
-    alice: Account, group: Conversation, at_alices: Client
+def test_the_page_says_that_the_last_words_disappear_as_what_is_written_there(
+    group: Conversation, at_alices: Client
 ) -> None:
     people = reverse("conversation-people", args=[group.conversation_id])
     says = "What you write disappears 1 day after reading."
     assert says not in at_alices.get(people).content.decode()
     Conversation.objects.filter(pk=group.pk).update(expires_after=86_400)
     assert says in at_alices.get(people).content.decode()
-    at_alices.post(
-        reverse("conversation-leave", args=[group.conversation_id]),
-        {"do": "tell", "words": "I am off.", "token": str(uuid4())},
-        headers={"X-CSRFToken": at_alices.cookies["csrf"].value},
-    )
-    newest = Message.objects.filter(account=alice, direction=Message.Direction.OUT).latest("pk")
-    assert newest.expires_after == 86_400
 
 
 def scheduled(account: Account, group: Conversation, text: str, now: datetime) -> PendingMessage:
@@ -429,3 +423,24 @@ def test_a_conversation_of_two_is_not_left(
     assert "Leave this conversation" not in page.content.decode()
     leaving = reverse("conversation-leave", args=[with_bob.conversation_id])
     assert at_alices.post(leaving).status_code == 404
+
+
+def test_what_was_put_off_goes_out_when_an_import_brings_the_group_back(
+    alice: Account,
+    group: Conversation,
+    as_web: None,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    row = scheduled(alice, group, "See you there", timezone.now() - timedelta(hours=3))
+    leave(alice, group)
+    assert pending.release(row.pk, now=timezone.now()) is None
+    Conversation.objects.filter(pk=group.pk).update(left_at=None, archived_at=None)
+    exported = [dict(each) for each in conversation_settings.settings_json(alice)]
+    Conversation.objects.filter(pk=group.pk).update(left_at=timezone.now(), settings_changed_at=None)
+    given: list[tuple[str, int]] = []
+    monkeypatch.setattr(queues, "give", lambda task, key, **_more: given.append((task, key)))
+    with django_capture_on_commit_callbacks(execute=True):
+        conversation_settings.take_settings(alice, exported)
+    assert given == [(queues.RELEASE, row.pk)]
+    assert pending.release(row.pk, now=timezone.now()) is not None

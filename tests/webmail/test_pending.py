@@ -542,3 +542,129 @@ def test_a_time_that_what_waits_cannot_have_is_not_chosen(
     assert "What you write disappears" not in answer.content.decode()
     assert Conversation.objects.get(pk=with_bob.pk).expires_after == 0
     assert PendingMessage.objects.get(pk=row.pk).message_id == row.message_id
+
+
+def time_within(row: PendingMessage) -> Expires | None:
+    """After how long what waits says that it disappears."""
+    at_rest = SealedContent(row.conversation.conversation_id, row.message_id, bytes(row.sealed))
+    (read,) = agent().read(row.account.did, [at_rest])
+    return read.expires
+
+
+def scheduled(account: Account, conversation: Conversation, expires: Expires | None) -> PendingMessage:
+    now, content = timezone.now(), DraftContent(TEXT)
+    later = now + timedelta(hours=1)
+    others = [did for did in conversation.participants if did != account.did]
+    return keeping_back.schedule(account, others, content, str(uuid4()), later, expires=expires, now=now)
+
+
+@pytest.mark.parametrize("before", [None, Expires(True, 86_400)])
+def test_what_is_scheduled_as_a_time_is_chosen_has_that_time(
+    alice: Account, with_bob: Conversation, before: Expires | None
+) -> None:
+    """Its page had read the time before, whoever stores first."""
+    conversation_settings.choose_time(alice, with_bob, 3600, now=timezone.now())
+    row = scheduled(alice, with_bob, before)
+    assert (row.expires_after, time_within(row)) == (3600, Expires(True, 3600))
+    conversation_settings.choose_time(alice, with_bob, 0, now=timezone.now())
+    row = scheduled(alice, with_bob, before)
+    assert (row.expires_after, time_within(row)) == (0, None)
+
+
+def test_what_is_scheduled_between_composing_and_choosing_a_time_has_that_time(
+    alice: Account, with_bob: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for_another_time = pending.for_another_time
+
+    def overtaken(*some: Any) -> Any:
+        monkeypatch.setattr(pending, "for_another_time", for_another_time)
+        composed = for_another_time(*some)
+        scheduled(alice, with_bob, None)
+        return composed
+
+    monkeypatch.setattr(pending, "for_another_time", overtaken)
+    conversation_settings.choose_time(alice, with_bob, 3600, now=timezone.now())
+    (row,) = PendingMessage.objects.all()
+    assert (row.expires_after, time_within(row)) == (3600, Expires(True, 3600))
+
+
+def test_what_gets_its_time_as_another_is_chosen_disappears_by_that(
+    alice: Account, at_alices: Client, with_bob: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is held is not composed for the time that is chosen, and is scheduled at the same moment."""
+    row, compose = hand_in(at_alices, with_bob), outgoing.compose
+
+    def overtaken(*some: Any, **more: Any) -> Composed:
+        monkeypatch.setattr(outgoing, "compose", compose)
+        composed = compose(*some, **more)
+        conversation_settings.choose_time(alice, with_bob, 3600, now=timezone.now())
+        return composed
+
+    monkeypatch.setattr(outgoing, "compose", overtaken)
+    later = timezone.now() + timedelta(days=1)
+    pending.change_time(alice, row.pk, later, now=timezone.now())
+    row.refresh_from_db()
+    assert (row.kind, row.expires_after, time_within(row)) == ("scheduled", 3600, Expires(True, 3600))
+
+
+@pytest.fixture
+def exported(alice: Account, with_bob: Conversation) -> list[dict[str, Any]]:
+    """The settings of the conversation, which disappear after an hour, as of tomorrow; here they do not."""
+    conversation_settings.choose_time(alice, with_bob, 3600, now=timezone.now() + timedelta(days=1))
+    found = [dict(each) for each in conversation_settings.settings_json(alice)]
+    Conversation.objects.filter(pk=with_bob.pk).update(expires_after=0, settings_changed_at=timezone.now())
+    return found
+
+
+def test_it_disappears_as_an_import_brings_it(
+    alice: Account, with_bob: Conversation, exported: list[dict[str, Any]]
+) -> None:
+    row = scheduled(alice, with_bob, None)
+    for _again in range(2):
+        assert conversation_settings.take_settings(alice, exported) == 0
+    row.refresh_from_db()
+    assert (row.expires_after, time_within(row)) == (3600, Expires(True, 3600))
+    assert Conversation.objects.get(pk=with_bob.pk).expires_after == 3600
+
+
+def test_a_time_that_what_waits_cannot_have_is_left_out_of_an_import_or_waits_for_the_agent(
+    alice: Account,
+    with_bob: Conversation,
+    exported: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = scheduled(alice, with_bob, None)
+
+    def limited(*_any: object, **_more: object) -> None:
+        raise AgentLimited("RateLimitExceeded", "", 60)
+
+    with monkeypatch.context() as full:
+        full.setattr(AgentClient, "compose", limited)
+        with pytest.raises(AgentLimited):
+            conversation_settings.take_settings(alice, exported)
+    draft = bytes(row.draft)
+    PendingMessage.objects.filter(pk=row.pk).update(draft=draft[:-1] + bytes([draft[-1] ^ 1]))
+    assert conversation_settings.take_settings(alice, exported) == 1
+    row.refresh_from_db()
+    assert (row.expires_after, time_within(row)) == (0, None)
+    assert Conversation.objects.get(pk=with_bob.pk).expires_after == 0
+
+
+def test_an_import_overtaken_by_a_later_choice_changes_nothing(
+    alice: Account,
+    with_bob: Conversation,
+    exported: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row, for_another_time = scheduled(alice, with_bob, None), pending.for_another_time
+
+    def overtaken(*some: Any) -> Any:
+        monkeypatch.setattr(pending, "for_another_time", for_another_time)
+        composed = for_another_time(*some)
+        Conversation.objects.filter(pk=with_bob.pk).update(settings_changed_at=exported[0]["changedAt"])
+        return composed
+
+    monkeypatch.setattr(pending, "for_another_time", overtaken)
+    assert conversation_settings.take_settings(alice, exported) == 0
+    row.refresh_from_db()
+    assert (row.expires_after, time_within(row)) == (0, None)
