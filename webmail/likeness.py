@@ -6,6 +6,7 @@ Pure functions over what is known; a likeness is a reason to look twice, and no 
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -72,7 +73,38 @@ def _has_name(someone: Known, other: Known) -> bool:
     if not someone.name:
         return False
     name = skeleton(someone.name)
-    return bool(name) and name in {skeleton(other.name) if other.name else "", skeleton(other.handle)}
+    if not name:
+        return False
+    if name == skeleton(other.handle):
+        return True
+    return (
+        bool(other.name)
+        and name == skeleton(other.name)
+        and not _has_initial_within(someone.name, other.name)
+        and not _has_initial_within(other.name, someone.name)
+    )
+
+
+def _has_initial_within(name: str, other: str) -> bool:
+    """Whether a capital that is a word of ``name``, after an ordinary space, is a small letter within a word
+    of ``other``: so "Ann A" is seen to be nobody called "Anna". Spaces that are drawn thin, or not at all,
+    part no words."""
+    words, others = _letters(name), _letters(other)
+    if len(words) != len(others):
+        return False
+    return any(
+        length == 1 and letter.isupper() and small.islower() and place > 0
+        for (letter, _place, length), (small, place, _length) in zip(words, others, strict=True)
+    )
+
+
+def _letters(name: str) -> list[tuple[str, int, int]]:
+    """Each character that is seen, with its place in its word, and how many that word has."""
+    words = [
+        [each for each in word if not each.isspace() and unicodedata.category(each) not in ("Mn", "Cf", "Cc")]
+        for word in name.replace("\u00a0", " ").split(" ")
+    ]
+    return [(letter, place, len(word)) for word in words for place, letter in enumerate(word)]
 
 
 _STRONGEST_FIRST: tuple[tuple[Kind, Callable[[Known, Known], bool]], ...] = (

@@ -66,6 +66,44 @@ def test_names_that_are_not(name: str) -> None:
     assert of("stranger.test", name) is None
 
 
+ANNA = Known("did:plc:anna", "anna.test", "Anna")
+ANN_A = Known("did:plc:ann", "ann.test", "Ann A")
+WITH_SURNAME = Known("did:plc:berg", "berg.test", "Anna B")
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("Ann A", ANNA), ("Ann\u00a0A", ANNA), ("Anna", ANN_A)],
+)
+def test_an_initial_is_no_letter_of_the_word_before(name: str, known: Known) -> None:
+    assert likeness(Known("did:plc:x", "x.test", name), [known]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Ann a", ANNA),
+        ("ANN A", Known("did:plc:anna", "anna.test", "ANNA")),
+        # Drawn as nearly nothing, or as nothing.
+        ("Ann\u200aA", ANNA),
+        ("Ann\u3164A", ANNA),
+        ("Ann\u200bA", ANNA),
+        ("An na", ANNA),
+        ("An Na", ANNA),
+        ("AnnaB", WITH_SURNAME),
+        ("Anna  B", WITH_SURNAME),
+        ("Anna\u2009B", WITH_SURNAME),
+        ("anna b", WITH_SURNAME),
+        # Its handle.
+        ("Ann A.test", ANNA),
+    ],
+)
+def test_spaces_that_hide_nothing_make_no_other_name(name: str, known: Known) -> None:
+    found = likeness(Known("did:plc:x", "x.test", name), [known])
+    assert found
+    assert found.kind == "name"
+
+
 def test_a_handle_that_was_somebody_else_s_before() -> None:
     assert of("alison.test") == "former-handle"
     assert of("alison.test", did=ALICE.did) is None
