@@ -166,7 +166,8 @@ def _quiet_with(over: set[int]) -> set[int]:
     )
     edit_them = Exists(going.filter(message_id=OuterRef("replaces")))
     answer_them = Exists(going.filter(message_id=OuterRef("in_reply_to")))
-    quiet = Message.objects.filter(edit_them | answer_them, aside=Message.Aside.QUIET)
+    # The edit of an answer names what that answers too, and goes with the answer alone.
+    quiet = Message.objects.filter(edit_them | Q(answer_them, replaces=""), aside=Message.Aside.QUIET)
     return set(quiet.values_list("pk", flat=True)) if over else set()
 
 

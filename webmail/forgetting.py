@@ -25,6 +25,8 @@ from webmail.recounting import recount
 from webmail.withdrawing import withdraw
 
 _NOT_ARRIVED = (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED, Delivery.State.FAILED)
+#: Where what is not shown is that has no place of its own.
+_NO_PLACE = (Message.Aside.NO, Message.Aside.QUIET)
 #: Messages erased by one turn of a worker.
 BATCH = 200
 
@@ -66,9 +68,12 @@ def forget_expired(now: datetime, *, limit: int = 500) -> int:
 
 def _forget(message: Message, now: datetime) -> None:
     of_it = Q(pk=message.pk) | Q(replaces=message.message_id, sender_did=message.sender_did)
-    reactions = Q(in_reply_to=message.message_id, shown=False)
+    # Not the answers to it: neither their edits, which name it too, nor those that are set aside.
+    quiet = Q(in_reply_to=message.message_id, replaces="", shown=False, aside__in=_NO_PLACE)
     with transaction.atomic():
-        rows = Message.objects.filter(of_it | reactions, conversation=message.conversation_id)
+        in_conversation = Message.objects.filter(conversation=message.conversation_id)
+        reactions = list(in_conversation.filter(quiet).values_list("message_id", flat=True))
+        rows = in_conversation.filter(of_it | quiet | Q(replaces__in=reactions))
         # What it was to become goes with it.
         Draft.objects.filter(edits__in=rows).delete()
         rows.filter(forgotten_at=None).update(

@@ -230,6 +230,19 @@ def test_edits_and_reactions_go_with_what_was_set_aside(
     assert titles(alice)[0] == "Before, changed at last"
 
 
+def test_an_answer_that_stays_stays_as_it_was_edited(alice: Account, bob: Account, write: Write) -> None:
+    blocking.block(alice, bob.did, timezone.now())
+    goes = arrives(write, bob, [alice], "One")
+    stays = arrives(write, bob, [alice], "Two", in_reply_to=goes.message_id)
+    changing.edit(bob, stays.message_id, "Two, changed", str(uuid4()))
+    edit = Message.objects.get(account=bob, replaces=stays.message_id)
+    hand_over(alice, seal(edit)[alice.did])
+    Message.objects.filter(pk=goes.pk).update(placed_at=timezone.now() - timedelta(days=31))
+    assert blocking.prune(timezone.now()) == 1
+    blocking.unblock(alice, bob.did)
+    assert titles(alice)[0] == "Two, changed"
+
+
 def test_what_was_taken_back_meanwhile_never_comes_back(alice: Account, bob: Account, write: Write) -> None:
     theirs = arrives(write, bob, [alice], "I wish I had not said that")
     blocking.block(alice, bob.did, timezone.now())

@@ -1,0 +1,101 @@
+"""What goes with a message that an account lets go of, and what stays."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import Account
+from crypto_agent.client import Expires
+from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.strangers import arrives
+from webmail import blocking, changing, forgetting, left_groups, threads
+from webmail.models import Message
+
+pytestmark = pytest.mark.django_db
+
+
+def texts(account: Account, message: Message) -> list[str]:
+    return [
+        "".join(segment.text for segment in entry.segments)
+        for entry in threads.thread(account, message.conversation).entries
+    ]
+
+
+def carry_newest(sender: Account, recipient: Account) -> Message:
+    """What a sender did last, as its recipient has it."""
+    sent = Message.objects.filter(account=sender, state="composed").latest("pk")
+    hand_over(recipient, seal(sent)[recipient.did])
+    return Message.objects.get(account=recipient, message_id=sent.message_id)
+
+
+@pytest.mark.parametrize("by", ["deleting", "its time"])
+def test_an_answer_stays_as_it_was_edited_when_what_it_answers_goes(
+    alice: Account, bob: Account, write: Write, by: str
+) -> None:
+    question = arrives(write, bob, [alice], "When?", expires=Expires(True, 60) if by == "its time" else None)
+    answer = write(alice, [bob], "At six", in_reply_to=question.message_id)
+    seal(answer)
+    changing.edit(alice, answer.message_id, "At seven", str(uuid4()))
+    carry_newest(alice, bob)
+    if by == "deleting":
+        forgetting.forget(alice, question.message_id, now=timezone.now())
+    else:
+        Message.objects.filter(pk=question.pk).update(expires_at=timezone.now())
+        assert forgetting.forget_expired(timezone.now()) == 1
+    forgetting.erase(alice, now=timezone.now())
+    assert texts(alice, question) == ["At seven"]
+    forgotten = Message.objects.filter(account=alice, forgotten_at__isnull=False)
+    assert set(forgotten.values_list("message_id", flat=True)) == {question.message_id}
+
+
+def test_reactions_go_with_a_message_and_so_does_that_they_were_taken_back(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    message = arrives(write, alice, [bob, carol], "hello")
+    changing.react(bob, message.message_id, "👍", str(uuid4()))
+    reaction = carry_newest(bob, alice)
+    changing.react(bob, message.message_id, "👍", str(uuid4()))
+    taken_back = carry_newest(bob, alice)
+    assert taken_back.replaces == reaction.message_id
+    blocking.block(alice, bob.did, timezone.now())
+    forgetting.forget(alice, message.message_id, now=timezone.now())
+    forgetting.erase(alice, now=timezone.now())
+    assert [bytes(row.sealed) for row in Message.objects.filter(account=alice)] == [b"", b"", b""]
+
+
+@pytest.mark.parametrize("written", ["before", "while blocked"])
+def test_what_a_blocked_person_answered_is_there_again_though_the_question_went(
+    alice: Account, bob: Account, write: Write, written: str
+) -> None:
+    question = write(alice, [bob], "When?")
+    hand_over(bob, seal(question)[bob.did])
+
+    def answer() -> None:
+        arrives(write, bob, [alice], "At six", in_reply_to=question.message_id)
+
+    if written == "before":
+        answer()
+    blocking.block(alice, bob.did, timezone.now())
+    if written == "while blocked":
+        answer()
+    forgetting.forget(alice, question.message_id, now=timezone.now())
+    forgetting.erase(alice, now=timezone.now())
+    blocking.unblock(alice, bob.did)
+    assert texts(alice, question) == ["At six"]
+
+
+def test_what_was_answered_in_a_group_that_was_left_is_there_on_coming_back(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    question = write(alice, [bob, carol], "When?")
+    hand_over(bob, seal(question)[bob.did])
+    left_groups.leave(alice, question.conversation, now=timezone.now())
+    arrives(write, bob, [alice, carol], "At six", in_reply_to=question.message_id)
+    forgetting.forget(alice, question.message_id, now=timezone.now())
+    forgetting.erase(alice, now=timezone.now())
+    question.conversation.refresh_from_db()
+    left_groups.come_back(alice, question.conversation, now=timezone.now())
+    assert texts(alice, question) == ["At six"]
