@@ -58,3 +58,13 @@ COPY deploy/render.py deploy/postfix /opt/waxwing/
 # hadolint ignore=DL3002
 USER 0:0
 ENTRYPOINT ["/opt/waxwing/start"]
+
+FROM debian:12-slim AS opendkim
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends "opendkim=2.11.*" \
+    && rm -rf /var/lib/apt/lists/* /etc/opendkim.conf \
+    && useradd --system --uid 10003 --user-group --no-create-home --shell /usr/sbin/nologin signer
+COPY deploy/opendkim /opt/waxwing/
+USER 10003:10003
+ENTRYPOINT ["/opt/waxwing/start"]

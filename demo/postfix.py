@@ -81,10 +81,14 @@ def prepare(
     ingress_port: int,
     mail_domains: Sequence[str],
     tls_chain: Path | None = None,
+    relayhost: str = "",
+    dkim_milter: str = "",
 ) -> Postfix:
     """Write its configuration; its queue lies in `directory` and stays.
 
-    `tls_chain` is a PEM file with key and certificate. Start the result's spec with demo.processes.start.
+    `tls_chain` is a PEM file with key and certificate. `relayhost`, as Postfix writes hosts, takes all mail
+    for others; without it mail goes to public addresses alone. `dkim_milter`, as Postfix writes milters,
+    signs it; without it nobody does. Start the result's spec with demo.processes.start.
     Raises PostfixUnavailable.
     """
     reason = why_not()
@@ -107,9 +111,12 @@ def prepare(
         "SMTP_PORT": f"127.0.0.1:{port}",
         "RELAY_PORT": f"127.0.0.1:{relay_port}",
         "RELAY_NETWORKS": "127.0.0.0/8",
-        "RELAYHOST": "",
-        "OUTGOING_ANSWERS": f"regexp:{places['config']}/private_answers",
-        "OUTGOING_CHECK": f"check_recipient_mx_access,cidr:{places['config']}/private_networks,",
+        "RELAYHOST": relayhost,
+        "OUTGOING_ANSWERS": "" if relayhost else f"regexp:{places['config']}/private_answers",
+        "OUTGOING_CHECK": ""
+        if relayhost
+        else f"check_recipient_mx_access,cidr:{places['config']}/private_networks,",
+        "DKIM_MILTER": dkim_milter,
         "INGRESS": f"inet:[127.0.0.1]:{ingress_port}",
         "POSTMASTER": "postmaster@localhost.invalid",
         "RETRY_TIME": "2s",

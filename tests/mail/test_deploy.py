@@ -60,10 +60,11 @@ def test_only_web_and_the_workers_that_seal_reach_the_agent() -> None:
     assert members_of("agent") == {"web", "worker", "lookups", "agent"}
     assert members_of("agent-data") == {"agent", "migrate-agent", "postgres"}
     assert networks_of("agent") == {"agent", "agent-data"}
-    for network in ("agent", "agent-data", "data", "mailbox", "mta"):
+    for network in ("agent", "agent-data", "data", "mailbox", "mta", "signing"):
         assert COMPOSE["networks"][network]["internal"] is True
     assert members_of("edge") == {"web", "worker", "lookups", "deliveries", "postfix"}
     assert members_of("mta") == {"deliveries", "ingress", "postfix"}
+    assert members_of("signing") == {"postfix", "opendkim"}
 
 
 def test_only_the_web_on_loopback_and_mail_are_published() -> None:
@@ -86,6 +87,7 @@ def test_secrets_go_only_where_they_are_needed() -> None:
     assert holders["oauth_client_key"] == holders["push_key"] == {"web", *workers}
     assert holders["mail_token_key"] == {"web", "ingress", *workers}
     assert holders["smtp_tls_chain"] == {"postfix"}
+    assert holders["dkim_key"] == holders["dkim_selector"] == {"opendkim"}
     assert all(holders.values()), "a secret that nobody uses"
     used = set().union(*(secrets_of(service) for service in SERVICES))
     assert used == set(COMPOSE["secrets"])
@@ -101,7 +103,7 @@ def test_every_container_is_held_down(service: str) -> None:
     assert "healthcheck" in definition or service.startswith("migrate")
     allowed = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"}
     assert set(definition.get("cap_add", [])) <= allowed
-    if service in OURS | {"dovecot", "redis"}:
+    if service in OURS | {"dovecot", "opendkim", "redis"}:
         assert "cap_add" not in definition
     for key, value in definition.get("environment", {}).items():
         secret = re.search(r"SECRET|PASSWORD|TOKEN_KEYS", key) and not key.endswith("_FILE")
@@ -164,7 +166,7 @@ def test_every_file_that_the_images_copy_is_there() -> None:
         for source in sources.split():
             assert (ROOT / source).exists(), source
             assert any(source == each or source.startswith(f"{each}/") for each in allowed), source
-    for start in ("app", "dovecot", "postfix"):
+    for start in ("app", "dovecot", "opendkim", "postfix"):
         assert (ROOT / "deploy" / start / "start").stat().st_mode & 0o111
 
 
@@ -210,6 +212,7 @@ def test_postfix_reads_the_containers_configuration(tmp_path: Path) -> None:
     services = subprocess.run([postconf, "-c", tmp_path, "-M"], capture_output=True, text=True, check=True)
     assert services.stderr == ""
     assert "mynetworks=172.31.25.0/24" in services.stdout
+    assert services.stdout.count("smtpd_milters=inet:opendkim:8891") == 1
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a;b", "a{b", 'a"b', "a\0b"])

@@ -16,9 +16,17 @@ from tests.services.programs import LEFT_OUT, need
 
 @contextmanager
 def postfix_server(
-    *, ingress_port: int, mail_domains: Sequence[str], tls_chain: Path | None = None
+    *,
+    ingress_port: int,
+    mail_domains: Sequence[str],
+    tls_chain: Path | None = None,
+    relayhost: str = "",
+    dkim_milter: str = "",
 ) -> Iterator[Postfix]:
-    """Runs Postfix on free loopback ports with an empty queue; a failure shows the end of its log."""
+    """Runs Postfix on free loopback ports with an empty queue; a failure shows the end of its log.
+
+    For the arguments see demo.postfix.prepare.
+    """
     need("Postfix")
     reason = why_not()
     if reason is not None:
@@ -33,6 +41,8 @@ def postfix_server(
         ingress_port=ingress_port,
         mail_domains=mail_domains,
         tls_chain=tls_chain,
+        relayhost=relayhost,
+        dkim_milter=dkim_milter,
     )
     running = start(postfix.spec, directory / "log")
     try:

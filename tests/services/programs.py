@@ -12,6 +12,10 @@ PROGRAMS = {
     "Redis": (("redis-server",), ("redis-server",)),
     "Dovecot": (("dovecot-core", "dovecot-imapd", "dovecot-lmtpd"), ("dovecot",)),
     "Postfix": (("postfix", "postfix-pcre"), ("postfix",)),
+    "OpenDKIM": (("opendkim",), ("opendkim",)),
+    # Another implementation than the one that signs, for Debian's own Python.
+    "dkimpy": (("python3-dkim",), ("dkimverify",)),
+    "NSD": (("nsd",), ("nsd",)),
     "Caddy": (("caddy",), ("caddy",)),
     "SoftHSM": (("softhsm2",), ("softhsm2-util",)),
     "Chromium": (("chromium", "chromium-headless-shell"), ("chromium",)),

@@ -7,6 +7,8 @@ from email.message import EmailMessage
 from typing import Any, Self
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.lmtp import LMTP
+from aiosmtpd.smtp import SMTP
 
 from demo.ports import free_port
 
@@ -36,6 +38,8 @@ class SmtpSink:
     takes_utf8: bool = True
     #: Domains whose mail is to be tried again later: nobody would bring it on from here.
     closed_to: frozenset[str] = frozenset()
+    #: LMTP, in the place of SMTP: what a mail server stores its mail through.
+    lmtp: bool = False
 
     @property
     def url(self) -> str:
@@ -60,7 +64,7 @@ class SmtpSink:
         return self.answer
 
     def __enter__(self) -> Self:
-        self._controller = Controller(
+        self._controller = _Listener(
             self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=self.takes_utf8
         )
         self._controller.start()
@@ -68,3 +72,9 @@ class SmtpSink:
 
     def __exit__(self, *_: object) -> None:
         self._controller.stop()
+
+
+class _Listener(Controller):
+    def factory(self) -> SMTP:
+        protocol = LMTP if self.handler.lmtp else SMTP
+        return protocol(self.handler, **self.SMTP_kwargs)
