@@ -26,7 +26,7 @@ class PeerEvent(models.Model):
     #: What makes somebody's keys others than they were.
     NEW_KEYS = (Kind.DEVICE_NEW, Kind.DEVICE_BACK)
 
-    peer = models.ForeignKey("accounts.Peer", on_delete=models.CASCADE, related_name="events")
+    peer = models.ForeignKey("accounts.Peer", on_delete=models.CASCADE, related_name="events", db_index=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     #: A fingerprint, handle, server or CID, and what was in its place before.
     subject = models.CharField(max_length=512)
@@ -47,7 +47,9 @@ class PeerEvent(models.Model):
 class PlcOperation(models.Model):
     """An entry of the PLC directory's log about somebody, as it was first seen."""
 
-    peer = models.ForeignKey("accounts.Peer", on_delete=models.CASCADE, related_name="plc_operations")
+    peer = models.ForeignKey(
+        "accounts.Peer", on_delete=models.CASCADE, related_name="plc_operations", db_index=False
+    )
     cid = models.CharField("CID", max_length=80)
     #: Its place in the log, from 0.
     position = models.PositiveIntegerField()
@@ -89,7 +91,7 @@ class PublishedEntry(models.Model):
         ROTATION_KEY = "rotation-key", "key that may change the DID document"
 
     account = models.ForeignKey(
-        "accounts.Account", on_delete=models.CASCADE, related_name="published_entries"
+        "accounts.Account", on_delete=models.CASCADE, related_name="published_entries", db_index=False
     )
     kind = models.CharField(max_length=16, choices=Kind.choices)
     value = models.CharField(max_length=512)

@@ -394,7 +394,7 @@ class PeerCertificate(models.Model):
         ABSENT = "absent", "not published"
         BROKEN = "broken", "not usable"
 
-    peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="certificates")
+    peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="certificates", db_index=False)
     fingerprint = models.CharField(max_length=64)
     certificate_pem = models.TextField("certificate")
     not_before = models.DateTimeField(null=True, blank=True)

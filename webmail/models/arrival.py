@@ -32,7 +32,7 @@ class Arrival(models.Model):
         DONE = "done", "archived"
         KEPT_ASIDE = "kept-aside", "kept aside"
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="arrivals")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="arrivals", db_index=False)
     #: Hex SHA-256 of the envelope; of the whole mail where it carries none.
     envelope_id = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)

@@ -13,7 +13,7 @@ from webmail.models.pending import PendingMessage
 class Blob(models.Model):
     """A file that this installation keeps for an account, encrypted; its key is in the message alone."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="blobs")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="blobs", db_index=False)
     #: Hex SHA-256 of the encrypted bytes; empty while they are on their way.
     content_hash = models.CharField(max_length=64, blank=True)
     #: The part of its address that nobody can guess, in hex.

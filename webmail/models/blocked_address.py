@@ -14,7 +14,9 @@ MAX_ADDRESS = 500
 class BlockedAddress(models.Model):
     """An address whose ordinary mail is spam. Nothing vouches that such mail is from whom it says."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="blocked_addresses")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="blocked_addresses", db_index=False
+    )
     #: In lower case.
     address = models.CharField(max_length=MAX_ADDRESS)
     blocked_at = models.DateTimeField(default=timezone.now)

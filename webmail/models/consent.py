@@ -36,7 +36,9 @@ class GraphEntry(models.Model):
         FOLLOW = "follow", "follows"
         BLOCK = "block", "blocks"
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="graph_entries")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="graph_entries", db_index=False
+    )
     kind = models.CharField(max_length=6, choices=Kind.choices)
     did = models.CharField("DID", max_length=2048)
     #: When it was first seen there.

@@ -20,7 +20,7 @@ class Contact(models.Model):
         ACCEPTED = "accepted", "accepted"
         BLOCKED = "blocked", "blocked"
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="contacts")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="contacts", db_index=False)
     did = models.CharField("DID", max_length=2048)
     standing = models.CharField(max_length=8, choices=Standing.choices, default=Standing.NONE)
     #: Since when they are blocked; empty while they are not.

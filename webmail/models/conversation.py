@@ -19,7 +19,9 @@ class Conversation(LoadedRows):
         REQUEST = "request", "waits for an answer"
         DECLINED = "declined", "declined"
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="conversations")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="conversations", db_index=False
+    )
     #: Hex of the 33-byte conversation id.
     conversation_id = models.CharField(max_length=66)
     #: DIDs of everybody in it, the account's own included, sorted.
@@ -114,7 +116,9 @@ class ConversationMember(models.Model):
     """One of the others in a conversation, for looking conversations up by people; of notes to oneself it is
     the account. Derived from the conversation's participants, written with them."""
 
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="members")
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="members", db_index=False
+    )
     did = models.CharField("DID", max_length=2048)
 
     class Meta:

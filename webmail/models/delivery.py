@@ -40,7 +40,7 @@ class Delivery(LoadedRows):
         FAILED = "failed", "not delivered"
         WITHDRAWN = "withdrawn", "stopped by its sender before any server said that it has it"
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="deliveries")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     recipient_did = models.CharField(max_length=2048)
     state = models.CharField(max_length=11, choices=State.choices, default=State.QUEUED)
     #: The route last tried, and why it was chosen (protocol §8).
@@ -90,7 +90,7 @@ class DeliveryCopy(models.Model):
         SEALED = "sealed", "sealed, sender hidden"
         CMS = "cms", "sealed, sender visible"
 
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="copies")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="copies", db_index=False)
     fingerprint = models.CharField(max_length=64)
     form = models.CharField(max_length=6, choices=Form.choices)
     #: Hex SHA-256 of the envelope.

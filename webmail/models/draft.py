@@ -23,7 +23,7 @@ class Draft(LoadedRows):
     """A text with its files that is not sent yet. No mailbox has it; an account's export carries those that
     are of conversations."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="drafts")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="drafts", db_index=False)
     #: One of these three is set; none for a new conversation, whose people are in the draft itself.
     conversation = models.OneToOneField(
         Conversation, on_delete=models.CASCADE, null=True, blank=True, related_name="draft"

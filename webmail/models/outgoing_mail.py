@@ -13,7 +13,9 @@ class OutgoingMail(models.Model):
     """An answer to an ordinary mail. What it says lies in the mailbox's Sent folder, and here until it is
     there and with everybody's server."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="outgoing_mails")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="outgoing_mails", db_index=False
+    )
     #: What it answers.
     arrival = models.ForeignKey(Arrival, on_delete=models.CASCADE, related_name="answers")
     #: Of the page that it was written on, so that submitting it twice sends it once.
@@ -56,7 +58,9 @@ class OutgoingMailRecipient(models.Model):
     #: What its writer may have sent again.
     RETRIED = (State.FAILED, State.UNCERTAIN)
 
-    mail = models.ForeignKey(OutgoingMail, on_delete=models.CASCADE, related_name="recipients")
+    mail = models.ForeignKey(
+        OutgoingMail, on_delete=models.CASCADE, related_name="recipients", db_index=False
+    )
     address = models.CharField(max_length=320)
     state = models.CharField(max_length=11, choices=State.choices, default=State.WAITING)
     #: How often its writer had it sent. A report about a former time says nothing of this one.
@@ -104,7 +108,7 @@ class OutgoingMailRound(models.Model):
     answers with it.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+", db_index=False)
     begun_at = models.DateTimeField()
 
     class Meta:

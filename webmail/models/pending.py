@@ -19,7 +19,9 @@ class PendingMessage(models.Model):
         HELD = "held", "may be taken back for a moment"
         SCHEDULED = "scheduled", "waits for its time"
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="pending_messages")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="pending_messages", db_index=False
+    )
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="pending_messages")
     kind = models.CharField(max_length=9, choices=Kind.choices)
     release_at = models.DateTimeField()

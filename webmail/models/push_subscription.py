@@ -11,7 +11,9 @@ from accounts.models import Account, OAuthSession
 class PushSubscription(models.Model):
     """One browser's address at its maker's push service (RFC 8030). In no export: browsers ask anew."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="push_subscriptions")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="push_subscriptions", db_index=False
+    )
     #: The sign-in of the browser, with whose end by a sign-out this ends. Where the sign-in ended by itself,
     #: or is not known, the browser is not woken until one of its pages says that it is signed in.
     session = models.ForeignKey(

@@ -11,7 +11,7 @@ from webmail.models.message import Message
 class Receipt(models.Model):
     """What one device of a recipient said of a sent message. Derived from the receipts in the archive."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="receipts")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="receipts", db_index=False)
     recipient_did = models.CharField(max_length=2048)
     #: Of the device that signed it.
     fingerprint = models.CharField(max_length=64)
@@ -36,7 +36,9 @@ class Acknowledgement(models.Model):
         DELIVERED = "delivered", "opened"
         READ = "read", "read"
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="acknowledgements")
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, related_name="acknowledgements", db_index=False
+    )
     status = models.CharField(max_length=9, choices=Status.choices)
     due_at = models.DateTimeField()
     #: The token of the receipt that it was put into; empty before.
@@ -57,7 +59,9 @@ class ReceiptChoice(models.Model):
     """Whether an account tells others that it opened or read their messages. A setting, which the account's
     export carries."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="receipt_choices")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="receipt_choices", db_index=False
+    )
     #: Hex; empty for what holds wherever nothing else was chosen.
     conversation_id = models.CharField(max_length=66, blank=True, default="")
     status = models.CharField(max_length=9, choices=Acknowledgement.Status.choices)

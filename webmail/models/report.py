@@ -24,7 +24,7 @@ class Report(models.Model):
         OTHER = "other", gettext_lazy("Something else")
 
     account = models.ForeignKey(
-        Account, on_delete=models.CASCADE, related_name="reports", verbose_name="reported by"
+        Account, on_delete=models.CASCADE, related_name="reports", verbose_name="reported by", db_index=False
     )
     did = models.CharField("DID", max_length=2048)
     #: The handle that they had then.
@@ -60,7 +60,7 @@ class ReportFile(models.Model):
     It goes with its report, which says what it is called and of what type.
     """
 
-    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="files")
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="files", db_index=False)
     #: Its number among the disclosed files of the report, in the report's order.
     place = models.PositiveSmallIntegerField()
     #: The key of this file alone, under the installation's token keys.

@@ -24,7 +24,9 @@ class Verification(models.Model):
         CODE = "code", "by code"
         NONE = "", "not compared"
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="verifications")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="verifications", db_index=False
+    )
     did = models.CharField("DID", max_length=2048)
     outcome = models.CharField(max_length=8, choices=Outcome.choices)
     how = models.CharField(max_length=6, choices=How.choices, blank=True, default=How.NONE)
