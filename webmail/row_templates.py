@@ -18,6 +18,7 @@ from jinja2 import ChainableUndefined, Environment
 from markupsafe import Markup
 
 from webmail.lean_jinja import LeanContext, LeanTemplate
+from webmail.messages_by_kind import ByKind
 from webmail.templatetags.icons import icon
 from webmail.templatetags.messages_menu import new_token
 from webmail.templatetags.quick_url import address_of
@@ -30,7 +31,7 @@ def environment(**options: Any) -> Environment:
     # Django's backend has autoescape set.
     made = Environment(**options | {"undefined": ChainableUndefined})  # noqa: S701
     made.template_class, made.context_class = LeanTemplate, LeanContext
-    made.globals.update(icon=icon, new_token=new_token)
+    made.globals.update(icon=icon, new_token=new_token, by_kind=ByKind)
     made.filters.update(
         clock=clock, day=day, in_list=in_list, moment=moment, shown=shown, size=filesizeformat
     )
