@@ -116,10 +116,13 @@ def take_for_later(account: Account, message: PendingMessage) -> None:
     Raises CannotAttach if one is gone, or in another message, which may wait as well.
     """
     files = set(message.files)
+    if not files:
+        # Putting the query together alone would take a twelfth of sending.
+        return
     free = Blob.objects.filter(
         account=account, pk__in=files, message_id="", removed_at=None, pending=None
     ).exclude(content_hash="")
-    if files and free.update(pending=message, draft=None) < len(files):
+    if free.update(pending=message, draft=None) < len(files):
         raise _not_free(files)
 
 
