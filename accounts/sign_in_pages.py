@@ -34,14 +34,18 @@ from crypto_agent.client import AgentError, RecoveryCode
 
 logger = logging.getLogger(__name__)
 
+#: Codes of IdentityError for which whoever signs in may have mistyped the handle, or needs another one.
+_OF_THE_HANDLE = ("not-a-handle", "handle-not-found", "did-not-found", "handle-mismatch", "no-pds")
+
 
 @never_cache
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Asks for a handle, and goes on to the person's own server.
 
-    Template context: ``handle`` as typed, ``error`` a sentence or "", ``error_code``, ``host``, ``next``; the
-    page that leads on has ``authorization_url`` and ``server``.
+    Template context: ``handle`` as typed, ``error`` a sentence or "", ``error_code``, ``handle_wrong``
+    whether it is the handle that is wrong, ``host``, ``next``; the page that leads on has
+    ``authorization_url`` and ``server``.
     """
     next_path = sessions.safe_path(request.POST.get("next") or request.GET.get("next", ""))
     if request.method == "GET":
@@ -154,6 +158,7 @@ def _sign_in_page(
         "handle": handle,
         "error": str(error) if error else "",
         "error_code": error.code if error else "",
+        "handle_wrong": error is not None and error.code in _OF_THE_HANDLE,
         "host": settings.PUBLIC_HOST,
         "next": next_path,
     }

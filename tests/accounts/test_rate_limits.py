@@ -27,13 +27,17 @@ def test_an_address_may_begin_so_many_sign_ins_and_is_told_when_to_come_back(
     client: Client, few: None
 ) -> None:
     for _ in range(3):
-        assert client.post("/sign-in/", NOBODY).status_code == 400
+        wrong = client.post("/sign-in/", NOBODY)
+        assert wrong.status_code == 400
+        assert 'aria-invalid="true"' in wrong.content.decode()
     refused = client.post("/sign-in/", {**NOBODY, "next": "/saved/"})
     assert refused.status_code == 429
     assert 0 < int(refused["Retry-After"]) <= rate_limits.WINDOW_SECONDS
     # The page is there again with what was typed.
     page = refused.content.decode()
     assert "takes a break. Try again in" in page
+    # It says nothing of the handle.
+    assert "aria-invalid" not in page
     assert 'value="nobody.invalid"' in page
     assert '<input type="hidden" name="next" value="/saved/">' in page
     # Others are not held up, and the page itself is always there.

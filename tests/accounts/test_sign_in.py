@@ -113,6 +113,7 @@ def test_a_changed_callback_signs_nobody_in(
 def test_denied(client: Client, local_network: NetworkInfo) -> None:
     response = come_back(client, consent.deny(begin(client, "alice.test"), *ALICE))
     assert response.context["error_code"] == "denied"
+    assert "aria-invalid" not in response.content.decode()
     assert not OAuthSession.objects.exists()
 
 
