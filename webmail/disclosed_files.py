@@ -1,7 +1,8 @@
 """Files that an account discloses with a report: fetched, and kept for the operator under a key of their own.
 
 Each file's key lies beside it, under the installation's token keys: without those, the database shows of a
-disclosed file that it is there, and its length. Files go with their report.
+disclosed file that it is there, and its length. A file opens in its place of its report alone. Files go with
+their report.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def keep(report: Report, plaintexts: Iterable[Spool]) -> None:
     for place, plaintext in enumerate(plaintexts):
         plaintext.seek(0)
         key, nonce = AESGCM.generate_key(256), os.urandom(NONCE_BYTES)
-        encrypted = nonce + AESGCM(key).encrypt(nonce, plaintext.read(), None)
+        encrypted = nonce + AESGCM(key).encrypt(nonce, plaintext.read(), _bound_to(report, place))
         ReportFile.objects.create(
             report=report,
             place=place,
@@ -97,13 +98,22 @@ def keep(report: Report, plaintexts: Iterable[Spool]) -> None:
 
 def kept(report: Report, place: int) -> bytes:
     """A file of a report. Raises ReportFile.DoesNotExist, and accounts.token_encryption.TokenUnreadable where
-    this installation's keys do not open it."""
+    this installation's keys do not open it, or it was kept in another place."""
     row = report.files.defer(None).get(place=place)
     key, encrypted = bytes.fromhex(token_encryption.unseal(row.sealed_key)), bytes(row.encrypted)
-    try:
-        return AESGCM(key).decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], None)
-    except InvalidTag as error:
-        raise token_encryption.TokenUnreadable("the file is not what was kept") from error
+    nonce, ciphertext = encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:]
+    # What was kept by former versions is bound to no place.
+    for bound_to in (_bound_to(report, place), None):
+        try:
+            return AESGCM(key).decrypt(nonce, ciphertext, bound_to)
+        except InvalidTag:
+            continue
+    raise token_encryption.TokenUnreadable("the file is not what was kept")
+
+
+def _bound_to(report: Report, place: int) -> bytes:
+    """What is authenticated beside a file: by these two its row is found, and no other."""
+    return f"waxwing report file {report.pk} {place}".encode()
 
 
 def bytes_kept() -> int:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
@@ -19,7 +20,9 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts import token_encryption
 from accounts.models import Account
+from accounts.token_encryption import TokenUnreadable
 from crypto_agent.atsms.content import InlinePart, text_part
 from crypto_agent.client import AgentClient, Passphrase
 from tests.accounts.http_server import Server, reply
@@ -30,6 +33,7 @@ from tests.webmail.sent_files import DATA, ENCRYPTED, from_phone, giving, part_a
 from tests.webmail.test_locked import WORDS, lock_account
 from tests.webmail.test_message_actions import carry_newest
 from webmail import blocking, changing, disclosed_files, reportable, reporting
+from webmail.blobs.spool import Spool
 from webmail.models import Delivery, Message, Report, ReportFile
 from webmail.reportable import Reportable
 
@@ -184,6 +188,39 @@ def test_without_the_token_keys_nobody_gets_it(
     report = hand_over_threat(alice, carol)
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
     assert operator_of().get(file_at(report)).status_code == 404
+
+
+def kept_in(alice: Account, *contents: bytes) -> Report:
+    report = Report.objects.create(account=alice, did="did:plc:x", reason="spam", sealed=b"", messages=1)
+    spools = []
+    for content in contents:
+        spools.append(Spool())
+        spools[-1].write(content)
+    disclosed_files.keep(report, spools)
+    return report
+
+
+def test_a_file_opens_in_its_place_of_its_report_alone(alice: Account) -> None:
+    one, other = kept_in(alice, b"first", b"second"), kept_in(alice, b"elsewhere")
+    assert [disclosed_files.kept(one, place) for place in (0, 1)] == [b"first", b"second"]
+    for report, place in ((one, 1), (other, 0)):
+        row = ReportFile.objects.defer(None).get(report=one, place=0)
+        ReportFile.objects.filter(report=report, place=place).update(
+            encrypted=row.encrypted, sealed_key=row.sealed_key
+        )
+        with pytest.raises(TokenUnreadable):
+            disclosed_files.kept(report, place)
+    assert disclosed_files.kept(one, 0) == b"first"
+
+
+def test_what_was_kept_before_files_had_a_place_of_their_own_opens(alice: Account) -> None:
+    report, key, nonce = kept_in(alice, b"x"), AESGCM.generate_key(256), os.urandom(12)
+    encrypted = nonce + AESGCM(key).encrypt(nonce, b"of old", None)
+    report.files.update(encrypted=encrypted, sealed_key=token_encryption.seal(key.hex()))
+    assert disclosed_files.kept(report, 0) == b"of old"
+    report.files.update(encrypted=encrypted[:-1] + bytes([encrypted[-1] ^ 1]))
+    with pytest.raises(TokenUnreadable):
+        disclosed_files.kept(report, 0)
 
 
 def test_files_go_with_their_report_and_with_who_made_it(
