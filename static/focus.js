@@ -56,8 +56,11 @@
     if (trail.at.matches(".row")) return row && $(".row", row);
     return trail.at.matches("summary") ? row && $("summary", row) : undefined;
   };
-  // What has come into the menu of a row that somebody opened a moment ago.
-  const inRowMenu = () => (trail.menu?.isConnected && trail.menu.open ? firstIn($(".menu__list", trail.menu)) : undefined);
+  // What has come into the menu of a row that somebody opened a moment ago, or that changed as it was open.
+  const inRowMenu = () => {
+    const list = trail.menu?.isConnected && trail.menu.open && $(".menu__list", trail.menu);
+    return list ? (trail.twin && $(trail.twin, list)) || firstIn(list) : undefined;
+  };
   const heir = () => {
     if (trail.at.isConnected && isShown(trail.at) && !trail.at.disabled) return trail.at;
     if (trail.row >= 0) return inRowMenu() ?? sameRow() ?? rowAt(trail.row);

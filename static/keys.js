@@ -27,16 +27,15 @@
     const selector = `[data-key="${CSS.escape(key)}"]`;
     // What has the focus, else the open conversation; never just some row of the list.
     const around = document.activeElement.closest(".msg, #convos > li") ?? $(".pane--main .pane__head");
-    const found = around && $(selector, around);
-    if (found?.closest("[inert]")) return false;
-    if (found) {
-      found.click();
+    // The menu of a row is empty until it is wanted, and what is in it may have changed since.
+    const menu = around && $(".row-menu", around);
+    if (menu && KEYS_OF_ROWS.has(key) && !menu.closest("[inert]")) {
+      window.fillMenu(menu).then(() => $(selector, menu)?.click());
       return true;
     }
-    // The menu of a row is empty until it is wanted.
-    const menu = around && $(".row-menu:has([data-menu])", around);
-    if (!menu || !KEYS_OF_ROWS.has(key)) return false;
-    window.fillMenu(menu).then(() => $(selector, menu)?.click());
+    const found = around && $(selector, around);
+    if (!found || found.closest("[inert]")) return false;
+    found.click();
     return true;
   };
 

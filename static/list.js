@@ -27,8 +27,9 @@
       summary.ariaLabel = link.ariaLabel;
       const page = made("a", "menu__item", link.closest("#convos").dataset.menu);
       page.href = link.getAttribute("href");
-      page.dataset.menu = "";
-      link.replaceWith(made("details", "menu row-menu", summary, made("div", "menu__list", page)));
+      const menu = made("details", "menu row-menu", summary, made("div", "menu__list", page));
+      menu.dataset.address = link.getAttribute("href");
+      link.replaceWith(menu);
     }
   };
 
@@ -48,11 +49,10 @@
   };
   dress();
   const coming = new WeakMap();
-  // What can be done comes into the menu of a row, once; settles when it is there, or when it cannot come.
+  // What can be done comes into the menu of a row each time that it is wanted; settles when it is there, or when it cannot come.
   window.fillMenu = (menu) => {
-    const link = $("[data-menu]", menu);
-    if (link && window.htmx && !coming.has(menu)) {
-      const asked = window.htmx.ajax("GET", link.getAttribute("href"), { source: menu, target: $(".menu__list", menu), swap: "innerHTML" });
+    if (window.htmx && !coming.has(menu)) {
+      const asked = window.htmx.ajax("GET", menu.dataset.address, { source: menu, target: $(".menu__list", menu), swap: "innerHTML" });
       coming.set(menu, asked.catch(() => {}).finally(() => coming.delete(menu)));
     }
     return coming.get(menu) ?? Promise.resolve();
@@ -63,6 +63,12 @@
     // News of the list wait for what is on its way in it.
     else if (coming.has(target)) window.htmx.trigger(target, "htmx:abort");
   }, true);
+  // What changed on another page changes in a menu that is open. What is on its way may have been made before that.
+  for (const name of ["settings", "caught-up"]) document.body.addEventListener(name, () => {
+    for (const menu of document.querySelectorAll(".row-menu[open]")) {
+      (coming.get(menu) ?? Promise.resolve()).then(() => { if (menu.open) window.fillMenu(menu); });
+    }
+  });
 
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id !== "list") return;

@@ -141,3 +141,33 @@ def test_what_is_pressed_is_not_taken_away_before_it_is_let_go(visit: Visit) -> 
     alice.page.mouse.up()
     expect(bubble(alice.page, "The second of two")).to_be_visible(timeout=ARRIVAL)
     expect(row).to_contain_text("The second of two", timeout=ARRIVAL)
+
+
+def test_the_menu_of_a_row_says_what_another_page_changed(visit: Visit) -> None:
+    """As it is open, with the keyboard where it was; and as it opens again, though the list has not heard."""
+    alice = visit("alice")
+    alice.write_to("bob.test", text="The oxlip is in flower")
+    page = alice.page
+    page.goto("/")
+    other = alice.another_tab()
+    other.goto("/")
+    row, summary = _row(page, "The oxlip"), _row(page, "The oxlip").locator(".row-menu > summary")
+    summary.press("Enter")
+    row.get_by_role("button", name="Mute", exact=True).focus()
+    _choose(other, "The oxlip", "Mute")
+    unmute = row.get_by_role("button", name="Unmute", exact=True)
+    expect(unmute).to_be_focused(timeout=ARRIVAL)
+    page.keyboard.press("Escape")
+    expect(summary).to_be_focused()
+    expect(row).to_contain_text("muted", timeout=ARRIVAL)
+    # It is filled now, and the list's news are long under way.
+    summary.press("Enter")
+    expect(unmute).to_be_visible()
+    page.keyboard.press("Escape")
+    page.route("**/list/**", lambda _route: None)
+    _choose(other, "The oxlip", "Unmute")
+    expect(_row(other, "The oxlip")).not_to_contain_text("muted", timeout=ARRIVAL)
+    summary.press("Enter")
+    expect(row.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    expect(row).to_contain_text("muted")
+    page.unroute_all(behavior="ignoreErrors")
