@@ -87,7 +87,7 @@ def test_a_file_is_handed_over_where_it_is_ticked_and_as_it_is(
     bob.open_conversation(conversation)
     attach_field(bob.page).set_input_files(
         [
-            {"name": f"{word}.avif", "mimeType": "image/avif", "buffer": picture},
+            {"name": f"{word}.jxl", "mimeType": "image/jxl", "buffer": picture},
             {"name": f"{word}.txt", "mimeType": "text/plain", "buffer": letter},
         ]
     )
@@ -103,9 +103,7 @@ def test_a_file_is_handed_over_where_it_is_ticked_and_as_it_is(
     page.locator("#thread-title a").click()
     page.get_by_role("link", name=re.compile("^Report")).click()
     page.get_by_label("What it is about").select_option(index=1)
-    of_picture = page.get_by_role(
-        "checkbox", name=re.compile(f"Also disclose the picture {word}.avif itself")
-    )
+    of_picture = page.get_by_role("checkbox", name=re.compile(f"Also disclose the picture {word}.jxl itself"))
     of_letter = page.get_by_role("checkbox", name=re.compile(f"Also disclose the file {word}.txt itself"))
     expect(of_picture).not_to_be_checked()
     expect(of_letter).not_to_be_checked()
@@ -122,7 +120,7 @@ def test_a_file_is_handed_over_where_it_is_ticked_and_as_it_is(
     expect(handed).to_contain_text(f"See what I have {word}")
     digest = hashlib.sha256(picture).hexdigest()
     expect(handed).to_contain_text(
-        re.compile(f"{word}.avif, image/avif, 117.2.KB. The file itself as well, SHA-256 {digest}")
+        re.compile(f"{word}.jxl, image/jxl, 117.2.KB. The file itself as well, SHA-256 {digest}")
     )
     expect(handed).to_contain_text(re.compile(f"{word}.txt, text/plain, 78.1.KB$", re.MULTILINE))
     expect(handed).to_contain_text(re.compile("1 file itself, 117.2.KB. Nothing was handed over yet."))
@@ -141,8 +139,8 @@ def test_a_file_is_handed_over_where_it_is_ticked_and_as_it_is(
     operator = newest_report_at(visit("carol", signed_in=False).page, name)
     expect(operator.get_by_role("link", name=re.compile(f"{word}.txt"))).to_have_count(0)
     with operator.expect_download() as begun:
-        operator.get_by_role("link", name=re.compile(f"^{word}.avif")).click()
-    assert begun.value.suggested_filename == f"{word}.avif"
+        operator.get_by_role("link", name=re.compile(f"^{word}.jxl")).click()
+    assert begun.value.suggested_filename == f"{word}.jxl"
     assert Path(begun.value.path()).read_bytes() == picture
 
 

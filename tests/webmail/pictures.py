@@ -36,6 +36,9 @@ def photo(
         image.save(out, "WEBP", exif=exif, xmp=MARK)
     elif form == "GIF":
         image.save(out, "GIF", comment=MARK)
+    elif form == "AVIF":
+        # Its plugin turns the picture by a property of its own.
+        image.save(out, "AVIF", exif=exif, xmp=MARK, quality=90)
     elif form == "HEIF":
         # Its plugin turns the picture by a property of its own too, as telephones do.
         register_heif_opener()
@@ -49,7 +52,7 @@ def animation(form: str, frames: int = 6) -> bytes:
     """Pictures that follow each other, with a comment."""
     shown = [Image.new("RGB", (60, 40), (number * 40, 0, 0)) for number in range(frames)]
     out = io.BytesIO()
-    more = {"comment": MARK} if form == "GIF" else {"xmp": MARK} if form == "WEBP" else {}
+    more = {"comment": MARK} if form == "GIF" else {"xmp": MARK} if form in ("WEBP", "AVIF") else {}
     shown[0].save(out, form, save_all=True, append_images=shown[1:], duration=[70] * frames, loop=0, **more)
     return out.getvalue()
 

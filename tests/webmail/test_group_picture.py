@@ -74,7 +74,10 @@ def test_a_group_gets_a_picture_that_its_people_see(
     Account.objects.filter(pk=alice.pk).update(custody=Account.Custody.MANAGED)
     # A name that comes later leaves the picture as it is.
     page = reverse("conversation-people", args=[group.conversation_id])
-    assert 'accept="image/gif,image/jpeg,image/png,image/webp"' in at_alices.get(page).content.decode()
+    assert (
+        'accept="image/avif,image/gif,image/jpeg,image/png,image/webp"'
+        in at_alices.get(page).content.decode()
+    )
     at_alices.post(f"{page}name/", {"name": "Rowers", "token": str(uuid4())})
     (row,) = conversations.list_conversations(alice).rows
     assert (row.title, row.picture) == ("Rowers", update.message_id)

@@ -38,7 +38,7 @@ def cleaned(data: bytes, media_type: str = "image/jpeg") -> tuple[bytes, str, tu
         return out, file.media_type, file.pixels
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
 def test_an_image_loses_place_camera_and_comments_and_nothing_else(form: str) -> None:
     data = photo(form=form)
     assert MARK in data
@@ -54,7 +54,7 @@ def test_an_image_loses_place_camera_and_comments_and_nothing_else(form: str) ->
         assert max(abs(a - b) for a, b in zip(image.convert("RGB").getpixel(at), colour, strict=True)) < 12  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 def test_an_image_stands_upright_without_its_metadata(form: str, orientation: int) -> None:
     out, _type, pixels = cleaned(photo(form=form, orientation=orientation))
@@ -82,6 +82,59 @@ def test_a_photo_of_a_telephone_becomes_a_jpeg_without_place_and_camera() -> Non
     assert not set(image.info) & {"exif", "xmp", "comment", "icc_profile", "photoshop"}
     for at, colour in (((10, 10), (0x17, 0x40, 0x7A)), ((600, 400), (0xB3, 0x20, 0x2A))):
         assert max(abs(a - b) for a, b in zip(image.getpixel(at), colour, strict=True)) < 12  # type: ignore[arg-type]
+
+
+def test_an_avif_keeps_what_is_clear_whatever_its_first_box_says() -> None:
+    out = io.BytesIO()
+    Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(out, "AVIF")
+    for brand in (b"avif", b"mif1"):
+        data = out.getvalue().replace(b"ftypavif", b"ftyp" + brand)
+        assert data[8:12] == brand
+        with prepared("", len(data), [data]) as file:
+            assert (file.media_type, file.named("weir.avif")) == ("image/avif", "weir.avif")
+            image = Image.open(io.BytesIO(b"".join(file.chunks)))
+            assert image.getpixel((30, 30))[3] == 0  # type: ignore[index]
+
+
+def test_a_heif_that_begins_as_an_avif_may_becomes_a_jpeg_all_the_same() -> None:
+    data = photo((64, 48), "HEIF").replace(b"ftypheic", b"ftypmif1")
+    assert cleaned(data)[1:] == ("image/jpeg", (64, 48))
+
+
+def test_a_large_avif_becomes_a_jpeg_and_a_large_animation_goes_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Path(decoding.CHILD).read_text()
+    small = tmp_path / "child.py"
+    small.write_text(source.replace("MOST_AVIF_PIXELS = 8_000_000", "MOST_AVIF_PIXELS = 12_000"))
+    monkeypatch.setattr(decoding, "CHILD", small)
+    data = photo((200, 100), "AVIF", orientation=6)
+    with prepared("image/avif", len(data), [data]) as file:
+        assert (file.media_type, file.pixels, file.named("weir.avif")) == (
+            "image/jpeg",
+            (100, 200),
+            "weir.jpg",
+        )
+        assert MARK not in b"".join(file.chunks)
+    # Six times 60 by 40 pixels.
+    data = animation("AVIF")
+    with prepared("image/avif", len(data), [data]) as file:
+        assert (b"".join(file.chunks), file.keeps) == (data, "picture")
+
+
+def test_readers_are_shown_an_avif() -> None:
+    assert "image/avif" in decoding.SHOWN_TYPES
+    assert _decoded(photo(form="AVIF")) == "image/avif"
+    good = photo((640, 480), "AVIF")
+    # It says that it is a gigapixel, is cut, or is noise behind its first boxes.
+    size = struct.pack(">II", 640, 480)
+    assert size in good
+    for bad in (
+        good.replace(size, struct.pack(">II", 30_000, 30_000)),
+        good[: len(good) // 2],
+        good[:40] + b"\xff" * 50_000,
+    ):
+        assert _decoded(bad) in ("not-an-image", "too-large")
 
 
 def test_what_is_clear_in_a_photo_of_a_telephone_is_white() -> None:
@@ -133,12 +186,14 @@ def test_a_photo_that_became_a_jpeg_is_called_so(called: str, name: str) -> None
         assert file.named(called) == called
 
 
-@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_an_animation_goes_on_moving(form: str) -> None:
     data = animation(form)
     out, _type, pixels = cleaned(data)
     image = Image.open(io.BytesIO(out))
-    assert (image.n_frames, pixels, image.info["loop"]) == (6, (60, 40), 0)  # type: ignore[attr-defined]
+    # An AVIF does not say how often.
+    assert form == "AVIF" or image.info["loop"] == 0
+    assert (image.n_frames, pixels) == (6, (60, 40))  # type: ignore[attr-defined]
     image.seek(3)
     image.load()
     assert image.info["duration"] == 70

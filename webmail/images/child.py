@@ -36,6 +36,8 @@ PREVIEW_BYTES = 12 * 1024
 AVATAR_PIXELS = (96, 192)
 AVATAR_BYTES = 16 * 1024
 MOST_AVATAR_PIXELS = 16_000_000
+#: An AVIF of more takes too long, or too much memory, to be made anew as one: it becomes a JPEG.
+MOST_AVIF_PIXELS = 8_000_000
 AVATAR_CPU_SECONDS = 5
 
 TYPES = {
@@ -44,6 +46,7 @@ TYPES = {
     "MPO": "image/jpeg",
     "GIF": "image/gif",
     "WEBP": "image/webp",
+    "AVIF": "image/avif",
 }
 #: What telephones take photos in and most browsers do not show: decoded to be written anew alone.
 PHOTOS = "HEIF"
@@ -73,8 +76,9 @@ def opened(data: BinaryIO, most_pixels: int, *, photos: bool = False) -> Any:
 
     Raises NotShown, or whatever a decoder raises.
     """
-    from PIL import Image
+    from PIL import AvifImagePlugin, Image
 
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     Image.MAX_IMAGE_PIXELS = most_pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     formats = tuple(name for name in TYPES if name != "MPO")
@@ -112,20 +116,34 @@ def seen(image: Any) -> tuple[int, int]:
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
+#: The fastest way, since of several that are sent each takes its turn.
+_AS_AVIF: dict[str, Any] = {"quality": 85, "speed": 10}
+
+
+def form_of_cleaned(image: Any) -> str:
+    """What the image is made anew as: one of TYPES, and its own form where that can be."""
+    pixels = image.width * image.height * frames_of(image)
+    is_large = image.format == "AVIF" and pixels > MOST_AVIF_PIXELS
+    return "JPEG" if is_large or image.format in ("MPO", PHOTOS) else str(image.format)
+
+
 def cleaned(image: Any) -> tuple[bytes, int, int]:
     """The image anew, of its pixels alone: turned upright, in sRGB, without metadata, profile or comment.
 
-    One of PHOTOS becomes a JPEG, on white where it is clear.
+    It has the form that ``form_of_cleaned`` says; a JPEG is white where it was clear. Raises NotShown for an
+    animation that can't be made anew.
     """
     out = io.BytesIO()
+    form = form_of_cleaned(image)
     if frames_of(image) > 1:
+        if form != image.format:
+            raise NotShown("too-large")
         _save_animation(image, out)
         return out.getvalue(), image.width, image.height
     from PIL import ImageOps
 
-    form = "JPEG" if image.format in ("MPO", PHOTOS) else image.format
     upright = ImageOps.exif_transpose(image)
-    if image.format == PHOTOS and "A" in upright.mode:
+    if form == "JPEG" and "A" in upright.mode:
         upright = _on_white(_in_srgb(upright).convert("RGBA"))
     bare = _bare(_in_srgb(upright))
     if form == "JPEG":
@@ -133,6 +151,8 @@ def cleaned(image: Any) -> tuple[bytes, int, int]:
         bare.save(out, "JPEG", quality=90)
     elif form == "WEBP":
         bare.save(out, "WEBP", quality=90, exact=False, exif=b"", xmp=b"", icc_profile=b"")
+    elif form == "AVIF":
+        bare.save(out, "AVIF", **_AS_AVIF)
     else:
         bare.save(out, form)
     return out.getvalue(), bare.width, bare.height
@@ -234,6 +254,8 @@ def _save_animation(image: Any, out: BinaryIO) -> None:
     more: dict[str, Any] = {"disposal": 2} if image.format == "GIF" else {}
     if image.format == "WEBP":
         more = {"quality": 85, "exif": b"", "xmp": b"", "icc_profile": b""}
+    elif image.format == "AVIF":
+        more = dict(_AS_AVIF)
     if (loop := image.info.get("loop")) is not None:
         more["loop"] = loop
     frames[0].save(out, image.format, save_all=True, append_images=frames[1:], duration=durations, **more)
@@ -244,7 +266,7 @@ def answered(mode: str, data: BinaryIO, most_pixels: int) -> tuple[dict[str, Any
     lengths: list[int] = []
     try:
         image = opened(data, most_pixels, photos=mode == "clean")
-        kind = "image/jpeg" if image.format == PHOTOS else TYPES[image.format]
+        kind = TYPES[form_of_cleaned(image) if mode == "clean" else image.format]
         if mode == "clean":
             content, width, height = cleaned(image)
         elif mode == "square":

@@ -25,6 +25,8 @@ AT_ONCE = 2
 PATIENCE_SECONDS = 20.0
 #: How a HEIF begins whose pictures are HEVC: the type of its first box, and the brands that say so.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+#: How an AVIF begins, one picture or several; some begin as HEIF may as well.
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
@@ -55,6 +57,8 @@ class Decoded:
 
 def looks_like_image(beginning: bytes) -> bool:
     """Whether the first bytes are those of a type that can be shown. Only decoding tells whether it is."""
+    if beginning[4:8] == b"ftyp":
+        return beginning[8:12] in _AVIF_BRANDS
     return beginning.startswith(_MAGIC) or (beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP")
 
 
@@ -70,8 +74,8 @@ def decode(
     seconds: float | None = None,
 ) -> Decoded:
     """Decodes an image. With "clean" it is written anew without its metadata, with "square", "preview" and
-    "received" small as well; "received" takes only images that are small already. "clean" alone takes a HEIF,
-    and makes it a JPEG.
+    "received" small as well; "received" takes only images that are small already. "clean" alone takes a HEIF
+    whose picture is HEVC, and makes it a JPEG.
 
     At most ``seconds`` for all of it, its turn included, if that is less than usual. Raises NotDecoded.
     """

@@ -15,6 +15,7 @@ from webmail.images.decoding import MOST_BYTES, NotDecoded, decode, looks_like_h
 
 #: What cannot be cleaned here and has no metadata of a camera.
 _WITHOUT = frozenset({"image/svg+xml"})
+_JPEG = b"\xff\xd8\xff"
 #: The types of boxes that films of telephones and cameras begin with (ISO base media, QuickTime).
 _FILM_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide"})
 #: What a file may still say of where it was taken: nothing, what a film says, or what a picture says.
@@ -60,8 +61,7 @@ def prepared(media_type: str, size: int, chunks: Iterable[bytes]) -> Iterator[Pr
     """
     source = iter(chunks)
     beginning = next(source, b"")
-    heif = looks_like_heif(beginning)
-    image = heif or looks_like_image(beginning)
+    image = looks_like_heif(beginning) or looks_like_image(beginning)
     if not image or size > MOST_BYTES:
         keeps: Keeps = "picture" if image else _keeps(safe_type(media_type), beginning)
         yield Prepared(media_type, size, chain((beginning,), source), keeps=keeps)
@@ -77,7 +77,8 @@ def prepared(media_type: str, size: int, chunks: Iterable[bytes]) -> Iterator[Pr
         content = found.content
         parts = (content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES))
         pixels = (found.width, found.height)
-        yield Prepared(found.media_type, len(content), parts, pixels=pixels, now_jpeg=heif)
+        now_jpeg = found.media_type == "image/jpeg" and not beginning.startswith(_JPEG)
+        yield Prepared(found.media_type, len(content), parts, pixels=pixels, now_jpeg=now_jpeg)
 
 
 def _keeps(media_type: str, beginning: bytes) -> Keeps:

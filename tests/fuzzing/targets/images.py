@@ -21,9 +21,9 @@ TO_PROCESSES = 64
 
 
 def _pictures() -> Iterator[bytes]:
-    for form in ("PNG", "JPEG", "GIF", "WEBP", "HEIF"):
+    for form in ("PNG", "JPEG", "GIF", "WEBP", "HEIF", "AVIF"):
         yield photo((64, 48), form, orientation=6)
-    for form in ("GIF", "WEBP", "PNG"):
+    for form in ("GIF", "WEBP", "PNG", "AVIF"):
         yield animation(form, frames=3)
 
 
@@ -41,6 +41,11 @@ def _pictures() -> Iterator[bytes]:
         b"ANMF",
         b"ftypheic",
         b"hvcC",
+        b"ftypavif",
+        b"ftypavis",
+        b"ftypmif1",
+        b"av1C",
+        b"irot",
     ),
 )
 def image_target(data: bytes) -> None:
