@@ -1,10 +1,10 @@
 """Where administrators sign in, by a name and a password of this installation: so many tries, and no more."""
 
 from django.contrib import admin
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
-from accounts import admin_browsers, rate_limits
+from accounts import admin_browsers, admin_factor, rate_limits
 from accounts.rate_limits import TooOften, too_often_page
 
 
@@ -19,7 +19,8 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     except TooOften as error:
         return too_often_page(request, error)
     answer = admin.site.login(request)
-    user = request.user
-    if answer.status_code == 302 and admin.site.has_permission(request) and isinstance(user, User):
+    user = admin_factor.with_password(request)
+    if answer.status_code == 302 and user is not None:
+        admin_factor.note_password(request, timezone.now())
         admin_browsers.remember(request, answer, user)
     return answer

@@ -1,5 +1,6 @@
 """Settings that would make sign-in fail later are refused at the start."""
 
+import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,4 +40,24 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 id="accounts.E004",
             )
         )
+    if settings.ADMIN_SECOND_FACTOR not in ("required", "optional"):
+        found.append(
+            Error('WAXWING_ADMIN_SECOND_FACTOR must be "required" or "optional".', id="accounts.E005")
+        )
+    if settings.ADMIN_SECOND_FACTOR == "required" and _is_number(url.hostname or ""):
+        found.append(
+            Error(
+                "WAXWING_ADMIN_SECOND_FACTOR cannot be required where WAXWING_PUBLIC_URL has a number.",
+                hint="Passkeys need a name (WebAuthn refuses IP addresses).",
+                id="accounts.E006",
+            )
+        )
     return found
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.admin_factor_models import AdminPasskey, AdminPasskeyChallenge, AdminRecoveryCode
 from accounts.handles import INVALID_HANDLE
 from accounts.history_models import PeerEvent, PlcOperation, PublishedEntry
 from accounts.named import Named, NamedQuerySet
@@ -19,6 +20,9 @@ from accounts.skeletons import LONGEST, skeleton
 
 __all__ = [
     "Account",
+    "AdminPasskey",
+    "AdminPasskeyChallenge",
+    "AdminRecoveryCode",
     "Device",
     "OAuthRequest",
     "OAuthSession",

@@ -86,6 +86,16 @@ def take_admin_sign_in(request: HttpRequest, name: str, browser: str | None = No
     )
 
 
+def take_second_factor(request: HttpRequest, user_pk: int) -> None:
+    """One try of an administrator's second factor, whether it holds or not. Raises TooOften."""
+    site, of_one = client_site(request), settings.ADMIN_SIGN_INS_OF_ONE
+    take(
+        Limit("admin-factor-of", client_network(request), of_one),
+        *([Limit("admin-factor-of-site", site, SITE_FACTOR * of_one)] if site else []),
+        Limit("admin-factor", str(user_pk), settings.ADMIN_SIGN_INS_OF_NAME),
+    )
+
+
 def as_one_name(name: str) -> str:
     """As Django's form of sign-in cuts it, and beyond: case, width and blanks around it do not count."""
     return unicodedata.normalize("NFKC", name).strip().casefold()[:150]

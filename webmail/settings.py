@@ -100,6 +100,10 @@ SIGN_INS_OF_ALL = env.int("WAXWING_SIGN_INS_OF_ALL", default=1000)
 #: And of tries to sign in as an administrator, from one address and for one name.
 ADMIN_SIGN_INS_OF_ONE = env.int("WAXWING_ADMIN_SIGN_INS_OF_ONE", default=10)
 ADMIN_SIGN_INS_OF_NAME = env.int("WAXWING_ADMIN_SIGN_INS_OF_NAME", default=30)
+#: Whether administrators need a passkey beside their password: required, or optional for those who have made
+#: none. Passkeys need a name, so they are optional where the pages are at a number.
+_AT_A_NUMBER = ":" in PUBLIC_HOST or PUBLIC_HOST.replace(".", "").isdigit()
+ADMIN_SECOND_FACTOR = env("WAXWING_ADMIN_SECOND_FACTOR", default="optional" if _AT_A_NUMBER else "required")
 SEARCHES_OF_ONE = env.int("WAXWING_SEARCHES_OF_ONE", default=300)
 SUGGESTIONS_OF_ONE = env.int("WAXWING_SUGGESTIONS_OF_ONE", default=600)
 PREVIEWS_OF_ONE = env.int("WAXWING_PREVIEWS_OF_ONE", default=60)
@@ -139,7 +143,7 @@ IMPORT_MAX_BYTES = env.int("WAXWING_IMPORT_MAX_BYTES", default=2 * 1024**3)
 REDIS_URL = env("WAXWING_REDIS_URL", default="redis://127.0.0.1:6379/0")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "accounts.admin_app.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -8,11 +8,16 @@ from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
+from tests.browser.administrators import (
+    give_password,
+    go_on_from_codes,
+    make_administrator,
+    make_first_passkey,
+)
 from tests.browser.conftest import FirstVisitOf, Visit
+from tests.browser.virtual_authenticator import authenticator_of
 from tests.services.installations import RunningInstallation
 from tests.services.windows import Window
-
-PASSWORD = "only-for-this-run"
 
 
 def test_an_administrator_finds_a_device_and_revokes_it(
@@ -23,18 +28,14 @@ def test_an_administrator_finds_a_device_and_revokes_it(
 ) -> None:
     first_visit_of("bob")
     first_visit_of("carol")
-    installation.manage(
-        "shell",
-        "--command",
-        "from django.contrib.auth.models import User;"
-        f"User.objects.create_superuser('root', password='{PASSWORD}')",
-    )
+    make_administrator(installation, "root")
     admin = visit("carol", signed_in=False)
     page = admin.page
     page.goto("/admin/")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    give_password(page, "root")
+    with authenticator_of(page):
+        make_first_passkey(page)
+        go_on_from_codes(page)
     page.get_by_role("link", name="Devices", exact=True).first.click()
     rows = page.locator("#result_list tbody tr")
     expect(rows.filter(has_text="bob.test")).not_to_have_count(0)

@@ -12,21 +12,28 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import violations
+from tests.browser.administrators import (
+    give_password,
+    go_on_from_codes,
+    make_administrator,
+    make_first_passkey,
+)
 from tests.browser.conftest import Visit
 from tests.browser.test_every_page import too_wide
 from tests.browser.test_files import attach_field, is_there
+from tests.browser.virtual_authenticator import authenticator_of
 from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, bubble, composer, message
 from tests.services.installations import RunningInstallation
 
-PASSWORD = "only-for-this-run"
 
-
-def newest_report_at(operator: Page, name: str) -> Page:
-    """Signs an administrator in and opens what was reported last of bob."""
+def newest_report_at(operator: Page, installation: RunningInstallation, name: str) -> Page:
+    """Makes an administrator, signs them in and opens what was reported last of bob."""
+    make_administrator(installation, name)
     operator.goto("/admin/webmail/report/")
-    operator.get_by_label("Username").fill(name)
-    operator.get_by_label("Password").fill(PASSWORD)
-    operator.get_by_role("button", name="Log in").click()
+    give_password(operator, name)
+    with authenticator_of(operator):
+        make_first_passkey(operator)
+        go_on_from_codes(operator)
     operator.locator("#result_list tbody tr", has_text="bob.test").first.get_by_role("link").first.click()
     return operator
 
@@ -60,13 +67,7 @@ def test_only_what_is_ticked_is_disclosed(visit: Visit, installation: RunningIns
     page.get_by_role("button", name="Report to the operator").click()
     expect(page.get_by_role("status")).to_contain_text("The operator has your report.")
 
-    installation.manage(
-        "shell",
-        "--command",
-        "from django.contrib.auth.models import User;"
-        f"User.objects.create_superuser('reader', password='{PASSWORD}')",
-    )
-    operator = newest_report_at(visit("carol", signed_in=False).page, "reader")
+    operator = newest_report_at(visit("carol", signed_in=False).page, installation, "reader")
     expect(operator.locator("#content")).to_contain_text(f"Buy my coins {word}")
     expect(operator.locator("#content")).not_to_contain_text(f"My sister is ill {word}")
 
@@ -134,9 +135,7 @@ def test_a_file_is_handed_over_where_it_is_ticked_and_as_it_is(
     expect(page.get_by_role("status")).to_contain_text("The operator has your report and 1 file.")
 
     name = f"saver-{word}"
-    made = f"User.objects.create_superuser('{name}', password='{PASSWORD}')"
-    installation.manage("shell", "--command", f"from django.contrib.auth.models import User; {made}")
-    operator = newest_report_at(visit("carol", signed_in=False).page, name)
+    operator = newest_report_at(visit("carol", signed_in=False).page, installation, name)
     expect(operator.get_by_role("link", name=re.compile(f"{word}.txt"))).to_have_count(0)
     with operator.expect_download() as begun:
         operator.get_by_role("link", name=re.compile(f"^{word}.jxl")).click()

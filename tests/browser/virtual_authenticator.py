@@ -20,6 +20,15 @@ class VirtualAuthenticator:
         """As a device that was lost and set up again."""
         self._session.send("WebAuthn.clearCredentials", {"authenticatorId": self._id})
 
+    def verifies(self, verified: bool) -> None:
+        """Whether the finger that it is given is its owner's."""
+        options = {"authenticatorId": self._id, "isUserVerified": verified}
+        self._session.send("WebAuthn.setUserVerified", options)
+
+    def remove(self) -> None:
+        """It is unplugged for good."""
+        self._session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self._id})
+
     def put_away(self) -> None:
         """As a security key that was pulled out: its passkeys are not there."""
         options = {"authenticatorId": self._id}

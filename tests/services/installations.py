@@ -35,6 +35,7 @@ QUICK = {
     "WAXWING_PULL_LOCK_SECONDS": "4",
     "WAXWING_INGRESS_ENVELOPES_PER_HOUR": "5000",
     "WAXWING_SIGN_INS_OF_ONE": "1000",
+    "WAXWING_ADMIN_SIGN_INS_OF_ONE": "1000",
     # On a busy machine each letter of a handle is looked up.
     "WAXWING_SEARCHES_OF_ONE": "5000",
     "WAXWING_SUGGESTIONS_OF_ONE": "50000",
