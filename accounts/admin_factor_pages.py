@@ -269,7 +269,7 @@ def _code_page(request: HttpRequest, error: str = "") -> HttpResponse:
 
 def _new_page(request: HttpRequest, form: NameForm, first: bool, error: str = "") -> HttpResponse:
     title = "Set up your passkey" if first else "Add a passkey"
-    fault = error or next(iter(form.errors.get("name", [])), "")
+    fault = error or " ".join(map(str, form.errors.get("name", ())))
     context = {"form": form, "first": first, "error": fault, "required": _is_required()}
     return _page(request, "new", title, context, fault)
 
