@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0013_read_names_anew'),
+        ('accounts', '0014_without_indexes_within_others'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
