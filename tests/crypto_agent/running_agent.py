@@ -181,7 +181,7 @@ def running_agent(
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(f"{url}/healthz", timeout=5).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

@@ -149,7 +149,7 @@ def test_a_packed_call_is_answered_packed_and_others_are_refused(agent: Agent, w
     def post(method: str, body: bytes) -> httpx.Response:
         nsid = f"{NAMESPACE}.{method}"
         headers = {**worker._headers(nsid), "Content-Type": PACKED}
-        return httpx.post(f"{agent.url}/xrpc/{nsid}", content=body, headers=headers, trust_env=False)
+        return httpx.post(f"{agent.url}/xrpc/{nsid}", content=body, headers=headers)
 
     answer = post("open", pack({"did": ALICE, "envelopes": [b"no envelope"]}))
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, PACKED)
