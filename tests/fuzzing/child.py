@@ -179,7 +179,7 @@ def _set_up(project: str) -> None:
 
     django.setup()
     logging.disable()
-    call_command("migrate", verbosity=0)
+    call_command("migrate", run_syncdb=True, verbosity=0)
 
 
 def modules_entered(bounded: Bounded, seeds: Iterable[bytes]) -> set[str]:
