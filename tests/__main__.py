@@ -20,12 +20,15 @@ from typing import IO
 from xml.etree import ElementTree
 
 from demo.installation import Installation, make_directories
+from demo.ports import free_port
 from demo.processes import ProcessFailed, inherited_environment
 from tests.environment import RUN
 from tests.progress import IN_FIGURES, progress_of
 from tests.services.installations import RunningInstallation, free_ports
 from tests.services.packages import install_missing
+from tests.services.postgres import new_database, postgres_server
 from tests.services.preparations import SHARED
+from tests.services.programs import find_postgres
 
 #: What it is, pytest's arguments, and what starts it.
 Suite = tuple[str, tuple[str, ...], tuple[str, ...]]
@@ -269,11 +272,24 @@ def prepare(prepared: Path, directory: Path) -> None:
     The static files lie in one place: the first installation of one run would write what another's reads.
     """
     os.environ[SHARED] = str(prepared)
-    installation = Installation(directory / "prepared-for", free_ports())
-    make_directories(installation)
     # If it fails, it fails again in the first installation, which says why.
     with suppress(ProcessFailed):
-        RunningInstallation(installation, None).prepare()
+        prepare_one(Installation(directory / "prepared-for", free_ports()))
+    if find_postgres():
+        with suppress(ProcessFailed, subprocess.CalledProcessError), postgres_server(free_port()) as server:
+            prepare_one(
+                Installation(
+                    directory / "prepared-on-postgres",
+                    free_ports(),
+                    {"WAXWING_DATABASE_URL": new_database(server, "webmail")},
+                    {"WAXWING_AGENT_DATABASE_URL": new_database(server, "agent")},
+                )
+            )
+
+
+def prepare_one(installation: Installation) -> None:
+    make_directories(installation)
+    RunningInstallation(installation, None).prepare()
 
 
 def say_progress(suites: Iterable[RunningSuite], seconds: float) -> None:
