@@ -84,7 +84,9 @@ def accounts(folder: Path) -> dict[str, str]:
     return {name: account["did"] for name, account in announced["accounts"].items()}
 
 
-def test_it_starts_stops_and_starts_again(demo_folder: Path) -> None:
+def test_it_starts_stops_and_starts_again_and_when_a_part_dies_it_is_named_and_everything_stops(
+    demo_folder: Path,
+) -> None:
     ports = chosen_ports()
     with running_demo(demo_folder, ports) as demo:
         text = said(demo_folder)
@@ -104,13 +106,8 @@ def test_it_starts_stops_and_starts_again(demo_folder: Path) -> None:
     assert said(demo_folder).endswith("Stopping.\nEverything has stopped.\n")
     assert processes_of(demo_folder) == []
 
-    with running_demo(demo_folder, ports):
+    with running_demo(demo_folder, ports) as demo:
         assert accounts(demo_folder) == first
-    assert processes_of(demo_folder) == []
-
-
-def test_when_a_part_dies_it_is_named_and_everything_stops(demo_folder: Path) -> None:
-    with running_demo(demo_folder, chosen_ports()) as demo:
         ingress = next(
             int(process.name)
             for process in Path("/proc").glob("[0-9]*")
