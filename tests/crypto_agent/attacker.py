@@ -148,6 +148,6 @@ _OF_ACCOUNTS = {
     f"crypto_agent_{name}"
     for name in (
         *("datakey", "accountcustody", "locksecret", "passkey"),
-        *("devicekey", "archivekey", "attestationkey", "grant"),
+        *("devicekey", "archivekey", "attestationkey", "grant", "searchsegment"),
     )
 }
