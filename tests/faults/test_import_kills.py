@@ -1,4 +1,4 @@
-"""An account's export is taken in while web, worker and agent are killed fifty times."""
+"""An account's export is taken in while web, worker and agent are killed thirty times."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tests.services.windows import Window, words
 from webmail.mailbox.envelope_mail import mail_with_archive
 
 #: Enough that an import takes several kills.
-MESSAGES = 400
-KILLS = 50
+MESSAGES = 240
+KILLS = 30
 #: Those of them that hit the request that brings the file.
 KILLS_OF_UPLOADS = 6
 VICTIMS = {"worker": 8, "agent": 2, "web": 1}

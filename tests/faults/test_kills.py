@@ -1,4 +1,4 @@
-"""Two hundred messages, during which everything is killed again and again."""
+"""A hundred messages, during which everything is killed again and again."""
 
 import os
 import random
@@ -30,8 +30,8 @@ from tests.services.installations import (
 from tests.services.windows import Window
 from webmail.mailbox import MailboxError
 
-MESSAGES = 200
-KILLS = 100
+MESSAGES = 100
+KILLS = 50
 #: What is killed, and how likely it is the next.
 VICTIMS = {"worker": 3, "deliveries": 2, "lookups": 1, "agent": 3, "web": 3, "dovecot": 3, "redis": 2}
 WORKERS = ("worker", "deliveries", "lookups")

@@ -17,7 +17,7 @@ from tests.services.inhabited import Inhabited
 from tests.services.installations import wait_until
 from webmail.mailbox.envelope_mail import envelope_in_mail
 
-KILLS = 10
+KILLS = 6
 SEED = int(os.environ.get("KILLS_SEED", time.time_ns() % 2**32))
 
 
