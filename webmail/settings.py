@@ -70,6 +70,12 @@ SMTP_RELAY_URL = env("WAXWING_SMTP_RELAY_URL", default="")
 INGRESS_URL = env("WAXWING_INGRESS_URL", default="lmtp://127.0.0.1:8024")
 #: smtp://host:port at which others reach this installation; empty publishes no SMTP route.
 SMTP_PUBLIC_URL = env("WAXWING_SMTP_PUBLIC_URL", default="")
+#: What the DNS should say of mail from here (check_dns): under which name in MAIL_DOMAIN's _domainkey the key
+#: is that signs it, and the TXT value there, both empty where nobody signs; and through whom mail leaves, if
+#: not by itself.
+DKIM_SELECTOR = env("WAXWING_DKIM_SELECTOR", default="")
+DKIM_RECORD = env("WAXWING_DKIM_RECORD", default="")
+RELAYHOST = env("WAXWING_RELAYHOST", default="")
 #: What one mailbox accepts in an hour.
 INGRESS_ENVELOPES_PER_HOUR = env.int("WAXWING_INGRESS_ENVELOPES_PER_HOUR", default=600)
 INGRESS_BYTES_PER_HOUR = env.int("WAXWING_INGRESS_BYTES_PER_HOUR", default=20_000_000)

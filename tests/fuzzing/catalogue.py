@@ -172,6 +172,14 @@ CATALOGUE = by_name(
             "webmail.carriers.smtp",
             settings=WEBMAIL,
         ),
+        _entry(
+            "dns-record",
+            "dns_records",
+            "webmail.dns_check.mail",
+            "webmail.dns_check.spf",
+            "webmail.dns_check.tags",
+            settings=WEBMAIL,
+        ),
         _entry("text", "pages", "webmail.text", settings=WEBMAIL, longest=48000),
         _entry(
             "typed",

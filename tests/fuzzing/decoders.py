@@ -45,6 +45,8 @@ OWN = {
     "crypto_agent.key_store": "keys that the agent made, decrypted and authenticated",
     "webmail.push.vapid": "the operator's key, and addresses that were held to their form when they came",
     "webmail.disclosed_files": "a key that this installation made and sealed, authenticated",
+    "webmail.dns_check.installation": "the operator's settings",
+    "webmail.dns_check.questions": "the operator's own command",
     "webmail.events": "what this installation's processes tell each other",
     "webmail.forwarded_notice": "what this installation signed",
     "webmail.ordinary.frame": "the operator's settings",

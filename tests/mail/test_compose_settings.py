@@ -60,6 +60,13 @@ def test_what_web_and_worker_keep_outlives_their_containers(secrets: Path) -> No
             assert not settings[name].startswith("/tmp"), name
 
 
+def test_the_web_knows_what_the_dns_should_say_of_mail(secrets: Path) -> None:
+    settings = settings_of("web", secrets, {**GIVEN, "RELAYHOST": "[relay.example.com]"})
+    assert settings["DKIM_SELECTOR"].startswith("waxwing-")
+    assert settings["DKIM_RECORD"].startswith("v=DKIM1; k=rsa; p=")
+    assert settings["RELAYHOST"] == "[relay.example.com]"
+
+
 def test_frames_of_ordinary_mail_have_a_name_of_their_own(secrets: Path) -> None:
     settings = settings_of("web", secrets)
     assert settings["FRAME_URL"] == "https://frames.example.org"

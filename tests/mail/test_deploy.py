@@ -87,7 +87,9 @@ def test_secrets_go_only_where_they_are_needed() -> None:
     assert holders["oauth_client_key"] == holders["push_key"] == {"web", *workers}
     assert holders["mail_token_key"] == {"web", "ingress", *workers}
     assert holders["smtp_tls_chain"] == {"postfix"}
-    assert holders["dkim_key"] == holders["dkim_selector"] == {"opendkim"}
+    assert holders["dkim_key"] == {"opendkim"}
+    assert holders["dkim_selector"] == {"opendkim", "web"}
+    assert holders["dkim_record"] == {"web"}
     assert all(holders.values()), "a secret that nobody uses"
     used = set().union(*(secrets_of(service) for service in SERVICES))
     assert used == set(COMPOSE["secrets"])
