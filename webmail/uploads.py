@@ -22,6 +22,7 @@ from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.names import safe_name
 from webmail.blobs.spool import CHUNK_BYTES
 from webmail.idle_connections import let_go_of_database
+from webmail.images.decoding import NotDecoded
 from webmail.images.preparing import Keeps, Prepared, is_film, prepared
 from webmail.models import Blob
 
@@ -158,15 +159,19 @@ def attach_prepared(
     """
     if size > settings.BLOB_MAX_BYTES:
         raise attaching.too_large(name)
-    with prepared(media_type, size, chunks) as file:
-        named = file.named(name)
-        blob = attaching.attach(
-            account,
-            named,
-            file.media_type,
-            file.size,
-            file.chunks,
-            now=timezone.now(),
-            pixels=file.pixels,
-        )
+    try:
+        with prepared(media_type, size, chunks) as file:
+            named = file.named(name)
+            blob = attaching.attach(
+                account,
+                named,
+                file.media_type,
+                file.size,
+                file.chunks,
+                now=timezone.now(),
+                pixels=file.pixels,
+            )
+    except NotDecoded as error:
+        sentence = _("This server is busy with other files. Try again in a moment.")
+        raise CannotAttach("busy", sentence) from error
     return blob, file, named

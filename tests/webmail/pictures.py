@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
+import pytest
 from PIL import Image
 from PIL.ExifTags import GPS, IFD
 from PIL.PngImagePlugin import PngInfo
 from pillow_heif import register_heif_opener
+
+from webmail.images import decoding
 
 MARK = b"unmistakable camera"
 
@@ -71,3 +76,13 @@ def bomb(side: int = 29_000) -> bytes:
 def place_in(data: bytes) -> dict[int, object]:
     """What a picture says of where it was taken."""
     return dict(Image.open(io.BytesIO(data)).getexif().get_ifd(IFD.GPSInfo))
+
+
+@contextmanager
+def decoders_busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Others have every turn of the decoders of images, and nobody waits for one."""
+    with monkeypatch.context() as patch, ExitStack() as taken:
+        patch.setattr(decoding, "PATIENCE_SECONDS", 0.0)
+        for _ in range(decoding.AT_ONCE):
+            taken.enter_context(decoding._turns)
+        yield

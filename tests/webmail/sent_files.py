@@ -6,10 +6,13 @@ import hashlib
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -48,6 +51,13 @@ def pages_ask_as_web(
     for module in (attaching, fetching, outgoing, *more):
         monkeypatch.setattr(module, "agent", agent)
     return as_web
+
+
+def upload(browser: Client, data: bytes, media_type: str = "image/jpeg", name: str = "a") -> Any:
+    """What the page is told of a file that somebody chose on it."""
+    headers = {"X-File-Name": name, "X-File-Type": media_type}
+    octets = "application/octet-stream"
+    return browser.post(reverse("file-upload"), data, content_type=octets, headers=headers)
 
 
 def attach(account: Account, data: bytes, name: str = "a file.pdf", **more: object) -> Blob:

@@ -19,7 +19,8 @@ from accounts.models import Account
 from crypto_agent.client import AgentClient
 from tests.webmail.conftest import hand_over, seal
 from tests.webmail.installation import browser_of, new_account
-from tests.webmail.pictures import MARK, animation, bomb, photo, place_in
+from tests.webmail.pictures import MARK, animation, bomb, decoders_busy, photo, place_in
+from tests.webmail.sent_files import upload
 from webmail import outgoing, threads, uploads
 from webmail.blobs import attaching, fetching
 from webmail.blobs.spool import Spool
@@ -424,21 +425,30 @@ def test_the_sender_is_told_what_was_removed(settings: Settings, tmp_path: Path)
     settings.BLOB_DIR = tmp_path / "blobs"
     browser = browser_of(new_account("alice"))
 
-    def upload(data: bytes, media_type: str, name: str = "a") -> dict[str, object]:
-        headers = {"X-File-Name": name, "X-File-Type": media_type}
-        answer = browser.post(
-            reverse("file-upload"), data, content_type="application/octet-stream", headers=headers
-        )
-        told: dict[str, object] = answer.json()
+    def told_of(data: bytes, media_type: str, name: str = "a") -> dict[str, object]:
+        told: dict[str, object] = upload(browser, data, media_type, name).json()
         return told
 
-    assert upload(photo(), "image/jpeg")["note"] == "place and camera data removed"
-    assert upload(b"ftypheic", "image/heic")["note"] == "goes as it is, with any place in it"
-    film = upload(b"\0\0\0\x18ftypmp42" + b"x" * 100, "")
+    assert told_of(photo(), "image/jpeg")["note"] == "place and camera data removed"
+    assert told_of(b"ftypheic", "image/heic")["note"] == "goes as it is, with any place in it"
+    film = told_of(b"\0\0\0\x18ftypmp42" + b"x" * 100, "")
     assert film["note"] == "a video may say where it was taken, and that stays in it"
-    assert upload(b"%PDF", "application/pdf")["note"] == ""
-    told = upload(photo(form="HEIF"), "image/heic", "IMG_0001.HEIC")
+    assert told_of(b"%PDF", "application/pdf")["note"] == ""
+    told = told_of(photo(form="HEIF"), "image/heic", "IMG_0001.HEIC")
     assert (told["name"], told["note"]) == ("IMG_0001.jpg", "place and camera data removed")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("as_pages")
+def test_a_photo_whose_turn_does_not_come_does_not_go_as_it_is(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with decoders_busy(monkeypatch):
+        answer = upload(browser_of(alice), photo())
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert answer.json()["error"] == "This server is busy with other files. Try again in a moment."
+    assert not Blob.objects.exists()
+    assert upload(browser_of(alice), photo()).json()["note"] == "place and camera data removed"
 
 
 @pytest.mark.django_db

@@ -57,7 +57,8 @@ def is_film(name: str) -> bool:
 def prepared(media_type: str, size: int, chunks: Iterable[bytes]) -> Iterator[Prepared]:
     """A file of ``size`` bytes as it is to be encrypted, for as long as the context lasts.
 
-    One that does not decode, or asks for too much, goes as it is. Raises SpoolFull.
+    One that does not decode, or asks for too much, goes as it is; one whose turn does not come does not go at
+    all. Raises SpoolFull, NotDecoded ("busy").
     """
     source = iter(chunks)
     beginning = next(source, b"")
@@ -71,7 +72,9 @@ def prepared(media_type: str, size: int, chunks: Iterable[bytes]) -> Iterator[Pr
             original.write(chunk)
         try:
             found = decode(original, "clean")
-        except NotDecoded:
+        except NotDecoded as error:
+            if error.code == "busy":
+                raise
             yield Prepared(media_type, size, original.chunks(), keeps="picture")
             return
         content = found.content
