@@ -25,7 +25,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.fetching import plaintext_of
-from webmail.blobs.spool import Spool, SpoolFull
+from webmail.blobs.spool import Spool
 from webmail.models import Report, ReportFile
 from webmail.reportable import MOST_BYTES_OF_FILE, ReportableFile
 
@@ -129,18 +129,15 @@ def _plaintext(account: Account, each: ReportableFile, now: datetime) -> Spool:
     def decrypt(size: int, chunks: Iterable[bytes], sink: Callable[[bytes], object]) -> object:
         return agent().decrypt_file(account.did, each.sealed, each.file.part, size, chunks, sink)
 
-    try:
-        return plaintext_of(
-            account,
-            each.file,
-            decrypt,
-            now=now,
-            most_bytes=MOST_BYTES_OF_FILE,
-            patience=PATIENCE_SECONDS,
-            seconds=FETCH_SECONDS,
-        )
-    except SpoolFull as error:
-        raise CannotFetch("busy", 503) from error
+    return plaintext_of(
+        account,
+        each.file,
+        decrypt,
+        now=now,
+        most_bytes=MOST_BYTES_OF_FILE,
+        patience=PATIENCE_SECONDS,
+        seconds=FETCH_SECONDS,
+    )
 
 
 def _digest(plaintext: Spool) -> str:

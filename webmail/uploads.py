@@ -20,7 +20,7 @@ from crypto_agent.atsms.external import TAG_BYTES
 from webmail.blobs import attaching
 from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.names import safe_name
-from webmail.blobs.spool import CHUNK_BYTES
+from webmail.blobs.spool import CHUNK_BYTES, SpoolFull
 from webmail.idle_connections import let_go_of_database
 from webmail.images.decoding import NotDecoded
 from webmail.images.preparing import Keeps, Prepared, is_film, prepared
@@ -171,7 +171,7 @@ def attach_prepared(
                 now=timezone.now(),
                 pixels=file.pixels,
             )
-    except NotDecoded as error:
+    except (NotDecoded, SpoolFull) as error:
         sentence = _("This server is busy with other files. Try again in a moment.")
         raise CannotAttach("busy", sentence) from error
     return blob, file, named

@@ -19,7 +19,7 @@ from accounts.agent import unlocked_by
 from accounts.models import Account
 from crypto_agent.client import AgentClient, Passphrase
 from tests.webmail.conftest import hand_over
-from tests.webmail.installation import new_account
+from tests.webmail.installation import browser_of, new_account
 from tests.webmail.other_client import OtherClient
 from tests.webmail.sent_files import (
     LARGE,
@@ -30,11 +30,13 @@ from tests.webmail.sent_files import (
     refused,
     saved,
     send,
+    upload,
 )
 from webmail import not_arrived, outgoing, threads
 from webmail.blobs import attaching, fetching, store, sweeping
 from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.cannot_fetch import CannotFetch
+from webmail.blobs.spool import MEMORY_BYTES
 from webmail.models import Blob, Delivery, Message
 
 pytestmark = pytest.mark.django_db
@@ -283,6 +285,22 @@ def test_files_from_slow_servers_hold_up_only_who_asks_for_them(alice: Account, 
         for _ in range(taken.count(True)):
             fetching._places.give_back(alice.pk)
     assert saved(alice, sent) == data
+
+
+def test_while_there_is_no_room_for_what_passes_files_wait_and_nothing_fails(
+    alice: Account, bob: Account, settings: Settings
+) -> None:
+    data = os.urandom(MEMORY_BYTES + 1)
+    arrived = received(bob, send(alice, [bob], [attach(alice, data)]))
+    settings.SPOOL_BYTES = 100
+    answer = browser_of(bob).get(reverse("message-file", args=[arrived.message_id, 0]))
+    assert answer.status_code == 503
+    assert "Too many files are being fetched. Try again in a moment." in answer.content.decode()
+    answer = upload(browser_of(alice), b"\xff\xd8\xff" + data)
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert Blob.objects.count() == 1
+    settings.SPOOL_BYTES = 2 * MEMORY_BYTES
+    assert saved(bob, arrived) == data
 
 
 NAMES = {

@@ -29,7 +29,7 @@ from turns import computing
 from webmail.blobs import store
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.names import safe_name, safe_type
-from webmail.blobs.spool import CHUNK_BYTES, Spool
+from webmail.blobs.spool import CHUNK_BYTES, Spool, SpoolFull
 from webmail.shown_message import shown_message
 from webmail.turns import Turns
 
@@ -127,6 +127,9 @@ def plaintext_of(
         else:
             with _encrypted(file, now, seconds or SECONDS) as encrypted:
                 _decrypt(decrypt, file, encrypted, plaintext)
+    except SpoolFull as error:
+        plaintext.close()
+        raise CannotFetch("busy", 503) from error
     except BaseException:
         plaintext.close()
         raise

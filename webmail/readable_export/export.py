@@ -23,7 +23,7 @@ from accounts.models import Account
 from crypto_agent.client import AgentClient, SealedContent
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.fetching import MessageFile, plaintext_of
-from webmail.blobs.spool import Spool, SpoolFull
+from webmail.blobs.spool import Spool
 from webmail.models import Conversation
 from webmail.ordinary import reading
 from webmail.people import people_of
@@ -203,8 +203,6 @@ class ReadableExport:
         except CannotFetch as error:
             self._silent[host] += error.code == "server-silent"
             return error.code
-        except SpoolFull:
-            return "busy"
         finally:
             if host:
                 self._lost_s[host] = self._lost_s.get(host, 0.0) + max(0.0, self.clock() - begun - due)
