@@ -28,15 +28,18 @@ def change_picture(
 ) -> Message:
     """Sends everybody in a group its new picture: 256 pixels square, of its pixels alone.
 
-    Raises CannotSend for what is no image, or too much of one.
+    Raises CannotSend for what is no image, or too much of one, and while others are being decoded.
     """
-    with Spool() as chosen:
-        for chunk in image:
-            chosen.write(chunk)
-        try:
+    try:
+        with Spool() as chosen:
+            for chunk in image:
+                chosen.write(chunk)
             picture = decode(chosen, "square")
-        except NotDecoded as error:
-            raise CannotSend("no-image", _("That is not an image that can be shown here.")) from error
+    except (NotDecoded, SpoolFull) as error:
+        if isinstance(error, SpoolFull) or error.code == "busy":
+            busy = _("This server is busy with other files. Try again in a moment.")
+            raise CannotSend("busy", busy) from error
+        raise CannotSend("no-image", _("That is not an image that can be shown here.")) from error
     try:
         attachment = sealed_picture(account, picture.media_type, picture.content)
     except AgentError as error:
@@ -74,5 +77,7 @@ def picture_of(account: Account, message: Message) -> tuple[str, bytes]:
     except SpoolFull as error:
         raise CannotFetch("busy", 503) from error
     except NotDecoded as error:
+        if error.code == "busy":
+            raise CannotFetch("busy", 503) from error
         raise CannotFetch("no-image", 415) from error
     return shown.media_type, shown.content

@@ -14,7 +14,7 @@ from PIL import Image
 from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
-from tests.webmail.pictures import MARK, bomb, photo
+from tests.webmail.pictures import MARK, bomb, decoders_busy, photo
 from webmail import conversations, threads
 from webmail.blobs.spool import Spool
 from webmail.images.decoding import decode
@@ -91,6 +91,22 @@ def test_what_is_no_picture_is_refused_with_a_sentence(
 ) -> None:
     assert give(at_alices, group, data) == 422
     assert not Message.objects.filter(changes_group="picture").exists()
+
+
+def test_a_picture_whose_turn_does_not_come_is_not_called_none(
+    at_alices: Client, group: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = reverse("conversation-picture", args=[group.conversation_id])
+    assert give(at_alices, group, photo()) == 302
+    update = Message.objects.get(changes_group="picture")
+    with decoders_busy(monkeypatch):
+        form = {"picture": SimpleUploadedFile("x.jpg", photo(), "image/jpeg"), "token": str(uuid4())}
+        refused = at_alices.post(address, form)
+        shown = at_alices.get(reverse("group-picture", args=[update.message_id]))
+    assert refused.status_code == 422
+    assert "This server is busy with other files. Try again in a moment." in refused.content.decode()
+    assert shown.status_code == 503
+    assert Message.objects.filter(changes_group="picture").count() == 1
 
 
 def test_a_message_that_gives_no_picture_has_none(at_alices: Client, group: Conversation) -> None:
