@@ -6,6 +6,9 @@ import unicodedata
 from dataclasses import dataclass
 
 BEFORE, AFTER = 40, 160
+#: Letters of a text that are folded at a time, and folded ones after which no more are. One letter may become
+#: eighteen, and each is folded by itself.
+PIECE, MOST = 500, 10_000
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,12 @@ def terms_of(query: str) -> list[str]:
     for index, piece in enumerate(plain.split('"')):
         folded = " ".join(_fold(unicodedata.normalize("NFC", piece)).split())
         terms += [folded] if index % 2 and folded else folded.split()
-    return terms
+    return list(dict.fromkeys(terms))
 
 
 def _spans(text: str, terms: list[str]) -> list[tuple[int, int]]:
     """Where terms stand in the text, in order and without overlap."""
-    pieces = [_fold(character) for character in text]
-    folded = "".join(pieces)
-    places = [index for index, piece in enumerate(pieces) for _ in piece]
+    folded, places = _beginning(text, terms)
     found = []
     for term in terms:
         position = folded.find(term)
@@ -67,6 +68,21 @@ def _spans(text: str, terms: list[str]) -> list[tuple[int, int]]:
         else:
             spans.append((start, end))
     return spans
+
+
+def _beginning(text: str, terms: list[str]) -> tuple[str, list[int]]:
+    """As much of a text, folded, as an excerpt around the first of the terms needs; and where each of these
+    letters stands in the text."""
+    folded, places = "", list[int]()
+    for start in range(0, len(text), PIECE):
+        there = any(term in folded for term in terms)
+        for index, letter in enumerate(text[start : start + PIECE], start):
+            piece = _fold(letter)
+            folded += piece
+            places += [index] * len(piece)
+        if there or len(folded) >= MOST:
+            break
+    return folded, places
 
 
 def _fold(text: str) -> str:

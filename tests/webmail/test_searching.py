@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.test import Client, override_settings
@@ -16,7 +17,7 @@ from crypto_agent.client import Attachment, NewMessage
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
-from webmail import forgetting, search_index, tasks
+from webmail import forgetting, highlighting, search_index, tasks
 from webmail.highlighting import Run, excerpt
 from webmail.models import Message
 from webmail.searching import search
@@ -247,3 +248,31 @@ def test_an_excerpt_is_around_the_words_and_marks_them() -> None:
     assert excerpt("שלום עולם", "עולם") == [Run("שלום "), Run("עולם", found=True)]
     assert excerpt("Straße", "strasse") == [Run("Straße", found=True)]
     assert excerpt("nothing here", "else") == [Run("nothing here")]
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        # Each of these letters becomes eighteen.
+        ("\ufdfa" * 20_000, highlighting.MOST // 18 + highlighting.PIECE),
+        ("word " * 20_000, highlighting.MOST),
+        ("word " * 150 + "needle " * 20_000, 3 * highlighting.PIECE),
+    ],
+    ids=["long letters", "many", "early"],
+)
+def test_of_a_long_text_no_more_is_folded_than_is_needed(
+    text: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded = Mock(wraps=highlighting._fold)
+    monkeypatch.setattr(highlighting, "_fold", folded)
+    runs = excerpt(text, "needle Needle needle")
+    assert folded.call_count <= most + 1
+    marked = [run.text for run in runs if run.found]
+    assert marked[:1] == (["needle"] if "needle" in text else [])
+    assert sum(len(run.text) for run in runs) <= highlighting.BEFORE + highlighting.AFTER + 2
+
+
+def test_a_word_that_stands_where_two_pieces_meet_is_marked() -> None:
+    before = "x" * (highlighting.PIECE - 4) + " "
+    runs = excerpt(before + "needle" + " y" * highlighting.PIECE, "needle y")
+    assert [run.text for run in runs if run.found][:1] == ["needle"]
