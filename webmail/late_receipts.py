@@ -1,4 +1,5 @@
-"""Receipts, and requests for another copy, whose signature could be checked only after they were stored."""
+"""Receipts, take-backs and requests for another copy, whose signature could be checked only after they were
+stored."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from datetime import datetime
 
 from accounts.agent import agent
 from crypto_agent.client import ReadMessage, SealedContent
-from webmail import acknowledging, another_copy, receipts
+from webmail import acknowledging, another_copy, drafts, receipts
 from webmail.models import Message
 
 
@@ -25,6 +26,8 @@ def after_check(message: Message, read: ReadMessage, *, now: datetime) -> None:
     """
     if read.receipt is not None:
         receipts.apply([receipts.Said(message, read.receipt)])
+    if read.tombstone:
+        drafts.drop_of_taken_back(message.account, [message])
     if read.copies_wanted:
         another_copy.give(message, read.copies_wanted, now=now)
     if message.shown and not read.error and read.degraded != "fallback":

@@ -17,7 +17,7 @@ from crypto_agent.client import NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
-from webmail import conversations, kept_aside, threads
+from webmail import conversations, kept_aside, threads, trust
 from webmail.models import Conversation, DeliveryCopy, Draft, Message
 from webmail.outgoing import send_message
 from webmail.threads import Entry
@@ -194,8 +194,9 @@ def test_a_copy_of_ones_own_message_from_another_device_counts_as_ones_own(
     assert [text_of(entry) for entry in entries(bob)] == ["from my phone"]
 
 
+@pytest.mark.parametrize("checked", ["at once", "late"])
 def test_what_another_device_took_back_is_not_being_changed_here_any_more(
-    alice: Account, phone: OtherClient
+    alice: Account, phone: OtherClient, monkeypatch: pytest.MonkeyPatch, checked: str
 ) -> None:
     bob = phone.account
     hand_over(bob, phone.write([alice, bob], [text_part("under the mat")])[-2:])
@@ -205,5 +206,14 @@ def test_what_another_device_took_back_is_not_being_changed_here_any_more(
     forged = NewMessage(takes_back=True, replaces=message.message_id)
     hand_over(bob, seal(send_message(alice, [bob.did], forged, str(uuid4())))[bob.did])
     assert Draft.objects.exists()
-    hand_over(bob, phone.write([alice, bob], None, replaces=bytes.fromhex(message.message_id))[-2:])
+    taken_back = phone.write([alice, bob], None, replaces=bytes.fromhex(message.message_id))[-2:]
+    if checked == "at once":
+        hand_over(bob, taken_back)
+    else:
+        unchecked = trust.Verdict(Message.Trust.UNCHECKED, "signer-unreachable")
+        with monkeypatch.context() as away:
+            away.setattr(trust, "check", lambda *_, **_more: unchecked)
+            hand_over(bob, taken_back)
+        assert Draft.objects.exists()
+        trust.recheck(Message.objects.get(account=bob, trust=Message.Trust.UNCHECKED))
     assert not Draft.objects.exists()
