@@ -348,6 +348,27 @@ def test_all_of_them_are_taken_back_at_once_and_one_may_choose_again(
 
 
 @pytest.mark.usefixtures("held")
+def test_where_somebody_is_refused_that_of_the_others_is_taken_back_on_the_same_page(
+    alice: Account, at_alices: Client, bobs: Message, with_carol: Conversation, walkers: Conversation
+) -> None:
+    (carol,) = [did for did in with_carol.participants if did != alice.did]
+    blocking.block(alice, carol, now=timezone.now())
+    answer = forward(at_alices, bobs, with_carol, walkers)
+    assert answer.status_code == 422
+    html = answer.content.decode()
+    assert_nothing_inline(html)
+    said = html[html.index('class="notice notice--good"') :].split("</div>")[0]
+    undo = reverse("message-forward-undo", args=[bobs.message_id])
+    assert undo in said
+    mark = re.search(r'name="forwarded" value="([^"]+)"', said)
+    assert mark
+    assert PendingMessage.objects.get().conversation == walkers
+    again = at_alices.post(undo, {"forwarded": mark[1]}).headers["Location"]
+    assert "It was not forwarded to anybody." in at_alices.get(again).content.decode()
+    assert not PendingMessage.objects.exists()
+
+
+@pytest.mark.usefixtures("held")
 def test_where_it_is_too_late_the_page_says_for_whom(
     alice: Account, at_alices: Client, bobs: Message, with_carol: Conversation, walkers: Conversation
 ) -> None:

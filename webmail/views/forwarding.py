@@ -182,11 +182,14 @@ def _page(
         return render(request, "webmail/_forward_targets.html", context | {"swap": True}, status=status)
     signed = request.GET.get("late", "")
     now = timezone.now()
+    passed_on = [row for _target, row in outcome.sent] if outcome else []
+    mark = forwarded_notice.signed_mark(request.account, message.message_id, passed_on) if passed_on else ""
     context |= {
         "message": message,
         "entry": threads.entry(request.account, message.message_id),
         "problem": problem,
         "outcome": outcome,
+        "forwarded": forwarded_notice.notice(request.account, mark, now=now),
         "missing": chosen.missing,
         "undone": "undone" in request.GET and request.method != "POST",
         "late": forwarded_notice.notice(request.account, signed, now=now) if signed else None,
