@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.db.models import QuerySet
 from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -284,6 +285,26 @@ def test_a_woken_browser_is_told_who_wrote_and_never_what(alice_here: Account) -
     assert json.loads(browser.get("/notifications/notice/").content)["body"] == "1 new message"
     Conversation.objects.filter(pk=second.conversation.pk).update(muted=True)
     assert browser.get("/notifications/notice/").status_code == 204
+
+
+@pytest.mark.parametrize("read", ["before counting", "after it"])
+def test_what_is_read_while_a_notice_is_made_is_in_it_or_not_and_fails_nothing(
+    alice_here: Account, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    received(alice_here, peer("bob").did, "hello")
+    count = QuerySet.count
+
+    def counted(rows: QuerySet[Conversation]) -> int:
+        found = count(rows)
+        Conversation.objects.update(unread_count=0)
+        return count(rows) if read == "before counting" else found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QuerySet, "count", counted)
+        notice = notices._written(alice_here)
+    assert notice is not None
+    assert notice.body == "1 new message"
+    assert notices._written(alice_here) is None
 
 
 def test_a_browser_that_is_signed_out_is_told_nothing(alice_here: Account) -> None:

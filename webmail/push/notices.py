@@ -63,12 +63,13 @@ def _written(account: Account) -> Notice | None:
     mentioned = Q(muted=True, mentions_muted=False, unread_mentions__gt=0)
     unread = in_list(account).filter(Q(muted=False, unread_count__gt=0) | mentioned, archived_at=None)
     unread = unread.order_by("-last_activity")
-    count = unread.count()
-    if not count:
+    newest = unread.first()
+    if newest is None:
         return None
-    newest = unread[0]
+    count = unread.count()
     title = _short(title_of(account, newest, people_of([*newest.participants, account.did])))
-    if count == 1:
+    # None where it was read since.
+    if count <= 1:
         path = reverse("conversation", args=[newest.conversation_id])
         if newest.unread_mentions:
             return Notice(title, _("You were mentioned"), path)
