@@ -62,12 +62,12 @@ def store(account: Account, opened: Sequence[Opened]) -> list[tuple[Message, boo
     They are as if stored one after the other, in a number of queries that does not grow with them.
     """
     conversations = conversations_for(account, [_writing(account, one) for one in opened])
-    forgotten = _of_forgotten(account, [one.message for one in opened])
+    forgotten = _forgotten(account, [one.message for one in opened])
     since = blocked_since(account)
     fields: dict[str, dict[str, Any]] = {}
     for one, conversation in zip(opened, conversations, strict=True):
-        is_forgotten = (one.message.replaces, one.message.sender_did) in forgotten
-        its_fields = _fields(account, one, conversation, since, forgotten=is_forgotten)
+        goes_too = _goes_with(one.message, forgotten)
+        its_fields = _fields(account, one, conversation, since, forgotten=goes_too)
         fields.setdefault(one.message.message_id, its_fields)
     known, made = _rows(account, fields)
     _learn_late(known.values(), fields)
@@ -198,10 +198,17 @@ def _learn_late(known: Iterable[Message], fields: Mapping[str, dict[str, Any]]) 
     Message.objects.bulk_update(late, ["topic", "mentions_account"])
 
 
-def _of_forgotten(account: Account, messages: Iterable[OpenedMessage]) -> set[tuple[str | None, str]]:
-    """The messages among those that these edit that the account let go of, by their ids and senders."""
-    edited = {message.replaces for message in messages if message.replaces}
-    if not edited:
-        return set()
-    originals = Message.objects.filter(account=account, message_id__in=edited, forgotten_at__isnull=False)
-    return set(originals.values_list("message_id", "sender_did"))
+def _forgotten(account: Account, messages: Iterable[OpenedMessage]) -> dict[str, str]:
+    """The senders, by id, of what the account let go of among that which these edit or answer."""
+    named = {name for message in messages if (name := message.replaces or message.in_reply_to)}
+    if not named:
+        return {}
+    originals = Message.objects.filter(account=account, message_id__in=named, forgotten_at__isnull=False)
+    return dict(originals.values_list("message_id", "sender_did"))
+
+
+def _goes_with(message: OpenedMessage, forgotten: Mapping[str, str]) -> bool:
+    """Whether a message is a version of one that was let go of, or a reaction to it."""
+    if message.replaces:
+        return forgotten.get(message.replaces) == message.sender_did
+    return bool(message.reactions) and not shown(message) and message.in_reply_to in forgotten

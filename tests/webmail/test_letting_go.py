@@ -66,6 +66,25 @@ def test_reactions_go_with_a_message_and_so_does_that_they_were_taken_back(
     assert [bytes(row.sealed) for row in Message.objects.filter(account=alice)] == [b"", b"", b""]
 
 
+def test_a_reaction_that_comes_after_its_message_went_is_not_kept(
+    alice: Account, bob: Account, write: Write
+) -> None:
+    message = write(alice, [bob], "hello")
+    hand_over(bob, seal(message)[bob.did])
+    forgetting.forget(alice, message.message_id, now=timezone.now())
+    changing.react(bob, message.message_id, "👍", str(uuid4()))
+    reaction = carry_newest(bob, alice)
+    forgetting.erase(alice, now=timezone.now())
+    reaction.refresh_from_db()
+    assert bytes(reaction.sealed) == b""
+    answer = arrives(write, bob, [alice], "Hello to you", in_reply_to=message.message_id)
+    assert texts(alice, answer) == ["Hello to you"]
+    changing.edit(bob, answer.message_id, "Hello, Alice", str(uuid4()))
+    carry_newest(bob, alice)
+    forgetting.erase(alice, now=timezone.now())
+    assert texts(alice, answer) == ["Hello, Alice"]
+
+
 @pytest.mark.parametrize("written", ["before", "while blocked"])
 def test_what_a_blocked_person_answered_is_there_again_though_the_question_went(
     alice: Account, bob: Account, write: Write, written: str
