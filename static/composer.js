@@ -15,7 +15,7 @@
   // What was written waits here until its turn: htmx sends one after the other. A text that goes out
   // again unchanged keeps its token, by which the server knows that it is the same message.
   const outbox = [];
-  // What is on its way to the server, by its token.
+  // What is on its way to the server, or waits for that, by its token.
   const underway = new Map();
   const chosenFor = new Map();
   let notSent = {};
@@ -55,7 +55,12 @@
     const again = text === notSent.text && file.join() === notSent.file;
     const token = again ? notSent.token : newToken();
     const preview = window.takePreview?.(token) ?? "";
-    outbox.push({ text, file, token, preview, ...(window.takeReply?.(token) ?? { in_reply_to: "" }) });
+    const entry = { text, file, token, preview, ...(window.takeReply?.(token) ?? { in_reply_to: "" }) };
+    outbox.push(entry);
+    // As it goes out if the page goes before its turn.
+    const rest = [...new FormData(event.target, event.submitter)].filter(([name, value]) => typeof value === "string" && !(name in entry));
+    const own = Object.entries(entry).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+    underway.set(token, { address: event.target.action, fields: [...rest, ...own] });
     chosenFor.set(token, { items, file: file.join() });
     for (const item of items) item.remove();
     field.value = "";

@@ -20,6 +20,8 @@
   const forms = new Set();
   const isKept = () => [...forms].every((each) => each.isKept());
 
+  const newName = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
   const begin = (state) => {
     const form = state.closest("form");
     if (!form || [...forms].some((each) => each.form === form)) return;
@@ -31,7 +33,7 @@
     const named = (name) => $(`[data-line=${name}]`, state);
     // Both go out with the form as well: of what others wrote here, sending takes away what was seen alone.
     const { writer: writerField, revision: revisionField } = form.elements;
-    writerField.value ||= [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    writerField.value ||= newName();
     const writer = writerField.value;
 
     // Whom something goes to is written where people are chosen alone.
@@ -83,15 +85,17 @@
       if (![404, 422].includes(answer?.status)) { since = undefined; clearTimeout(timer); timer = setTimeout(keep, AGAIN); }
     };
 
-    async function keep(leaving = false) {
+    async function keep(leaving = false, gone = false) {
       clearTimeout(timer);
       const now = written();
-      if (still || sending || now === kept || signal.aborted) { since = undefined; return; }
+      // A page that goes while it sends: what was written since is kept as another page's, for what is sent takes its own away.
+      const beside = gone && sending > 0 && form.hasAttribute("hx-post") && !isEmpty(now);
+      if (still || (sending && !beside) || now === kept || signal.aborted) { since = undefined; return; }
       if (running && leaving !== true) return later();
       since = undefined;
       const body = new URLSearchParams(now);
-      body.set("writer", writer);
-      body.set("revision", revisionField.value);
+      body.set("writer", beside ? newName() : writer);
+      body.set("revision", beside ? "0" : revisionField.value);
       if (swapping) body.set("swap", "1");
       // What went out by it meanwhile is not kept any more.
       if (form.elements.token) body.set("token", form.elements.token.value);
@@ -205,7 +209,7 @@
     }
     document.addEventListener("htmx:afterSettle", (event) => { if (["chips", "composer-preview"].includes(event.target.id)) later(); }, { signal });
     document.addEventListener("visibilitychange", () => { if (document.hidden) keep(true); else if (!named("signed-out").hidden) keep(); }, { signal });
-    addEventListener("pagehide", () => keep(true), { signal });
+    addEventListener("pagehide", () => keep(true, true), { signal });
     const keepAll = async () => {
       await underway;
       await keep(true);

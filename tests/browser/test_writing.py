@@ -146,6 +146,30 @@ def test_what_was_sent_goes_out_though_its_page_is_left_at_once(
     alice.excuse("htmx:", "Failed to load resource")
 
 
+def test_what_waited_for_its_turn_goes_out_and_what_was_begun_since_is_kept_though_the_page_is_left(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    with_bob = page.url
+    page.route("**/send/", lambda route: None, times=1)
+    with page.expect_request("**/send/"):
+        alice.write(f"Still on its way {word}")
+    alice.write(f"Waits behind it {word}")
+    composer(page).fill(f"Half a thought {word}")
+    page.goto("/language/")
+    page.goto(with_bob)
+    expect(bubble(page, f"Still on its way {word}")).to_have_count(1)
+    expect(bubble(page, f"Waits behind it {word}")).to_have_count(1)
+    expect(composer(page)).to_have_value(f"Half a thought {word}")
+    with page.expect_response("**/draft/keep/"):
+        composer(page).fill("")
+    alice.excuse("htmx:", "Failed to load resource")
+
+
 @pytest.mark.parametrize("more", ["", " 長い文" * 3500], ids=["short", "long"])
 def test_what_was_written_is_kept_though_its_page_is_left_at_once(
     visit: Visit, first_visit_of: FirstVisitOf, more: str
