@@ -47,8 +47,8 @@ def _allow(page: Page, name: str, *ticks: str) -> None:
 
 @pytest.mark.parametrize(
     ("viewport", "script"),
-    [(WIDE, True), (PHONE, True), (PHONE, False)],
-    ids=["desktop", "phone", "phone, without script"],
+    [(WIDE, True), (PHONE, False)],
+    ids=["desktop", "phone, without script"],
 )
 def test_an_app_is_allowed_used_and_revoked(
     visit: Visit, local_network: NetworkInfo, viewport: dict[str, int], script: bool

@@ -11,7 +11,7 @@ from playwright.sync_api import APIResponse, Page, Route, expect
 from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.test_every_page import SCREENS, lasting, problems_of, too_wide
+from tests.browser.test_every_page import lasting, problems_on_each_screen, too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, reload_until
 from tests.services.installations import RunningInstallation
 
@@ -113,17 +113,14 @@ def test_a_stranger_waits_is_accepted_and_is_blocked(visit: Visit, strangers: No
     expect(page.locator("#list")).to_contain_text("Which door is it?")
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_whoever_is_let_in_by_a_choice_shows_who_they_are(
-    screen: dict[str, int], visit: Visit, strangers: None
-) -> None:
-    carol, alice = visit("carol"), visit("alice", viewport=screen)
+def test_whoever_is_let_in_by_a_choice_shows_who_they_are(visit: Visit, strangers: None) -> None:
+    carol, alice = visit("carol"), visit("alice", viewport=PHONE)
     page = alice.page
     page.goto("/who-may-write/")
     page.get_by_label("Everyone").check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved.")
-    text = f"I saw your notice, {screen['width']}"
+    text = "I saw your notice"
     carol.start_conversation("alice.test", text=text)
     alice.open_conversation(carol.page.url)
     card = page.get_by_role("region", name="Carol is new to you")
@@ -131,7 +128,7 @@ def test_whoever_is_let_in_by_a_choice_shows_who_they_are(
     expect(card).to_contain_text("localhost")
     reload_until(page, lambda: not card.get_by_text("Not known yet").count())
     expect(card).not_to_contain_text("Not known yet")
-    assert problems_of(page, screen) == []
+    assert problems_on_each_screen(page) == []
     alice.write("Come by")
     # Until it is there the page has still to send it, and would not once it is loaded anew.
     expect(bubble(page, "Come by").last).to_be_visible()
@@ -140,11 +137,8 @@ def test_whoever_is_let_in_by_a_choice_shows_who_they_are(
     expect(card).to_have_count(0)
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_what_is_known_of_a_stranger_leads_back_to_the_request(
-    visit: Visit, strangers: None, viewport: dict[str, int]
-) -> None:
-    carol, alice = visit("carol"), visit("alice", viewport=viewport)
+def test_what_is_known_of_a_stranger_leads_back_to_the_request(visit: Visit, strangers: None) -> None:
+    carol, alice = visit("carol"), visit("alice", viewport=PHONE)
     page = alice.page
     make_strangers_ask(page)
     carol.start_conversation("alice.test", text="Is the bench still there?")

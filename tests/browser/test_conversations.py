@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, ZOOMED, bubble, composer, message
+from tests.browser.visitors import ARRIVAL, PHONE, ZOOMED, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.services.profiles import set_profile
 
@@ -171,9 +170,7 @@ def test_several_people_get_one_message_and_everybodys_answers(visit: Visit) -> 
         expect(said.locator(".msg__meta")).to_contain_text("Signed by carol.test")
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 def test_a_handle_is_checked_as_it_is_typed(
-    viewport: dict[str, int],
     visit: Visit,
     first_visit_of: FirstVisitOf,
     installation: RunningInstallation,
@@ -183,7 +180,7 @@ def test_a_handle_is_checked_as_it_is_typed(
     first_visit_of("carol")
     set_profile(local_network, "carol", display_name="Carol", picture=True)
     installation.a_day_passes()
-    alice = visit("alice", viewport=viewport)
+    alice = visit("alice", viewport=PHONE)
     page = alice.page
     page.goto("/new/")
     field = page.get_by_label("To", exact=True)

@@ -22,7 +22,6 @@ def _bob_is_there(first_visit_of: FirstVisitOf) -> None:
     first_visit_of("bob")
 
 
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 MEBIBYTE = 1024 * 1024
 LARGE = 100 * MEBIBYTE
 
@@ -103,9 +102,8 @@ def test_a_hundred_megabytes_go_from_one_person_to_another_with_progress(
         assert growth < 30 * MEBIBYTE, f"{name}: {growth / MEBIBYTE:.0f} MiB more"
 
 
-@FORMS
-def test_files_are_chosen_removed_and_refused(viewport: dict[str, int], visit: Visit, tmp_path: Path) -> None:
-    alice = visit("alice", viewport=viewport)
+def test_files_are_chosen_removed_and_refused(visit: Visit, tmp_path: Path) -> None:
+    alice = visit("alice", viewport=PHONE)
     page = alice.page
     alice.write_to("bob.test", text="files are coming")
     too_large = tmp_path / "huge.bin"
@@ -148,9 +146,8 @@ def test_files_are_chosen_removed_and_refused(viewport: dict[str, int], visit: V
     assert violations(page) == []
 
 
-@FORMS
-def test_an_upload_can_be_stopped(viewport: dict[str, int], visit: Visit, tmp_path: Path) -> None:
-    alice = visit("alice", viewport=viewport)
+def test_an_upload_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
+    alice = visit("alice", viewport=WIDE)
     page = alice.page
     alice.write_to("bob.test", text="or rather not")
     page.context.new_cdp_session(page).send(
@@ -168,11 +165,10 @@ def test_an_upload_can_be_stopped(viewport: dict[str, int], visit: Visit, tmp_pa
     expect(message(page, "nothing attached")).to_be_visible()
 
 
-@FORMS
-def test_what_was_not_sent_keeps_its_files(viewport: dict[str, int], visit: Visit) -> None:
-    alice = visit("alice", viewport=viewport)
+def test_what_was_not_sent_keeps_its_files(visit: Visit) -> None:
+    alice = visit("alice", viewport=PHONE)
     page = alice.page
-    words = f"into the void, {viewport['width']} wide"
+    words = "into the void"
     alice.write_to("bob.test", text="soon away")
     attach_field(page).set_input_files({"name": "kept.txt", "mimeType": "text/plain", "buffer": b"kept"})
     is_there(page)

@@ -17,7 +17,6 @@ from tests.services.installations import RunningInstallation
 
 #: What stands behind "The exact terms": nobody needs it to decide.
 TERMS = r"records?\b|repositor|\bDID\b|did:|certificate|prekey|fingerprint|at\.atsms|https?://"
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 COLLECTIONS = ("at.atsms.x509", "at.atsms.prekey", "at.atsms.inbox")
 
 
@@ -67,9 +66,8 @@ def test_the_browser_asks_nobody_but_the_installation_and_ones_own_server(
     assert visit.complaints == []
 
 
-@FORMS
-def test_a_handle_that_nobody_has_is_said_at_the_field(viewport: dict[str, int], visit: Visit) -> None:
-    stranger = visit("alice", signed_in=False, viewport=viewport)
+def test_a_handle_that_nobody_has_is_said_at_the_field(visit: Visit) -> None:
+    stranger = visit("alice", signed_in=False, viewport=PHONE)
     page = stranger.page
     page.get_by_label("Your handle").fill("nobody.test")
     page.get_by_label("Your handle").press("Enter")
@@ -79,9 +77,8 @@ def test_a_handle_that_nobody_has_is_said_at_the_field(viewport: dict[str, int],
     stranger.excuse(r"status of 4\d\d")
 
 
-@FORMS
-def test_who_denies_access_is_not_signed_in_and_reads_why(viewport: dict[str, int], visit: Visit) -> None:
-    alice = visit("alice", signed_in=False, viewport=viewport)
+def test_who_denies_access_is_not_signed_in_and_reads_why(visit: Visit) -> None:
+    alice = visit("alice", signed_in=False, viewport=PHONE)
     ask_own_server(alice)
     give_password(alice)
     alice.page.get_by_role("button", name="Deny access").click()
@@ -92,12 +89,11 @@ def test_who_denies_access_is_not_signed_in_and_reads_why(viewport: dict[str, in
     alice.excuse(r"status of 4\d\d")
 
 
-@FORMS
 def test_signing_out_ends_it_and_signing_in_again_leads_straight_to_the_inbox(
-    viewport: dict[str, int], visit: Visit
+    visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
-    visit("alice")
-    alice = visit("alice", signed_in=False, viewport=viewport)
+    first_visit_of("alice")
+    alice = visit("alice", signed_in=False, viewport=WIDE)
     ask_own_server(alice)
     give_password(alice)
     alice.page.get_by_role("button", name="Authorize").click()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.accessibility import violations
@@ -15,7 +14,6 @@ from tests.browser.test_taking_back import undo_of_30_seconds
 from tests.browser.visitors import NARROWEST, PHONE, WIDE, Visitor, bubble, message
 from tests.services.installations import RunningInstallation
 
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 BOB, CAROL = "Bob bob.test", "Carol carol.test"
 
 
@@ -47,12 +45,11 @@ def search(page: Page, words: str) -> None:
     page.get_by_label("Find a conversation").fill(words)
 
 
-@FORMS
 def test_it_goes_to_each_that_was_chosen_and_all_of_it_can_be_taken_back(
-    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation, viewport: dict[str, int]
+    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation
 ) -> None:
     word = uuid4().hex[:8]
-    alice = visit("alice", viewport=viewport)
+    alice = visit("alice", viewport=PHONE)
     page = alice.page
     with_bob, with_carol, of_message = written(alice, first_visit_of, word)
     back = urlsplit(page.url).path
@@ -95,11 +92,10 @@ def test_it_goes_to_each_that_was_chosen_and_all_of_it_can_be_taken_back(
     expect(bubble(page, f"ferry goes at nine {word}")).to_be_visible()
 
 
-@FORMS
-def test_without_script_as_well(visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]) -> None:
+def test_without_script_as_well(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     word = uuid4().hex[:8]
     _bob, with_carol, of_message = written(visit("alice"), first_visit_of, word)
-    page = visit("alice", script=False, viewport=viewport).page
+    page = visit("alice", script=False, viewport=WIDE).page
     page.goto(f"{of_message}forward/")
     search(page, "carol")
     page.keyboard.press("Enter")

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, composer, message
-
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 
 
 def _choose(page: Page, text: str, role: str, name: str) -> None:
@@ -21,13 +18,10 @@ def _choose(page: Page, text: str, role: str, name: str) -> None:
     one.locator(".menu__list").get_by_role(role, name=name, exact=True).press("Enter")  # type: ignore[arg-type]
 
 
-@FORMS
-def test_escape_leaves_a_reply_and_an_edit(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
-) -> None:
+def test_escape_leaves_a_reply_and_an_edit(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     word = uuid4().hex[:8]
     first_visit_of("bob")
-    alice = visit("alice", viewport=viewport)
+    alice = visit("alice", viewport=WIDE)
     page = alice.page
     alice.start_conversation("bob.test", text=f"Begun {word}")
     expect(message(page, word)).to_be_visible()
@@ -60,13 +54,10 @@ def test_escape_leaves_a_reply_and_an_edit(
     expect(editing).to_have_count(0)
 
 
-@FORMS
-def test_what_was_copied_is_said_to_everybody(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
-) -> None:
+def test_what_was_copied_is_said_to_everybody(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     word = uuid4().hex[:8]
     first_visit_of("bob")
-    alice = visit("alice", viewport=viewport)
+    alice = visit("alice", viewport=PHONE)
     alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = alice.page
     alice.start_conversation("bob.test", text=f"Begun {word}")
@@ -79,13 +70,10 @@ def test_what_was_copied_is_said_to_everybody(
     expect(page.locator("#copied")).to_be_hidden(timeout=ARRIVAL)
 
 
-@FORMS
-def test_whom_to_mention_is_chosen_with_the_arrows(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
-) -> None:
+def test_whom_to_mention_is_chosen_with_the_arrows(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     for name in ("bob", "carol"):
         first_visit_of(name)
-    alice = visit("alice", viewport=viewport)
+    alice = visit("alice", viewport=WIDE)
     page = alice.page
     alice.start_conversation("bob.test", "carol.test", text=f"To both {uuid4().hex[:8]}")
     field, offered = composer(page), page.get_by_role("group", name="Mention")

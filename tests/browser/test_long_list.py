@@ -59,11 +59,8 @@ def many(
     installation.sql("DELETE FROM webmail_conversation WHERE conversation_id LIKE '020000000000%'")
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_the_list_goes_on_as_it_is_scrolled_and_keeps_what_it_shows(
-    visit: Visit, many: Window, viewport: dict[str, int]
-) -> None:
-    page = visit("carol", viewport=viewport).page
+def test_the_list_goes_on_as_it_is_scrolled_and_keeps_what_it_shows(visit: Visit, many: Window) -> None:
+    page = visit("carol", viewport=WIDE).page
     rows = page.locator("#convos .row")
     expect(rows.first).to_be_visible()
     assert rows.count() < MANY
@@ -77,21 +74,20 @@ def test_the_list_goes_on_as_it_is_scrolled_and_keeps_what_it_shows(
     oldest = page.locator(f'#convos .row[href="/c/02{MANY:064d}/"]')
     oldest.scroll_into_view_if_needed()
     # Something else is written, so the list comes anew.
-    many.write([many.did], f"Another note at {viewport['width']}")
-    expect(rows.first).to_contain_text(f"Another note at {viewport['width']}", timeout=ARRIVAL)
+    many.write([many.did], "Another note")
+    expect(rows.first).to_contain_text("Another note", timeout=ARRIVAL)
     expect(oldest).to_be_in_viewport()
     oldest.click()
     expect(page.get_by_role("heading", level=1, name=f"did:plc:{MANY:024d}")).to_be_visible()
     expect(oldest).to_have_attribute("aria-current", "page")
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 def test_news_leave_the_reader_where_they_are_far_down(
-    visit: Visit, many: Window, installation: RunningInstallation, viewport: dict[str, int]
+    visit: Visit, many: Window, installation: RunningInstallation
 ) -> None:
     """Beyond the rows that come anew at once, those in view do too, and the others once somebody looks."""
     installation.sql(AS_BEFORE)
-    page = visit("carol", viewport=viewport).page
+    page = visit("carol", viewport=PHONE).page
     rows = page.locator("#convos .row")
     _scroll_to_row(page, MANY)
     reached = rows.count()
@@ -102,8 +98,8 @@ def test_news_leave_the_reader_where_they_are_far_down(
 
     for number, unread in ((MANY, 3), (MANY - 25, 4)):
         installation.sql(SET_UNREAD, unread, f"02{number:064d}")
-    many.write([many.did], f"Far above at {viewport['width']}")
-    expect(rows.first).to_contain_text(f"Far above at {viewport['width']}", timeout=ARRIVAL)
+    many.write([many.did], "Far above")
+    expect(rows.first).to_contain_text("Far above", timeout=ARRIVAL)
     expect(oldest).to_contain_text("unread: 3")
     assert _top(oldest) == pytest.approx(place, abs=2)
     expect(oldest).to_be_focused()
@@ -111,15 +107,15 @@ def test_news_leave_the_reader_where_they_are_far_down(
     assert len(set(shown)) == len(shown) == reached
 
     # Another one comes to the top, and pushes all down by a row.
-    risen = MANY - 60 - (viewport is PHONE)
+    risen = MANY - 60
     installation.sql(SET_ACTIVE, f"02{risen:064d}")
-    many.write([many.did], f"Once more at {viewport['width']}")
+    many.write([many.did], "Once more")
     expect(rows.nth(1)).to_have_attribute("href", f"/c/02{risen:064d}/", timeout=ARRIVAL)
     assert _top(oldest) == pytest.approx(place, abs=2)
 
     # Another one in view goes out of the list.
     installation.sql(SET_ARCHIVED, f"02{MANY - 1:064d}")
-    many.write([many.did], f"And again at {viewport['width']}")
+    many.write([many.did], "And again")
     expect(_row(page, MANY - 1)).to_have_count(0, timeout=ARRIVAL)
     expect(oldest).to_be_in_viewport()
     assert rows.count() == reached - 1

@@ -5,13 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, message
-
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 
 
 def _row_of(page: Page, conversation: str) -> Locator:
@@ -29,13 +26,12 @@ def _begin(alice: Visitor, bob: Visitor, word: str) -> str:
     return address.rstrip("/").rsplit("/", 1)[-1]
 
 
-@FORMS
 def test_whoever_is_mentioned_sees_it_in_the_list_and_in_the_message(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+    visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
     word = uuid4().hex[:8]
     first_visit_of("carol")
-    alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=WIDE)
+    alice, bob = visit("alice", viewport=WIDE), visit("bob", viewport=WIDE)
     row = _row_of(alice.page, _begin(alice, bob, word))
 
     bob.write(f"The gate is open {word}")
@@ -57,14 +53,12 @@ def test_whoever_is_mentioned_sees_it_in_the_list_and_in_the_message(
     expect(row.locator(".mentioned")).to_have_count(0)
 
 
-@FORMS
 def test_a_muted_group_says_it_too_and_its_menu_has_the_choice(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+    visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
     word = uuid4().hex[:8]
     first_visit_of("carol")
-    touch = viewport == PHONE
-    alice, bob = visit("alice", viewport=viewport, touch=touch), visit("bob", viewport=WIDE)
+    alice, bob = visit("alice", viewport=PHONE), visit("bob", viewport=WIDE)
     row = _row_of(alice.page, _begin(alice, bob, word))
 
     _choose(alice.page, row, "Mute")

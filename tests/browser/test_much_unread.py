@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE
+from tests.browser.visitors import ARRIVAL, PHONE
 from tests.services.installations import RunningInstallation, wait_until
 from tests.services.newcomers import newcomer
 from tests.services.windows import Window
@@ -58,14 +58,13 @@ def _wave(number: int) -> re.Pattern[str]:
     return re.compile(rf"^Wave {number} of the tide$")
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 def test_one_begins_where_one_left_off_and_reads_on_to_the_end(
-    visit: Visit, installation: RunningInstallation, conversation: str, viewport: dict[str, int]
+    visit: Visit, installation: RunningInstallation, conversation: str
 ) -> None:
     key = _bobs(installation, conversation)
     installation.sql(UNREAD, key)
     installation.sql(COUNTED, str(MESSAGES), key)
-    bob = visit("bob", viewport=viewport)
+    bob = visit("bob", viewport=PHONE)
     page = bob.page
     row = page.locator(f'#convos .row[href="{conversation}"]')
     expect(row).to_contain_text(f"unread: {MESSAGES}", timeout=ARRIVAL)

@@ -74,15 +74,13 @@ def test_without_script_it_is_answered_to_everybody(visit: Visit, mail: str, smt
         assert str(answer.message.get_content()).strip() == "Friday, without script."
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE])
 def test_new_mail_is_announced_by_itself_and_no_more_once_it_is_seen(
     visit: Visit,
     installation: RunningInstallation,
     local_network: NetworkInfo,
     first_visit_of: FirstVisitOf,
-    viewport: dict[str, int],
 ) -> None:
-    page = visit("alice", viewport=viewport).page
+    page = visit("alice", viewport=PHONE).page
     window = Window(installation.url, local_network.accounts["alice"])
     window.sign_in()
     before = int(page.locator("#mail-count").text_content().strip().rpartition(" ")[2] or 0)  # type: ignore[union-attr]
@@ -202,12 +200,9 @@ def test_deleted_mail_is_removed_for_good_one_by_one_and_all_at_once(
     expect(page.locator(f'#mails a[href="{others[2]}"]')).to_be_visible()
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_half_an_answer_to_a_mail_waits_on_its_page(
-    visit: Visit, mail: str, viewport: dict[str, int]
-) -> None:
+def test_half_an_answer_to_a_mail_waits_on_its_page(visit: Visit, mail: str) -> None:
     word = uuid4().hex[:8]
-    page, elsewhere = visit("alice", viewport=viewport).page, visit("alice").page
+    page, elsewhere = visit("alice", viewport=PHONE).page, visit("alice").page
     for each in (page, elsewhere):
         each.goto(mail)
     with page.expect_response("**/answer/draft/", timeout=ARRIVAL):

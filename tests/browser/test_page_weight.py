@@ -15,7 +15,6 @@ from tests.accounts.repository import Repository
 from tests.browser.conftest import Visit
 from tests.browser.full_list import full_list
 from tests.browser.full_list.people import COUNT, FIRST
-from tests.browser.test_every_page import SCREENS
 from tests.browser.visitors import PHONE, WIDE
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
@@ -125,9 +124,8 @@ def test_the_first_page_is_light_and_asks_nobody_else(
             assert pictures_shown.first.evaluate("(picture) => picture.naturalWidth") == 96
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_the_page_to_sign_in_is_light_and_asks_nobody_else(screen: dict[str, int], visit: Visit) -> None:
-    stranger = visit("alice", signed_in=False, viewport=screen, service_worker=False)
+def test_the_page_to_sign_in_is_light_and_asks_nobody_else(visit: Visit) -> None:
+    stranger = visit("alice", signed_in=False, service_worker=False)
     came = Transferred.of(stranger.page, "/sign-in/").by_address()
     assert sum(came.values()) < MOST_BYTES, came
     assert stranger.hosts == {stranger.installation_url.partition("://")[2]}

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import PHONE, WIDE, Visitor, visitor_at
+from tests.browser.visitors import PHONE, Visitor, visitor_at
 from tests.services.chromium import chromium
 from tests.services.installations import RunningInstallation
 
@@ -134,16 +134,14 @@ def cameras_on(page: Page) -> int:
     return int(page.evaluate("tracks.filter((track) => track.readyState === 'live').length"))
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 def test_the_code_on_their_screen_is_read_with_the_camera_and_compared(
-    viewport: dict[str, int],
     visit: Visit,
     visit_with_camera: Visit,
     local_network: NetworkInfo,
     film: Path,
 ) -> None:
     dids = {name: account.did for name, account in local_network.accounts.items()}
-    alice = visit_with_camera("alice", viewport=viewport)
+    alice = visit_with_camera("alice", viewport=PHONE)
     film.write_bytes(photo_of_code(comparing(visit("bob"), dids["alice"])))
     page = comparing(alice, dids["bob"])
     assert not page.evaluate("'BarcodeDetector' in window")

@@ -16,7 +16,6 @@ from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer, messa
 from tests.services.installations import RunningInstallation, wait_until
 from tests.services.new_device import NewDevice
 
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 DAY = date.today() + timedelta(days=3)
 #: Seconds, of which the field for a time takes none by itself.
 SOON = 5
@@ -83,12 +82,9 @@ def test_it_leaves_when_its_time_has_come_and_open_pages_show_it(visit: Visit) -
     expect(bubble(bob.page, text)).to_have_count(1)
 
 
-@FORMS
-def test_its_time_is_changed_and_it_is_taken_back_and_sent_at_once(
-    visit: Visit, viewport: dict[str, int]
-) -> None:
+def test_its_time_is_changed_and_it_is_taken_back_and_sent_at_once(visit: Visit) -> None:
     word = uuid4().hex[:8]
-    alice, bob = visit("alice", viewport=viewport), visit("bob", viewport=viewport)
+    alice, bob = visit("alice", viewport=PHONE), visit("bob", viewport=WIDE)
     page = alice.page
     alice.write_to("bob.test", text=f"Begun {word}")
     conversation = page.url.partition("#")[0]
@@ -138,12 +134,11 @@ def test_its_time_is_changed_and_it_is_taken_back_and_sent_at_once(
     expect(bubble(bob.page, f"Rather not {word}")).to_have_count(0)
 
 
-@FORMS
 def test_it_stays_with_its_writer_while_they_block_whom_it_is_for(
-    visit: Visit, installation: RunningInstallation, viewport: dict[str, int]
+    visit: Visit, installation: RunningInstallation
 ) -> None:
     text = f"Happy birthday {uuid4().hex[:8]}"
-    alice, bob = visit("alice", viewport=viewport), visit("bob")
+    alice, bob = visit("alice", viewport=WIDE), visit("bob")
     page = alice.page
     alice.write_to("bob.test", text="It is almost midnight")
     conversation = page.url.partition("#")[0]
@@ -169,16 +164,14 @@ def test_it_stays_with_its_writer_while_they_block_whom_it_is_for(
     expect(bubble(bob.page, text)).to_have_count(0)
 
 
-@FORMS
 def test_it_waits_for_a_look_at_keys_that_changed_meanwhile_and_can_be_discarded(
     visit: Visit,
     installation: RunningInstallation,
     compared: None,
     new_device: Callable[[str], NewDevice],
-    viewport: dict[str, int],
 ) -> None:
     text = f"Happy birthday {uuid4().hex[:8]}"
-    alice, bob = visit("alice", viewport=viewport), visit("bob")
+    alice, bob = visit("alice", viewport=PHONE), visit("bob")
     page = alice.page
     alice.write_to("bob.test", text="Let us compare numbers")
     conversation = page.url.partition("#")[0]

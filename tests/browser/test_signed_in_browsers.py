@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import pytest
 from playwright.sync_api import Cookie, Page, expect
 
 from demo.local_network import NetworkInfo, Person
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.first_visit import OWN_COOKIES, ask_own_server, give_password
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor
+from tests.browser.visitors import ARRIVAL, PHONE, Visitor
 
 #: Milliseconds in which an open page has to be gone.
 AT_ONCE = 5000
@@ -25,14 +24,13 @@ def signs_in(visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("heading", name="Inbox")).to_be_visible(timeout=ARRIVAL)
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE])
 def test_a_lost_browser_is_signed_out_and_its_open_page_goes(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+    visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
     first_visit_of("alice")
     lost = visit("alice", signed_in=False)
     signs_in(lost)
-    page = visit("alice", viewport=viewport).page
+    page = visit("alice", viewport=PHONE).page
     page.goto("/devices/")
     page.get_by_role("link", name="Show browsers").click()
     rows = page.locator("main li.card")

@@ -7,7 +7,6 @@ import re
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import violations
@@ -15,16 +14,13 @@ from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer, message
 from tests.webmail.pictures import photo
 
-FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 
-
-@FORMS
 def test_a_person_is_written_to_from_their_page_and_found_from_a_group(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+    visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
     for name in ("bob", "carol"):
         first_visit_of(name)
-    alice = visit("alice", viewport=viewport)
+    alice = visit("alice", viewport=WIDE)
     page = alice.page
     alice.start_conversation("bob.test", text=f"Alone {uuid4().hex[:8]}")
     with_bob = urlsplit(page.url).path
@@ -38,10 +34,9 @@ def test_a_person_is_written_to_from_their_page_and_found_from_a_group(
     expect(composer(page)).to_be_visible()
 
 
-@FORMS
-def test_who_is_reported_may_be_blocked_in_one_step(visit: Visit, viewport: dict[str, int]) -> None:
+def test_who_is_reported_may_be_blocked_in_one_step(visit: Visit) -> None:
     word = uuid4().hex[:8]
-    alice, bob = visit("alice", viewport=viewport), visit("bob")
+    alice, bob = visit("alice", viewport=PHONE), visit("bob")
     alice.start_conversation("bob.test", text=f"Hello {word}")
     bob.open_conversation(alice.page.url)
     bob.write(f"Buy my coins {word}")
@@ -75,13 +70,10 @@ def test_who_is_reported_may_be_blocked_in_one_step(visit: Visit, viewport: dict
     expect(page.locator("#block")).to_have_text("Block")
 
 
-@FORMS
-def test_a_picture_is_shown_large_in_a_tab_of_its_own(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
-) -> None:
+def test_a_picture_is_shown_large_in_a_tab_of_its_own(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     word = uuid4().hex[:8]
     first_visit_of("bob")
-    alice = visit("alice", viewport=viewport)
+    alice = visit("alice", viewport=PHONE)
     page = alice.page
     alice.start_conversation("bob.test", text=f"Begun {word}")
     picture = {"name": "weir.jpg", "mimeType": "image/jpeg", "buffer": photo((1400, 900), "JPEG")}
@@ -100,11 +92,8 @@ def test_a_picture_is_shown_large_in_a_tab_of_its_own(
     opened.value.close()
 
 
-@FORMS
-def test_the_end_of_a_first_visit_names_who_may_write_and_offers_notifications(
-    visit: Visit, viewport: dict[str, int]
-) -> None:
-    page = visit("alice", viewport=viewport).page
+def test_the_end_of_a_first_visit_names_who_may_write_and_offers_notifications(visit: Visit) -> None:
+    page = visit("alice", viewport=PHONE).page
     _done(page)
     row = page.locator(".rows li", has_text="Who may begin a conversation with you")
     row.get_by_role("link", name="Change").press("Enter")

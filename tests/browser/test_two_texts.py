@@ -6,11 +6,10 @@ import re
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer
+from tests.browser.visitors import ARRIVAL, PHONE, bubble, composer
 
 KEPT_AT = "**/draft/keep/"
 NEWS_AT = re.compile(r"/draft/\?")
@@ -37,12 +36,11 @@ def test_a_quick_note_leaves_the_text_that_stands_in_the_conversation(
     expect(bubble(elsewhere.page, long_text)).to_be_visible(timeout=ARRIVAL)
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_what_another_browser_wrote_is_offered_and_is_the_draft_again_after_sending(
-    visit: Visit, first_visit_of: FirstVisitOf, viewport: dict[str, int]
+    visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
     first_visit_of("bob")
-    here, there = visit("alice", viewport=viewport), visit("alice")
+    here, there = visit("alice", viewport=PHONE), visit("alice")
     word = uuid4().hex[:8]
     here.write_to("bob.test", text=f"Begun {word}")
     there.page.goto(urlsplit(here.page.url).path)
