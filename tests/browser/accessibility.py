@@ -25,16 +25,56 @@ _TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 _ALSO = ("target-size",)
 #: The rules that compare colours; the others look at elements, where they are, and what they say.
 COLOURS = ("color-contrast", "link-in-text-block")
+#: Those that take most of the time: looked at is one of all elements that look the same in the same places of
+#: the page's structure.
+_BY_LOOK = (*COLOURS, "color-contrast-enhanced")
 #: What axe leaves to people, by its rule and its own word for why, and how it was decided.
 _DECIDED = {("frame-tested", "frame-tested"): "What strangers designed; its words stand around it too."}
 #: Axe does not decide about colours where something lies above the words or beside them, where they are a
 #: letter alone, and where the ground has a picture. Here that is a menu's button that shows where the pointer
 #: is, initials, numbers, and the arrow of a select: what counts is the ground that words and what is around
 #: them have. Gives what is broken, and what stays undecided or turns out too faint.
-_RUN = """async ({ within, options }) => {
+_RUN = """async ({ within, options, rest, byLook }) => {
   const all = document.querySelectorAll("body *");
-  const context = within ? { include: within.map((place) => all[place]).filter(Boolean) } : document;
-  const { violations, incomplete } = await axe.run(context, { ...options, elementRef: true });
+  const included = within?.map((place) => all[place]).filter(Boolean);
+  // With whom it stands around it, what has the same words' look, and lies over and under the same.
+  const looks = new Map([[null, ""]]);
+  const lookOf = (one) => {
+    if (!looks.has(one)) {
+      const { backgroundColor, backgroundImage, opacity } = getComputedStyle(one);
+      const own = [one.localName, one.className, backgroundColor, backgroundImage, opacity].join();
+      looks.set(one, `${lookOf(one.parentElement)} > ${own}`);
+    }
+    return looks.get(one);
+  };
+  const wordsOf = (one) => {
+    const { color, fontSize, fontWeight, textShadow, textDecorationLine, visibility } = getComputedStyle(one);
+    const { x, y, width, height } = one.getBoundingClientRect();
+    const pile = document.elementsFromPoint(x + width / 2, y + height / 2).map((each) =>
+      `${each.localName}.${each.className}`);
+    return [color, fontSize, fontWeight, textShadow, textDecorationLine, visibility, ...pile].join();
+  };
+  const hasWords = (one) => one.matches("a, input, select, textarea")
+    || [...one.childNodes].some((each) => each.nodeType === Node.TEXT_NODE && each.data.trim());
+  const examples = () => {
+    const found = new Map();
+    for (const one of all) {
+      if (!hasWords(one) || (included && !included.some((each) => each.contains(one)))) continue;
+      if (!one.checkVisibility({ visibilityProperty: true })) continue;
+      const look = `${lookOf(one)} ${wordsOf(one)}`;
+      if (!found.has(look)) found.set(look, one);
+    }
+    return [...found.values()];
+  };
+  const violations = [], incomplete = [];
+  const run = async (include, rules) => {
+    if (!rules || include?.length === 0) return;
+    const said = await axe.run(include ? { include } : document, { ...options, ...rules, elementRef: true });
+    violations.push(...said.violations);
+    incomplete.push(...said.incomplete);
+  };
+  await run(included, rest);
+  if (byLook) await run(examples(), byLook);
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const paint = (colours, opacity = 1) => {
     for (const [index, colour] of ["#fff", ...colours].entries()) {
@@ -106,17 +146,26 @@ def violations(
     if not page.evaluate("'axe' in window"):
         page.evaluate(f"{_script()}\n;void 0")
     # Preloading reads style sheets again by putting them into the page, which the policy refuses.
-    options: dict[str, object] = {"resultTypes": ["violations", "incomplete"], "preload": False}
+    options = {"resultTypes": ["violations", "incomplete"], "preload": False}
+    rest: dict[str, object] | None
     if rules:
-        options["runOnly"] = {"type": "rule", "values": [*rules]}
+        rest = _only([rule for rule in rules if rule not in _BY_LOOK])
+        by_look = _only([rule for rule in rules if rule in _BY_LOOK])
     else:
-        options["runOnly"] = {"type": "tag", "values": [*_TAGS]}
-        options["rules"] = {name: {"enabled": True} for name in _ALSO}
-    found: dict[str, list[dict[str, Any]]] = page.evaluate(_RUN, {"within": within, "options": options})
+        without = {name: {"enabled": False} for name in _BY_LOOK}
+        also = {name: {"enabled": True} for name in _ALSO}
+        rest = {"runOnly": {"type": "tag", "values": [*_TAGS]}, "rules": {**without, **also}}
+        by_look = _only(COLOURS)
+    given = {"within": within, "options": options, "rest": rest, "byLook": by_look}
+    found: dict[str, list[dict[str, Any]]] = page.evaluate(_RUN, given)
     broken = [one["line"] for one in found["broken"] if not only_grave or one["impact"] in _GRAVE]
     if only_grave:
         return broken
     return broken + [one["line"] for one in found["undecided"] if (one["id"], one["why"]) not in _DECIDED]
+
+
+def _only(rules: Sequence[str]) -> dict[str, object] | None:
+    return {"runOnly": {"type": "rule", "values": [*rules]}} if rules else None
 
 
 @cache
