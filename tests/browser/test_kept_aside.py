@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.seeding import VECTORS
-from tests.browser.test_every_page import SCREENS, problems_of
-from tests.browser.visitors import ARRIVAL
+from tests.browser.test_every_page import problems_on_each_screen
+from tests.browser.visitors import ARRIVAL, PHONE, WIDE
 from tests.services.installations import RunningInstallation
 
 SET_REASON = "UPDATE webmail_arrival SET reason = ? WHERE envelope_id = ?"
@@ -39,12 +39,8 @@ def unopenable(
     installation.sql(FORGET, carol)
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_what_is_kept_aside_is_put_away_and_comes_back(
-    screen: dict[str, int], visit: Visit, unopenable: str
-) -> None:
-    carol = visit("carol", viewport=screen)
-    page = carol.page
+def test_what_is_kept_aside_is_put_away_and_comes_back(visit: Visit, unopenable: str) -> None:
+    page = visit("carol", viewport=PHONE).page
     line = page.get_by_role("link", name="1 message kept aside")
     line.click(timeout=ARRIVAL)
     # Until its scripts have run, what is pressed leads to another page.
@@ -57,7 +53,7 @@ def test_what_is_kept_aside_is_put_away_and_comes_back(
     said = page.get_by_role("status").filter(has_text="It stays in your mailbox")
     expect(said).to_be_visible()
     expect(card).to_have_count(0)
-    assert problems_of(page, screen) == []
+    assert problems_on_each_screen(page) == []
     expect(said.get_by_role("button", name="Undo")).to_be_focused()
     page.keyboard.press("Enter")
     expect(card).to_have_count(1)
@@ -75,7 +71,7 @@ def test_what_is_kept_aside_is_put_away_and_comes_back(
     page.get_by_role("link", name="1 put away").click()
     expect(page.get_by_role("heading", level=1, name="Put away")).to_be_visible()
     expect(card).to_have_count(1)
-    assert problems_of(page, screen) == []
+    assert problems_on_each_screen(page) == []
     card.get_by_role("button", name="Put back").press("Enter")
     said = page.get_by_role("status").filter(has_text="among the others again")
     expect(said.get_by_role("link")).to_be_focused()
@@ -101,16 +97,14 @@ def test_without_script_it_is_put_away_too(visit: Visit, unopenable: str) -> Non
     expect(page.get_by_role("article")).to_have_count(1)
 
 
-@pytest.mark.parametrize("screen", SCREENS)
 def test_another_copy_is_offered_only_where_it_can_help(
-    screen: dict[str, int],
     visit: Visit,
     first_visit_of: FirstVisitOf,
     installation: RunningInstallation,
     unopenable: str,
 ) -> None:
     first_visit_of("bob")
-    carol = visit("carol", viewport=screen)
+    carol = visit("carol", viewport=WIDE)
     carol.write_to("bob.test", text="Somebody whom she could ask")
     page = carol.page
     page.goto("/")
@@ -130,14 +124,11 @@ def test_another_copy_is_offered_only_where_it_can_help(
     expect(card).to_contain_text("What was inside is damaged.")
     expect(card).to_contain_text("Another copy does not help")
     expect(card.get_by_text("Ask for another copy")).to_have_count(0)
-    assert problems_of(page, screen) == []
+    assert problems_on_each_screen(page) == []
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_what_is_kept_aside_is_removed_for_good_once_that_was_asked(
-    screen: dict[str, int], visit: Visit, unopenable: str
-) -> None:
-    page = visit("carol", viewport=screen).page
+def test_what_is_kept_aside_is_removed_for_good_once_that_was_asked(visit: Visit, unopenable: str) -> None:
+    page = visit("carol", viewport=PHONE).page
     page.get_by_role("link", name="1 message kept aside").click(timeout=ARRIVAL)
     page.wait_for_url("**/kept-aside/")
     page.get_by_role("link", name="Remove all for good").click()
@@ -145,7 +136,7 @@ def test_what_is_kept_aside_is_removed_for_good_once_that_was_asked(
     page.get_by_role("link", name="Keep them").click()
     page.get_by_role("link", name="Remove for good", exact=True).click()
     expect(page.get_by_role("heading", name="Remove this message for good?")).to_be_visible()
-    assert problems_of(page, screen) == []
+    assert problems_on_each_screen(page) == []
     page.get_by_role("button", name="Remove for good").press("Enter")
     expect(page.get_by_text("1 mail was removed for good.")).to_be_visible()
     expect(page.get_by_text("Nothing is kept aside")).to_be_visible()

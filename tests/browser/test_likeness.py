@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
 from tests.browser.first_visit import make_first_visit
-from tests.browser.test_every_page import SCREENS, problems_of
-from tests.browser.visitors import ARRIVAL, visitor_at
+from tests.browser.test_every_page import problems_on_each_screen
+from tests.browser.visitors import ARRIVAL, PHONE, visitor_at
 from tests.services.installations import RunningInstallation
 from tests.services.newcomers import newcomer
 
@@ -36,25 +36,16 @@ def only_known_people_write(visit: Visit) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("only_known_people_write")
-@pytest.mark.parametrize(
-    ("screen", "known", "imitator"),
-    [
-        pytest.param(*SCREENS[0].values, "bob", "b0b", id="wide"),
-        pytest.param(*SCREENS[1].values, "carol", "caro1", id="phone"),
-    ],
-)
 def test_a_handle_that_reads_like_a_known_one_is_pointed_out(
-    screen: dict[str, int],
-    known: str,
-    imitator: str,
     visit: Visit,
     browser: Browser,
     installation: RunningInstallation,
     local_network: NetworkInfo,
 ) -> None:
+    known, imitator = "carol", "caro1"
     name = local_network.accounts[known].person.display_name
     warning = f"This handle reads like another one. You know {known}.test. This one is {imitator}.test."
-    friend, alice = visit(known), visit("alice", viewport=screen)
+    friend, alice = visit(known), visit("alice", viewport=PHONE)
     page = alice.page
     alice.write_to(f"{known}.test", text="The door code is new")
     friend.open_conversation(page.url)
@@ -73,13 +64,13 @@ def test_a_handle_that_reads_like_a_known_one_is_pointed_out(
     card = page.get_by_role("article").filter(has_text=TEXT)
     expect(card.get_by_role("heading", name=name)).to_be_visible()
     expect(card).to_contain_text(warning)
-    assert problems_of(page, screen) == []
+    assert problems_on_each_screen(page) == []
 
     # Who they are, before anything is answered.
     card.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", name="Where messages reach them")).to_be_visible()
     expect(page.get_by_role("main")).to_contain_text(warning)
-    assert problems_of(page, screen) == []
+    assert problems_on_each_screen(page) == []
 
     # Nor is one misled while writing.
     page.goto("/new/")
