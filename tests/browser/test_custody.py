@@ -320,9 +320,8 @@ def test_wrong_passphrases_wait_and_the_recovery_code_helps_at_once(at: At) -> N
     expect(page.get_by_role("status")).to_contain_text("Your keys are managed")
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_a_passkey_locks_and_unlocks_by_its_prf(viewport: dict[str, int], at: At) -> None:
-    page = at("bob", viewport=viewport).page
+def test_a_passkey_locks_and_unlocks_by_its_prf(at: At) -> None:
+    page = at("bob", viewport=PHONE).page
     with authenticator_of(page):
         add_passkey(page, "Bob's laptop")
         expect(page.get_by_role("status")).to_contain_text("The passkey is kept.")
