@@ -193,7 +193,10 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
             ],
             "builtins": ["webmail.templatetags.quick_url", "webmail.templatetags.row_templates"],
-            "libraries": {"i18n": "webmail.templatetags.quick_translate"},
+            "libraries": {
+                "i18n": "webmail.templatetags.quick_translate",
+                "static": "webmail.templatetags.quick_static",
+            },
         },
     },
     {

@@ -1,7 +1,8 @@
-"""``{% url %}`` as Django has it, but quick for addresses that hold one id: a page has a thousand of them.
+"""``{% url %}`` as Django has it, but quick for addresses that hold one id, of which a page has a thousand,
+and for those that hold nothing.
 
 Django checks each argument against the patterns of all that could be meant. Where the only argument is an id
-in hex, an address differs from that of another id in nothing but the id.
+in hex, an address differs from that of another id in nothing but the id; without any, it is always the same.
 """
 
 from __future__ import annotations
@@ -35,13 +36,16 @@ class _QuickUrl(URLNode):
     args: list[FilterExpression]
 
     def render(self, context: Context) -> str:
-        if len(self.args) != 1 or self.kwargs:
+        if len(self.args) > 1 or self.kwargs:
             return super().render(context)
-        argument = self.args[0].resolve(context)
-        if not _is_id(argument):
+        arguments = [argument.resolve(context) for argument in self.args]
+        if not all(map(_is_id, arguments)):
             return super().render(context)
         view_name: Any = self.view_name.resolve(context)
-        address = address_of(view_name, (argument,), get_urlconf(), get_script_prefix())
+        if not arguments and self.asvar:
+            # Where there is no such view, that is no error for Django.
+            return super().render(context)
+        address = address_of(view_name, arguments, get_urlconf(), get_script_prefix())
         if self.asvar:
             context[self.asvar] = address
             return ""
@@ -53,11 +57,18 @@ def address_of(view_name: str, arguments: Sequence[object], urlconf: str | None,
     if len(arguments) == 1 and _is_id(arguments[0]):
         before, after = _around(view_name, urlconf, prefix)
         return f"{before}{arguments[0]}{after}"
+    if not arguments:
+        return _of_view(view_name, urlconf, prefix)
     return reverse(view_name, urlconf, args=arguments)
 
 
 def _is_id(argument: object) -> bool:
     return isinstance(argument, str) and _ID.fullmatch(argument) is not None
+
+
+@lru_cache(maxsize=512)
+def _of_view(view_name: str, urlconf: str | None, _prefix: str) -> str:
+    return reverse(view_name, urlconf)
 
 
 @lru_cache(maxsize=512)
