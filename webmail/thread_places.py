@@ -29,10 +29,12 @@ def places_of(messages: Sequence[Message], previous: Message | None, unread_befo
     """Of messages that follow each other: where a day begins, where a run of one person begins and ends, and
     the first unread one. `previous` is the message that the page shows before these already."""
     places = []
-    before, day_before = previous, timezone.localdate(previous.placed_at) if previous else None
+    # Looked up once: it costs more than a day.
+    zone = timezone.get_current_timezone()
+    before, day_before = previous, timezone.localdate(previous.placed_at, zone) if previous else None
     unread_seen = unread_before
     for message, following in zip_longest(messages, messages[1:]):
-        day = timezone.localdate(message.placed_at)
+        day = timezone.localdate(message.placed_at, zone)
         places.append(
             Place(
                 first_of_run=before is None or day != day_before or not _same_run(before, message),
