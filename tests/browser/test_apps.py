@@ -45,6 +45,29 @@ def _allow(page: Page, name: str, *ticks: str) -> None:
     page.get_by_role("button", name="Allow it").click()
 
 
+def test_the_token_is_copied_by_keyboard_and_it_is_said(visit: Visit) -> None:
+    alice = visit("alice")
+    page = alice.page
+    _allow(page, "Photo diary, copied", "See your devices")
+    alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    for what in ("token", "service"):
+        row = page.locator("div", has=page.locator(f"#{what}")).last
+        row.get_by_role("button", name=f"Copy {what}").press("Enter")
+        expect(row.get_by_role("status")).to_have_text("It is copied.")
+        assert page.evaluate("navigator.clipboard.readText()") == page.locator(f"#{what}").inner_text()
+    # As where the browser asks, and the answer is no.
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error()); }")
+    row.get_by_role("button", name="Copy service").press("Enter")
+    expect(row.get_by_role("status")).to_have_text("It could not be copied. Select it instead.")
+
+
+def test_without_script_there_is_no_button_that_does_nothing(visit: Visit) -> None:
+    page = visit("alice", script=False).page
+    _allow(page, "Photo diary, by hand", "See your devices")
+    expect(page.locator("#token")).to_be_visible()
+    expect(page.get_by_role("main").get_by_role("button")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("viewport", "script"),
     [(WIDE, True), (PHONE, False)],
