@@ -143,8 +143,9 @@ def test_what_is_pressed_is_not_taken_away_before_it_is_let_go(visit: Visit) -> 
     expect(row).to_contain_text("The second of two", timeout=ARRIVAL)
 
 
-def test_the_menu_of_a_row_says_what_another_page_changed(visit: Visit) -> None:
+def test_the_menu_of_a_row_says_what_another_page_changed(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     """As it is open, with the keyboard where it was; and as it opens again, though the list has not heard."""
+    first_visit_of("bob")
     alice = visit("alice")
     alice.write_to("bob.test", text="The oxlip is in flower")
     page = alice.page
