@@ -13,8 +13,10 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import peers, records
+from accounts import identities, peers, records
 from accounts.agent import agent
+from accounts.handles import INVALID_HANDLE
+from accounts.identities import IdentityError
 from accounts.models import Account, Device
 from accounts.pds import PdsClient, PdsError
 from crypto_agent import client
@@ -31,6 +33,12 @@ class PublicationError(Exception):
     """What was written is not what the PDS shows; worth another try. ``code``: "not-confirmed"."""
 
     code = "not-confirmed"
+
+
+class HandleUnknown(PublicationError):
+    """No handle leads to the account just now, and a certificate would say so for years."""
+
+    code = "handle-unknown"
 
 
 @dataclass(frozen=True)
@@ -100,10 +108,10 @@ def enrol(account: Account, *, assertion: Mapping[str, Any] | None = None) -> De
     """
     pds = PdsClient(account)
     asserted = dict(assertion) if assertion is not None else None
-    made = agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN, assertion=asserted)
+    made = _make_device(account, asserted)
     if _shows_revoked(pds, made.fingerprint):
         revoke(account, made.fingerprint)
-        made = agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN)
+        made = _make_device(account)
     device = _mirror(account, made)
     _publish_certificate(pds, device)
     if made.prekey is not None:
@@ -261,6 +269,30 @@ def receives_elsewhere(account: Account) -> bool:
     return (
         bool(listed) and not _web_addresses([*_own_endpoints(account), *account.published_endpoints]) & listed
     )
+
+
+def _make_device(account: Account, assertion: dict[str, Any] | None = None) -> client.Device:
+    """The device in the agent, made if there is none. Raises AgentError, and HandleUnknown."""
+    if account.handle == INVALID_HANDLE and not account.devices.active().exists():
+        _look_for_handle(account)
+    return agent().create_device(account.did, account.handle, settings.MAIL_DOMAIN, assertion=assertion)
+
+
+def _look_for_handle(account: Account) -> None:
+    """Asks again for the handle of an account, which may have been out of reach as its owner signed in."""
+    try:
+        handle = identities.resolve(account.did, fresh=True).handle
+    except IdentityError as error:
+        raise HandleUnknown(str(error)) from error
+    if handle == INVALID_HANDLE:
+        raise HandleUnknown(
+            _(
+                "Your handle does not lead to you just now, and your certificate would name it for years. "
+                "Nothing was published; try again in a while."
+            )
+        )
+    account.handle = handle
+    account.save(update_fields=["handle"])
 
 
 def _is_due_soon(device: Device) -> bool:

@@ -41,12 +41,21 @@ class IdentityError(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is. ``handle`` is "handle.invalid" when it was not asked for and does not hold."""
+    """Who somebody is. ``handle`` is "handle.invalid" when it was not asked for and is not known to hold.
+
+    ``unasked_handle`` is the one that the document claims where nobody could be asked for it just now.
+    """
 
     did: str
     handle: str
     pds_url: str
     document: Mapping[str, Any]
+    unasked_handle: str = ""
+
+    def handle_after(self, known: str) -> str:
+        """The handle to keep in the place of ``known``: that one itself, as long as the document claims it
+        and nobody could be asked."""
+        return known if known and known == self.unasked_handle else self.handle
 
 
 def resolve(identifier: str, *, fresh: bool = False) -> Identity:
@@ -134,14 +143,15 @@ def plc_log_of(did: str) -> Any:
 def _resolve_did(did: str, *, fresh: bool) -> Identity:
     document = document_of(did, fresh=fresh)
     claimed = _claimed_handles(document)
-    handle = claimed[0] if claimed else handles.INVALID_HANDLE
+    handle, unasked = handles.INVALID_HANDLE, ""
     if claimed:
         try:
-            if did_of_handle(handle, fresh=fresh) != did:
-                handle = handles.INVALID_HANDLE
-        except IdentityError:
-            handle = handles.INVALID_HANDLE
-    return Identity(did, handle, _pds_url(document), document)
+            if did_of_handle(claimed[0], fresh=fresh) == did:
+                handle = claimed[0]
+        except IdentityError as error:
+            if error.code == "network":
+                unasked = claimed[0]
+    return Identity(did, handle, _pds_url(document), document, unasked)
 
 
 def _did_by_xrpc(handle: str) -> str:
@@ -176,15 +186,17 @@ def _did_by_name(handle: str) -> str:
             max_bytes=WELL_KNOWN_MAX_BYTES,
         )
     except httpx.HTTPError as error:
-        if dns_answered:
+        if dns_answered and not isinstance(error, (httpx.TimeoutException, lookups.HostResting)):
             raise _handle_not_found(handle) from error
-        raise IdentityError(
-            "network", _("Neither DNS nor %(handle)s itself can be reached.") % {"handle": handle}
-        ) from error
+        raise _no_verdict(handle) from error
+    # Not by the header's charset: finding that in what a stranger wrote takes as long as the stranger likes.
+    found = response.content.decode("utf-8", "replace").strip() if response.status_code == 200 else ""
+    # Most handles are in DNS alone, and a web server of theirs knows nothing of them.
+    if not dns_answered and not handles.is_did(found):
+        raise _no_verdict(handle)
     if response.status_code != 200:
         raise _handle_not_found(handle)
-    # Not by the header's charset: finding that in what a stranger wrote takes as long as the stranger likes.
-    return response.content.decode("utf-8", "replace").strip()
+    return found
 
 
 def _did_by_dns(handle: str) -> str | None:
@@ -231,6 +243,12 @@ def _pds_url(document: Mapping[str, Any]) -> str:
 
 def _claimed_handles(document: Mapping[str, Any]) -> list[str]:
     return did_documents.claimed_handles(document, development=_development())
+
+
+def _no_verdict(handle: str) -> IdentityError:
+    return IdentityError(
+        "network", _("Neither DNS nor %(handle)s itself can be reached.") % {"handle": handle}
+    )
 
 
 def _handle_not_found(handle: str) -> IdentityError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from accounts.identities import Identity
 from accounts.models import Peer, PeerCertificate, PeerEvent
 
 #: Of one person the newest changes are kept; whoever publishes without end makes no more rows.
@@ -20,12 +21,13 @@ class Change:
     former: str = ""
 
 
-def peer_of(did: str, *, handle: str, pds_url: str, now: datetime) -> Peer:
+def peer_of(identity: Identity, *, now: datetime) -> Peer:
     """The row of somebody whose identity was just resolved, with their name and server, and what changed in
     them kept. Call within a transaction: the row is held until its end."""
-    peer, _ = Peer.objects.select_for_update().get_or_create(did=did)
-    keep(peer, _identity_changes(peer, handle, pds_url), now)
-    peer.handle, peer.pds_url = handle, pds_url
+    peer, _ = Peer.objects.select_for_update().get_or_create(did=identity.did)
+    handle = identity.handle_after(peer.handle)
+    keep(peer, _identity_changes(peer, handle, identity.pds_url), now)
+    peer.handle, peer.pds_url = handle, identity.pds_url
     peer.save(update_fields=["handle", "pds_url"])
     return peer
 

@@ -326,9 +326,14 @@ def _check_subject(sub: str, request: OAuthRequest) -> Identity:
 
 def _keep(identity: Identity, server: AuthorizationServer, key: ECKey, tokens: Tokens) -> OAuthSession:
     now = timezone.now()
+    known = Account.objects.filter(did=identity.did).values_list("handle", flat=True).first()
     account, _ = Account.objects.update_or_create(
         did=identity.did,
-        defaults={"handle": identity.handle, "pds_url": identity.pds_url, "signed_in_at": now},
+        defaults={
+            "handle": identity.handle_after(known or ""),
+            "pds_url": identity.pds_url,
+            "signed_in_at": now,
+        },
     )
     return OAuthSession.objects.create(
         account=account,

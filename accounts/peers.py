@@ -173,7 +173,7 @@ def _read_one(did: str, fingerprint: str) -> PeerCertificate | None:
     with transaction.atomic():
         peer = Peer.objects.select_for_update().filter(did=did).first()
         if peer is None or not _is_later(peer, now):
-            peer = key_history.peer_of(did, handle=identity.handle, pds_url=identity.pds_url, now=now)
+            peer = key_history.peer_of(identity, now=now)
         # The prekey was not asked for, so what is known of it stays.
         fields = {name: value for name, value in read.fields.items() if not name.startswith("prekey")}
         before = peer.certificates.filter(fingerprint=fingerprint).first()
@@ -249,7 +249,7 @@ def _keep(identity: Identity, read: list[_Read], inbox_endpoints: list[str], now
         kept = Peer.objects.select_for_update().filter(did=identity.did).first()
         if kept is not None and _is_later(kept, now):
             return kept
-        peer = key_history.peer_of(identity.did, handle=identity.handle, pds_url=identity.pds_url, now=now)
+        peer = key_history.peer_of(identity, now=now)
         changes = _keep_certificates(peer, read, now)
         if peer.known_since is not None:
             key_history.keep(peer, changes, now)

@@ -46,7 +46,8 @@ def look_up(text: str) -> Person:
     """The person behind a typed handle or DID. Raises identities.IdentityError when there is none."""
     identity = identities.resolve(text)
     profile = profiles.profile_of(identity.did)
-    name = profile.display_name or identity.handle
+    handle = identity.handle_after(profile.handle)
+    name = profile.display_name or handle
     try:
         devices = peers.devices_of(identity.did) or peers.devices_of(identity.did, fresh=True)
         reachability, reason = _reachability(name, devices, bool(routes.routes_for(identity.did)))
@@ -54,7 +55,7 @@ def look_up(text: str) -> Person:
         devices, reachability, reason = [], "unreachable", str(error)
     return Person(
         did=identity.did,
-        handle=identity.handle,
+        handle=handle,
         display_name=profile.display_name,
         has_avatar=profile.avatar_url is not None,
         reachability=reachability,

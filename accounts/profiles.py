@@ -68,9 +68,7 @@ def known_profile(peer: Peer) -> Profile:
 def refresh(identity: Identity) -> Peer:
     """Reads the profile at the PDS, or by ``settings.PROFILE_URL`` if that fails, and keeps it."""
     with transaction.atomic():
-        peer = key_history.peer_of(
-            identity.did, handle=identity.handle, pds_url=identity.pds_url, now=timezone.now()
-        )
+        peer = key_history.peer_of(identity, now=timezone.now())
     try:
         record = repositories.get_record(identity.pds_url, identity.did, COLLECTION, "self")
         value: Mapping[str, Any] | None = record.value if record else None

@@ -65,6 +65,29 @@ def test_enrolling_publishes_three_records_that_hold_what_they_must(
     assert client.get("/welcome/").headers["location"] == "/welcome/lock/"
 
 
+def test_no_certificate_names_a_handle_that_could_not_be_asked_for(
+    client: Client, sign_in: SignIn, local_network: NetworkInfo, settings: Settings
+) -> None:
+    account = sign_in(client, "alice")
+    Account.objects.update(handle="handle.invalid")
+    resolver, settings.HANDLE_RESOLVER_URL = settings.HANDLE_RESOLVER_URL, "http://localhost:9"
+    response = client.post("/welcome/")
+    assert response.status_code == 503
+    assert "Your handle does not lead to you" in response.context["error"]
+    alice = Repository(local_network, local_network.accounts["alice"])
+    assert alice.records(CERTIFICATES) == {}
+    settings.HANDLE_RESOLVER_URL = resolver
+    assert client.post("/welcome/").status_code == 302
+    (record,) = alice.records(CERTIFICATES).values()
+    assert certificates.parse_certificate(record["certificate"]).handle == "alice.test"
+    account.refresh_from_db()
+    assert account.handle == "alice.test"
+    # What there is already is published again whether the handle holds or not.
+    Account.objects.update(handle="handle.invalid")
+    settings.HANDLE_RESOLVER_URL = "http://localhost:9"
+    enrolment.enrol(Account.objects.get())
+
+
 def test_enrolling_twice_changes_nothing(
     client: Client, enrolled: SignIn, local_network: NetworkInfo
 ) -> None:

@@ -10,9 +10,10 @@ import pytest
 from pytest_django import Settings
 
 import outbound
-from accounts import did_documents, identities
+from accounts import did_documents, identities, lookups
 from accounts.did_documents import DocumentError
 from accounts.identities import IdentityError, resolve
+from accounts.lookups import HostResting
 from demo.local_network import NetworkInfo
 from tests.accounts.http_server import Server, reply
 
@@ -95,6 +96,20 @@ def test_a_handle_that_a_did_claims_in_vain_is_shown_as_invalid(directory: Serve
     assert resolve(DID).handle == "handle.invalid"
     serve(directory, {f"/{DID}": document(alsoKnownAs=[])})
     assert resolve(DID, fresh=True).handle == "handle.invalid"
+
+
+def test_a_handle_that_nobody_was_asked_for_is_not_in_vain(directory: Server) -> None:
+    serve(directory, {f"/{DID}": document()})
+    identities.document_of(DID)
+    with lookups.within(0):
+        identity = resolve(DID)
+    assert (identity.handle, identity.unasked_handle) == ("handle.invalid", "carol.test")
+    assert identity.handle_after("carol.test") == "carol.test"
+    # What the document claims no longer is no name to go on with, nor is one that was never seen to hold.
+    for known in ("robert.test", "handle.invalid", ""):
+        assert identity.handle_after(known) == "handle.invalid"
+    identity = resolve(DID)
+    assert (identity.unasked_handle, identity.handle_after("carol.test")) == ("", "handle.invalid")
 
 
 @pytest.mark.parametrize(
@@ -194,6 +209,38 @@ def test_a_web_page_is_no_did(by_name: dict[str, object], monkeypatch: pytest.Mo
     with pytest.raises(IdentityError) as raised:
         identities.did_of_handle("web-bob.test")
     assert raised.value.code == "handle-not-found"
+
+
+@pytest.mark.parametrize(
+    ("found", "dns_answers", "code"),
+    [
+        (httpx.ReadTimeout("slow"), True, "network"),
+        (HostResting("asked by somebody else"), True, "network"),
+        (httpx.ConnectError("nobody there"), True, "handle-not-found"),
+        (httpx.Response(404), True, "handle-not-found"),
+        # Where DNS alone knows a handle, what its web server says is no answer.
+        (httpx.Response(404), False, "network"),
+        (httpx.Response(200, text="<!doctype html>"), False, "network"),
+    ],
+)
+def test_what_is_an_answer_about_a_handle(
+    by_name: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    found: httpx.Response | Exception,
+    dns_answers: bool,
+    code: str,
+) -> None:
+    def get(*_: object, **__: object) -> httpx.Response:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(outbound.shared_client(), "get", get)
+    if not dns_answers:
+        by_name["_atproto.carol.test"] = dns.exception.Timeout()
+    with pytest.raises(IdentityError) as raised:
+        identities.did_of_handle("carol.test")
+    assert raised.value.code == code
 
 
 def test_no_name_server_is_no_verdict(by_name: dict[str, object]) -> None:

@@ -107,7 +107,7 @@ def test_a_profile_that_is_read_again_brings_its_words(monkeypatch: pytest.Monke
 
     def record(*_asked: str) -> Record:
         # Meanwhile somebody else learns another handle.
-        key_history.peer_of(DID, handle="new.test", pds_url="https://pds.test", now=timezone.now())
+        key_history.peer_of(Identity(DID, "new.test", "https://pds.test", {}), now=timezone.now())
         return Record("at://did:plc:sam/app.bsky.actor.profile/self", "bafycid", {"displayName": "Ïda"})
 
     monkeypatch.setattr(repositories, "get_record", record)

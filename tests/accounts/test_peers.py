@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.core.cache import cache
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import peers, records, repositories
+from accounts import lookups, peers, people, records, repositories
+from accounts.lookups import _Host
 from accounts.models import Peer, PeerCertificate
-from accounts.peers import PeerError, check_signer, devices_of
+from accounts.peers import PeerError, check_signer, devices_of, refresh
 from accounts.records import CERTIFICATES, INBOX, PREKEYS
 from crypto_agent.atsms import certificates, prekeys
 from crypto_agent.atsms.certificates import EndpointCertificate
@@ -184,6 +186,28 @@ def test_a_server_that_is_away_is_no_empty_answer(bob: Repository, settings: Set
     assert raised.value.code == "peer-unreachable"
     with pytest.raises(PeerError) as raised:
         devices_of(bob.did, max_age=timedelta(0))
+
+
+@pytest.mark.parametrize("read", ["all", "one"])
+def test_a_handle_that_could_not_be_asked_for_stays_as_it_was(
+    bob: Repository, settings: Settings, read: str
+) -> None:
+    device = PublishedDevice(bob)
+    device.publish()
+    refresh(bob.did)
+    settings.HANDLE_RESOLVER_URL = "http://localhost:9"
+    # The worker next door asks that host at this moment.
+    cache.add(_Host(settings.HANDLE_RESOLVER_URL)._asked, 1)
+    Peer.objects.filter(did=bob.did).update(profile_checked_at=None)
+    with lookups.sparing() as spared:
+        if read == "all":
+            refresh(bob.did)
+        else:
+            assert verdict(device, fresh=True) == "ok"
+    assert spared.seconds
+    peer = Peer.objects.get(did=bob.did)
+    assert (peer.handle, peer.events.count()) == ("bob.test", 0)
+    assert people.look_up(bob.did).handle == "bob.test"
 
 
 def test_nobody_is_unknown(local_network: NetworkInfo) -> None:

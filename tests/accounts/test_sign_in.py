@@ -9,6 +9,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts import oauth_client, oauth_tokens, tasks
 from accounts.models import OAUTH_REQUEST_LIFETIME, Account, OAuthRequest, OAuthSession
@@ -75,6 +76,18 @@ def test_tokens_rest_encrypted_and_appear_in_no_text(
     for text in (repr(session), str(session), caplog.text, json.dumps(dict(client.session.items()))):
         assert token not in text
         assert str(private_part) not in text
+
+
+def test_a_handle_that_cannot_be_asked_for_while_signing_in_stays(
+    client: Client, sign_in: SignIn, local_network: NetworkInfo, settings: Settings
+) -> None:
+    account = sign_in(client, "alice")
+    person = local_network.accounts["alice"].person
+    callback = consent.approve(begin(client, person.handle), person.handle, person.password)
+    settings.HANDLE_RESOLVER_URL = "http://localhost:9"
+    assert come_back(client, callback).status_code == 302
+    account.refresh_from_db()
+    assert account.handle == "alice.test"
 
 
 def test_another_browser_cannot_finish_a_sign_in(client: Client, local_network: NetworkInfo) -> None:

@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import key_history, own_entries, peers, records
+from accounts.identities import Identity
 from accounts.models import Account, Peer, PeerEvent
 from accounts.pds import PdsClient
 from crypto_agent.atsms import certificates
@@ -99,7 +100,7 @@ def test_another_handle_is_told_between_the_messages(alice: Account, bob: Accoun
 
     def is_called(handle: str, seconds: int) -> None:
         with transaction.atomic():
-            key_history.peer_of(bob.did, handle=handle, pds_url=pds, now=renamed + timedelta(seconds=seconds))
+            key_history.peer_of(Identity(bob.did, handle, pds, {}), now=renamed + timedelta(seconds=seconds))
 
     # A name that did not lead to him for a while is not worth a line, whatever it is afterwards.
     for seconds, handle in enumerate(["handle.invalid", "bob.test", "handle.invalid", "bob2.test"]):
@@ -127,7 +128,7 @@ def test_the_whole_history_and_all_records_can_be_looked_at(
     for number in range(5):
         with transaction.atomic():
             at = now + timedelta(seconds=number)
-            peer = key_history.peer_of(bob.did, handle=f"bob{number}.test", pds_url=pds, now=at)
+            peer = key_history.peer_of(Identity(bob.did, f"bob{number}.test", pds, {}), now=at)
         operation = {"cid": f"record-{number}", "position": number, "created_at": at, "first_seen_at": at}
         peer.plc_operations.create(**operation)
     monkeypatch.setattr(person_keys, "MOST_LINES", 2)

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.identities import Identity
 from accounts.key_history import peer_of
 from accounts.models import Account, Peer
 from accounts.people import Person
@@ -177,7 +178,7 @@ def test_whom_the_account_follows_may_be_imitated(alice: Account) -> None:
 def test_whoever_has_a_handle_now_that_was_somebody_else_s_is_pointed_out(alice: Account, bob: Peer) -> None:
     now = timezone.now()
     Peer.objects.filter(pk=bob.pk).update(known_since=now)
-    peer_of(bob.did, handle="robert.test", pds_url=bob.pds_url, now=now)
+    peer_of(Identity(bob.did, "robert.test", bob.pds_url, {}), now=now)
     stranger = peer("bob-again")
     assert known_people.likenesses(alice, [stranger.did]) == {}
     Peer.objects.filter(pk=stranger.pk).update(handle="bob.test")
