@@ -7,9 +7,12 @@ server is away meanwhile, workers go on with it until nothing is left.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+import redis
 from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
@@ -22,6 +25,7 @@ from crypto_agent.client import AgentClient, AgentError, AgentUnavailable
 from webmail import account_import
 from webmail.blobs import attaching
 from webmail.mailbox import FOLDERS, open_mailbox
+from webmail.redis_client import redis_client
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,8 @@ Waits = Account.ClosingWaits
 
 #: The longest time between two tries; the first one is settings.UNFINISHED_SECONDS.
 LONGEST_GAP = timedelta(hours=1)
+#: Longer than a try takes; after this one that was killed holds up the next no more.
+LONGEST_TRY = timedelta(minutes=10)
 
 
 def erase(
@@ -37,22 +43,27 @@ def erase(
     *,
     assertion: dict[str, Any] | None = None,
     tell_server: bool = True,
-) -> None:
-    """Leaves nothing of the account here but the agent's audit log.
+) -> bool:
+    """Leaves nothing of the account here but the agent's audit log; False where another process is at it,
+    which is left to do it then.
 
     The keys go first, so that whatever is left opens no more; ``assertion`` is the passkey's answer, where
     the account requires it. Then the person's own server is told, unless ``tell_server`` is False. Raises one
     of failures.PUBLISHING or MailboxError; unless the agent refused, ``go_on`` does the rest then.
     """
-    _note_try(account)
-    try:
-        client.erase_account(account.did, assertion=assertion)
-    except AgentError as error:
-        # Of an agent that gave no answer nobody knows whether it did it.
-        if type(error) is not AgentUnavailable and account.closing_waits_for == Waits.KEYS:
-            _take_back(account)
-        raise
-    _without_keys(account, tell_server=tell_server)
+    with _in_hand(account.pk) as ours:
+        if not ours:
+            return False
+        _note_try(account)
+        try:
+            client.erase_account(account.did, assertion=assertion)
+        except AgentError as error:
+            # Of an agent that gave no answer nobody knows whether it did it.
+            if type(error) is not AgentUnavailable and account.closing_waits_for == Waits.KEYS:
+                _take_back(account)
+            raise
+        _without_keys(account, tell_server=tell_server)
+    return True
 
 
 def go_on(account: Account, client: AgentClient) -> None:
@@ -60,11 +71,14 @@ def go_on(account: Account, client: AgentClient) -> None:
 
     Keys that are there are left alone, for workers may not destroy any: then the account stays open.
     """
-    _note_try(account)
-    if account.closing_waits_for == Waits.KEYS and client.list_devices(account.did):
-        _take_back(account)
-        return
-    _without_keys(account, tell_server=True)
+    with _in_hand(account.pk) as ours:
+        if not ours:
+            return
+        _note_try(account)
+        if account.closing_waits_for == Waits.KEYS and client.list_devices(account.did):
+            _take_back(account)
+            return
+        _without_keys(account, tell_server=True)
 
 
 def due(now: datetime) -> list[int]:
@@ -81,6 +95,25 @@ def due(now: datetime) -> list[int]:
     return sorted(due)
 
 
+@contextmanager
+def _in_hand(account_pk: int) -> Iterator[bool]:
+    """Whether this process alone is at closing the account, in this block. Without Redis it is."""
+    lock = redis_client(settings.REDIS_URL).lock(
+        f"closing:{account_pk}", timeout=LONGEST_TRY.total_seconds(), thread_local=False
+    )
+    try:
+        ours = lock.acquire(blocking=False)
+    except redis.RedisError:
+        yield True
+        return
+    try:
+        yield ours
+    finally:
+        if ours:
+            with suppress(redis.RedisError):
+                lock.release()
+
+
 def _gap(waited: timedelta) -> timedelta:
     """Each as long as all before it."""
     return min(max(waited, timedelta(seconds=settings.UNFINISHED_SECONDS)), LONGEST_GAP)
@@ -91,18 +124,23 @@ def _note_try(account: Account) -> None:
     if account.closing_since is None:
         account.closing_since, account.closing_waits_for = now, Waits.KEYS
     account.closing_tried_at = now
-    account.save(update_fields=["closing_since", "closing_tried_at", "closing_waits_for"])
+    _store(account, "closing_since", "closing_tried_at", "closing_waits_for")
 
 
 def _take_back(account: Account) -> None:
     account.closing_since = account.closing_tried_at = None
     account.closing_waits_for = ""
-    account.save(update_fields=["closing_since", "closing_tried_at", "closing_waits_for"])
+    _store(account, "closing_since", "closing_tried_at", "closing_waits_for")
 
 
 def _waits_for(account: Account, what: Account.ClosingWaits) -> None:
     account.closing_waits_for = what
-    account.save(update_fields=["closing_waits_for"])
+    _store(account, "closing_waits_for")
+
+
+def _store(account: Account, *fields: str) -> None:
+    # Not by save(), to which a row that is gone would be an error: it is what all this is for.
+    Account.objects.filter(pk=account.pk).update(**{name: getattr(account, name) for name in fields})
 
 
 def _without_keys(account: Account, *, tell_server: bool) -> None:
@@ -110,7 +148,7 @@ def _without_keys(account: Account, *, tell_server: bool) -> None:
         # From here on nothing more is pulled or renewed for it, and no passkey is there to be shown.
         account.enrolled_at, account.closing_waits_for = None, Waits.SERVER
         account.custody, account.passkey_required = Account.Custody.MANAGED, False
-        account.save(update_fields=["enrolled_at", "closing_waits_for", "custody", "passkey_required"])
+        _store(account, "enrolled_at", "closing_waits_for", "custody", "passkey_required")
     if tell_server and account.closing_waits_for != Waits.MAILBOX:
         _tell_server(account)
     _waits_for(account, Waits.MAILBOX)

@@ -20,6 +20,7 @@ from accounts import enrolment
 from accounts.agent import agent, kept_client
 from accounts.models import Account
 from accounts.records import CERTIFICATES, INBOX, PREKEYS
+from accounts.repositories import RepositoryError
 from crypto_agent.client import AgentUnavailable
 from demo.local_network import LocalAccount, NetworkInfo
 from demo.ports import free_port
@@ -208,6 +209,61 @@ def test_where_the_agent_gave_no_answer_it_goes_on_only_if_the_keys_are_gone(
     tasks.close_account(leaver.account.pk)
     assert Account.objects.filter(did=leaver.person.did).exists() is not does_it
     assert ingress.has_mailbox(leaver.person.did) is not does_it
+
+
+class _Slow:
+    """An agent that takes so long that a worker looks whether the closing stopped on its way."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def erase_account(self, did: str, *, assertion: object = None) -> bool:
+        tasks.close_account(self._account.pk)
+        return agent().erase_account(did)
+
+
+def test_no_worker_closes_an_account_while_the_page_is_at_it(
+    leaver: Leaver, local_network: NetworkInfo, settings: Settings
+) -> None:
+    settings.AGENT_CALLER = "web"
+    kept_client.cache_clear()
+    leaver.server_goes_away()
+    account = leaver.account
+    with pytest.raises(RepositoryError):
+        account_erasure.erase(account, _Slow(account))  # type: ignore[arg-type]
+    # What is still to be said is not forgotten.
+    assert leaver.account.closing_since is not None
+    leaver.server_comes_back(local_network)
+    tasks.close_account(account.pk)
+    assert not Account.objects.filter(pk=account.pk).exists()
+    assert leaver.repository.records(PREKEYS) == leaver.repository.records(INBOX) == {}
+
+
+def test_who_sends_the_page_again_while_it_closes_sees_that_it_does(
+    leaver: Leaver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AGENT_CALLER = "web"
+    kept_client.cache_clear()
+    tell, seen = account_erasure._tell_server, []
+
+    def slowly(account: Account) -> None:
+        seen.append(leaver.close(anything="")["Location"])
+        tell(account)
+
+    monkeypatch.setattr(account_erasure, "_tell_server", slowly)
+    assert leaver.close()["Location"] == "/erased/"
+    assert seen == ["/devices/erase/"]
+
+
+def test_a_row_that_is_gone_meanwhile_is_what_closing_is_for(
+    leaver: Leaver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AGENT_CALLER = "web"
+    kept_client.cache_clear()
+    monkeypatch.setattr(
+        account_erasure, "_tell_server", lambda account: Account.objects.filter(pk=account.pk).delete()
+    )
+    assert leaver.close()["Location"] == "/erased/"
 
 
 def test_what_the_agent_refuses_closes_nothing(leaver: Leaver, settings: Settings) -> None:

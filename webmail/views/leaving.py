@@ -184,7 +184,7 @@ def _erase(request: PageRequest) -> HttpResponse:
     if not closing and typed.lower().removeprefix("@") != account.handle.lower():
         return _erase_page(request, mistyped=typed or " ")
     try:
-        account_erasure.erase(
+        is_done = account_erasure.erase(
             account,
             agent(),
             assertion=step_up.assertion_of(request),
@@ -196,6 +196,8 @@ def _erase(request: PageRequest) -> HttpResponse:
         if account.closing_since is not None:
             return redirect("account-erase")
         return _erase_page(request, error=failures.sentence(error), status=503)
+    if not is_done:
+        return redirect("account-erase")
     sign_out_browser(request)
     return redirect("account-erased")
 
