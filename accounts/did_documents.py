@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from atproto_core.did_doc import DidDocument
 
 MAX_ENDPOINT_LENGTH = 512
+#: A did:key of a kind that atproto uses has about 60.
+MAX_KEY_LENGTH = 256
 MAX_SERVICES = 50
 
 
@@ -69,11 +71,23 @@ def claimed_handles(raw: Mapping[str, Any], *, development: bool = False) -> lis
 
 
 def signing_key(raw: Mapping[str, Any]) -> str | None:
-    """The repository's signing key as a did:key, from either dialect; None without one of a known kind."""
+    """The repository's signing key as a did:key, from either dialect; None without one of a known kind.
+
+    Raises DocumentError for one that is malformed, or longer than MAX_KEY_LENGTH.
+    """
     from atproto_core.exceptions import AtProtocolError
 
     try:
         key: str | None = parse(raw, str(raw.get("id"))).get_did_key()
     except (AtProtocolError, ValueError) as error:
         raise DocumentError("the signing key in the DID document is malformed") from error
+    if key is not None and (len(key) > MAX_KEY_LENGTH or not key.isprintable()):
+        raise DocumentError("the signing key in the DID document is malformed")
     return key
+
+
+def signing_key_as_written(raw: Mapping[str, Any]) -> str:
+    """The signing key in the letters of the document, whether or not it is one, as ASCII with all else
+    escaped; at most MAX_KEY_LENGTH of them are looked at. Empty without one."""
+    key = parse(raw, str(raw.get("id"))).get_signing_key()
+    return ascii(key.public_key_multibase[:MAX_KEY_LENGTH])[1:-1] if key else ""

@@ -5,8 +5,9 @@ up that neither this installation nor the account's owner put there is shown unt
 an unknown device gets no copies, and has no part in the numbers that people compare.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -14,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import did_documents, enrolment, identities, peers, plc_history, records
+from accounts.did_documents import DocumentError
 from accounts.identities import IdentityError
 from accounts.models import Account, Device, Peer, PublishedEntry
 from accounts.pds import PdsClient
@@ -44,7 +46,7 @@ def audit(account: Account, *, now: datetime | None = None) -> list[PublishedEnt
     found.add((Kind.SERVER, peer.pds_url))
     if peer.smtp_endpoint:
         found.add((Kind.MAIL_SERVER, peer.smtp_endpoint))
-    if key := did_documents.signing_key(document):
+    if key := _signing_key(document):
         found.add((Kind.SIGNING_KEY, key))
     rotation_keys = _rotation_keys(account.did, now)
     read = [kind for kind in Kind if kind is not Kind.ROTATION_KEY or rotation_keys is not None]
@@ -130,6 +132,14 @@ def other_devices(account: Account) -> list[PublishedEntry]:
     own = account.devices.values("fingerprint")
     rows = account.published_entries.filter(kind=Kind.DEVICE, present=True, known=True)
     return list(rows.exclude(value__in=own))
+
+
+def _signing_key(document: Mapping[str, Any]) -> str | None:
+    """The did:key, or what stands in its place: a key that nobody can read is as strange as another one."""
+    try:
+        return did_documents.signing_key(document)
+    except DocumentError:
+        return did_documents.signing_key_as_written(document)[:LONGEST_VALUE]
 
 
 def _rotation_keys(did: str, now: datetime) -> Found | None:

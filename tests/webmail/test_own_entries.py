@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import own_entries, records
+from accounts import identities, own_entries, records
 from accounts.models import Account, PublishedEntry
 from accounts.pds import PdsClient
 from accounts.sessions import OAUTH_SESSION_KEY
@@ -48,6 +48,30 @@ def test_what_was_published_here_and_before_is_known(alice: Account, publish: Pu
     kinds = {entry.kind for entry in alice.published_entries.all()}
     assert kinds == {"device", "endpoint", "server", "signing-key", "rotation-key"}
     assert len(own_entries.own_fingerprints(alice)) == 2
+
+
+@pytest.mark.parametrize(
+    ("type_", "key", "shown"),
+    [
+        ("EcdsaSecp256k1VerificationKey2019", "zabc", "zabc"),
+        ("Multikey", "z" * 600, "z" * 256),
+        ("Multikey", "z\0" * 600, "z\\x00" * 102 + "z\\"),
+    ],
+)
+def test_a_signing_key_that_is_none_is_told_as_another_one(
+    alice: Account, monkeypatch: pytest.MonkeyPatch, type_: str, key: str, shown: str
+) -> None:
+    own_entries.audit(alice)
+    published = identities.document_of(alice.did)
+    method = {"id": "#atproto", "type": type_, "controller": alice.did, "publicKeyMultibase": key}
+    # No directory but that of a did:web takes such a key.
+    changed = {**published, "verificationMethod": [method]}
+    monkeypatch.setattr(identities, "document_of", lambda *_, **__: changed)
+    audit_account(alice.pk)
+    (entry,) = own_entries.troubles(alice)
+    assert (entry.kind, entry.value, entry.unknown) == ("signing-key", shown, True)
+    page = browser_of(alice).get("/devices/").content.decode()
+    assert "Another key signs your repository." in page
 
 
 def test_a_changed_inbox_record_is_told_until_it_is_known(alice: Account) -> None:

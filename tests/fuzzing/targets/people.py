@@ -116,6 +116,7 @@ def did_document_target(data: bytes) -> None:
             assert _storable(did_documents.service_endpoint(document, "#atsms_smtp", "AtsmsSmtpService"))
             assert _storable(did_documents.claimed_handles(document))
         with suppress(did_documents.DocumentError):
+            did_documents.signing_key_as_written(document)
             did_documents.signing_key(document)
 
 
