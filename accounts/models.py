@@ -169,6 +169,8 @@ class OAuthSession(models.Model):
     access_expires_at = models.DateTimeField()
     created_at = models.DateTimeField(default=timezone.now)
     refreshed_at = models.DateTimeField(null=True, blank=True)
+    #: Until when one process alone refreshes it; empty where none does.
+    refreshing_until = models.DateTimeField(null=True, blank=True)
     #: The key of the browser's own session, by which it can be signed out from another one; empty once that
     #: has ended.
     session_key = models.CharField(max_length=40, blank=True, default="")

@@ -1,12 +1,15 @@
 """The access token of a session, refreshed by one process at a time.
 
-Refresh tokens rotate, and a server that sees an old one again ends the whole session. So a refresh happens
-under a lock on the session's row, and its result is committed before anybody uses it.
+Refresh tokens rotate, and a server that sees an old one again ends the whole session. So whoever refreshes
+one claims its row first, and the result is committed before anybody uses it. The server is asked outside of
+any transaction: in SQLite all others that write would wait for it.
 """
 
+import time
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from joserfc.jwk import ECKey
@@ -16,6 +19,10 @@ from accounts.models import OAuthSession
 
 #: A token this close to its end is renewed first.
 RENEW_BEFORE = timedelta(seconds=60)
+#: Longer than a refresh takes; after this one that a killed process had begun counts no more.
+CLAIMED_FOR = timedelta(seconds=120)
+#: How often whoever waits for another's refresh looks whether it is done.
+LOOK_SECONDS = 0.1
 
 
 class SignInAgain(Exception):
@@ -31,24 +38,21 @@ def access_token(session: OAuthSession, *, refused: str | None = None) -> tuple[
     session's row is gone then), or SignInError with another code when the server cannot be asked just now.
     Must not be called inside a transaction.
     """
+    current = _read(session)
+    while _must_refresh(current, refused):
+        if _claim(current):
+            _refresh(current)
+            break
+        time.sleep(LOOK_SECONDS)
+        current = _read(session)
+    return _unsealed(current)
+
+
+def _read(session: OAuthSession) -> OAuthSession:
     current = OAuthSession.objects.filter(pk=session.pk).first()
     if current is None:
         raise SignInAgain(_("The session has ended. Sign in again."))
-    if not _must_refresh(current, refused):
-        return _unsealed(current)
-    try:
-        with transaction.atomic(durable=True):
-            locked = OAuthSession.objects.select_for_update().filter(pk=session.pk).first()
-            if locked is None:
-                raise SignInAgain(_("The session has ended. Sign in again."))
-            if _must_refresh(locked, refused):
-                _refresh(locked)
-    except oauth.SignInError as error:
-        if error.code != "expired":
-            raise
-        OAuthSession.objects.filter(pk=session.pk).delete()
-        raise SignInAgain(_("Your server has ended the session. Sign in again.")) from error
-    return _unsealed(locked)
+    return current
 
 
 def _must_refresh(session: OAuthSession, refused: str | None) -> bool:
@@ -57,7 +61,32 @@ def _must_refresh(session: OAuthSession, refused: str | None) -> bool:
     return refused is not None and _unsealed(session)[0] == refused
 
 
+def _claim(session: OAuthSession) -> bool:
+    """Whether the caller alone may refresh it now, and with the refresh token that was read."""
+    now = timezone.now()
+    unclaimed = Q(refreshing_until__isnull=True) | Q(refreshing_until__lte=now)
+    as_read = OAuthSession.objects.filter(
+        unclaimed, pk=session.pk, sealed_refresh_token=bytes(session.sealed_refresh_token)
+    )
+    with transaction.atomic(durable=True):
+        return as_read.update(refreshing_until=now + CLAIMED_FOR) == 1
+
+
 def _refresh(session: OAuthSession) -> None:
+    """Refreshes a session that was claimed, and lets go of it, whatever comes of it."""
+    claimed = OAuthSession.objects.filter(pk=session.pk)
+    try:
+        _ask_for_tokens(session)
+    except oauth.SignInError as error:
+        if error.code != "expired":
+            raise
+        claimed.delete()
+        raise SignInAgain(_("Your server has ended the session. Sign in again.")) from error
+    finally:
+        claimed.update(refreshing_until=None)
+
+
+def _ask_for_tokens(session: OAuthSession) -> None:
     _, key = _unsealed(session)
     refresh_token = token_encryption.unseal(session.sealed_refresh_token)
     tokens = oauth.refresh(session.issuer, key, refresh_token, session.account.did)
@@ -67,7 +96,13 @@ def _refresh(session: OAuthSession) -> None:
     session.scope = tokens.scope
     session.access_expires_at = now + timedelta(seconds=tokens.expires_in)
     session.refreshed_at = now
-    session.save()
+    names = ("sealed_access_token", "sealed_refresh_token", "scope", "access_expires_at", "refreshed_at")
+    with transaction.atomic(durable=True):
+        kept = OAuthSession.objects.filter(pk=session.pk).update(**{n: getattr(session, n) for n in names})
+    if not kept:
+        # Signed out meanwhile; the server is told of the tokens that came after.
+        oauth.tell_ended(session)
+        raise SignInAgain(_("The session has ended. Sign in again."))
 
 
 def _unsealed(session: OAuthSession) -> tuple[str, ECKey]:

@@ -2,6 +2,8 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -10,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import oauth, oauth_tokens, token_encryption
-from accounts.models import OAuthSession
+from accounts.models import Account, OAuthSession
 from accounts.oauth_tokens import SignInAgain
 from accounts.pds import PdsClient, PdsError
 from tests.accounts.conftest import SignIn
@@ -54,6 +56,78 @@ def test_many_at_once_refresh_once(client: Client, sign_in: SignIn, monkeypatch:
     expire(session)
     assert PdsClient(session.account).put_record("at.atsms.inbox", "self", {"endpoints": []})
     assert len(refreshes) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_others_write_while_a_server_takes_its_time(
+    client: Client, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = sign_in(client, "alice")
+    session = account.oauth_sessions.get()
+    expire(session)
+    real_refresh = oauth.refresh
+
+    def write() -> int:
+        try:
+            return Account.objects.filter(did="did:plc:another").update(display_name="Another")
+        finally:
+            connection.close()
+
+    def slowly(*arguments: object) -> oauth.Tokens:
+        assert not connection.in_atomic_block
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(write).result(timeout=10) == 1
+        return real_refresh(*arguments)  # type: ignore[arg-type]
+
+    Account.objects.create(did="did:plc:another", handle="another.test", pds_url=account.pds_url)
+    monkeypatch.setattr(oauth, "refresh", slowly)
+    assert oauth_tokens.access_token(session)[0]
+    session.refresh_from_db()
+    assert session.refreshed_at is not None
+
+
+def test_a_refresh_that_was_killed_holds_up_the_next_for_a_while_only(
+    client: Client, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sign_in(client, "alice").oauth_sessions.get()
+    expire(session)
+    OAuthSession.objects.update(refreshing_until=timezone.now() + timedelta(hours=1))
+    looks = []
+
+    def later(seconds: float) -> None:
+        looks.append(seconds)
+        OAuthSession.objects.update(refreshing_until=timezone.now())
+
+    monkeypatch.setattr(oauth_tokens, "time", SimpleNamespace(sleep=later))
+    assert oauth_tokens.access_token(session)[0]
+    assert looks == [oauth_tokens.LOOK_SECONDS]
+    session.refresh_from_db()
+    assert session.refreshed_at is not None
+    assert session.refreshing_until is None
+
+
+def test_who_signs_out_during_a_refresh_is_signed_out(
+    client: Client, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sign_in(client, "alice").oauth_sessions.get()
+    expire(session)
+    real_refresh, told = oauth.refresh, []
+
+    def meanwhile(*arguments: object) -> oauth.Tokens:
+        OAuthSession.objects.all().delete()
+        return real_refresh(*arguments)  # type: ignore[arg-type]
+
+    def tell(ended: OAuthSession) -> bool:
+        told.append(real_tell(ended))
+        return told[-1]
+
+    real_tell = oauth.tell_ended
+    monkeypatch.setattr(oauth, "refresh", meanwhile)
+    monkeypatch.setattr(oauth, "tell_ended", tell)
+    with pytest.raises(SignInAgain):
+        oauth_tokens.access_token(session)
+    assert told == [True]
+    assert not OAuthSession.objects.exists()
 
 
 def test_a_refused_token_is_replaced(client: Client, sign_in: SignIn) -> None:
@@ -107,7 +181,7 @@ def test_a_server_that_is_away_costs_no_session(client: Client, sign_in: SignIn)
     with pytest.raises(PdsError) as raised:
         PdsClient(account).put_record("at.atsms.inbox", "self", {"endpoints": []})
     assert raised.value.code == "pds-unreachable"
-    assert OAuthSession.objects.exists()
+    assert OAuthSession.objects.get().refreshing_until is None
 
 
 def test_a_lost_encryption_key_asks_to_sign_in_again(
