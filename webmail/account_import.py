@@ -147,10 +147,10 @@ def take_in(import_pk: int, *, seconds: float = AT_A_TIME_SECONDS) -> bool:
     return True
 
 
-def due(before: datetime) -> list[int]:
-    """Keys of the imports that nobody has gone on with since ``before``."""
+def due(before: datetime) -> list[tuple[int, int]]:
+    """Keys of the imports that nobody has gone on with since ``before``, and of their accounts."""
     rows = AccountImport.objects.filter(state=AccountImport.State.RUNNING, updated_at__lt=before)
-    return list(rows.values_list("pk", flat=True))
+    return list(rows.values_list("pk", "account"))
 
 
 def forget(account: Account) -> None:

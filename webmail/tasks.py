@@ -283,15 +283,17 @@ def close_account(account_pk: int) -> None:
 @shared_task
 def take_in(import_pk: int) -> None:
     """Take in what is left of an account's export."""
+    account = Account.objects.filter(imports__pk=import_pk).first()
+    if account is None:
+        return
     try:
-        if not account_import.take_in(import_pk):
-            queues.give(queues.TAKE_IN, import_pk)
-            return
+        with waiting.may_wait(account.pk):
+            if account_import.take_in(import_pk):
+                queues.give(queues.PULL, account.pk)
+            else:
+                queues.give(queues.TAKE_IN, import_pk)
     except (MailboxError, AgentError) as error:
         log.warning("import %s waits: %s", import_pk, error.code)
-        return
-    for account_pk in Account.objects.filter(imports__pk=import_pk).values_list("pk", flat=True):
-        queues.give(queues.PULL, account_pk)
 
 
 @shared_task
@@ -365,8 +367,9 @@ def reconcile() -> None:
         queues.give(queues.ERASE, account_pk)
     for account_pk in account_erasure.due(now):
         queues.give(queues.CLOSE_ACCOUNT, account_pk)
-    for import_pk in account_import.due(now - in_hand):
-        queues.give(queues.TAKE_IN, import_pk)
+    for import_pk, account_pk in account_import.due(now - in_hand):
+        if not waiting.is_waiting(account_pk, now):
+            queues.give(queues.TAKE_IN, import_pk)
     unfinished = Arrival.objects.filter(
         state__in=[Arrival.State.WAITING, Arrival.State.OPENED], updated_at__lt=now - in_hand
     )

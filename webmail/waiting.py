@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.models import Account
 from crypto_agent.client import AgentLocked
 from webmail import events, queues
-from webmail.models import Acknowledgement, Delivery, Message
+from webmail.models import AccountImport, Acknowledgement, Delivery, Message
 
 #: After this the agent is asked again whether an account is still locked, should an unlocking have got lost.
 ASK_AGAIN = timedelta(minutes=15)
@@ -72,5 +72,8 @@ def _enqueue(account_pk: int) -> None:
     unsaid = Acknowledgement.objects.filter(message__account=account_pk)
     for conversation_pk in unsaid.values_list("message__conversation__pk", flat=True).order_by().distinct():
         queues.give(queues.ACKNOWLEDGE, conversation_pk)
+    imports = AccountImport.objects.filter(account=account_pk, state=AccountImport.State.RUNNING)
+    for import_pk in imports.values_list("pk", flat=True):
+        queues.give(queues.TAKE_IN, import_pk)
     queues.give(queues.ARCHIVE_WAITING, account_pk)
     queues.give(queues.RENEW_PREKEYS, account_pk)

@@ -14,13 +14,24 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts import unlocking
 from accounts.agent import kept_client
 from accounts.models import Account
-from crypto_agent.client import AgentClient, Expires
+from crypto_agent.client import AgentClient, Expires, Passphrase
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account
+from tests.webmail.test_locked import WORDS, lock_account
 from tests.webmail.test_pages import html_of
-from webmail import account_export, account_import, disappearing, export_file, outgoing
+from webmail import (
+    account_export,
+    account_import,
+    disappearing,
+    export_file,
+    outgoing,
+    queues,
+    tasks,
+    waiting,
+)
 from webmail.export_file import ExportFileError
 from webmail.exported_values import seconds_in
 from webmail.models import AccountImport, Conversation, Draft, Message, ReceiptChoice
@@ -53,6 +64,16 @@ def as_web(settings: Settings) -> AgentClient:
 
 def taken_in(account: Account, settings: Settings, *more_settings: Mapping[str, object]) -> AccountImport:
     """Takes in a file of what the account wrote and of these settings, which it has no more then."""
+    row = begun(account, settings, *more_settings)
+    while not account_import.take_in(row.pk):
+        pass
+    row.refresh_from_db()
+    assert not (Path(settings.IMPORT_DIR) / row.file_name).exists()
+    return row
+
+
+def begun(account: Account, settings: Settings, *more_settings: Mapping[str, object]) -> AccountImport:
+    """The same, of which nothing but the keys is taken in yet."""
     web, now = as_web(settings), timezone.now()
     made = web.export_account(account.did, PASSPHRASE)
     export = account_export.Export(account, "words", web, made.keys, made.export_key, now)
@@ -70,14 +91,9 @@ def taken_in(account: Account, settings: Settings, *more_settings: Mapping[str, 
     Conversation.objects.all().delete()
     path = account_import.keep_upload([file], len(file))
     keys = web.import_account(account.did, PASSPHRASE, made.keys, revoked=[])
-    row = AccountImport.objects.create(
+    return AccountImport.objects.create(
         account=account, file_name=path.name, import_key=keys.import_key, total=total
     )
-    while not account_import.take_in(row.pk):
-        pass
-    row.refresh_from_db()
-    assert not path.exists()
-    return row
 
 
 def written(account: Account, text: str) -> Message:
@@ -91,6 +107,35 @@ def test_what_fits_comes_in(alice: Account, settings: Settings) -> None:
     assert (row.state, row.done) == (AccountImport.State.DONE, 1)
     assert Message.objects.get().conversation.participants == [alice.did, BOB]
     assert ReceiptChoice.objects.exists()
+
+
+def test_it_waits_while_the_keys_are_locked_and_goes_on_when_they_are_not(
+    alice: Account, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(alice, "fits")
+    row = begun(alice, settings)
+    AccountImport.objects.update(updated_at=timezone.now() - timedelta(hours=1))
+    given: list[tuple[str, int]] = []
+    monkeypatch.setattr(queues, "give", lambda task, key, **_: given.append((task, key)))
+    web, again = as_web(settings), (queues.TAKE_IN, row.pk)
+    lock_account(alice, web)
+    tasks.reconcile()
+    assert again in given
+    tasks.take_in(row.pk)
+    # The agent notes each question that it refuses, so it is not asked again and again.
+    given.clear()
+    tasks.reconcile()
+    assert again not in given
+    web.unlock(alice.did, Passphrase(WORDS), lifetime_s=60)
+    try:
+        unlocking.note_unlocked(alice)
+        waiting._enqueue(alice.pk)
+        assert again in given
+        tasks.take_in(row.pk)
+    finally:
+        web.make_managed(alice.did, Passphrase(WORDS))
+    row.refresh_from_db()
+    assert (row.state, row.done) == (AccountImport.State.DONE, 1)
 
 
 @pytest.mark.parametrize("name", ["did:plc:" + "x" * 4000, "no DID", "did:plc:bob\x01"])
