@@ -10,10 +10,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import certificate_fields, enrolment, failures, own_entries
+from accounts import certificate_fields, enrolment, failures, own_entries, rate_limits
 from accounts.models import Account, Device
 from accounts.notices import notice_of
 from accounts.peers import PeerError
+from accounts.rate_limits import TooOften
 from accounts.repositories import RepositoryError
 from accounts.sessions import account_of, signed_in
 from crypto_agent.client import AgentError
@@ -107,8 +108,13 @@ def entry(request: HttpRequest, entry_pk: int) -> HttpResponse:
 @signed_in
 def audit(request: HttpRequest) -> HttpResponse:
     """Looks at once at what is published."""
+    account = _account(request)
     try:
-        own_entries.audit(_account(request))
+        rate_limits.take_look(account.pk)
+    except TooOften as error:
+        return rate_limits.too_often_page(request, error)
+    try:
+        own_entries.audit(account)
         messages.success(request, _("Looked just now."))
     except PeerError as error:
         messages.warning(request, str(error))

@@ -25,6 +25,9 @@ from accounts.peers import PeerError
 AUDIT_GAP = timedelta(hours=24)
 #: Databases do not index values that are longer.
 LONGEST_VALUE = 512
+#: Of what is not there any more, and need not be, the newest are kept; else a server could make rows without
+#: end. What comes back after that is told again.
+MOST_ABSENT = 500
 
 Kind = PublishedEntry.Kind
 Found = set[tuple[PublishedEntry.Kind, str]]
@@ -197,6 +200,9 @@ def _note(account: Account, found: Found, kinds: list[PublishedEntry.Kind], now:
             row.expected = entry in expected and (row.present or row.expected)
             row.last_seen_at = now if row.present else row.last_seen_at
             row.save()
+        absent = account.published_entries.filter(present=False, expected=False)
+        oldest = absent.order_by("-last_seen_at", "-pk").values_list("pk", flat=True)[MOST_ABSENT:]
+        account.published_entries.filter(pk__in=list(oldest)).delete()
 
 
 def _revived(account: Account, entry: tuple[PublishedEntry.Kind, str]) -> bool:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 WINDOW_SECONDS = 600
 #: How many networks' sign-ins all networks of one site have together.
 SITE_FACTOR = 4
+#: How often somebody may have their own repository looked at, in a window.
+LOOKS_OF_ONE = 10
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ def as_one_name(name: str) -> str:
 def take_searches(account_pk: int, people: int) -> None:
     """So many people looked up by somebody who is signed in. Raises TooOften."""
     take(Limit("search", str(account_pk), settings.SEARCHES_OF_ONE, people))
+
+
+def take_look(account_pk: int) -> None:
+    """One look at what is published of somebody's own account, when they ask for it. Raises TooOften."""
+    take(Limit("look", str(account_pk), LOOKS_OF_ONE))
 
 
 def take_suggestion(account_pk: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import identities, own_entries, records
+from accounts import identities, own_entries, rate_limits, records
 from accounts.models import Account, PublishedEntry
 from accounts.pds import PdsClient
 from accounts.sessions import OAUTH_SESSION_KEY
@@ -162,3 +162,29 @@ def test_a_look_by_hand(alice: Account, publish: Publish) -> None:
     stranger = publish(alice)
     assert browser_of(alice).post("/devices/published/look/").status_code == 302
     assert [entry.value for entry in own_entries.all_troubles()] == [stranger.fingerprint]
+
+
+def test_looking_by_hand_ends_after_some_looks(alice: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limits, "LOOKS_OF_ONE", 1)
+    browser = browser_of(alice)
+    assert browser.post("/devices/published/look/").status_code == 302
+    looked_at = Account.objects.get(pk=alice.pk).audited_at
+    answer = browser.post("/devices/published/look/")
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+    assert Account.objects.get(pk=alice.pk).audited_at == looked_at
+
+
+def test_what_came_and_went_leaves_no_rows_without_end(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_entries, "MOST_ABSENT", 2)
+    own_entries.audit(alice)
+    there = set(alice.published_entries.values_list("value", flat=True))
+    now = timezone.now()
+    seen = [f"{number:064x}" for number in range(4)]
+    for minutes, fingerprint in enumerate([*seen, ""]):
+        present = {(PublishedEntry.Kind.DEVICE, fingerprint)} if fingerprint else set()
+        present.add((PublishedEntry.Kind.DEVICE, alice.devices.get().fingerprint))
+        own_entries._note(alice, present, [PublishedEntry.Kind.DEVICE], now + timedelta(minutes=minutes))
+    assert set(alice.published_entries.values_list("value", flat=True)) == {*there, *seen[2:]}
