@@ -111,7 +111,7 @@ def enrol(account: Account, *, assertion: Mapping[str, Any] | None = None) -> De
     made = _make_device(account, asserted)
     if _shows_revoked(pds, made.fingerprint):
         revoke(account, made.fingerprint)
-        made = _make_device(account)
+        made = _make_device(account, asserted)
     device = _mirror(account, made)
     _publish_certificate(pds, device)
     if made.prekey is not None:
@@ -271,7 +271,7 @@ def receives_elsewhere(account: Account) -> bool:
     )
 
 
-def _make_device(account: Account, assertion: dict[str, Any] | None = None) -> client.Device:
+def _make_device(account: Account, assertion: dict[str, Any] | None) -> client.Device:
     """The device in the agent, made if there is none. Raises AgentError, and HandleUnknown."""
     if account.handle == INVALID_HANDLE and not account.devices.active().exists():
         _look_for_handle(account)

@@ -1,6 +1,7 @@
 """Publishing a device, revoking it, and renewing its prekey: the real agent, the real PDS."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -13,10 +14,11 @@ from accounts.models import Account, Device
 from accounts.pds import SignInAgain
 from accounts.records import CERTIFICATES, INBOX, PREKEYS
 from crypto_agent.atsms import certificates, prekeys
-from crypto_agent.client import AgentUnavailable
+from crypto_agent.client import AgentUnavailable, PasskeyUse
 from demo.local_network import NetworkInfo
 from tests.accounts.conftest import SignIn
 from tests.accounts.repository import Repository
+from tests.crypto_agent.authenticator import Authenticator
 from tests.services.agent import AgentProcess
 
 pytestmark = pytest.mark.django_db
@@ -244,6 +246,30 @@ def test_a_device_that_was_marked_revoked_elsewhere_is_not_published_again(
     assert device.revoked_at is not None
     assert "revokedAt" in alice.records(CERTIFICATES)[device.fingerprint]
     assert account.devices.active().get().fingerprint != device.fingerprint
+
+
+def test_the_passkey_is_asked_for_once_where_a_device_was_marked_revoked_elsewhere(
+    client: Client, enrolled: SignIn, local_network: NetworkInfo
+) -> None:
+    account = enrolled(client, "alice")
+    did, device = account.did, account.devices.get()
+    alice = Repository(local_network, local_network.accounts["alice"])
+    record = alice.records(CERTIFICATES)[device.fingerprint]
+    alice.put(CERTIFICATES, device.fingerprint, record | {"revokedAt": "2026-01-01T00:00:00.000Z"})
+    web, passkey = agent(), Authenticator(origin="http://localhost:8000")
+
+    def shown(purpose: str) -> dict[str, Any]:
+        return passkey.get(web.passkey_challenge(did, purpose))
+
+    web.add_passkey(did, "Key", passkey.create(web.begin_passkey(did, "alice.test")))
+    web.require_passkey(did, True, PasskeyUse(shown("require-passkey")))
+    try:
+        enrolment.enrol(account, assertion=shown("create-device"))
+        assert account.devices.active().get().fingerprint != device.fingerprint
+    finally:
+        web.require_passkey(did, False, PasskeyUse(shown("require-passkey")))
+        for kept in web.custody(did).passkeys:
+            web.remove_passkey(did, kept.passkey_id)
 
 
 def test_a_device_that_vanished_from_the_repository_is_shown_as_not_published(
