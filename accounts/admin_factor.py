@@ -91,7 +91,7 @@ def _passed_within(request: HttpRequest, user: User, time: timedelta) -> bool:
         return False
     if "passkey" in passed:
         return AdminPasskey.objects.filter(user=user, pk=passed["passkey"]).exists()
-    return AdminRecoveryCode.objects.filter(user=user, pk=passed.get("code")).exists()
+    return "code" in passed and AdminRecoveryCode.objects.filter(user=user, pk=passed["code"]).exists()
 
 
 def _is_within(at: object, time: timedelta) -> bool:

@@ -87,7 +87,7 @@ def _refresh(session: OAuthSession) -> None:
 
 
 def _ask_for_tokens(session: OAuthSession) -> None:
-    _, key = _unsealed(session)
+    _token, key = _unsealed(session)
     refresh_token = token_encryption.unseal(session.sealed_refresh_token)
     tokens = oauth.refresh(session.issuer, key, refresh_token, session.account.did)
     now = timezone.now()

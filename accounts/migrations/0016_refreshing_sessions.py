@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0013_read_names_anew")]
+    dependencies = [("accounts", "0015_admin_second_factor")]
     operations = [
         migrations.AddField(
             model_name="oauthsession",
