@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.admin_pages import admin_pages
 from tests.browser.device_pages import device_pages, go_to
 from tests.browser.other_site import other_site
 from tests.browser.seeding import Seeded
@@ -110,6 +111,7 @@ def pages_of(seeded: Seeded, installation: RunningInstallation) -> dict[str, Ope
         "report-preview": lambda page: _report_preview(page, seeded.with_bob),
         "report-made": lambda page: _report_made(page, seeded.with_bob),
         "not-found": go("/c/00/"),
+        **admin_pages(installation),
     }
 
 
