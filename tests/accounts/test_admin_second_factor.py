@@ -23,7 +23,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import admin_challenges, admin_factor
+from accounts import admin_challenges, admin_factor, admin_passkeys
 from accounts.checks import check_settings
 from accounts.models import AdminPasskey, AdminPasskeyChallenge, AdminRecoveryCode
 from tests.crypto_agent.authenticator import Authenticator
@@ -230,6 +230,17 @@ def test_a_password_alone_makes_no_other_passkey_once_there_is_one(root: User) -
     assert (AdminPasskey.objects.count(), thief.is_in) == (1, False)
 
 
+def test_of_two_who_make_the_first_at_the_same_time_one_does(root: User) -> None:
+    thief = Browser()
+    thief.give_password()
+    made = thief.key.create(thief.asked_for("begin"))
+    enrolled()
+    session_key = thief.client.session.session_key or ""
+    with pytest.raises(admin_passkeys.NotTheFirst):
+        admin_passkeys.add(root, session_key, "mine", made, timezone.now(), first=True)
+    assert AdminPasskey.objects.count() == 1
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -324,7 +335,6 @@ def test_a_challenge_is_of_one_session_and_used_once(root: User) -> None:
     assert thief.send(seen).status_code == 422
     assert other.send(seen).status_code == 302
     third = again(browser)
-    third.key.counts = False
     used = third.key.get(third.asked_for("challenge"))
     assert third.send({**used, "rawId": "AAAA"}).status_code == 422
     # That one was used up by being wrong.
