@@ -106,6 +106,7 @@ def prepare(
         "CONFIG_DIR": str(places["config"]),
         "MAIL_HOST": mail_domains[0],
         "MAIL_DOMAINS": ", ".join(mail_domains),
+        "OWN_DOMAINS": "|".join(mail_domains).replace(".", "[.]"),
         "LISTEN": "127.0.0.1",
         "INET_PROTOCOLS": "ipv4",
         "SMTP_PORT": f"127.0.0.1:{port}",

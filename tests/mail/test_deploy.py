@@ -206,6 +206,7 @@ def test_postfix_reads_the_containers_configuration(tmp_path: Path) -> None:
     values = environment_of("postfix") | {"CONFIG_DIR": str(tmp_path)}
     for name in ("main.cf", "master.cf", "outgoing_headers", "postmaster"):
         (tmp_path / name).write_text(render((ROOT / "deploy" / "postfix" / name).read_text(), values))
+    assert "/^postmaster@(mail[.]test|mx[.]test)$/ " in (tmp_path / "postmaster").read_text()
     postconf = shutil.which("postconf", path="/usr/sbin:/usr/bin") or "postconf"
     done = subprocess.run([postconf, "-c", tmp_path, "-x", "-n"], capture_output=True, text=True, check=True)
     assert done.stderr == ""

@@ -228,6 +228,16 @@ def test_the_relay_carries_to_public_addresses_alone(postfix: Postfix, server: s
         assert answer[0] == code, answer
 
 
+def test_answers_to_somebody_elses_postmaster_go_to_them(postfix: Postfix) -> None:
+    recipient = "postmaster@[8.8.8.8]"
+    with smtplib.SMTP("127.0.0.1", postfix.relay_port, "worker.internal", timeout=20) as client:
+        client.sendmail("a@mail.test", [recipient], b"From: a@mail.test\r\nSubject: hello\r\n\r\nx\r\n")
+    wait_until(lambda: any(recipient in line for line in postfix.queue()))
+    assert postfix.looked_up("regexp", "postmaster", "Postmaster@mail.test") == "postmaster@localhost.invalid"
+    for other in ("postmaster@mailxtest", "postmaster@mail.test.other.test", "postmaster@other.mail.test"):
+        assert postfix.looked_up("regexp", "postmaster", other) == ""
+
+
 ADDRESSES = (
     *(
         "0.1.2.3",
