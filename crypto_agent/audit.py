@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.db import DatabaseError, IntegrityError, connection
+from django.db.models import Max
 
 from crypto_agent.atsms import cbor
 from crypto_agent.errors import AuditUnavailable, ReplayedToken
@@ -138,14 +139,31 @@ def newest_entry() -> tuple[int, bytes]:
 
 
 def first_broken_link() -> BrokenLink | None:
-    """Walks the chain up to its head; None if every entry follows from the one before, and none after it."""
+    """Walks the chain up to its head; None if every entry follows from the one before, and none after it.
+
+    A running agent may go on writing meanwhile: the walk then goes on to the head as it is at its end.
+    """
     heads = list(AuditHead.objects.all()[:2])
     if len(heads) != 1:
         return BrokenLink(0, "the log has no head, or several")
     (head,) = heads
-    sequence, previous = 0, FIRST_HASH
+    broken = _first_broken_between(0, FIRST_HASH, head)
+    if broken is not None:
+        return broken
+    # In this order: what was there before the head was read is up to it.
+    last = AuditEntry.objects.aggregate(last=Max("sequence"))["last"] or 0
+    newest = AuditHead.objects.get()
+    there = AuditEntry.objects.filter(sequence__lte=last)
+    beyond = there.exclude(sequence__range=(1, newest.sequence)).order_by("sequence").first()
+    if beyond is not None:
+        return BrokenLink(beyond.sequence, "it stands beyond the log's head")
+    return _first_broken_between(head.sequence, bytes(head.entry_hash), newest)
+
+
+def _first_broken_between(sequence: int, previous: bytes, head: AuditHead) -> BrokenLink | None:
+    """Walks from the entry ``sequence``, whose hash is ``previous``, to the head."""
     try:
-        for entry in _entries(head.sequence):
+        for entry in _entries(sequence + 1, head.sequence):
             if entry.sequence != sequence + 1:
                 break
             fault = _fault(entry, previous)
@@ -158,15 +176,12 @@ def first_broken_link() -> BrokenLink | None:
         return BrokenLink(sequence + 1, "the entry is missing")
     if bytes(head.entry_hash) != previous:
         return BrokenLink(sequence, "the log's head names another hash")
-    beyond = AuditEntry.objects.exclude(sequence__range=(1, head.sequence)).order_by("sequence").first()
-    if beyond is not None:
-        return BrokenLink(beyond.sequence, "it stands beyond the log's head")
     return None
 
 
-def _entries(last: int) -> Iterator[AuditEntry]:
-    """The entries up to ``last`` in order; raises DatabaseError at the first that can't be read."""
-    for start in range(1, last + 1, _CHUNK):
+def _entries(first: int, last: int) -> Iterator[AuditEntry]:
+    """The entries from ``first`` to ``last`` in order; raises DatabaseError at one that can't be read."""
+    for start in range(first, last + 1, _CHUNK):
         end = min(start + _CHUNK - 1, last)
         chunk = AuditEntry.objects.filter(sequence__range=(start, end)).order_by("sequence")
         try:

@@ -10,7 +10,9 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from crypto_agent import audit
 from crypto_agent.client import (
     AgentClient,
     AgentError,
@@ -22,6 +24,7 @@ from crypto_agent.client import (
     Passphrase,
 )
 from crypto_agent.methods import METHODS
+from crypto_agent.models import AuditEntry
 from tests.crypto_agent.app import PURPOSES, MakeApp, Refused, arguments
 from tests.crypto_agent.calls import CALLS, NOBODY
 from tests.crypto_agent.people import ALICE, BOB, CAROL, WRITTEN_AT, receive, target, write
@@ -145,6 +148,26 @@ def test_every_change_breaks_the_chain_and_is_named(
     assert verified.returncode == 1
     assert f"breaks at entry {sequence}: " in verified.stderr
     assert reason in verified.stderr
+
+
+@pytest.mark.django_db
+def test_a_log_that_grows_while_it_is_walked_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    walk = audit._entries
+
+    def grow() -> None:
+        audit.append(audit.Use(timezone.now(), "web", ALICE, "read", 1, "ok", None))
+
+    def growing(*arguments: int) -> Iterator[AuditEntry]:
+        yield from walk(*arguments)
+        grow()
+
+    grow()
+    monkeypatch.setattr(audit, "_entries", growing)
+    assert audit.first_broken_link() is None
+    stray = AuditEntry.objects.get(sequence=audit.head_sequence())
+    stray.sequence += 10
+    stray.save(force_insert=True)
+    assert audit.first_broken_link() == audit.BrokenLink(stray.sequence, "it stands beyond the log's head")
 
 
 def test_a_log_written_anew_lacks_the_entry_that_was_noted(busy_agent: Agent, tmp_path: Path) -> None:
