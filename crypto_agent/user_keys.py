@@ -8,7 +8,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -35,10 +35,11 @@ _PLC = re.compile(r"did:plc:[a-z2-7]{24}")
 
 @dataclass(frozen=True)
 class _Answer:
-    """The key that a document gave at a time, or None where there was none to be had."""
+    """The key that a document gave at a time, or None where there was none; and the last try since."""
 
     at_s: float
     key: ec.EllipticCurvePublicKey | None
+    tried_s: float
 
 
 class UserKeys:
@@ -66,19 +67,23 @@ class UserKeys:
         """The same from a document at most ``FRESH_AFTER_S`` old."""
         with self._lock:
             known = self._answers.get(did)
-        if known is None or now_s - known.at_s >= FRESH_AFTER_S:
-            known = self._asked(did, now_s)
-        if known.key is None:
+        if known is None or now_s - known.tried_s >= FRESH_AFTER_S:
+            known = self._asked(did, now_s, known)
+        if known.key is None or now_s - known.at_s >= FRESH_AFTER_S:
             raise IdentityUnavailable("your DID document can't be had")
         return known.key
 
-    def _asked(self, did: str, now_s: float) -> _Answer:
+    def _asked(self, did: str, now_s: float, known: _Answer | None) -> _Answer:
+        """What is known stays if there is no document to be had: anybody can have this asked for."""
         if not self._running.acquire(blocking=False):
             raise IdentityUnavailable("too many DID documents are being asked for")
         try:
-            answer = _Answer(now_s, None)
+            answer = _Answer(now_s, None, now_s)
             try:
-                answer = _Answer(now_s, signing_key(self._document(did), did))
+                answer = _Answer(now_s, signing_key(self._document(did), did), now_s)
+            except IdentityUnavailable:
+                answer = replace(known, tried_s=now_s) if known else answer
+                raise
             finally:
                 self._keep(did, answer)
         finally:

@@ -351,6 +351,23 @@ def test_a_document_that_cannot_be_had_is_not_asked_for_again_at_once() -> None:
         assert keys.key(person.did, now + FRESH_AFTER_S) == person.key.public_key()
 
 
+@pytest.mark.usefixtures("loopback")
+def test_a_key_outlives_a_document_that_cannot_be_had() -> None:
+    with web_person(CURVES["ES256"]) as person:
+        keys, now = _keys(), 1_000_000.0
+        first = keys.key(person.did, now)
+        person.status = 503
+        for seconds in (FRESH_AFTER_S, FRESH_AFTER_S + 1):
+            with pytest.raises(IdentityUnavailable):
+                keys.fresh_key(person.did, now + seconds)
+            assert keys.key(person.did, now + seconds) == first
+        assert len(person.asked) == 2
+        with pytest.raises(IdentityUnavailable):
+            keys.key(person.did, now + KEPT_S)
+        person.status = 200
+        assert keys.key(person.did, now + KEPT_S + FRESH_AFTER_S) == first
+
+
 def test_a_key_that_was_replaced_is_found_by_one_retry(own_agent: Agent) -> None:
     with web_person(CURVES["ES256K"]) as person:
         grant = grant_of(own_agent, person)
