@@ -162,6 +162,20 @@ def test_the_script_makes_every_secret_and_keeps_them(tmp_path: Path) -> None:
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
 
 
+def test_the_script_leaves_no_empty_secret_when_a_program_is_missing(tmp_path: Path) -> None:
+    programs, secrets = tmp_path / "programs", tmp_path / "secrets"
+    programs.mkdir()
+    for name in ("sh", "mkdir", "chmod", "tr", "mv", "cat", "rm", "date"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    script = [ROOT / "deploy" / "make-secrets", "mx.test", secrets]
+    without = subprocess.run(script, capture_output=True, check=False, env={"PATH": str(programs)})
+    assert without.returncode != 0
+    assert b"openssl" in without.stderr
+    assert all(path.read_bytes() for path in secrets.iterdir())
+    subprocess.run(script, check=True)
+    assert {path.name for path in secrets.iterdir() if path.read_bytes()} == set(COMPOSE["secrets"])
+
+
 def test_every_file_that_the_images_copy_is_there() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M):
