@@ -128,6 +128,26 @@ def test_every_variable_of_the_compose_file_is_explained() -> None:
         assert name in README, name
 
 
+@pytest.mark.parametrize(
+    ("named", "secrets"),
+    [
+        ("Mailbox tokens", {"mail_token_key", "mail_token_public_key"}),
+        ("OAuth tokens", {"token_keys"}),
+        ("TLS of mail", {"smtp_tls_chain"}),
+    ],
+)
+def test_whoever_has_a_key_is_restarted_with_the_next(named: str, secrets: set[str]) -> None:
+    text = section("Changing keys").split(f"- {named}: ")[1].split("\n- ")[0]
+    having = {
+        name
+        for name, definition in SERVICES.items()
+        for secret in definition.get("secrets", [])
+        if (secret["source"] if isinstance(secret, dict) else secret) in secrets
+    }
+    restarted = {word for words in re.findall(r"`([^`]+)`", text) for word in words.split()}
+    assert restarted & set(SERVICES) == having
+
+
 def test_choices_of_the_operator_arrive(secrets: Path) -> None:
     given = {
         **GIVEN,
