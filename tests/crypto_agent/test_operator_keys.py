@@ -187,6 +187,9 @@ def test_the_first_key_is_on_record_where_there_is_a_log(own_agent: Agent, tmp_p
     assert "already there" in own_agent.command("make_operator_key", str(first)).stderr
     nowhere = own_agent.command("make_operator_key", str(tmp_path / "no" / "a.key"))
     assert "No such file" in nowhere.stderr
+    # A folder that can't be written to, as the secrets of a container.
+    closed = own_agent.command("make_operator_key", "/sys/operator.key")
+    assert (closed.returncode, "docs/operator-keys.md" in closed.stderr) == (1, True)
     assert _commands(own_agent) == ["makeOperatorKey"]
     # Before `migrate` there is neither a log, nor a database that the command would leave behind.
     database = tmp_path / "agent.sqlite3"
@@ -200,6 +203,19 @@ def test_the_first_key_is_on_record_where_there_is_a_log(own_agent: Agent, tmp_p
     refused = own_agent.command("make_operator_key", str(late), **away)
     assert (refused.returncode, "the audit log can't be written" in refused.stderr) == (1, True)
     assert not late.exists()
+
+
+def test_the_next_version_is_made_by_another_way_to_the_file(own_agent: Agent, tmp_path: Path) -> None:
+    """As docs/operator-keys.md has it for containers, whose own way to the file they may only read."""
+    own_agent.client().create_device(ALICE, "alice.test", "mail.test")
+    folder = tmp_path / "secrets"
+    folder.symlink_to(own_agent.operator_key.parent)
+    made = own_agent.command("make_operator_key", "--next", str(folder / own_agent.operator_key.name))
+    assert "Added version 2" in made.stdout
+    own_agent.kill()
+    own_agent.start()
+    assert "All data keys are wrapped by version 2." in own_agent.command("rewrap").stdout
+    assert own_agent.client().status().state == "open"
 
 
 def _commands(agent: Agent) -> list[str]:

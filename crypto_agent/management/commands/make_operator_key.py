@@ -1,5 +1,6 @@
 """Makes the operator's key, or its next version, wherever the setting says that it is."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -18,6 +19,11 @@ from crypto_agent.management.passphrases import ask, ask_new
 from crypto_agent.models import PassphraseKey
 from crypto_agent.operator_keys import key_file, passphrase
 from crypto_agent.operator_keys.sources import NoSource, OperatorKeySource
+
+#: A container has its secrets to read alone.
+CLOSED_FOLDER = (
+    " Name the file in a folder that can be written to: docs/operator-keys.md says how, with Docker Compose."
+)
 
 
 class Command(OperatorCommand):
@@ -63,7 +69,8 @@ def _in_file(path: Path, *, another: bool) -> str:
     except FileExistsError:
         raise CommandError(f"{path} is already there; it was not changed.") from None
     except OSError as error:
-        raise CommandError(f"{path} can't be made: {error.strerror}.") from None
+        advice = CLOSED_FOLDER if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else ""
+        raise CommandError(f"{path} can't be made: {error.strerror}.{advice}") from None
     return f"Made {path}. Keep a copy in a safe place: without it no message can be read."
 
 
