@@ -19,13 +19,13 @@ from webmail.dns_check import questions
 from webmail.dns_check.questions import DnsUnanswered, Questions, ServerError, resolver_at, reverse_name
 
 SELECTOR = "waxwing-20261201-120000"
-#: What stands under each kind where all is well; DOMAIN, ADDRESS and DKIM are filled in.
+#: What stands under each kind where all is well; DOMAIN, ADDRESS and VALUE are filled in.
 RIGHT = {
     "A": "mx.DOMAIN. A ADDRESS\nmx.DOMAIN. AAAA 2a00:1450::1",
     "pages": "pages.DOMAIN. A ADDRESS\nframes.DOMAIN. CNAME pages.DOMAIN.",
     "MX": "DOMAIN. MX 20 other.DOMAIN.\nDOMAIN. MX 10 mx.DOMAIN.",
     "SPF": 'DOMAIN. TXT "something else"\nDOMAIN. TXT "v=spf1 mx -all"',
-    "DKIM": f"{SELECTOR}._domainkey.DOMAIN. TXT DKIM",
+    "DKIM": f"{SELECTOR}._domainkey.DOMAIN. TXT VALUE",
     "DMARC": '_dmarc.DOMAIN. TXT "v=DMARC1; p=none"',
     "CAA": 'DOMAIN. CAA 0 issue "letsencrypt.org"',
 }
@@ -57,6 +57,7 @@ CASES = [
     Case("all-send", "SPF", 'DOMAIN. TXT "v=spf1 +all"', "wrong"),
     Case("other-network", "SPF", 'DOMAIN. TXT "v=spf1 ip4:9.8.0.0/16 ~all"', "wrong"),
     Case("broken-spf", "SPF", 'DOMAIN. TXT "v=spf1 ip4:9.9.0.0/99 -all"', "wrong"),
+    Case("broken-end", "SPF", 'DOMAIN. TXT "v=spf1 mx ipv4:9.9.0.0/16 -all"', "wrong"),
     Case("network", "SPF", 'DOMAIN. TXT "v=spf1 ip4:9.9.0.0/16 -all"', "right", fails=False),
     Case("by-name", "SPF", 'DOMAIN. TXT "V=SPF1 a:mx.DOMAIN -all"', "right", fails=False),
     Case("included", "SPF", 'DOMAIN. TXT "v=spf1 include:other.test -all"', "unclear", fails=False),
@@ -64,7 +65,8 @@ CASES = [
     Case("other-key", "DKIM", f'{SELECTOR}._domainkey.DOMAIN. TXT "v=DKIM1; k=rsa; p=MIIB"', "wrong"),
     Case("revoked", "DKIM", f'{SELECTOR}._domainkey.DOMAIN. TXT "v=DKIM1; p="', "wrong"),
     Case("cut", "DKIM", f"{SELECTOR}._domainkey.DOMAIN. TXT CUT", "wrong"),
-    Case("trying", "DKIM", f'{SELECTOR}._domainkey.DOMAIN. TXT "t=y; " DKIM', "wrong"),
+    Case("trying", "DKIM", f'{SELECTOR}._domainkey.DOMAIN. TXT VALUE "; t=y"', "wrong"),
+    Case("two-keys", "DKIM", RIGHT["DKIM"] + f'\n{SELECTOR}._domainkey.DOMAIN. TXT "p=MIIB"', "wrong"),
     Case("spaced", "DKIM", f"{SELECTOR}._domainkey.DOMAIN. TXT SPACED", "right", fails=False),
     Case("no-policy", "DMARC", "", "wrong", fails=False),
     Case("broken-policy", "DMARC", '_dmarc.DOMAIN. TXT "v=DMARC1; p=never"', "wrong", fails=False),
@@ -92,7 +94,7 @@ def records_of(case: Case, dkim_value: str) -> str:
     return (
         lines.replace("DOMAIN", f"{case.name}.test")
         .replace("ADDRESS", ADDRESSES[case.name])
-        .replace("DKIM", " ".join(f'"{each}"' for each in strings))
+        .replace("VALUE", " ".join(f'"{each}"' for each in strings))
         .replace("CUT", f'"{strings[0]}"')
         .replace("SPACED", f'" {strings[0]} " " {strings[1]};"')
     )

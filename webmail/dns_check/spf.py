@@ -37,26 +37,27 @@ def is_spf(text: str) -> bool:
 
 
 def judge(record: str, server: Server, domain: str) -> Verdict:
-    """What the record says of mail of `domain` from the server; the first mechanism that matches decides."""
-    depends = False
+    """What the record says of mail of `domain` from the server; the first mechanism that matches decides.
+
+    What can't be read anywhere in it makes all of it void (RFC 7208 §4.6).
+    """
     terms = record.lower().split()[1:]
-    for term in terms:
-        if re.match(r"[a-z][a-z0-9_.-]*=", term):
-            # redirect= counts where nothing matches; others say nothing of who may send.
-            continue
-        if not (read := _MECHANISM.fullmatch(term)):
-            return Verdict.BROKEN
-        qualifier, name, value, length = read.groups()
-        try:
-            matches = _matches(name, value.removeprefix(":"), length, server, domain)
-        except ValueError:
-            return Verdict.BROKEN
+    try:
+        mechanisms = [
+            (qualifier, name, _matches(name, value.removeprefix(":"), length, server, domain))
+            for qualifier, name, value, length in map(_read, filter(_is_mechanism, terms))
+        ]
+    except ValueError:
+        return Verdict.BROKEN
+    depends = False
+    for qualifier, name, matches in mechanisms:
         if matches is None:
             depends = True
         elif matches and qualifier in ("", "+"):
             return Verdict.ANYBODY if name == "all" else Verdict.PASSES
         elif matches:
             return Verdict.DEPENDS if depends else Verdict.FAILS
+    # It counts where nothing matches.
     depends = depends or any(term.startswith("redirect=") for term in terms)
     return Verdict.DEPENDS if depends else Verdict.FAILS
 
@@ -71,6 +72,19 @@ def allowing(record: str) -> str:
     ends = last in ("-all", "~all", "?all") or last.startswith("redirect=")
     changed = " ".join([NOBODY_ELSE.split()[0], "mx", *terms, *([] if ends else ["-all"])])
     return changed if _PLAIN.fullmatch(changed) else NOBODY_ELSE
+
+
+def _is_mechanism(term: str) -> bool:
+    """Of the others (redirect=, exp=) none says by itself who may send."""
+    return not re.match(r"[a-z][a-z0-9_.-]*=", term)
+
+
+def _read(term: str) -> tuple[str, str, str, str]:
+    """Qualifier, name, value and length of a mechanism. Raises ValueError."""
+    if not (read := _MECHANISM.fullmatch(term)):
+        raise ValueError("no mechanism")
+    qualifier, name, value, length = read.groups()
+    return qualifier, name, value, length
 
 
 def _matches(name: str, value: str, length: str, server: Server, domain: str) -> bool | None:
