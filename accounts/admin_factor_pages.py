@@ -277,10 +277,12 @@ def _new_page(request: HttpRequest, form: NameForm, first: bool, error: str = ""
 def _page(
     request: HttpRequest, name: str, title: str, context: dict[str, Any], error: str = ""
 ) -> TemplateResponse:
-    """A page in admin's frame; of what admin has, nothing is named in it before the second factor."""
+    """A page in admin's frame, without the list at its side of what else admin has.
+
+    That is named to nobody before the second factor.
+    """
     frame = {**admin.site.each_context(request), "title": title}
-    if not frame["has_permission"]:
-        frame |= {"available_apps": [], "is_nav_sidebar_enabled": False}
+    frame |= {"available_apps": [], "is_nav_sidebar_enabled": False}
     template = f"admin/second_factor/{name}.html"
     return TemplateResponse(request, template, {**frame, **context}, status=422 if error else 200)
 
