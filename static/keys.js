@@ -23,6 +23,14 @@
 
   const KEYS_OF_ROWS = new Set(["p", "m", "e"]);
 
+  // News of the list put another menu in the place of one that is being filled.
+  const pressIn = async (menu, selector) => {
+    const came = await window.fillMenu(menu);
+    const now = menu.isConnected ? undefined : $(`#convos .row-menu[data-address="${CSS.escape(menu.dataset.address)}"]`);
+    if (now) pressIn(now, selector);
+    else if (came) $(selector, menu)?.click();
+  };
+
   const press = (key) => {
     const selector = `[data-key="${CSS.escape(key)}"]`;
     // What has the focus, else the open conversation; never just some row of the list.
@@ -30,7 +38,7 @@
     // The menu of a row is empty until it is wanted, and what is in it may have changed since.
     const menu = around && $(".row-menu", around);
     if (menu && KEYS_OF_ROWS.has(key) && !menu.closest("[inert]")) {
-      window.fillMenu(menu).then(() => $(selector, menu)?.click());
+      pressIn(menu, selector);
       return true;
     }
     const found = around && $(selector, around);

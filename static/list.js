@@ -49,13 +49,13 @@
   };
   dress();
   const coming = new WeakMap();
-  // What can be done comes into the menu of a row each time that it is wanted; settles when it is there, or when it cannot come.
+  // What can be done comes into the menu of a row each time that it is wanted; settles with whether it came.
   window.fillMenu = (menu) => {
     if (window.htmx && !coming.has(menu)) {
       const asked = window.htmx.ajax("GET", menu.dataset.address, { source: menu, target: $(".menu__list", menu), swap: "innerHTML" });
-      coming.set(menu, asked.catch(() => {}).finally(() => coming.delete(menu)));
+      coming.set(menu, asked.then(() => true, () => false).finally(() => coming.delete(menu)));
     }
-    return coming.get(menu) ?? Promise.resolve();
+    return coming.get(menu) ?? Promise.resolve(false);
   };
   document.addEventListener("toggle", ({ target }) => {
     if (!target.matches(".row-menu")) return;

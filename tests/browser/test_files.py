@@ -244,7 +244,7 @@ def test_files_need_no_script(visit: Visit) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#chips .chip")).to_have_count(1)
     # Nothing is said of a file before it goes, so this is said of all.
-    expect(page.locator("p.hint", has_text="A video may say where it was taken")).to_be_visible()
+    expect(page.locator("p.hint", has_text="videos may say where they were taken")).to_be_visible()
     attach_field(page).set_input_files(
         {"name": "first.pdf", "mimeType": "application/pdf", "buffer": b"%PDF" + bytes(200_000)}
     )
