@@ -24,9 +24,9 @@ def test_it_is_shown_again_with_all_that_was_written_and_sent_once_that_works_ag
     alice = visit("alice", script=script, viewport=WIDE if script else PHONE, still=True)
     page = alice.page
     _write(page, text, script=script)
-    # Who is chosen would have to be asked for anew.
-    installation.a_day_passes()
     with installation.set_otherwise("web", {"WAXWING_SEARCHES_OF_ONE": "0"}):
+        # Who is chosen would have to be asked for anew, if no worker does so meanwhile.
+        installation.a_day_passes()
         with page.expect_response(re.compile("/new/$")) as answer:
             page.get_by_role("button", name="Send", exact=True).click()
         assert answer.value.status == 429
