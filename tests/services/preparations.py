@@ -90,7 +90,15 @@ def _fill(url: str, file: Path) -> None:
         shutil.copyfile(file, database)
         database.chmod(0o600)
     else:
-        _postgres("pg_restore", "--single-transaction", f"--dbname={url}", str(file))
+        # Who restores them owns them, as who makes them does.
+        _postgres(
+            "pg_restore",
+            "--single-transaction",
+            "--no-owner",
+            "--no-privileges",
+            f"--dbname={url}",
+            str(file),
+        )
 
 
 def _postgres(program: str, *arguments: str) -> None:
