@@ -301,3 +301,17 @@ def _hold(page: Page, what: str | re.Pattern[str]) -> list[Route]:
 
 def _row(page: Page, conversation: str) -> Locator:
     return page.locator(f'#convos .row[href="{urlsplit(conversation).path}"]')
+
+
+def test_a_key_is_heard_though_its_row_comes_anew(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    alice, with_bob, _with_carol = _at_the_list(visit, first_visit_of, "capstan")
+    row = _row(alice.page, with_bob).locator("xpath=..")
+
+    def come_anew(route: Route) -> None:
+        row.evaluate("(row) => row.replaceWith(row.cloneNode(true))")
+        route.continue_()
+
+    alice.page.route(MENU, come_anew, times=1)
+    _row(alice.page, with_bob).focus()
+    alice.page.keyboard.press("p")
+    expect(row).to_contain_text("pinned", timeout=ARRIVAL)

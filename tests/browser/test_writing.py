@@ -125,6 +125,13 @@ def test_what_is_taken_back_is_in_the_field_again_and_never_arrives(
     expect(bubble(bob.page, f"This was too early {word}")).to_have_count(0)
 
 
+def _write_in_vain(alice: Visitor, text: str) -> None:
+    """Its first try does not come through before the page goes."""
+    alice.page.route("**/send/", lambda route: None, times=1)
+    with alice.page.expect_request("**/send/"):
+        alice.write(text)
+
+
 @pytest.mark.parametrize("more", ["", " 長い文" * 3500], ids=["short", "long"])
 def test_what_was_sent_goes_out_though_its_page_is_left_at_once(
     visit: Visit, first_visit_of: FirstVisitOf, more: str
@@ -135,10 +142,7 @@ def test_what_was_sent_goes_out_though_its_page_is_left_at_once(
     page = alice.page
     alice.write_to("bob.test", text=f"Begun {word}")
     with_bob = page.url
-    # Its first try does not come through before the page goes.
-    page.route("**/send/", lambda route: None, times=1)
-    with page.expect_request("**/send/"):
-        alice.write(f"Sent and away {word}{more}")
+    _write_in_vain(alice, f"Sent and away {word}{more}")
     page.goto("/language/")
     page.goto(with_bob)
     expect(bubble(page, f"Sent and away {word}")).to_have_count(1)
@@ -155,9 +159,7 @@ def test_what_waited_for_its_turn_goes_out_and_what_was_begun_since_is_kept_thou
     page = alice.page
     alice.write_to("bob.test", text=f"Begun {word}")
     with_bob = page.url
-    page.route("**/send/", lambda route: None, times=1)
-    with page.expect_request("**/send/"):
-        alice.write(f"Still on its way {word}")
+    _write_in_vain(alice, f"Still on its way {word}")
     alice.write(f"Waits behind it {word}")
     composer(page).fill(f"Half a thought {word}")
     page.goto("/language/")
