@@ -1,7 +1,9 @@
 """Calls of apps, as the user's PDS passes them on: whose, by which grant, on record, and then answered."""
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +16,7 @@ from crypto_agent import audit, grants, limits
 from crypto_agent.app_methods import APP_METHODS, AppCall
 from crypto_agent.client_json import Json
 from crypto_agent.errors import (
+    AgentBusy,
     AgentProblem,
     AuditUnavailable,
     MethodNotImplemented,
@@ -32,6 +35,11 @@ UNKNOWN_APP = "unknown app"
 #: as the user can make any number of them, and the log keeps everything for good.
 REFUSALS_ON_RECORD = 100
 HOUR = timedelta(hours=1)
+#: Calls whose token is checked or whose body is read. Apps send as slowly as they like, and half of the
+#: agent's threads have to be left for the pages and the worker.
+MOST_ARRIVING = 8
+
+_arriving = threading.BoundedSemaphore(MOST_ARRIVING)
 
 user_keys = UserKeys(settings.PLC_URL, loopback=settings.NETWORK == "loopback")
 
@@ -41,7 +49,8 @@ def answered(
 ) -> Json:
     """The answer to ``name`` (``app.…``), whose arguments ``body`` reads once the token holds.
 
-    Raises MethodNotImplemented where the agent has no public address, and every AgentProblem.
+    Raises MethodNotImplemented where the agent has no public address, AgentBusy while ``MOST_ARRIVING``
+    others arrive, and every AgentProblem.
     """
     if not settings.PUBLIC_URL:
         raise MethodNotImplemented("this agent serves no apps")
@@ -50,15 +59,26 @@ def answered(
         partial(_key_of_user, user_keys.key, now_s=now.timestamp()),
         partial(_key_of_user, user_keys.fresh_key, now_s=now.timestamp()),
     )
-    user = verify_user_token(authorization, method.nsid, audiences, keys, now.timestamp())
-    audit.check_unused(user.token_id)
-    use = audit.Use(now, UNKNOWN_APP, user.did, name, 0, "ok", user.token_id)
-    try:
-        fields = lexicons.input(method, body())
-    except AgentProblem as error:
-        _put_refusal_on_record(use, error)
-        raise
+    with _one_arriving():
+        user = verify_user_token(authorization, method.nsid, audiences, keys, now.timestamp())
+        audit.check_unused(user.token_id)
+        use = audit.Use(now, UNKNOWN_APP, user.did, name, 0, "ok", user.token_id)
+        try:
+            fields = lexicons.input(method, body())
+        except AgentProblem as error:
+            _put_refusal_on_record(use, error)
+            raise
     return _granted(name, fields, user, replace(use, count=APP_METHODS[name].count(fields)))
+
+
+@contextmanager
+def _one_arriving() -> Iterator[None]:
+    if not _arriving.acquire(blocking=False):
+        raise AgentBusy("many apps are calling at once: try again in a moment")
+    try:
+        yield
+    finally:
+        _arriving.release()
 
 
 def _key_of_user(

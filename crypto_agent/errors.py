@@ -281,7 +281,7 @@ class TooManyGuesses(AgentProblem):
 
 
 class AgentBusy(AgentProblem):
-    """Several passphrases are being derived already, which takes memory: try again in seconds."""
+    """Several passphrases are being derived already, or many apps call at once: try again in seconds."""
 
     name = "AgentBusy"
     status = 503

@@ -4,7 +4,7 @@ worker_class = "gthread"
 # One process: what is unlocked for a while, such as the operator's key behind a passphrase, lives in its
 # memory alone and must be there for every request. Cryptography releases Python's lock where it is heavy.
 workers = 1
-threads = 8
+threads = 16
 # The worker reads the operator's key and opens its database by itself.
 preload_app = False
 timeout = 60

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from crypto_agent import app_calls, audit, data_key_renewal, limits, public_identity, unlock_sessions
 from crypto_agent.app_methods import APP_METHODS
+from crypto_agent.body_deadline import body_within
 from crypto_agent.calls import Answering, Call, InTwoSteps
 from crypto_agent.client_json import Json
 from crypto_agent.errors import (
@@ -47,6 +48,8 @@ VERSION = "0.1.0"
 #: For how long an alarm stands in the agent's status.
 ALARMS_SHOWN = timedelta(days=1)
 NAMESPACE = "dev.waxwing.agent."
+#: For how long an app may send the body of one call, 16 MiB at most.
+APP_BODY_S = 15.0
 #: Brings the token of an unlock session.
 UNLOCK_HEADER = "Waxwing-Unlock"
 LEXICONS = Lexicons.load(Path(settings.BASE_DIR) / "lexicons")
@@ -116,9 +119,8 @@ def _answered(request: HttpRequest, nsid: str) -> Json | FramedAnswer:
     name = nsid.removeprefix(NAMESPACE)
     authorization = request.headers.get("Authorization", "")
     if name in APP_METHODS:
-        return app_calls.answered(
-            LEXICONS, method, name, authorization, partial(_arguments, request, method), now
-        )
+        arrives = partial(_arguments_of_app, request, method)
+        return app_calls.answered(LEXICONS, method, name, authorization, arrives, now)
     caller = verify_token(authorization, settings.TOKEN_SECRETS, nsid, now.timestamp())
     if name == "getStatus":
         # It uses no key and says nothing of any account, so it is not put on record.
@@ -179,6 +181,11 @@ def _on_record(answering: Answering | InTwoSteps, call: Call, use: audit.Use) ->
 
 def _use(caller: Caller, name: str, now: datetime, record: _Record, outcome: str) -> audit.Use:
     return audit.Use(now, caller.name, record.did, name, record.count, outcome, caller.token_id)
+
+
+def _arguments_of_app(request: HttpRequest, method: Method) -> Any:
+    with body_within(request, APP_BODY_S):
+        return _arguments(request, method)
 
 
 def _arguments(request: HttpRequest, method: Method) -> Any:

@@ -2,13 +2,16 @@
 
 import base64
 import json
+import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -16,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
+from crypto_agent.app_calls import MOST_ARRIVING
 from crypto_agent.client import NAMESPACE
 from crypto_agent.errors import IdentityUnavailable, InvalidToken
 from crypto_agent.user_keys import (
@@ -26,6 +30,7 @@ from crypto_agent.user_keys import (
     document_url,
     signing_key,
 )
+from crypto_agent.views import APP_BODY_S
 from demo.ports import free_port
 from tests.crypto_agent.people import ALICE
 from tests.crypto_agent.running_agent import LEXICONS, Agent, running_agent
@@ -313,6 +318,40 @@ def test_documents_that_are_slow_to_come_hold_up_nothing_else(agent: Agent) -> N
             assert time.monotonic() - begun < 1
             statuses = [answer.result().status_code for answer in asked]
     assert sorted(statuses) == [200] * MOST_AT_ONCE + [503] * 2
+
+
+def test_bodies_that_never_end_hold_up_nothing_else(agent: Agent, dora: WebPerson, grant: str) -> None:
+    """The pages and the worker get answers meanwhile, and apps do once the agent has waited long enough."""
+    assert ask(agent, dora.token(agent.did, NSID), grant).status_code == 200
+    token = dora.token(agent.did, NSID)
+    with ExitStack() as stack:
+        slow = [stack.enter_context(_begun_call(agent, token)) for _ in range(MOST_ARRIVING + 4)]
+        time.sleep(1)
+        begun = time.monotonic()
+        assert agent.client().status().state == "open"
+        assert time.monotonic() - begun < 1
+        busy = ask(agent, dora.token(agent.did, NSID), grant)
+        assert (busy.status_code, busy.json()["error"]) == (503, "AgentBusy")
+        statuses = Counter(_status_of(connection) for connection in slow)
+    # The token is used up by the first of them that is put on record.
+    assert statuses == {400: 1, 401: MOST_ARRIVING - 1, 503: 4}
+    assert ask(agent, dora.token(agent.did, NSID), grant).status_code == 200
+
+
+def _begun_call(agent: Agent, token: str) -> socket.socket:
+    """A call whose body begins and does not go on."""
+    address = urlsplit(agent.url)
+    connection = socket.create_connection((address.hostname, address.port), timeout=3 * APP_BODY_S)
+    head = (
+        f"POST /xrpc/{NSID} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    )
+    connection.sendall(head.encode())
+    return connection
+
+
+def _status_of(connection: socket.socket) -> int:
+    return int(connection.makefile("rb").readline().split()[1])
 
 
 def _keys() -> UserKeys:
