@@ -14,6 +14,7 @@ from webmail.blobs.spool import Spool, SpoolFull
 from webmail.conversations import others_in
 from webmail.groups import PICTURES, is_group
 from webmail.images.decoding import NotDecoded, decode
+from webmail.images.showing import cannot_show
 from webmail.models import Conversation, Message
 from webmail.outgoing import CannotSend, refusal_of, send_message
 from webmail.riding_pictures import opened_picture, sealed_picture
@@ -77,7 +78,5 @@ def picture_of(account: Account, message: Message) -> tuple[str, bytes]:
     except SpoolFull as error:
         raise CannotFetch("busy", 503) from error
     except NotDecoded as error:
-        if error.code == "busy":
-            raise CannotFetch("busy", 503) from error
-        raise CannotFetch("no-image", 415) from error
+        raise cannot_show(error) from error
     return shown.media_type, shown.content

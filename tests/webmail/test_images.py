@@ -375,6 +375,18 @@ def _streamed(answer: object) -> bytes:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("as_pages")
+def test_an_image_whose_turn_does_not_come_may_be_asked_for_again(
+    alice: Account, bob: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = sent_to(bob, alice, attach(alice, photo(), "image/jpeg", clean=False))
+    address = reverse("message-image", args=[arrived.message_id, 0])
+    with decoders_busy(monkeypatch):
+        assert browser_of(bob).get(address).status_code == 503
+    assert browser_of(bob).get(address).status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("as_pages")
 @pytest.mark.parametrize(
     "data",
     [b"<script>alert(1)</script>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", bomb(), photo()[:2000]],

@@ -21,7 +21,7 @@ from tests.accounts.http_server import Server
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.linked_site import linked_site
-from tests.webmail.pictures import bomb, photo
+from tests.webmail.pictures import bomb, decoders_busy, photo
 from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import changing, drafts, exported_settings, outgoing, pending, threads
 from webmail.images.child import PREVIEW_BYTES
@@ -333,6 +333,15 @@ def test_a_picture_that_asks_for_much_is_not_decoded(alice: Account, at_alices: 
     assert len(bomb(8000)) <= PREVIEW_BYTES
     assert picture_at(at_alices, with_picture(alice, bomb(8000)))[0] == 415
     assert picture_at(at_alices, with_picture(alice, photo((1200, 800))))[0] == 200
+
+
+def test_a_picture_whose_turn_does_not_come_may_be_asked_for_again(
+    alice: Account, at_alices: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = with_picture(alice, photo((1200, 800)))
+    with decoders_busy(monkeypatch):
+        assert picture_at(at_alices, picture) == (503, b"")
+    assert picture_at(at_alices, picture)[0] == 200
 
 
 def test_a_browser_keeps_a_picture_unless_it_is_behind_a_lock_or_disappears(

@@ -44,7 +44,12 @@ def shown(account: Account, message_id: str, part: int, *, now: datetime) -> tup
         return found, plaintext
     except NotDecoded as error:
         plaintext.close()
-        raise CannotFetch("busy" if error.code == "busy" else "no-image", 415) from error
+        raise cannot_show(error) from error
     except BaseException:
         plaintext.close()
         raise
+
+
+def cannot_show(error: NotDecoded) -> CannotFetch:
+    """What is said to whoever asked for the image: to come again, or that it is none."""
+    return CannotFetch("busy", 503) if error.code == "busy" else CannotFetch("no-image", 415)

@@ -9,6 +9,7 @@ from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.spool import SpoolFull
 from webmail.images.child import PREVIEW_BYTES
 from webmail.images.decoding import SHOWN_TYPES, Decoded, NotDecoded
+from webmail.images.showing import cannot_show
 from webmail.previews.card import Card
 from webmail.previews.child import MOST_DESCRIPTION, MOST_TITLE
 from webmail.riding_pictures import opened_picture
@@ -37,7 +38,7 @@ def picture_of(account: Account, found: ShownMessage) -> tuple[str, bytes]:
     except SpoolFull as error:
         raise CannotFetch("busy", 503) from error
     except NotDecoded as error:
-        raise CannotFetch("busy" if error.code == "busy" else "no-image", 415) from error
+        raise cannot_show(error) from error
 
 
 def card_in(account: Account, sealed: SealedContent, read: ReadMessage) -> Card | None:
