@@ -27,14 +27,21 @@ addEventListener("fetch", (event) => {
 // Nothing where the app is not installed.
 const count = (unread) => (unread ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.())?.catch(() => {});
 
+// Safari, and every browser of an iPhone, wakes nobody any more who has shown nothing three times, whatever was in front of
+// the person (webkit.org/blog/12945, "Meet Web Push").
+const mayStaySilent = () => /Chrome\/|Firefox\//.test(navigator.userAgent);
+
+const READ = { title: "Waxwing", body: "{% filter escapejs %}{% translate 'You have read everything' %}{% endfilter %}", path: "/" };
+
 const show = async () => {
   // Nobody is told of what is in front of them.
   const open = await clients.matchAll({ type: "window" });
-  if (open.some((page) => page.visibilityState === "visible")) return;
+  const seen = open.some((page) => page.visibilityState === "visible");
+  if (seen && mayStaySilent()) return;
   let notice = { title: "Waxwing", body: "{% filter escapejs %}{% translate 'Something new may have come' %}{% endfilter %}", path: "/" };
   try {
     const answer = await fetch("{% url 'notice' %}", { credentials: "same-origin", cache: "no-store" });
-    if (answer.status === 204) notice = null;
+    if (answer.status === 204) notice = mayStaySilent() ? null : { ...READ, unread: 0 };
     else if (answer.ok) notice = await answer.json();
   } catch { /* without a network the general words remain */ }
   if (!notice || "unread" in notice) count(notice?.unread);
@@ -43,6 +50,7 @@ const show = async () => {
     body: notice.body,
     tag: "news",
     renotify: true,
+    silent: seen || notice.body === READ.body,
     icon: "{% static 'icon-192.png' %}",
     data: { path: notice.path },
   });
@@ -54,7 +62,7 @@ addEventListener("notificationclick", (event) => {
   const url = new URL(event.notification.data?.path ?? "/", location.origin);
   if (url.origin !== location.origin) return;
   event.waitUntil(clients.matchAll({ type: "window" }).then(async (open) => {
-    const page = open[0];
+    const page = open.find((each) => each.url === url.href) ?? open[0];
     if (!page) return clients.openWindow(url.href);
     await page.focus();
     if (page.url !== url.href) await page.navigate(url.href);

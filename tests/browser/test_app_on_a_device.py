@@ -133,11 +133,19 @@ def test_a_browser_without_an_open_page_is_woken_and_says_who_wrote(
     expect(bubble(page, "Only for his eyes")).to_be_visible()
     wait_until(lambda: not unread_of(bob, installation))
 
-    # Nobody is told of what is in front of them.
+    # Nobody is told of what is in front of them, but where a browser wants something shown whenever it wakes.
     page.goto("/")
     alice.write("And this he sees")
     expect(page.locator("#convos .row").first).to_contain_text("And this he sees", timeout=ARRIVAL)
     assert worker.shown_after_push() == []
+    worker.become_safari()
+    (shown,) = worker.shown_after_push(something=True)
+    assert (shown["body"], shown["silent"]) == ("1 new message", True)
+    read_everything(bob, installation)
+    worker.become_safari()
+    worker.forget_shown()
+    (shown,) = worker.shown_after_push(something=True)
+    assert (shown["body"], shown["silent"]) == ("You have read everything", True)
 
 
 def test_a_browser_whose_notifications_are_on_says_once_that_it_is_signed_in(
@@ -233,7 +241,11 @@ class _Worker:
 
     #: What lies in the tray.
     _SHOWN = """async () => (await registration.getNotifications()).map(
-        ({ title, body, data }) => ({ title, body, data }))"""
+        ({ title, body, data, silent }) => ({ title, body, data, silent }))"""
+    #: As Safari on an iPhone calls itself.
+    _SAFARI = """() => Object.defineProperty(navigator, "userAgent", { configurable: true,
+        value: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            + "Version/26.0 Mobile/15E148 Safari/604.1" })"""
     #: Only a person's own click may open a window: what it would open is kept instead.
     _CLICK = """async () => {
         const [notification] = await registration.getNotifications();
@@ -280,6 +292,15 @@ class _Worker:
     def shown(self) -> list[dict[str, Any]]:
         shown: list[dict[str, Any]] = self._context.service_workers[-1].evaluate(self._SHOWN)
         return shown
+
+    def become_safari(self) -> None:
+        """As long as it runs."""
+        self._context.service_workers[-1].evaluate(self._SAFARI)
+
+    def forget_shown(self) -> None:
+        self._context.service_workers[-1].evaluate(
+            "async () => { for (const each of await registration.getNotifications()) each.close(); }"
+        )
 
     def click(self) -> list[str]:
         """Where a click on what is shown leads to."""
