@@ -36,13 +36,16 @@ CLOSE_ACCOUNT = "webmail.tasks.close_account"
 RENEW_PREKEYS = "accounts.tasks.renew_prekeys_of"
 
 
-def give(task: str, key: int, *, queue: str | None = None, after_s: float | None = None) -> None:
+def give(
+    task: str, key: int, *, queue: str | None = None, after_s: float = 0, within_s: float | None = None
+) -> None:
     """Give a task to the workers, on its own queue or another; one of the names above, and a row's number.
-    It is begun ``after_s`` seconds from now at the earliest.
+    It is begun ``after_s`` seconds from now at the earliest, and within ``within_s`` of that, or not at all.
 
     A broker that cannot be reached is left to `webmail.tasks.reconcile`.
     """
+    expires = None if within_s is None else after_s + within_s
     try:
-        app.send_task(task, (key,), retry=False, queue=queue, countdown=after_s)
+        app.send_task(task, (key,), retry=False, queue=queue, countdown=after_s or None, expires=expires)
     except OperationalError as error:
         log.warning("%s waits for the next round: %s", task, type(error).__name__)

@@ -54,6 +54,8 @@ from webmail.push import notices, sending, subscriptions
 
 log = logging.getLogger(__name__)
 
+#: What the clock gives, and is not begun so many seconds later, is given again.
+ROUND_SECONDS = 60
 #: For how long a mailbox is taken in at a time; less than its lock lasts, and a task may take.
 PULL_TURN_SECONDS = 5.0
 
@@ -324,7 +326,10 @@ def wake(account_pk: int) -> None:
     """Wake the browsers of an account, if something is still unread."""
     account = Account.objects.get(pk=account_pk)
     if notices.notice_for(account):
-        sending.wake(account, int(time.time()))
+        try:
+            sending.wake(account, int(time.time()), time.monotonic)
+        except sending.WokenAlready:
+            notices.something_came(account_pk)
 
 
 @shared_task
@@ -333,7 +338,7 @@ def remove_abandoned_uploads() -> None:
     account_import.remove_abandoned(time.time())
 
 
-@shared_task(expires=60)
+@shared_task(expires=ROUND_SECONDS)
 def reconcile() -> None:
     """Give unfinished work to the workers again."""
     now = timezone.now()
@@ -341,47 +346,58 @@ def reconcile() -> None:
     key_gate.release_settled()
     held_messages.give_up(now)
     for pending_pk, seconds in pending.due(now):
-        queues.give(queues.RELEASE, pending_pk, after_s=seconds)
+        _give_again(queues.RELEASE, pending_pk, after_s=seconds)
     for message_pk in sealing.due(now, older_than=in_hand):
-        queues.give(queues.SEAL_PATIENTLY, message_pk)
+        _give_again(queues.SEAL_PATIENTLY, message_pk)
     for delivery_pk in deliveries.due(now):
-        queues.give(queues.DELIVER, delivery_pk)
+        _give_again(queues.DELIVER, delivery_pk)
     for recipient_pk in carrying.due(now):
-        queues.give(queues.CARRY_ANSWER, recipient_pk)
+        _give_again(queues.CARRY_ANSWER, recipient_pk)
     for mail_pk in filing.due(now - in_hand):
-        queues.give(queues.FILE_ANSWER, mail_pk)
+        _give_again(queues.FILE_ANSWER, mail_pk)
     for mail_pk in in_transit.due_to_be_dropped():
         in_transit.let_go_of(mail_pk)
     unsent.drop_old(now)
     for message_pk in trust.take_due(now):
-        queues.give(queues.RECHECK, message_pk)
+        _give_again(queues.RECHECK, message_pk)
     for account_pk in set(archive.due(now, older_than=in_hand)) - waiting.waiting_accounts(now):
-        queues.give(queues.ARCHIVE_WAITING, account_pk)
+        _give_again(queues.ARCHIVE_WAITING, account_pk)
     for conversation_pk, account_pk in acknowledging.due(now - in_hand):
         if not waiting.is_waiting(account_pk, now):
-            queues.give(queues.ACKNOWLEDGE, conversation_pk)
+            _give_again(queues.ACKNOWLEDGE, conversation_pk)
     for account_pk in search_index.due() - waiting.waiting_accounts(now):
-        queues.give(queues.INDEX_MESSAGES, account_pk)
+        _give_again(queues.INDEX_MESSAGES, account_pk)
     forgetting.forget_expired(now)
     for account_pk in forgetting.due() - waiting.waiting_accounts(now):
-        queues.give(queues.ERASE, account_pk)
+        _give_again(queues.ERASE, account_pk)
     for account_pk in account_erasure.due(now):
-        queues.give(queues.CLOSE_ACCOUNT, account_pk)
+        _give_again(queues.CLOSE_ACCOUNT, account_pk)
     for import_pk, account_pk in account_import.due(now - in_hand):
         if not waiting.is_waiting(account_pk, now):
-            queues.give(queues.TAKE_IN, import_pk)
+            _give_again(queues.TAKE_IN, import_pk)
     unfinished = Arrival.objects.filter(
         state__in=[Arrival.State.WAITING, Arrival.State.OPENED], updated_at__lt=now - in_hand
     )
     for account_pk in set(unfinished.values_list("account_id", flat=True)) - waiting.waiting_accounts(now):
-        queues.give(queues.PULL, account_pk, queue=queues.SCHEDULE)
+        _give_again(queues.PULL, account_pk, queue=queues.SCHEDULE)
 
 
-@shared_task(expires=60)
+@shared_task(expires=ROUND_SECONDS)
 def pull_all() -> None:
-    """The safety net under ingress: look into every mailbox."""
-    for account_pk in Account.objects.filter(enrolled_at__isnull=False).values_list("pk", flat=True):
-        queues.give(queues.PULL, account_pk, queue=queues.SCHEDULE)
+    """The safety net under ingress: look into every mailbox.
+
+    In another order each time: where workers don't get through all in a round, others were left out before.
+    """
+    enrolled = Account.objects.filter(enrolled_at__isnull=False).order_by("?")
+    for account_pk in enrolled.values_list("pk", flat=True):
+        _give_again(queues.PULL, account_pk, queue=queues.SCHEDULE)
+
+
+def _give_again(task: str, key: int, *, queue: str | None = None, after_s: float = 0) -> None:
+    """What a later round gives again if it is still to be done. Were the former kept, they would heap up where
+    workers are slow or away, and whoever works them off would get to the next round too late."""
+    within_s = max(ROUND_SECONDS, settings.RECONCILE_SECONDS, settings.PULL_SECONDS)
+    queues.give(task, key, queue=queue, after_s=after_s, within_s=within_s)
 
 
 @shared_task(expires=3600)

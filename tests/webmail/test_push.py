@@ -86,6 +86,11 @@ def end_of_browser(session: OAuthSession | None) -> None:
     )
 
 
+def wake(account: Account) -> int:
+    """By push services that answer at once."""
+    return sending.wake(account, NOW_S, lambda: 0.0)
+
+
 @pytest.fixture
 def alice_here(agent_process: AgentProcess) -> Account:
     return new_account("alice")
@@ -97,7 +102,7 @@ def test_a_push_service_learns_that_something_came_and_nothing_else(
     subscriptions.add(alice_here, f"{push_service.url}/browser/1", sign_in(alice_here))
     received(alice_here, peer("bob", display_name="Bob").did, "the secret plan")
 
-    assert sending.wake(alice_here, NOW_S) == 1
+    assert wake(alice_here) == 1
 
     [(path, headers, body)] = push_service.calls
     assert (path, body, headers["content-length"]) == ("/browser/1", b"", "0")
@@ -123,7 +128,7 @@ def test_an_address_that_is_gone_is_forgotten(
 ) -> None:
     subscriptions.add(alice_here, f"{push_service.url}/1", sign_in(alice_here))
     push_service.status = status
-    assert sending.wake(alice_here, NOW_S) == 0
+    assert wake(alice_here) == 0
     assert not PushSubscription.objects.exists()
 
 
@@ -132,15 +137,46 @@ def test_a_push_service_in_trouble_is_asked_again_with_the_next_message_but_not_
 ) -> None:
     subscriptions.add(alice_here, f"{push_service.url}/1", sign_in(alice_here))
     push_service.status = 503
-    sending.wake(alice_here, NOW_S)
+    wake(alice_here)
     assert PushSubscription.objects.get().failures == 1
     push_service.status = 201
-    sending.wake(alice_here, NOW_S)
+    wake(alice_here)
     assert PushSubscription.objects.get().failures == 0
     push_service.status = 429
     for _notice in range(sending.GIVE_UP_AFTER):
-        sending.wake(alice_here, NOW_S)
+        wake(alice_here)
     assert not PushSubscription.objects.exists()
+
+
+def test_slow_push_services_have_a_part_of_a_workers_time_and_those_that_fail_come_last(
+    alice_here: Account, push_service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received(alice_here, peer("carol").did, "the secret plan")
+    bob, session = new_account("bob"), sign_in(alice_here)
+    for name in ("failed", "slow", "slower"):
+        subscriptions.add(alice_here, f"{push_service.url}/{name}", session)
+    PushSubscription.objects.filter(endpoint__endswith="failed").update(failures=2)
+    seconds = iter([0.0, 0.0, 9.0, 18.0, 18.0])
+    assert sending.wake(alice_here, NOW_S, lambda: next(seconds)) == 2
+    assert [path for path, *_ in push_service.calls] == ["/slow", "/slower"]
+
+    given: list[tuple[str, int, float]] = []
+
+    def give(task: str, key: int, *, after_s: float = 0) -> None:
+        given.append((task, key, after_s))
+
+    monkeypatch.setattr(queues, "give", give)
+    # What comes meanwhile is said later, by one task whatever number comes.
+    cache.delete(f"notice:{alice_here.pk}")
+    tasks.wake(alice_here.pk)
+    tasks.wake(alice_here.pk)
+    assert given == [(queues.WAKE, alice_here.pk, notices.GATHER_SECONDS)]
+    assert len(push_service.calls) == 2
+    # Another account waits for nothing.
+    subscriptions.add(bob, f"{push_service.url}/of-bob", sign_in(bob))
+    assert wake(bob) == 1
+    cache.delete(f"waking:{alice_here.pk}")
+    assert wake(alice_here) == 3
 
 
 def test_nobody_is_woken_without_a_key(
@@ -148,7 +184,7 @@ def test_nobody_is_woken_without_a_key(
 ) -> None:
     settings.PUSH_KEY_FILE = ""
     subscriptions.add(alice_here, f"{push_service.url}/1", sign_in(alice_here))
-    assert sending.wake(alice_here, NOW_S) == 0
+    assert wake(alice_here) == 0
     assert push_service.calls == []
     page = browser_of(alice_here).get("/notifications/").content.decode()
     assert "has not set notifications up" in page
@@ -194,7 +230,7 @@ def test_a_browser_of_which_no_sign_in_is_known_is_woken_once_its_page_says_that
     # The person's own server ended it.
     session.delete()
     assert not notices.any_browser(alice_here.pk)
-    assert sending.wake(alice_here, NOW_S) == 0
+    assert wake(alice_here) == 0
     assert push_service.calls == []
     mallory = browser_of(new_account("mallory"))
     assert mallory.post("/notifications/here/", {"endpoint": address}).status_code == 204
@@ -203,7 +239,7 @@ def test_a_browser_of_which_no_sign_in_is_known_is_woken_once_its_page_says_that
     assert not notices.any_browser(alice_here.pk)
     browser.post("/notifications/here/", {"endpoint": address})
     assert notices.any_browser(alice_here.pk)
-    assert sending.wake(alice_here, NOW_S) == 1
+    assert wake(alice_here) == 1
     browser.post("/sign-out/")
     # One that is not remembered is not turned on by that.
     again = browser_of(alice_here)
@@ -217,12 +253,12 @@ def test_a_browser_whose_sign_in_expired_is_not_woken_whoever_is_there_now(
     address = f"{push_service.url}/1"
     session = sign_in(alice_here)
     subscriptions.add(alice_here, address, session)
-    assert sending.wake(alice_here, NOW_S) == 1
+    assert wake(alice_here) == 1
     end_of_browser(session)
     assert not notices.any_browser(alice_here.pk)
-    assert sending.wake(alice_here, NOW_S) == 0
+    assert wake(alice_here) == 0
     browsers.forget_ended()
-    assert sending.wake(alice_here, NOW_S) == 0
+    assert wake(alice_here) == 0
     assert len(push_service.calls) == 1
 
     browser = browser_of(alice_here)
@@ -233,7 +269,7 @@ def test_a_browser_whose_sign_in_expired_is_not_woken_whoever_is_there_now(
     assert f'value="{address}"' in page
     browser.post("/notifications/here/", {"endpoint": address})
     assert "On in 2 browsers." in browser.get("/notifications/").content.decode()
-    assert sending.wake(alice_here, NOW_S) == 2
+    assert wake(alice_here) == 2
 
 
 def test_a_browser_in_which_nobody_signs_in_again_is_forgotten_after_some_weeks(alice_here: Account) -> None:
@@ -317,9 +353,9 @@ def test_a_browser_that_is_signed_out_is_told_nothing(alice_here: Account) -> No
 def test_what_comes_close_together_is_one_notice_and_what_was_read_is_none(
     alice: Account, bob: Account, write: Write, push_service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[tuple[int, float | None]] = []
+    given: list[tuple[int, float]] = []
 
-    def give(task: str, key: int, *, after_s: float | None = None) -> None:
+    def give(task: str, key: int, *, after_s: float = 0) -> None:
         if task == queues.WAKE:
             given.append((key, after_s))
 

@@ -1,11 +1,19 @@
 """Every task has its queue, and whoever gives one needs to know its name alone."""
 
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
 import pytest
 from django.conf import settings
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from webmail import queues
+from accounts.models import Account
+from webmail import queues, tasks
 from webmail.celery import app
+from webmail.models import Arrival
+from webmail.redis_client import redis_client
 
 NAMES = {name: value for name, value in vars(queues).items() if ".tasks." in str(value)}
 
@@ -30,3 +38,33 @@ def test_a_broker_that_is_away_is_left_to_the_next_round(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(app, "send_task", away)
     queues.give(queues.PULL, 1)
+
+
+@pytest.mark.django_db
+def test_what_the_clock_gives_again_does_not_wait_for_ever(alice: Account) -> None:
+    """Rounds that come while no worker is there heap up nothing that would have to be done later."""
+    now = timezone.now()
+    Arrival.objects.create(account=alice, uid_validity=1, uid=1, size=1, arrived_at=now)
+    Arrival.objects.update(updated_at=now - timedelta(days=1))
+    _taken_from(queues.SCHEDULE)
+    tasks.pull_all()
+    of_mailboxes = _taken_from(queues.SCHEDULE)
+    assert len(of_mailboxes) == Account.objects.filter(enrolled_at__isnull=False).count()
+    tasks.reconcile()
+    unfinished = _taken_from(queues.SCHEDULE)
+    assert len(unfinished) == 1
+    for given in of_mailboxes + unfinished:
+        assert given["task"] == queues.PULL
+        assert now < datetime.fromisoformat(given["expires"]) <= timezone.now() + timedelta(seconds=60)
+    # What is given once alone waits for its worker.
+    _taken_from(queues.INTERACTIVE)
+    queues.give(queues.PULL, alice.pk)
+    (once,) = _taken_from(queues.INTERACTIVE)
+    assert once["expires"] is None
+
+
+def _taken_from(queue: str) -> list[dict[str, Any]]:
+    """The heads of all tasks that wait on a queue of the broker, from where they are gone then."""
+    with redis_client(settings.REDIS_URL) as redis, redis.pipeline() as both:
+        waiting, _deleted = both.lrange(queue, 0, -1).delete(queue).execute()
+    return [json.loads(message)["headers"] for message in waiting]

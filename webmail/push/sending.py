@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import httpx
+from django.core.cache import cache
 from django.db.models import F
 from joserfc.jwk import ECKey
 
@@ -17,21 +19,42 @@ log = logging.getLogger(__name__)
 
 #: A browser that cannot be woken so often in a row is given up.
 GIVE_UP_AFTER = 20
-#: Seconds for one push service to answer.
+#: Seconds for one push service to answer, and for all of an account's together.
 PATIENCE_SECONDS = 10
+PATIENCE_WITH_ALL_SECONDS = 15
+#: An account's browsers are left alone so many times as long as its push services took: whoever names some that
+#: are slow has no more than a quarter of one worker's time, and the workers are everybody's.
+PAUSES = 3
 #: How long a push service keeps a notice for a browser that is off, in seconds. Later ones replace it.
 KEPT_SECONDS = 24 * 60 * 60
 
 
-def wake(account: Account, now_s: int) -> int:
+class WokenAlready(Exception):
+    """The account's browsers are being woken, or were a moment ago. What came since has to be said later."""
+
+
+def wake(account: Account, now_s: int, clock: Callable[[], float]) -> int:
     """Wakes every browser in which the account is signed in; how many push services took the empty notice.
 
-    Addresses that are gone are forgotten; whatever else goes wrong is tried again with the next message.
+    Addresses that are gone are forgotten; whatever else goes wrong is tried again with the next message. Those
+    that failed come last, and wait for the next message where the others took long. ``now_s`` is the time in
+    seconds since the epoch, ``clock`` counts seconds and never goes back. Raises WokenAlready.
     """
     key = vapid.key()
     if key is None:
         return 0
-    return sum(_wake(row, key, now_s) for row in subscriptions.signed_in(account.pk))
+    turn = f"waking:{account.pk}"
+    if not cache.add(turn, True, PATIENCE_WITH_ALL_SECONDS + PATIENCE_SECONDS):
+        raise WokenAlready
+    begun = clock()
+    woken = 0
+    try:
+        for row in subscriptions.signed_in(account.pk).order_by("failures", "created_at", "pk"):
+            if clock() - begun < PATIENCE_WITH_ALL_SECONDS:
+                woken += _wake(row, key, now_s)
+    finally:
+        cache.set(turn, True, int(PAUSES * (clock() - begun)))
+    return woken
 
 
 def _wake(row: PushSubscription, key: ECKey, now_s: int) -> bool:
