@@ -22,6 +22,10 @@
     setCookie("theme", theme, theme === "system" ? 0 : YEAR);
   });
 
+  // Keys that compose a letter, or confirm it, are the input method's, and none of the page's. Of the one that confirms, WebKit
+  // tells by 229 alone.
+  addEventListener("keydown", (event) => { if (event.isComposing || event.keyCode === 229) event.stopPropagation(); }, true);
+
   // Menus close when the next thing is clicked, or with Escape.
   const closeMenus = (except) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;

@@ -76,9 +76,8 @@
 
   document.addEventListener("keydown", (event) => {
     const field = event.target.closest?.("textarea");
-    // What another key of the field has taken, as the choice of whom to mention, is done; so is what confirms a composition
-    // (of which WebKit tells by 229 alone).
-    if (event.key === "Enter" && field && !event.defaultPrevented && !event.isComposing && event.keyCode !== 229
+    // What another key of the field has taken, as the choice of whom to mention, is done.
+    if (event.key === "Enter" && field && !event.defaultPrevented
       && (event.ctrlKey || event.metaKey || ("enterSends" in field.dataset && !event.shiftKey && !event.altKey))) {
       const send = $("[data-send]", field.form);
       if (!send) return;

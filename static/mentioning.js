@@ -45,13 +45,13 @@ window.eachPane(() => {
     event.preventDefault();
   });
   field.addEventListener("keydown", (event) => {
-    if (list.hidden || event.isComposing || event.ctrlKey || event.metaKey) return;
+    if (list.hidden || event.ctrlKey || event.metaKey) return;
     if (event.key === "Escape") { event.preventDefault(); list.hidden = true; }
     else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       // Before the first one there is the field.
       (event.key === "ArrowDown" ? near(undefined, 1) : near(undefined, 0)).focus();
-    } else if (event.key === "Enter" && begun()) {
+    } else if (event.key === "Enter" && !event.shiftKey && begun()) {
       event.preventDefault();
       choose(buttons.find((button) => !button.hidden));
     }

@@ -40,7 +40,7 @@
   // Leaves what was begun with a message, a reply or an edit. What was typed is not thrown away by one key: the way out of
   // it has the focus then.
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || document.querySelector("dialog[open], .menu[open]")) return;
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open], .menu[open]")) return;
     const form = event.target.closest?.(".msg .edit, .msg .ask, .composer");
     const out = form?.querySelector(form.matches(".composer") ? "[data-no-reply]" : ".btn-row a");
     if (!out) return;
@@ -53,7 +53,7 @@
   // In an empty field there is nothing above: the key leads to what one wrote last.
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
-    if (key !== "ArrowUp" || target.id !== "text" || target.value || event.defaultPrevented || event.isComposing) return;
+    if (key !== "ArrowUp" || target.id !== "text" || target.value || event.defaultPrevented) return;
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const reply = [...document.querySelectorAll('#thread > .msg--own [hx-target="#composer-reply"]')].at(-1);
     if (!reply) return;

@@ -35,7 +35,7 @@
   document.addEventListener("htmx:oobAfterSwap", (event) => { if (event.detail.target.id === "suggested") combine(); });
   document.addEventListener("mousedown", (event) => { if (event.target.closest("#suggestions")) event.preventDefault(); });
   document.addEventListener("keydown", (event) => {
-    if (event.target !== field() || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target !== field() || event.ctrlKey || event.metaKey || event.altKey) return;
     const all = options();
     const at = all.indexOf(chosen());
     if (event.key === "Escape" && all.length) close();

@@ -110,9 +110,9 @@ def test_what_confirms_a_composition_does_not_send(visit: Visit, first_visit_of:
         keyboard = alice.context.new_cdp_session(page)
         composing = {"text": "にほんご", "selectionStart": 4, "selectionEnd": 4}
         page.evaluate(
-            """() => document.addEventListener("keydown", (event) => {
+            """() => addEventListener("keydown", (event) => {
               if (event.key === "Enter") (window.composing ??= []).push(event.isComposing);
-            })"""
+            }, true)"""
         )
         keyboard.send("Input.imeSetComposition", composing)
         page.keyboard.press("Enter")
