@@ -21,6 +21,15 @@ HEAR_OF_FADING = """() => {
   });
 }"""
 
+INK_OF_LIGHT = """() => {
+  const one = document.body.appendChild(Object.assign(document.createElement("i"), { className: "bubble" }));
+  document.documentElement.dataset.theme = "light";
+  const { color } = getComputedStyle(one);
+  document.documentElement.dataset.theme = "dark";
+  one.remove();
+  return color;
+}"""
+
 
 def test_no_surface_keeps_the_colour_of_the_theme_before(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     first_visit_of("bob")
@@ -80,3 +89,22 @@ def test_one_may_go_back_to_the_theme_of_the_system(visit: Visit) -> None:
         account.click()
         expect(page.get_by_role("button", name=offered, exact=True)).to_be_visible()
         expect(back).to_have_count(0)
+
+
+def test_paper_has_dark_letters_and_the_whole_page(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    first_visit_of("bob")
+    alice = visit("alice")
+    page = alice.page
+    alice.write_to("bob.test", text="\n".join(f"Line {number} of many" for number in range(60)))
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    bubble = message(page, "Line 59 of many").locator(".bubble")
+    page.emulate_media(media="print")
+    assert bubble.evaluate("element => getComputedStyle(element).color") == page.evaluate(INK_OF_LIGHT)
+    # The page ends where its last message does, and not where the window did.
+    page.evaluate("scrollTo(0, 0)")
+    box = bubble.bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    assert page.evaluate("document.documentElement.scrollHeight") >= box["y"] + box["height"]
+    for left_out in ("#convos", ".composer", ".topbar"):
+        expect(page.locator(left_out).first).to_be_hidden()
