@@ -394,8 +394,8 @@ def pull_all() -> None:
 
 
 def _give_again(task: str, key: int, *, queue: str | None = None, after_s: float = 0) -> None:
-    """What a later round gives again if it is still to be done. Were the former kept, they would heap up where
-    workers are slow or away, and whoever works them off would get to the next round too late."""
+    """What a later round gives again if it is still to be done. Were the former kept, they would heap up
+    where workers are slow or away, and whoever works them off would get to the next round too late."""
     within_s = max(ROUND_SECONDS, settings.RECONCILE_SECONDS, settings.PULL_SECONDS)
     queues.give(task, key, queue=queue, after_s=after_s, within_s=within_s)
 

@@ -36,9 +36,9 @@ class WokenAlready(Exception):
 def wake(account: Account, now_s: int, clock: Callable[[], float]) -> int:
     """Wakes every browser in which the account is signed in; how many push services took the empty notice.
 
-    Addresses that are gone are forgotten; whatever else goes wrong is tried again with the next message. Those
-    that failed come last, and wait for the next message where the others took long. ``now_s`` is the time in
-    seconds since the epoch, ``clock`` counts seconds and never goes back. Raises WokenAlready.
+    Addresses that are gone are forgotten; whatever else goes wrong is tried again with the next message.
+    Those that failed come last, and wait for the next message where the others took long. ``now_s`` is in seconds
+    since the epoch, ``clock`` counts seconds and never goes back. Raises WokenAlready.
     """
     key = vapid.key()
     if key is None:
