@@ -244,8 +244,8 @@ class _Worker:
         ({ title, body, data, silent }) => ({ title, body, data, silent }))"""
     #: As Safari on an iPhone calls itself.
     _SAFARI = """() => Object.defineProperty(navigator, "userAgent", { configurable: true,
-        value: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-            + "Version/26.0 Mobile/15E148 Safari/604.1" })"""
+        value: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
+            + "(KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1" })"""
     #: Only a person's own click may open a window: what it would open is kept instead.
     _CLICK = """async () => {
         const [notification] = await registration.getNotifications();

@@ -88,8 +88,8 @@ def test_whom_to_mention_is_chosen_with_the_arrows(visit: Visit, first_visit_of:
     page.keyboard.press("Enter")
     expect(field).to_have_value(f"@{names[1].lower()}.test ")
     expect(field).to_be_focused()
-    # What is typed meanwhile goes on in the field, and Esc goes back to it. The key that confirms a composition in Safari
-    # (229) chooses nobody.
+    # What is typed meanwhile goes on in the field, and Esc goes back to it. The key that confirms a
+    # composition in Safari (229) chooses nobody.
     field.press_sequentially("@")
     expect(offered.get_by_role("button")).to_have_count(2)
     field.evaluate(

@@ -22,8 +22,8 @@ GIVE_UP_AFTER = 20
 #: Seconds for one push service to answer, and for all of an account's together.
 PATIENCE_SECONDS = 10
 PATIENCE_WITH_ALL_SECONDS = 15
-#: An account's browsers are left alone so many times as long as its push services took: whoever names some that
-#: are slow has no more than a quarter of one worker's time, and the workers are everybody's.
+#: An account's browsers are left alone so many times as long as its push services took: whoever names some
+#: that are slow has no more than a quarter of one worker's time, and the workers are everybody's.
 PAUSES = 3
 #: How long a push service keeps a notice for a browser that is off, in seconds. Later ones replace it.
 KEPT_SECONDS = 24 * 60 * 60
@@ -37,8 +37,8 @@ def wake(account: Account, now_s: int, clock: Callable[[], float]) -> int:
     """Wakes every browser in which the account is signed in; how many push services took the empty notice.
 
     Addresses that are gone are forgotten; whatever else goes wrong is tried again with the next message.
-    Those that failed come last, and wait for the next message where the others took long. ``now_s`` is in seconds
-    since the epoch, ``clock`` counts seconds and never goes back. Raises WokenAlready.
+    Those that failed come last, and wait for the next message where the others took long. ``now_s`` is in
+    seconds since the epoch, ``clock`` counts seconds and never goes back. Raises WokenAlready.
     """
     key = vapid.key()
     if key is None:
