@@ -63,6 +63,8 @@
     const sheet = $("#keys");
     if (!sheet) return;
     if (!sheet.open) sheet.showModal();
+    // The focus is on what closes it, at its end.
+    sheet.scrollTop = 0;
     window.htmx?.trigger(sheet, "wanted");
   };
 

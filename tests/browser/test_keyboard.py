@@ -164,3 +164,15 @@ def test_a_search_leaves_the_address_and_the_history_alone(visit: Visit) -> None
     kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, history.state])")
     assert "heliotrope" not in kept
     assert "Nothing found" not in kept
+
+
+def test_the_list_of_keys_shows_its_beginning_each_time(visit: Visit) -> None:
+    """The focus is on what closes it, which is at its end."""
+    page = visit("alice").page
+    page.set_viewport_size({"width": 1280, "height": 500})
+    sheet = page.locator("#keys")
+    for _ in range(2):
+        page.keyboard.press("?")
+        expect(sheet.locator("kbd").first).to_be_in_viewport(ratio=1)
+        page.keyboard.press("Escape")
+        expect(sheet).to_be_hidden()
