@@ -13,6 +13,7 @@
   // ---- Time zone and theme: cookies that the server reads, so that nothing moves after loading.
   setCookie("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
 
+  let chosen = Promise.resolve();
   document.addEventListener("submit", (event) => {
     const theme = event.submitter?.dataset.themeChoice;
     if (!theme) return;
@@ -20,6 +21,9 @@
     if (theme === "system") delete root.dataset.theme;
     else root.dataset.theme = theme;
     setCookie("theme", theme, theme === "system" ? 0 : YEAR);
+    // The server keeps it too, one choice after the other: Safari forgets after a week what a script has kept.
+    const body = new FormData(event.target, event.submitter);
+    chosen = chosen.then(() => fetch(event.target.action, { method: "POST", body, redirect: "manual", keepalive: true })).catch(() => {});
   });
 
   // Keys that compose a letter, or confirm it, are the input method's, and none of the page's. Of the one that confirms, WebKit
@@ -30,7 +34,10 @@
   const closeMenus = (except) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
   };
-  document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+  const closeOthers = (event) => closeMenus(event.target.closest("details.menu"));
+  document.addEventListener("click", closeOthers);
+  // On an iPhone a finger on what is neither link nor button makes no click.
+  document.addEventListener("pointerup", (event) => { if (event.pointerType === "touch") closeOthers(event); });
 
   // News of a part of the page would take away what somebody is doing there: a menu or a form that is open, a question
   // that is asked, a sentence that has just come of what was pressed, a request on its way, what is pressed and not let go

@@ -40,6 +40,17 @@ def test_everything_in_a_menu_is_reached_on_a_low_screen(visit: Visit, first_vis
     expect(menu.get_by_role("button", name="Sign out")).to_be_in_viewport(ratio=1)
 
 
+def test_a_menu_closes_where_a_finger_makes_no_click(visit: Visit) -> None:
+    """On an iPhone it makes none on what is neither link nor button."""
+    page = visit("alice", viewport=PHONE).page
+    page.get_by_label(re.compile("^Account menu")).tap()
+    menu = page.locator(".topbar .menu__list")
+    page.locator(".topbar .menu__who").dispatch_event("pointerup", {"pointerType": "touch"})
+    expect(menu).to_be_visible()
+    page.get_by_role("heading", name="Inbox").dispatch_event("pointerup", {"pointerType": "touch"})
+    expect(menu).to_be_hidden()
+
+
 def test_everything_in_the_menu_of_a_message_is_reached_on_a_phone_that_lies(
     visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:

@@ -108,3 +108,13 @@ def test_paper_has_dark_letters_and_the_whole_page(visit: Visit, first_visit_of:
     assert page.evaluate("document.documentElement.scrollHeight") >= box["y"] + box["height"]
     for left_out in ("#convos", ".composer", ".topbar"):
         expect(page.locator(left_out).first).to_be_hidden()
+
+
+def test_the_server_keeps_the_theme_as_well(visit: Visit) -> None:
+    """Some browsers forget after a week what a script has kept."""
+    page = visit("alice").page
+    page.get_by_label("Account menu, alice.test").click()
+    for name, kept in (("Dark", "theme=dark; "), ("Theme of the system", 'theme=""; ')):
+        with page.expect_response("**/theme/") as answer:
+            page.get_by_role("button", name=name, exact=True).click()
+        assert kept in answer.value.all_headers()["set-cookie"]
