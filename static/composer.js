@@ -8,6 +8,7 @@
     field.style.height = "auto";
     field.style.height = `${field.scrollHeight}px`;
   };
+  const growAll = () => { for (const field of document.querySelectorAll(".composer textarea")) grow(field); };
   document.addEventListener("input", (event) => {
     if (event.target.matches(".composer textarea")) grow(event.target);
   });
@@ -28,6 +29,9 @@
   window.eachPane((signal) => {
     const composer = $(".composer");
     if (composer) composer.noValidate = true;
+    // A draft is in it from the beginning, and takes other lines in another width.
+    growAll();
+    addEventListener("resize", growAll, { signal });
     // The same text in another conversation is another message.
     signal.addEventListener("abort", () => { notSent = {}; });
   });

@@ -31,6 +31,30 @@
       document.querySelector(`#side a[hx-get][href*="#m${id}"]`)?.click();
     }
   });
+  // ---- An open menu stands in the window, not in what scrolls: below its button, above it where there is no room, or over it.
+  // Anchors of a style sheet could say so, but WebKit 26 puts such a menu past the window's edge, and keeps the styles of the
+  // width before wherever one is.
+  const place = (menu) => {
+    const list = menu.querySelector(".menu__list");
+    const { width, height } = list.getBoundingClientRect();
+    const button = menu.querySelector("summary").getBoundingClientRect();
+    const [tops, lefts] = [[button.bottom, button.top - height], [button.left, button.right - width]];
+    if (Boolean(menu.closest(".msg--own")) !== (document.documentElement.dir === "rtl")) lefts.reverse();
+    const fit = (places, size, room) => places.find((at) => at >= 0 && at + size <= room) ?? Math.max(0, Math.min(places[0], room - size));
+    list.style.top = `${fit(tops, height, innerHeight)}px`;
+    list.style.left = `${fit(lefts, width, innerWidth)}px`;
+  };
+  const placeAll = () => { for (const menu of document.querySelectorAll(".msg .menu[open]")) place(menu); };
+  // Its content comes once it is open.
+  const grown = new ResizeObserver(placeAll);
+  document.addEventListener("toggle", ({ target }) => {
+    if (!target.matches(".msg .menu")) return;
+    const list = target.querySelector(".menu__list");
+    if (target.open) { place(target); grown.observe(list); } else grown.unobserve(list);
+  }, true);
+  document.addEventListener("scroll", placeAll, { capture: true, passive: true });
+  addEventListener("resize", placeAll);
+
   // Replying leads away from the menu, and so does what is known of the message.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const menu = event.detail.elt.closest(".msg .menu");
