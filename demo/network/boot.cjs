@@ -16,6 +16,7 @@
  */
 const crypto = require('node:crypto')
 const fs = require('node:fs')
+const http = require('node:http')
 const { createRequire } = require('node:module')
 const net = require('node:net')
 const path = require('node:path')
@@ -34,6 +35,21 @@ function listenOnLoopbackOnly() {
   net.Server.prototype.listen = function (...args) {
     if (typeof args[0] === 'number' && typeof args[1] !== 'string') args.splice(1, 0, '127.0.0.1')
     return listen.apply(this, args)
+  }
+}
+
+/** Without TLS here, Safari would keep none of the cookies that the PDS asks to be sent by TLS alone. */
+function leaveCookiesWithoutTls() {
+  const { appendHeader, setHeader } = http.ServerResponse.prototype
+  const mended = (name, value) => {
+    if (name.toLowerCase() !== 'set-cookie') return value
+    return [value].flat().map((cookie) => cookie.replace(/; *Secure(?=;|$)/gi, ''))
+  }
+  http.ServerResponse.prototype.setHeader = function (name, value) {
+    return setHeader.call(this, name, mended(name, value))
+  }
+  http.ServerResponse.prototype.appendHeader = function (name, value) {
+    return appendHeader.call(this, name, mended(name, value))
   }
 }
 
@@ -151,6 +167,7 @@ async function moveAccountsHere(server, database) {
 
 async function main() {
   listenOnLoopbackOnly()
+  leaveCookiesWithoutTls()
   fetchMappedOriginsFromLoopback(JSON.parse(process.env.FETCH_MAP || '{}'))
   fs.mkdirSync(directory, { recursive: true })
   const announcement = path.join(directory, 'network.json')
