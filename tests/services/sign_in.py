@@ -15,10 +15,7 @@ _CALL = {"sec-fetch-mode": "same-origin", "sec-fetch-dest": "empty", "sec-fetch-
 
 @dataclass
 class ConsentPages:
-    """One visit to the authorization pages, with the cookies that it is given.
-
-    They are marked Secure, so cookie jars refuse to send them over http and they are carried by hand.
-    """
+    """One visit to the authorization pages, with the cookies that it is given."""
 
     authorization_url: str
     cookies: dict[str, str] = field(default_factory=dict)
