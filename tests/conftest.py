@@ -17,6 +17,7 @@ from tests.services.agent import agent_process as run_agent
 from tests.services.certificates import self_signed
 from tests.services.chromium import chromium
 from tests.services.emptying import empty_by_deleting
+from tests.services.firefox import firefox
 from tests.services.postgres import postgres_server
 from tests.services.preparations import template_for_tests
 from tests.services.programs import LEFT_OUT, find_postgres
@@ -111,11 +112,28 @@ def playwright() -> Iterator[Playwright]:
         yield running
 
 
+#: What starts the browser that is chosen.
+BROWSERS = {"chromium": chromium, "firefox": firefox}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--browser", choices=BROWSERS, default="chromium", help="in which the pages are walked through"
+    )
+
+
 @pytest.fixture(scope="session")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    """Chromium; take a context of it for each person."""
-    with chromium(playwright) as running:
+def browser(playwright: Playwright, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Chromium, or what `--browser` names; take a context of it for each person."""
+    with BROWSERS[request.config.getoption("browser")](playwright) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def chromium_is_chosen(request: pytest.FixtureRequest) -> None:
+    """For tests with a Chromium of their own, which say nothing of another browser."""
+    if request.config.getoption("browser") != "chromium":
+        pytest.skip("needs what only Chromium gives to tests")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator
 
 from demo.local_network import NetworkInfo
 from tests.accounts.repository import Repository
@@ -24,6 +24,13 @@ UNHURRIED = {
     "WAXWING_RECONCILE_SECONDS": "10",
     "WAXWING_TELL_OPENED": "true",
 }
+
+
+@pytest.fixture(autouse=True)
+def _fingers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over BiDi a touch of Firefox presses nothing."""
+    if request.config.getoption("browser") == "firefox":
+        monkeypatch.setattr(Locator, "tap", Locator.click)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Page
 
+from tests.services.chromium import need_chromium
+
 #: What takes the focus without a ring that differs from how it looks at rest.
 _WITHOUT_RING = """() => {
   const ringOf = (one) => {
@@ -52,6 +54,7 @@ _STATES = """() => {
 
 @contextmanager
 def forced_colours(page: Page) -> Iterator[None]:
+    need_chromium(page.context.browser, "forced colours")
     page.emulate_media(forced_colors="active")
     try:
         yield

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Page
 
 from tests.browser.accessibility import violations
+from tests.services.chromium import need_chromium
 
 #: Where words have 7:1 (WCAG 2.2, 1.4.6 Contrast (Enhanced)).
 _WORDS = ("color-contrast-enhanced",)
@@ -66,6 +67,7 @@ def show_anew(page: Page) -> None:
 
 @contextmanager
 def more_contrast(page: Page) -> Iterator[None]:
+    need_chromium(page.context.browser, "a wish for more contrast")
     page.emulate_media(contrast="more")
     try:
         yield

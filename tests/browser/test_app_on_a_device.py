@@ -13,7 +13,7 @@ from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_every_page import FORMS, problems_of
 from tests.browser.visitors import ARRIVAL, PHONE, Visitor, bubble, composer
-from tests.services.chromium import chromium
+from tests.services.chromium import chromium, tools_of
 from tests.services.installations import RunningInstallation, wait_until
 
 #: Whether a service worker answers for the page, in so many milliseconds at most.
@@ -26,7 +26,7 @@ TAKEN_CARE_OF = """(at_most) => new Promise((done) => {
 
 
 @pytest.fixture(scope="session")
-def browser(playwright: Playwright) -> Iterator[Browser]:
+def browser(playwright: Playwright, chromium_is_chosen: None) -> Iterator[Browser]:
     """One that shows notifications."""
     with chromium(playwright, whole=True) as running:
         yield running
@@ -265,7 +265,7 @@ class _Worker:
         self._origin = origin
         self._registration = ""
         self._status = ""
-        self._tools = page.context.new_cdp_session(page)
+        self._tools = tools_of(page, "the service worker")
         self._tools.on("ServiceWorker.workerRegistrationUpdated", self._hear_of_registrations)
         self._tools.on("ServiceWorker.workerVersionUpdated", self._hear_of_versions)
         self._tools.send("ServiceWorker.enable")

@@ -49,7 +49,7 @@ def test_the_token_is_copied_by_keyboard_and_it_is_said(visit: Visit) -> None:
     alice = visit("alice")
     page = alice.page
     _allow(page, "Photo diary, copied", "See your devices")
-    alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    alice.use_clipboard()
     for what in ("token", "service"):
         row = page.locator("div", has=page.locator(f"#{what}")).last
         row.get_by_role("button", name=f"Copy {what}").press("Enter")

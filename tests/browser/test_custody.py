@@ -18,6 +18,7 @@ from tests.browser.test_every_page import FORMS, problems_of
 from tests.browser.virtual_authenticator import authenticator_of
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, Visitor, bubble, composer, visitor_at
 from tests.environment import RUN
+from tests.services.chromium import need_chromium
 from tests.services.installations import RunningInstallation, query, running_installation
 from tests.services.windows import Window
 
@@ -453,6 +454,7 @@ def test_every_page_of_it_fits_and_breaks_no_rule_of_accessibility(at: At) -> No
         page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
     # Colours that fade into each other would be looked at half way.
+    need_chromium(alice.context.browser, "a wish for less motion")
     alice.page.emulate_media(reduced_motion="reduce")
     walk_through_custody(alice, alice.page.url, look)
     assert found == {}

@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer
+from tests.services.chromium import tools_of
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def test_what_confirms_a_composition_does_not_send(visit: Visit, first_visit_of:
         page.goto(conversation)
         field = composer(page)
         field.focus()
-        keyboard = alice.context.new_cdp_session(page)
+        keyboard = tools_of(page, "compositions")
         composing = {"text": "にほんご", "selectionStart": 4, "selectionEnd": 4}
         page.evaluate(
             """() => addEventListener("keydown", (event) => {

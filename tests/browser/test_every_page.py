@@ -18,6 +18,7 @@ from tests.browser.in_german import in_german, words_of
 from tests.browser.more_contrast import show_anew, too_faint
 from tests.browser.seeding import Seeded, seed
 from tests.browser.visitors import NARROWEST, PHONE, WIDE, ZOOMED, composer
+from tests.services.chromium import need_chromium
 from tests.services.installations import RunningInstallation
 
 #: Each page is looked at on each of these in both themes.
@@ -175,6 +176,7 @@ def test_what_cannot_be_seen_or_is_cut_off_or_english_is_noticed(visit: Visit) -
 
 def problems_of(page: Page, screen: dict[str, int]) -> list[str]:
     """Of the page as it is open now, in both themes, and of its width on the narrowest screen."""
+    need_chromium(page.context.browser, "a dark system")
     problems = lasting(too_wide, page)
     look_before: list[str] = []
     for theme in THEMES:

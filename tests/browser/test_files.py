@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, composer, message
+from tests.services.chromium import need_chromium, tools_of
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
 
@@ -93,6 +94,7 @@ def test_a_hundred_megabytes_go_from_one_person_to_another_with_progress(
     bob.open_conversation(page.url)
     chip = message(bob.page, "with a film").locator(".file")
     expect(chip).to_contain_text("100.0", timeout=ARRIVAL)
+    need_chromium(bob.context.browser, "word of what a script saves")
     with bob.page.expect_download(timeout=60_000) as download:
         chip.tap()
     assert download.value.suggested_filename == "film.mp4"
@@ -138,6 +140,7 @@ def test_files_are_chosen_removed_and_refused(visit: Visit, tmp_path: Path) -> N
     sent = page.locator("#thread .msg", has=page.locator(".file")).last
     expect(sent.locator(".file")).to_have_count(2, timeout=ARRIVAL)
     expect(sent.locator(".file").last).to_contain_text("page <b>.html")
+    need_chromium(page.context.browser, "word of what a script saves")
     with page.expect_download() as download:
         sent.locator(".file").last.press("Enter")
     assert download.value.path().read_bytes().startswith(b"<script>")
@@ -150,7 +153,7 @@ def test_an_upload_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     alice = visit("alice", viewport=WIDE)
     page = alice.page
     alice.write_to("bob.test", text="or rather not")
-    page.context.new_cdp_session(page).send(
+    tools_of(page, "a slow network").send(
         "Network.emulateNetworkConditions",
         {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": MEBIBYTE},
     )

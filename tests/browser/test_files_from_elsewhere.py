@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_files import is_there, uploads
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, composer, message
+from tests.services.chromium import tools_of
 from tests.webmail.pictures import MARK, photo
 
 
@@ -25,7 +26,7 @@ class Dragging:
     """Files that somebody drags from elsewhere, as the browser is told by the system."""
 
     def __init__(self, page: Page, files: Sequence[Path]) -> None:
-        self.session = page.context.new_cdp_session(page)
+        self.session = tools_of(page, "dragging from elsewhere")
         self.data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
 
     def begin(self, place: Locator) -> None:

@@ -58,7 +58,7 @@ def test_what_was_copied_is_said_to_everybody(visit: Visit, first_visit_of: Firs
     word = uuid4().hex[:8]
     first_visit_of("bob")
     alice = visit("alice", viewport=PHONE)
-    alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    alice.use_clipboard()
     page = alice.page
     alice.start_conversation("bob.test", text=f"Begun {word}")
     expect(page.locator("#copied")).to_be_hidden()

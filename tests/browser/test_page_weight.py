@@ -16,6 +16,7 @@ from tests.browser.conftest import Visit
 from tests.browser.full_list import full_list
 from tests.browser.full_list.people import COUNT, FIRST
 from tests.browser.visitors import PHONE, WIDE
+from tests.services.chromium import tools_of
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
 
@@ -38,7 +39,7 @@ class Transferred:
         comes through one is not counted."""
         found = cls()
         page.goto("about:blank")
-        session = page.context.new_cdp_session(page)
+        session = tools_of(page, "the weight of answers")
         session.on("Network.responseReceived", found._began)
         session.on("Network.loadingFinished", found._ended)
         session.send("Network.enable")

@@ -15,6 +15,7 @@ from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.other_site import TITLE, other_site
 from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, composer, message, reload_until
+from tests.services.chromium import tools_of
 from tests.webmail.pictures import photo
 
 
@@ -150,7 +151,7 @@ def test_pictures_are_asked_for_with_their_page_and_not_while_one_scrolls_or_wri
 def watched(page: Page, end: str, found: list[tuple[str, int]]) -> Iterator[None]:
     """The last part of the addresses with that end which are asked for over the network, and the status of
     the answers. Chromium says 200 of what it took from its cache, too, but not here."""
-    session = page.context.new_cdp_session(page)
+    session = tools_of(page, "the caching of answers")
     addresses: dict[str, str] = {}
 
     def asked(event: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser_with_camera(playwright: Playwright, film: Path) -> Iterator[Browser]:
+def browser_with_camera(playwright: Playwright, chromium_is_chosen: None, film: Path) -> Iterator[Browser]:
     """Asks for permission as browsers do: who is not given it is refused it."""
     flags = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
     with chromium(playwright, whole=True, flags=flags) as running:
@@ -188,6 +188,7 @@ def test_who_does_not_allow_the_camera_is_told_what_else_to_do(
 
 def test_who_has_no_camera_is_told_what_else_to_do(
     playwright: Playwright,
+    chromium_is_chosen: None,
     installation: RunningInstallation,
     local_network: NetworkInfo,
     first_visit_of: FirstVisitOf,

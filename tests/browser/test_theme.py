@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, message
+from tests.services.chromium import need_chromium
 
 #: Milliseconds after which nothing fades any more.
 SETTLED = 500
@@ -81,6 +82,7 @@ def test_one_may_go_back_to_the_theme_of_the_system(visit: Visit) -> None:
     expect(root).to_have_attribute("data-theme", "dark")
     account.click()
     back.click()
+    need_chromium(page.context.browser, "a dark system")
     for scheme, offered in (("light", "Dark"), ("dark", "Light")):
         page.emulate_media(color_scheme=scheme)
         expect(root).to_have_css("color-scheme", "light dark")

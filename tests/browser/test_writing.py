@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, NARROWEST, WIDE, Visitor, bubble, composer, message
+from tests.services.chromium import need_chromium
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
 
@@ -226,6 +227,7 @@ def test_a_draft_goes_on_being_kept_where_its_sending_was_stopped(visit: Visit) 
             }""",
             f"Half a thought {word}, and more",
         )
+    need_chromium(page.context.browser, "what a page posted")
     assert "more" in (kept.value.request.post_data or "")
     page.unroute("**/new/")
     with page.expect_response("**/new/draft/", timeout=ARRIVAL):
@@ -321,7 +323,7 @@ def _waiting(page: Page, text: str) -> Locator:
 
 def _paste_picture(visitor: Visitor) -> None:
     """By the clipboard, as it holds a part of the screen."""
-    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.use_clipboard()
     visitor.page.evaluate(
         """async (base64) => {
           const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));

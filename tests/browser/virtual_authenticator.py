@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import CDPSession, Page
 
+from tests.services.chromium import tools_of
+
 
 class VirtualAuthenticator:
     """For one page, until the page or the context is closed."""
@@ -45,7 +47,7 @@ class VirtualAuthenticator:
 @contextmanager
 def authenticator_of(page: Page, *, has_prf: bool = True) -> Iterator[VirtualAuthenticator]:
     """Puts an authenticator into the page's browser window."""
-    session = page.context.new_cdp_session(page)
+    session = tools_of(page, "an authenticator")
     session.send("WebAuthn.enable", {"enableUI": False})
     made = session.send(
         "WebAuthn.addVirtualAuthenticator",

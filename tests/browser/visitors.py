@@ -19,11 +19,13 @@ from playwright.sync_api import (
     Page,
     Request,
     StorageState,
+    WebError,
     expect,
 )
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from demo.local_network import Person
+from tests.services.chromium import need_chromium
 
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
@@ -34,6 +36,9 @@ NARROWEST = {"width": 320, "height": 640}
 
 #: Milliseconds for sealing, carrying, opening and checking on a busy machine.
 ARRIVAL = 30_000
+
+#: How Firefox tells of what a page had asked for as it was left, where its service worker was to answer.
+_LEFT = "A ServiceWorker intercepted the request and encountered an unexpected error"
 
 #: Says on the console what the policy refused, also where the browser itself keeps silent.
 _TELL_OF_VIOLATIONS = """
@@ -74,6 +79,17 @@ class Visitor:
         page = message.page.url if message.page else ""
         if message.type == "error" and page.startswith(self.installation_url):
             self.complaints.append(f"{page}: {message.text} {message.location['url']}")
+
+    def on_error(self, error: WebError) -> None:
+        """What no script caught on our own pages; Firefox tells here of what a policy refused, too."""
+        page = error.page.url if error.page else ""
+        if (not page or page.startswith(self.installation_url)) and _LEFT not in str(error.error):
+            self.complaints.append(f"{page}: {error.error}")
+
+    def use_clipboard(self) -> None:
+        """Lets scripts of the test read and write it, which Firefox is told for all of them."""
+        if self.context.browser and self.context.browser.browser_type.name == "chromium":
+            self.context.grant_permissions(["clipboard-read", "clipboard-write"])
 
     # ---- What a person does on the pages
 
@@ -188,6 +204,10 @@ def visitor_at(
     `still` is somebody who asks for reduced motion, `touch` one whose screen is touched; without
     `service_worker` nothing stands between pages and the server, as where a browser keeps nothing of a site.
     """
+    if not script:
+        need_chromium(browser, "windows without script")
+    if dark:
+        need_chromium(browser, "a dark system")
     context = browser.new_context(
         base_url=url,
         viewport=viewport or WIDE,  # type: ignore[arg-type]
@@ -203,7 +223,7 @@ def visitor_at(
     visitor = Visitor(person, context, context.new_page(), url)
     context.add_init_script(_TELL_OF_VIOLATIONS)
     context.on("console", visitor.on_console)
-    context.on("weberror", lambda error: visitor.complaints.append(f"{error.page}: {error.error}"))
+    context.on("weberror", visitor.on_error)
     context.on("request", visitor.on_request)
     try:
         yield visitor

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Playwright
+import pytest
+from playwright.sync_api import Browser, CDPSession, Page, Playwright
 
 from tests.services.programs import find_program, need
 
@@ -36,3 +37,15 @@ def chromium(playwright: Playwright, *, whole: bool = False, flags: Sequence[str
         yield browser
     finally:
         browser.close()
+
+
+def need_chromium(browser: Browser | None, what: str) -> None:
+    """Skips the calling test where the tests run in another browser, by name of what cannot be had there."""
+    if browser and browser.browser_type.name != "chromium":
+        pytest.skip(f"needs {what}, which only Chromium gives to tests")
+
+
+def tools_of(page: Page, what: str) -> CDPSession:
+    """Chromium's own tools for developers, for `what` Playwright has no words for."""
+    need_chromium(page.context.browser, what)
+    return page.context.new_cdp_session(page)

@@ -19,6 +19,7 @@ PROGRAMS = {
     "Caddy": (("caddy",), ("caddy",)),
     "SoftHSM": (("softhsm2",), ("softhsm2-util",)),
     "Chromium": (("chromium", "chromium-headless-shell"), ("chromium",)),
+    "Firefox": (("firefox-esr",), ("firefox-esr",)),
     # Near to the engine of Safari.
     "WebKitGTK": (("webkit2gtk-driver", "xvfb"), ("WebKitWebDriver", "Xvfb")),
     "gettext": (("gettext",), ("xgettext", "msgmerge", "msguniq")),
