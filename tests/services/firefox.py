@@ -9,19 +9,18 @@ from tests.services.programs import find_program, need
 
 
 @contextmanager
-def firefox(playwright: Playwright, *, script: bool = True) -> Iterator[Browser]:
+def firefox(playwright: Playwright) -> Iterator[Browser]:
     """A running browser; every person in a test gets a context of their own from it.
 
-    Over BiDi a context takes no notice of being told to do without `script`, so that the whole browser does;
-    Playwright waits by one for what is clicked or filled, so there everything is pressed by keys. Nor does a
-    context take notice of a dark system, a wish for less motion, a touched screen or no service worker.
+    Over BiDi a context takes no notice of being told to do without script, nor of a dark system, a wish for
+    less motion, a touched screen or no service worker. Where script is turned off for all of it, Playwright
+    waits for fields and buttons in vain. One window at a time has the focus.
     """
     need("Firefox")
     browser = playwright.firefox.launch(
         channel="moz-firefox",
         executable_path=str(find_program("firefox-esr")),
         firefox_user_prefs={
-            "javascript.enabled": script,
             # Tests read and write the clipboard without a press of a person.
             "dom.events.testing.asyncClipboard": True,
         },
