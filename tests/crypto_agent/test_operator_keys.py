@@ -290,7 +290,7 @@ from pkcs11 import Attribute, Mechanism
 from pkcs11.exceptions import AttributeSensitive, PKCS11Error
 from crypto_agent.errors import OperatorKeyMismatch
 from crypto_agent.operator_keys.pkcs11_token import (
-    TokenAddress, TokenOperatorKey, _parameters, open_session, versions_in,
+    TokenAddress, TokenOperatorKey, TokenSession, _parameters, open_session, versions_in,
 )
 from crypto_agent.purposes import Context, Purpose
 address = TokenAddress.parse(os.environ["WAXWING_AGENT_OPERATOR_KEY"])
@@ -303,11 +303,12 @@ for key in keys.values():
         pass
     else:
         raise SystemExit("the token gave its key out")
-operator_key = TokenOperatorKey(address)
+session = TokenSession(address)
+operator_key = TokenOperatorKey(session)
 wrapped = operator_key.wrap(b"d" * 32, "did:plc:one", 7, os.urandom)
 assert operator_key.unwrap(wrapped, "did:plc:one", 7, 2) == b"d" * 32
 former, nonce = _parameters(b"n" * 12, Context(Purpose.DATA_KEY, "did:plc:one"), 2), b"n" * 12
-inside = operator_key._keys[2].encrypt(b"d" * 32, mechanism=Mechanism.AES_GCM, mechanism_param=former)
+inside = session._keys[2].encrypt(b"d" * 32, mechanism=Mechanism.AES_GCM, mechanism_param=former)
 assert operator_key.unwrap(nonce + bytes(inside), "did:plc:one", 7, 2) == b"d" * 32
 for did, number, version, data in (
     ("did:plc:two", 7, 2, wrapped), ("did:plc:one", 7, 1, wrapped), ("did:plc:one", 7, 2, wrapped[:-1]),

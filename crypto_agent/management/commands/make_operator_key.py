@@ -93,7 +93,7 @@ def _in_token(source: OperatorKeySource, *, another: bool) -> str:
     assert isinstance(source, pkcs11_token.TokenSource)
     session = pkcs11_token.open_session(source.address)
     present = bool(pkcs11_token.versions_in(session, source.address.label))
-    session.close()
+    pkcs11_token.close(session)
     _check_wanted(another=another, present=present)
     _put_on_record(another=another)
     version = pkcs11_token.add_version(source.address)
