@@ -281,7 +281,7 @@ def close(session: pkcs11.Session) -> None:
 
 
 def versions_in(session: pkcs11.Session, label: str) -> dict[int, Any]:
-    """The token's keys of this label by version; raises Sealed, also for one that the token would give out."""
+    """The token's keys of this label by version; raises Sealed, also where the token would give one out."""
     try:
         return _versions(session, label)
     except PKCS11Error as error:
