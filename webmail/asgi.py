@@ -1,5 +1,6 @@
 """The web process (ASGI, because open pages hold a stream of events)."""
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +15,8 @@ django.setup(set_prefix=False)
 # Django has to be set up before anything of the webmail is loaded.
 from webmail.blobs.spool import SpoolFull  # noqa: E402
 from webmail.request_handler import SpoolingHandler  # noqa: E402
-from webmail.uploads import largest_body  # noqa: E402
+from webmail.too_large import too_large  # noqa: E402
+from webmail.uploads import largest_body, said_length  # noqa: E402
 
 Event = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -63,13 +65,20 @@ class BoundedBodies:
             return event
 
         try:
+            # Nobody sends all of it for that, and a reverse proxy with the same bound has not cut it yet.
+            if scope["type"] == "http" and said_length(scope) > most:
+                raise _TooLarge
             await self._application(scope, bounded, send)
         except (_TooLarge, SpoolFull) as error:
-            headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-            status = 413 if isinstance(error, _TooLarge) else 503
+            if isinstance(error, _TooLarge):
+                status = 413
+                headers, body = await asyncio.to_thread(too_large, scope, most)
+            else:
+                status = 503
+                headers, body = [(b"content-type", b"text/plain")], b"Too many files are on their way.\n"
+            headers = [*headers, (b"connection", b"close")]
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            words = b"That is too large.\n" if status == 413 else b"Too many files are on their way.\n"
-            await send({"type": "http.response.body", "body": words})
+            await send({"type": "http.response.body", "body": body})
         finally:
             if account_pk is not None:
                 self._on_their_way[account_pk] -= size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from accounts.agent import agent
@@ -13,6 +14,7 @@ from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.spool import Spool, SpoolFull
 from webmail.conversations import others_in
 from webmail.groups import PICTURES, is_group
+from webmail.images import decoding
 from webmail.images.decoding import NotDecoded, decode
 from webmail.images.showing import cannot_show
 from webmail.models import Conversation, Message
@@ -21,6 +23,8 @@ from webmail.riding_pictures import opened_picture, sealed_picture
 
 #: What a group update can carry in itself.
 MOST_BYTES = 32 * 1024
+#: The largest picture that can be chosen: what is decoded here.
+MOST_CHOSEN_BYTES = decoding.MOST_BYTES
 GROUP_UPDATE_KIND = 9
 
 
@@ -35,6 +39,8 @@ def change_picture(
         with Spool() as chosen:
             for chunk in image:
                 chosen.write(chunk)
+            if chosen.size > MOST_CHOSEN_BYTES:
+                raise CannotSend("too-large", too_large())
             picture = decode(chosen, "square")
     except (NotDecoded, SpoolFull) as error:
         if isinstance(error, SpoolFull) or error.code == "busy":
@@ -47,6 +53,12 @@ def change_picture(
         raise refusal_of(error) from error
     update = NewMessage(group_update=NewGroupUpdate(avatar=attachment))
     return send_message(account, others_in(account, conversation), update, token)
+
+
+def too_large() -> str:
+    """What is said of a picture of more octets than are decoded here."""
+    sentence = _("That picture is too large. It can have up to %(most)s.")
+    return sentence % {"most": filesizeformat(MOST_CHOSEN_BYTES)}
 
 
 def update_of(account: Account, message_id: str) -> Message:

@@ -22,12 +22,15 @@ from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.names import safe_name
 from webmail.blobs.spool import CHUNK_BYTES, SpoolFull
 from webmail.idle_connections import let_go_of_database
+from webmail.images import decoding
 from webmail.images.decoding import NotDecoded
 from webmail.images.preparing import Keeps, Prepared, is_film, prepared
 from webmail.models import Blob
 
 #: Where files may come in.
 _PATHS = re.compile(r"/files/|/new/|/c/[0-9a-f]{2,128}/send/")
+#: Where the picture of a group comes in.
+_PICTURE_PATHS = re.compile(r"/c/[0-9a-f]{2,128}/people/picture/")
 #: Where an account's export comes in.
 IMPORT_PATH = "/devices/import/"
 #: For the form around a file.
@@ -71,6 +74,8 @@ def longest_at(path: str) -> int:
     """How long a body may be at a path where files come in, in octets; 0 at all others."""
     if path == IMPORT_PATH:
         return int(settings.IMPORT_MAX_BYTES)
+    if _PICTURE_PATHS.fullmatch(path):
+        return decoding.MOST_BYTES + _ROOM
     return int(settings.BLOB_MAX_BYTES) + _ROOM if _PATHS.fullmatch(path) else 0
 
 
@@ -82,15 +87,22 @@ def _signed_in(cookies: str) -> int | None:
         let_go_of_database()
 
 
+def said_length(scope: Mapping[str, Any]) -> int:
+    """How long a body says that it is, in octets; -1 where it does not, or not clearly.
+
+    The server of the web process holds every sender to it.
+    """
+    said = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(said[0][:20]) if len(said) == 1 and said[0].isdigit() else -1
+
+
 async def largest_body(scope: Mapping[str, Any], usual: int) -> tuple[int, int | None]:
     """How long a body may be where files come in, and which account sends it; 0 where nobody is signed in,
     and where the body says that it is no longer than `usual`, so that nobody need be looked up."""
     most = longest_at(scope["path"])
     if not most or scope["method"] != "POST":
         return 0, None
-    said = [value for name, value in scope["headers"] if name == b"content-length"]
-    # The server of the web process holds every sender to it.
-    if len(said) == 1 and said[0].isdigit() and int(said[0][:20]) <= usual:
+    if 0 <= said_length(scope) <= usual:
         return 0, None
     cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
     account_pk = await asyncio.to_thread(_signed_in, "; ".join(cookies))

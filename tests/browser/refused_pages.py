@@ -15,6 +15,7 @@ from tests.services.installations import RunningInstallation
 #: are rendered from and their headings.
 _RENDERED_PAGES = {
     "error-403": ("403.html", "Not for you"),
+    "error-413": ("413.html", "That is too large"),
     "error-429": ("429.html", "Too often for now"),
     "error-500": ("500.html", "Something broke here"),
     "sign-in-too-often": ("accounts/sign_in.html", "Sign in with your handle"),
@@ -24,6 +25,7 @@ import json
 from django.template.loader import render_to_string
 from accounts.rate_limits import TooOften, tried_too_often
 given = {{"minutes": 7, "error": tried_too_often(TooOften(420)), "handle": "alice.test", "host": "localhost"}}
+given["most"] = 1048576
 print(json.dumps([render_to_string(name, given) for name in {names}]))
 """
 

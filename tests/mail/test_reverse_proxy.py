@@ -127,6 +127,7 @@ def sent(proxied: Proxied, path: str, octets: int) -> httpx.Response:
         ("/files/", 101 * 1024**2),
         ("/new/", 2 * 1024**2),
         (f"/c/{'0a' * 16}/send/", 2 * 1024**2),
+        (f"/c/{'0a' * 16}/people/picture/", 31 * 1024**2),
         ("/devices/import/", 102 * 1024**2),
         ("/inbox/did:plc:alice", 256 * 1024),
         ("/sign-in/", 1024**2),
@@ -143,6 +144,8 @@ def test_a_body_passes_whole(proxied: Proxied, path: str, octets: int) -> None:
     [
         ("/files/", 101 * 1024**2 + 1),
         (f"/c/{'0a' * 16}/send/more", 2 * 1024**2),
+        (f"/c/{'0a' * 16}/people/picture/", 31 * 1024**2 + 1),
+        (f"/c/{'0a' * 16}/people/name/", 1024**2 + 1),
         ("/inbox/did:plc:alice", 256 * 1024 + 1),
         ("/sign-in/", 1024**2 + 1),
     ],

@@ -19,8 +19,14 @@ from webmail.asgi import MAX_BODY, application
 PART = bytes(64 * 1024)
 
 
-def post(path: str, parts: int) -> tuple[int, int]:
+def post(path: str, parts: int, *headers: tuple[bytes, bytes]) -> tuple[int, int]:
     """Posts so many parts without saying how many; the status, and how many parts were taken."""
+    status, taken, _headers, _body = answered(path, parts, *headers)
+    return status, taken
+
+
+def answered(path: str, parts: int, *more: tuple[bytes, bytes]) -> tuple[int, int, dict[bytes, bytes], bytes]:
+    """As `post`, with the headers and the body of the answer."""
     taken = 0
     sent: list[Mapping[str, Any]] = []
 
@@ -38,14 +44,16 @@ def post(path: str, parts: int) -> tuple[int, int]:
         "type": "http",
         "method": "POST",
         "path": path,
-        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")],
+        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), *more],
         "query_string": b"",
         "scheme": "http",
     }
     # In a thread of its own: the browser tests' event loop runs in this one.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, application(scope, receive, send)).result()
-    return next(event["status"] for event in sent if event["type"] == "http.response.start"), taken
+    start = next(event for event in sent if event["type"] == "http.response.start")
+    body = b"".join(event["body"] for event in sent if event["type"] == "http.response.body")
+    return start["status"], taken, dict(start["headers"]), body
 
 
 @pytest.mark.parametrize("path", ["/theme/", "/inbox/did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", "/nowhere/"])
@@ -53,6 +61,24 @@ def test_a_large_body_is_not_taken_in(path: str) -> None:
     status, taken = post(path, 200)
     assert status == 413
     assert taken <= MAX_BODY // len(PART) + 1
+
+
+def test_who_went_to_a_page_gets_one_in_their_language_and_scripts_get_a_line() -> None:
+    goes = (b"accept", b"text/html,application/xhtml+xml,*/*;q=0.8")
+    status, _taken, headers, page = answered("/theme/", 200, goes, (b"accept-language", b"de"))
+    assert (status, headers[b"connection"]) == (413, b"close")
+    assert headers[b"content-type"] == b"text/html; charset=utf-8"
+    assert b"default-src 'none'" in headers[b"content-security-policy"]
+    assert '<html lang="de"' in page.decode()
+    assert "1,0\xa0MB" in page.decode()
+    assert "Geh zurück" in page.decode()
+    for asks in ([], [(b"accept", b"application/json")], [goes, (b"hx-request", b"true")]):
+        _status, _taken, headers, line = answered("/theme/", 200, *asks)
+        assert (headers[b"content-type"], line) == (b"text/plain", b"That is too large.\n")
+
+
+def test_nothing_is_taken_of_a_body_that_says_that_it_is_too_long() -> None:
+    assert post("/theme/", 200, (b"content-length", str(200 * len(PART)).encode())) == (413, 0)
 
 
 def test_a_bounded_body_gets_the_answer_of_its_page() -> None:

@@ -15,7 +15,7 @@ from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.pictures import MARK, bomb, decoders_busy, photo
-from webmail import conversations, threads
+from webmail import conversations, group_picture, threads
 from webmail.blobs.spool import Spool
 from webmail.images.decoding import decode
 from webmail.models import Conversation, Message
@@ -90,6 +90,22 @@ def test_what_is_no_picture_is_refused_with_a_sentence(
     at_alices: Client, group: Conversation, data: bytes
 ) -> None:
     assert give(at_alices, group, data) == 422
+    assert not Message.objects.filter(changes_group="picture").exists()
+
+
+def test_a_picture_of_too_many_octets_is_refused_with_the_limit(
+    at_alices: Client, group: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = at_alices.get(reverse("conversation-people", args=[group.conversation_id])).content.decode()
+    assert "It can have up to 30.0\xa0MB." in page
+    monkeypatch.setattr(group_picture, "MOST_CHOSEN_BYTES", 1024 * 1024)
+    form = {
+        "picture": SimpleUploadedFile("x.jpg", bytes(1024 * 1024 + 1), "image/jpeg"),
+        "token": str(uuid4()),
+    }
+    refused = at_alices.post(reverse("conversation-picture", args=[group.conversation_id]), form)
+    assert refused.status_code == 422
+    assert "That picture is too large. It can have up to 1.0\xa0MB." in refused.content.decode()
     assert not Message.objects.filter(changes_group="picture").exists()
 
 

@@ -16,7 +16,7 @@ from webmail import disappearing, left_groups, outgoing
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.conversations import others_in, row
 from webmail.group_page import group_page, name_group
-from webmail.group_picture import change_picture, picture_of, update_of
+from webmail.group_picture import MOST_CHOSEN_BYTES, change_picture, picture_of, too_large, update_of
 from webmail.groups import LONGEST_NAME, is_group
 from webmail.images.decoding import SHOWN_TYPES
 from webmail.models import Conversation
@@ -131,6 +131,8 @@ def _page(
         "said": messages.get_messages(request),
         "token": str(uuid4()),
         "longest_name": LONGEST_NAME,
+        "largest_picture": MOST_CHOSEN_BYTES,
+        "too_large": too_large(),
         "picture_types": ",".join(sorted(SHOWN_TYPES)),
     }
     return render(request, "webmail/people.html", context, status=status)
