@@ -173,6 +173,30 @@ def test_a_request_answers_by_its_page(alice: Account, bob: Account, carol: Acco
     assert browser.post(reverse("request-answer", args=[one]), {"do": "decline"}).url == reverse("requests")
 
 
+def test_a_card_that_was_answered_in_another_window_says_so_in_its_place(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    consent.choose(alice, WhoMayWrite.NOBODY)
+    conversation = arrives(write, carol, [alice], "Hello Alice").conversation
+    browser, name = browser_of(alice), conversation.conversation_id
+    address = reverse("request-answer", args=[name])
+    browser.post(address, {"do": "accept"})
+    late = {"HX-Request": "true", "HX-Target": f"r{name}"}
+    for do in ("accept", "block"):
+        answer = browser.post(address, {"do": do}, headers=late)
+        assert answer.status_code == 200
+        assert "<html" not in answer.content.decode()
+        assert f'id="r{name}"' in answer.content.decode()
+        assert "You have answered this already, in another window." in answer.content.decode()
+        assert reverse("conversation", args=[name]) in answer.content.decode()
+    conversation.refresh_from_db()
+    assert (conversation.standing, conversation.blocked) == (Standing.ACCEPTED, False)
+    blocking.block(alice, carol.did, timezone.now())
+    answer = browser.post(address, {"do": "accept"}, headers=late)
+    assert reverse("conversation", args=[name]) not in answer.content.decode()
+    assert browser.post(address, {"do": "accept"}).headers["Location"] == reverse("requests")
+
+
 def test_many_requests_of_one_person_show_few_and_count_the_rest(
     alice: Account, carol: Account, write: Write
 ) -> None:

@@ -34,7 +34,7 @@ def answer(request: PageRequest, conversation_id: str) -> HttpResponse:
         found = requests.find(request.account, conversation_id)
     except NotFound:
         # Answered in another window.
-        return redirect("requests")
+        return _answered_elsewhere(request, conversation_id)
     card = requests.card(request.account, found)
     do, name = request.POST.get("do"), card.starter.person.name
     if do == "accept":
@@ -57,6 +57,21 @@ def answer(request: PageRequest, conversation_id: str) -> HttpResponse:
     if do == "accept":
         return redirect("conversation", found.conversation_id)
     return _page(request, done=done)
+
+
+def _answered_elsewhere(request: PageRequest, conversation_id: str) -> HttpResponse:
+    """The line in the place of a card that is answered already, or all that still wait."""
+    if not request.htmx:
+        return redirect("requests")
+    accepted = Conversation.objects.filter(
+        account=request.account,
+        conversation_id=conversation_id,
+        standing=Conversation.Standing.ACCEPTED,
+        blocked=False,
+    )
+    words = _("You have answered this already, in another window. Nothing more was done.")
+    done = {"words": words, "accepted": accepted.exists(), "id": conversation_id}
+    return render(request, "webmail/_request_done.html", {"done": done})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
