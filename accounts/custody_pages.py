@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import failures, sessions, step_up, unlocking
+from accounts import failures, sessions, step_up, unlocking, unseen_codes
 from accounts.agent import agent
 from accounts.models import Account
 from accounts.notices import notice_of
@@ -95,9 +96,11 @@ def custody(request: HttpRequest) -> HttpResponse:
 
     Template context: ``custody`` (crypto_agent.client.Custody) or None where the agent does not answer,
     ``passphrase`` its secret of that kind or None, ``lock_passkeys`` the ids of the passkeys that open the
-    lock, ``host``, ``notice`` and ``error`` sentences or "".
+    lock, ``host``, ``code_unseen`` whether a recovery code was made here that nobody has said to have,
+    ``notice`` and ``error`` sentences or "".
     """
     account = _account(request)
+    unseen_codes.note_written(request)
     found, error = None, ""
     try:
         found = unlocking.note_custody(account)
@@ -109,6 +112,7 @@ def custody(request: HttpRequest) -> HttpResponse:
         "passphrase": next((secret for secret in secrets if secret.kind == PASSPHRASE), None),
         "lock_passkeys": [secret.passkey_id for secret in secrets if secret.kind == PASSKEY],
         "host": settings.PUBLIC_HOST,
+        "code_unseen": unseen_codes.is_unseen(request, account),
         "notice": notice_of(request),
         "error": error,
     }
@@ -134,7 +138,7 @@ def make_locked(request: HttpRequest) -> HttpResponse:
         code = lock_keys(request, account, form)
     except AgentError as error:
         return _refused(request, account, "custody_lock", form, error, **more)
-    return _code_page(request, code, just_locked=True)
+    return _code_page(request, account, code, just_locked=True)
 
 
 def lock_keys(request: HttpRequest, account: Account, form: LockForm) -> str:
@@ -154,6 +158,13 @@ def lock_keys(request: HttpRequest, account: Account, form: LockForm) -> str:
     account.note_welcomed(timezone.now())
     unlocking.keep(request, account, locked.session)
     return locked.recovery_code
+
+
+def code_shown(request: HttpRequest, account: Account) -> str:
+    """A recovery code is in the answer to this request; what its page says once it is written down."""
+    written = uuid4().hex
+    unseen_codes.note_shown(request, account, written)
+    return written
 
 
 def can_lock_by_passkey(found: Custody) -> bool:
@@ -226,7 +237,7 @@ def recovery_code(request: HttpRequest) -> HttpResponse:
         code = agent().new_recovery_code(account.did, form.secret(), assertion=_assertion(request, form))
     except AgentError as error:
         return _refused(request, account, "custody_recovery_code", form, error)
-    return _code_page(request, code)
+    return _code_page(request, account, code)
 
 
 @never_cache
@@ -283,7 +294,7 @@ def sign_in_passkey(request: HttpRequest) -> HttpResponse:
         return _refused(request, account, "custody_sign_in", form, error, **more)
     sessions.note_passkey(request)
     if code is not None:
-        return _code_page(request, code)
+        return _code_page(request, account, code)
     said = (
         _("Signing in needs no passkey now.") if found.passkey_required else _("Signing in needs a passkey.")
     )
@@ -316,8 +327,10 @@ def _assertion(request: HttpRequest, form: ProofForm) -> dict[str, Any] | None:
     return None if form.cleaned_data["way"] == PASSKEY else step_up.assertion_of(request)
 
 
-def _code_page(request: HttpRequest, code: str, *, just_locked: bool = False) -> HttpResponse:
-    context = {"code": code, "just_locked": just_locked}
+def _code_page(
+    request: HttpRequest, account: Account, code: str, *, just_locked: bool = False
+) -> HttpResponse:
+    context = {"code": code, "written": code_shown(request, account), "just_locked": just_locked}
     return render(request, "accounts/custody_code.html", context)
 
 

@@ -16,8 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import enrolment, failures, own_entries, step_up, unlocking
-from accounts.custody_pages import LockForm, can_lock_by_passkey, lock_keys
+from accounts import enrolment, failures, own_entries, step_up, unlocking, unseen_codes
+from accounts.custody_pages import LockForm, can_lock_by_passkey, code_shown, lock_keys
 from accounts.models import Account
 from accounts.notices import notice_of
 from accounts.peers import PeerError
@@ -65,7 +65,8 @@ def welcome_lock(request: HttpRequest) -> HttpResponse:
     """Says who can read what, and offers to lock the keys (GET); locks them, or puts that off (POST).
 
     Template context: ``form`` (custody_pages.LockForm), ``custody`` or None where the agent does not answer,
-    ``can_use_passkey``, ``host``, ``notice`` and ``error`` sentences or "".
+    ``can_use_passkey``, ``host``, ``code_unseen`` as in custody_pages, ``notice`` and ``error``
+    sentences or "".
     """
     account = _account(request)
     if request.method == "POST" and "later" in request.POST:
@@ -81,7 +82,8 @@ def welcome_lock(request: HttpRequest) -> HttpResponse:
         step_up.note(account, error)
         logger.info("locking account %s at its first visit stopped: %s", account.pk, error.code)
         return _lock_page(request, form, None, error=failures.sentence(error))
-    return render(request, "accounts/welcome_code.html", {"code": code})
+    context = {"code": code, "written": code_shown(request, account)}
+    return render(request, "accounts/welcome_code.html", context)
 
 
 @never_cache
@@ -90,6 +92,7 @@ def welcome_lock(request: HttpRequest) -> HttpResponse:
 def welcome_done(request: HttpRequest) -> HttpResponse:
     """Says that sealed messages can be received now. Template context: ``device``, ``host``, ``again``
     whether this was no first visit."""
+    unseen_codes.note_written(request)
     device = _account(request).devices.active().first()
     context = {"device": device, "host": settings.PUBLIC_HOST, "again": "again" in request.GET}
     return render(request, "accounts/welcome_done.html", context)
@@ -106,6 +109,7 @@ def _lock_page(
     context = {
         "form": form,
         "custody": found,
+        "code_unseen": unseen_codes.is_unseen(request, _account(request)),
         "can_use_passkey": found is not None and can_lock_by_passkey(found),
         "host": settings.PUBLIC_HOST,
         "notice": notice_of(request),

@@ -96,8 +96,43 @@ def test_once_locked_the_same_form_again_locks_nothing_more(client: Client, alic
     fields = {"way": "passphrase", "new": WORDS, "again": WORDS}
     client.post("/welcome/lock/", fields)
     again = client.post("/welcome/lock/", fields)
-    assert "recovery-code" not in again.content.decode()
+    assert 'id="recovery-code"' not in again.content.decode()
     assert _custody(alice) == "locked"
+
+
+def test_a_code_that_nobody_has_said_to_have_is_offered_anew(client: Client, alice: Account) -> None:
+    """As where a second press took the place of the answer with the code."""
+    fields = {"way": "passphrase", "new": WORDS, "again": WORDS}
+    unseen = "you have not said that you wrote it down"
+    lost = client.post("/welcome/lock/", fields).content.decode()
+    second = client.post("/welcome/lock/", fields)
+    assert unseen in unescape(second.content.decode())
+    assert 'href="/devices/keys/recovery-code/"' in second.content.decode()
+    assert client.post("/devices/keys/lock/", fields).headers["location"] == "/devices/keys/"
+    assert unseen in _words(client, "/devices/keys/")
+
+    made = client.post("/devices/keys/recovery-code/", {"way": "passphrase", "passphrase": WORDS})
+    code = re.search(r'id="recovery-code"[^>]*>([^<]+)<', made.content.decode())
+    written = re.search(r'name="written" value="(\w+)"', made.content.decode())
+    before = re.search(r'name="written" value="(\w+)"', lost)
+    assert code
+    assert written
+    assert before
+    assert code[1] not in str(dict(client.session))
+    for other in ("", "yes", before[1]):
+        assert unseen in _words(client, f"/devices/keys/?written={other}")
+    assert unseen not in _words(client, f"/devices/keys/?written={written[1]}")
+    assert unseen not in _words(client, "/devices/keys/")
+
+
+def test_the_end_of_the_first_visit_hears_that_the_code_is_written_down(
+    client: Client, alice: Account
+) -> None:
+    made = client.post("/welcome/lock/", {"way": "passphrase", "new": WORDS, "again": WORDS})
+    written = re.search(r'name="written" value="(\w+)"', made.content.decode())
+    assert written
+    client.get(f"/welcome/done/?written={written[1]}")
+    assert "you have not said that you wrote it down" not in _words(client, "/devices/keys/")
 
 
 @pytest.mark.parametrize(

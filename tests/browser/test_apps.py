@@ -68,6 +68,17 @@ def test_without_script_there_is_no_button_that_does_nothing(visit: Visit) -> No
     expect(page.get_by_role("main").get_by_role("button")).to_have_count(0)
 
 
+def test_a_second_press_allows_one_app_and_shows_its_token(visit: Visit) -> None:
+    page = visit("alice").page
+    page.goto("/devices/apps/new/")
+    page.get_by_label("Name of the app").fill("Photo diary, pressed twice")
+    page.get_by_label("See your devices").check()
+    page.get_by_role("button", name="Allow it").dblclick()
+    expect(page.locator("#token")).to_be_visible()
+    page.get_by_role("link", name="Done").click()
+    expect(page.locator("article", has_text="Photo diary, pressed twice")).to_have_count(1)
+
+
 @pytest.mark.parametrize(
     ("viewport", "script"),
     [(WIDE, True), (PHONE, False)],

@@ -278,6 +278,40 @@ def test_with_the_keyboard_alone_keys_are_locked_and_unlocked(at: At) -> None:
     take_the_lock_away(page)
 
 
+def test_a_second_press_loses_no_recovery_code(at: At) -> None:
+    page = at("alice").page
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.goto("/devices/keys/lock/")
+    # What is refused can be sent again.
+    page.get_by_role("button", name="Lock my keys").click()
+    expect(page.get_by_role("alert").first).to_be_visible()
+    page.get_by_label("New passphrase").fill(WORDS)
+    page.get_by_label("Once more").fill(WORDS)
+    page.get_by_role("button", name="Lock my keys").dblclick()
+    write_down_the_code(page)
+    assert len([url for url in sent if url.endswith("/devices/keys/lock/")]) == 2
+    expect(page.get_by_text("A recovery code was made")).to_have_count(0)
+
+    # Whoever goes away from the code without a word is offered another one.
+    page.goto("/devices/keys/recovery-code/")
+    page.get_by_label("Your passphrase").fill(WORDS)
+    page.get_by_role("button", name="Make a new one").dblclick()
+    expect(page.locator("#recovery-code")).to_be_visible()
+    page.goto("/devices/keys/")
+    unseen = page.get_by_role("status").filter(has_text="A recovery code was made")
+    expect(unseen).to_be_visible()
+    for screen in FORMS.values():
+        page.set_viewport_size(screen)  # type: ignore[arg-type]
+        assert problems_of(page, screen) == []
+    unseen.get_by_role("link", name="Make a new one").click()
+    page.get_by_label("Your passphrase").fill(WORDS)
+    page.get_by_role("button", name="Make a new one").click()
+    write_down_the_code(page)
+    expect(unseen).to_have_count(0)
+    take_the_lock_away(page)
+
+
 def test_wrong_passphrases_wait_and_the_recovery_code_helps_at_once(at: At) -> None:
     page = at("alice", viewport=PHONE, touch=True).page
     code = lock_with_passphrase(page)
