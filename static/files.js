@@ -62,6 +62,7 @@ window.eachPane((signal) => {
       done();
     });
     xhr.open("POST", address);
+    xhr.setRequestHeader("Accept", "application/json");
     xhr.setRequestHeader("X-CSRFToken", token());
     xhr.setRequestHeader("Content-Type", "application/octet-stream");
     xhr.setRequestHeader("X-File-Name", encodeURIComponent(file.name.toWellFormed?.() ?? file.name));
@@ -138,7 +139,8 @@ window.eachPane((signal) => {
       fetching.delete(link);
       link.removeAttribute("aria-busy");
       bar.remove();
-      if (xhr.status === 200) {
+      // Where it was led elsewhere, that is another page and not the file.
+      if (xhr.status === 200 && xhr.responseURL === link.href.split("#")[0]) {
         tell(words.fetched);
         note.textContent = before;
         save(xhr.response, link.dataset.download || "file");

@@ -8,16 +8,21 @@
   const say = (state) => {
     for (const line of box.querySelectorAll("[data-state]")) line.hidden = line.dataset.state !== state;
     for (const button of document.querySelectorAll("[data-turn]")) {
-      const offers = { on: "off", failed: "on", off: "on" }[state];
+      const offers = { on: "off", failed: "on", off: "on", "signed-out": "on" }[state];
       button.hidden = button.dataset.turn !== offers;
       button.disabled = false;
     }
   };
 
+  class SignedOut extends Error {}
+
   const post = async (url, endpoint) => {
     const body = new URLSearchParams({ endpoint, csrfmiddlewaretoken: box.querySelector("[name=csrfmiddlewaretoken]").value });
-    const answer = await fetch(url, { method: "POST", body, credentials: "same-origin" });
-    if (!answer.ok) throw new Error(String(answer.status));
+    const headers = { Accept: "application/json" };
+    const answer = await fetch(url, { method: "POST", body, headers, credentials: "same-origin" });
+    if (answer.status === 401) throw new SignedOut();
+    // Where it was led to is no answer to what was asked.
+    if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
   };
   const worker = () => navigator.serviceWorker.ready;
 
@@ -48,7 +53,7 @@
   for (const button of document.querySelectorAll("[data-turn]")) {
     button.addEventListener("click", () => {
       button.disabled = true;
-      (button.dataset.turn === "on" ? turnOn() : turnOff()).catch(() => say("failed"));
+      (button.dataset.turn === "on" ? turnOn() : turnOff()).catch((error) => say(error instanceof SignedOut ? "signed-out" : "failed"));
     });
   }
   look().catch(() => say("missing"));

@@ -308,3 +308,36 @@ def test_strangers_upload_nothing_large(installation: RunningInstallation, path:
         except (httpx.WriteError, httpx.ReadError):
             continue
         assert answer.status_code == 413
+
+
+def test_once_the_sign_in_has_ended_no_page_is_saved_as_the_file(visit: Visit) -> None:
+    alice = visit("alice")
+    page = alice.page
+    alice.write_to("bob.test", text="the report")
+    attach_field(page).set_input_files({"name": "report.pdf", "mimeType": "a/b", "buffer": bytes(90_000)})
+    is_there(page)
+    composer(page).fill("as you asked")
+    composer(page).press("Control+Enter")
+    chip = message(page, "as you asked").locator(".file")
+    expect(chip).to_be_visible(timeout=ARRIVAL)
+    saved: list[str] = []
+    page.on("download", lambda download: saved.append(download.suggested_filename))
+    cookies = page.context.cookies()
+    page.context.clear_cookies(name="session")
+    chip.click()
+    expect(chip).to_contain_text("You are signed out here.")
+    attach_field(page).set_input_files({"name": "more.pdf", "mimeType": "a/b", "buffer": bytes(900)})
+    expect(uploads(page).get_by_role("alert")).to_contain_text("You are signed out here.")
+    uploads(page).get_by_role("button", name="Remove").click()
+    # Led to any other page, it is not the file either.
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    address = chip.get_attribute("href") or ""
+    page.route(f"**{address}", lambda route: route.fulfill(status=302, headers={"Location": "/devices/"}))
+    chip.click()
+    expect(chip).to_contain_text("The file could not be fetched.")
+    assert saved == []
+    page.unroute(f"**{address}")
+    with page.expect_download() as download:
+        chip.click()
+    assert download.value.path().read_bytes() == bytes(90_000)
+    alice.excuse("status of 401")

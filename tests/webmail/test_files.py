@@ -350,3 +350,16 @@ def test_two_that_store_at_once_both_have_it(settings: Settings) -> None:
     for wrong in (("..", secret), (content_hash, "../x"), (content_hash, "cd" * 20), ("00" * 32, secret)):
         with pytest.raises(store.NotThere):
             store.open_file(*wrong, timezone.now())
+
+
+def test_without_a_sign_in_a_script_is_told_and_a_person_led_there(client: Client) -> None:
+    """The sign-in page would be taken for what was asked for."""
+    script = {"Accept": "application/json"}
+    address = reverse("message-file", args=["ab" * 16, 0])
+    told = client.get(address, headers=script)
+    assert (told.status_code, told.json()["code"]) == (401, "signed-out")
+    assert client.get(address).headers["Location"].startswith(reverse("sign-in") + "?next=")
+    for name in ("file-upload", "notifications-on", "notifications-off"):
+        told = client.post(reverse(name), headers=script)
+        assert (told.status_code, told.json()["code"]) == (401, "signed-out")
+        assert client.post(reverse(name)).headers["Location"] == reverse("sign-in")

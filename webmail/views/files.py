@@ -27,13 +27,14 @@ from webmail.images.preparing import Prepared
 from webmail.only_to_save import ONLY_TO_SAVE
 from webmail.uploads import attach_prepared, kept_note
 from webmail.views.page_request import PageRequest
+from webmail.views.signed_out import told_to_script
 
 #: Opened in a tab of its own it is shown by the browser's own page, whose styles fit it to the window.
 _PICTURE_ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @require_POST
-@signed_in
+@signed_in(when_signed_out=told_to_script)
 def upload(request: PageRequest) -> HttpResponse:
     """The body is the file, `X-File-Name` its name in percent-encoded UTF-8, `X-File-Type` its type.
 
@@ -74,7 +75,7 @@ def remove(request: PageRequest, blob_pk: int) -> HttpResponse:
 
 
 @require_safe
-@signed_in
+@signed_in(when_signed_out=told_to_script)
 def file(request: PageRequest, message_id: str, part: int) -> HttpResponseBase:
     """A file of a message, once all of it was checked; as JSON for script, what went wrong else as a page."""
     try:

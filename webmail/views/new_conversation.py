@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -49,13 +48,13 @@ from webmail.views.looking_up import (
     look_up_again,
 )
 from webmail.views.page_request import PageRequest
-from webmail.views.signed_out import page_that_stays
+from webmail.views.signed_out import page_that_stays, to_sign_in
 
 
 def _when_signed_out(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return page_that_stays(request)
-    return redirect(f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()})}")
+    return to_sign_in(request)
 
 
 @dataclass

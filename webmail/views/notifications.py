@@ -10,6 +10,7 @@ from webmail.conversations import unread_messages
 from webmail.push import subscriptions, vapid
 from webmail.push.notices import notice_for
 from webmail.views.page_request import PageRequest
+from webmail.views.signed_out import told_to_script
 
 
 @require_safe
@@ -26,7 +27,7 @@ def notifications(request: PageRequest) -> HttpResponse:
 
 
 @require_POST
-@signed_in
+@signed_in(when_signed_out=told_to_script)
 def turn_on(request: PageRequest) -> HttpResponse:
     """Remember this browser by its push service's address, ``endpoint``."""
     try:
@@ -45,7 +46,7 @@ def confirm(request: PageRequest) -> HttpResponse:
 
 
 @require_POST
-@signed_in
+@signed_in(when_signed_out=told_to_script)
 def turn_off(request: PageRequest) -> HttpResponse:
     """Forget the browser with ``endpoint``, or all of them."""
     if endpoint := request.POST.get("endpoint", ""):
