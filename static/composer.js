@@ -13,13 +13,17 @@
     if (event.target.matches(".composer textarea")) grow(event.target);
   });
   document.addEventListener("taken-over", (event) => { if (event.target.matches(".composer textarea")) grow(event.target); });
-  // What was written waits here until its turn: htmx sends one after the other. A text that goes out
-  // again unchanged keeps its token, by which the server knows that it is the same message.
+  // What was written waits here until its turn: htmx sends one after the other. Of what is in the field again
+  // because it was not taken, each text that goes out again unchanged keeps its token, by which the server knows
+  // that it is the same message: the first of them may have got there.
   const outbox = [];
   // What is on its way to the server, or waits for that, by its token.
   const underway = new Map();
-  const chosenFor = new Map();
-  let notSent = {};
+  const writtenBy = new Map();
+  let unsent = [];
+  // How many htmx still has waiting behind one that was not taken.
+  let stopped = 0;
+  const filesOf = (items) => items.flatMap((item) => [...item.querySelectorAll("[name=file]:not([type=checkbox]:not(:checked))")]).map((input) => input.value);
   const newToken = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     bytes[6] = (bytes[6] & 15) | 64;
@@ -33,7 +37,7 @@
     growAll();
     addEventListener("resize", growAll, { signal });
     // The same text in another conversation is another message.
-    signal.addEventListener("abort", () => { notSent = {}; });
+    signal.addEventListener("abort", () => { unsent = []; });
   });
   // The keyboard of a screen stays for the next message: a finger on the button does not take the focus from the field.
   document.addEventListener("mousedown", (event) => {
@@ -46,29 +50,58 @@
     event.stopImmediatePropagation();
     $("#files-wait").hidden = false;
   }, true);
+  // What is in the field, message by message: those that begin it as they were, and the rest.
+  const partsOf = (text, items) => {
+    const parts = [];
+    for (const { entry } of unsent) {
+      const mine = items.slice(0, entry.file.length);
+      const leads = !entry.text || text === entry.text || text.startsWith(`${entry.text}\n`);
+      if (!leads || filesOf(mine).join() !== entry.file.join()) break;
+      parts.push({ text: entry.text, token: entry.token, items: mine, before: entry });
+      items = items.slice(mine.length);
+      if (entry.text) text = text.slice(entry.text.length + 1);
+    }
+    if (text.trim() || items.length || !parts.length) parts.push({ text, token: newToken(), items });
+    return parts;
+  };
+  // The one place above the field for a preview, and for a quote, has that of the first message that had one.
+  const entriesOf = (parts) => {
+    const showing = (name) => parts.find(({ before }) => before?.[name]) ?? parts.find(({ before }) => !before) ?? parts[0];
+    const previewing = showing("preview"), replying = showing("in_reply_to");
+    const preview = window.takePreview?.(previewing.token) ?? "";
+    const reply = window.takeReply?.(replying.token) ?? { in_reply_to: "" };
+    return parts.map((part) => {
+      const { text, token, items, before } = part;
+      const about = { preview: before?.preview ?? "", ...Object.fromEntries(Object.keys(reply).map((name) => [name, before?.[name] ?? ""])) };
+      const shown = { ...(part === previewing ? { preview } : {}), ...(part === replying ? reply : {}) };
+      return { entry: { text, file: filesOf(items), token, ...about, ...shown }, items };
+    });
+  };
   document.addEventListener("submit", (event) => {
     if (!event.target.matches(".composer") || !window.htmx) return;
     const field = $("textarea", event.target);
-    const text = field.value;
+    // One of those that are to go out behind what was pressed for.
+    if (event.detail?.behind) return;
     const items = [...$("#files", event.target).children];
-    const file = items.flatMap((item) => [...item.querySelectorAll("[name=file]:not([type=checkbox]:not(:checked))")]).map((input) => input.value);
-    if (!text.trim() && !file.length) {
+    if (!field.value.trim() && !filesOf(items).length) {
       event.preventDefault();
       return event.stopPropagation();
     }
-    const again = text === notSent.text && file.join() === notSent.file;
-    const token = again ? notSent.token : newToken();
-    const preview = window.takePreview?.(token) ?? "";
-    const entry = { text, file, token, preview, ...(window.takeReply?.(token) ?? { in_reply_to: "" }) };
-    outbox.push(entry);
-    // As it goes out if the page goes before its turn.
-    const rest = [...new FormData(event.target, event.submitter)].filter(([name, value]) => typeof value === "string" && !(name in entry));
-    const own = Object.entries(entry).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
-    underway.set(token, { address: event.target.action, fields: [...rest, ...own] });
-    chosenFor.set(token, { items, file: file.join() });
+    const entries = entriesOf(partsOf(field.value, items));
+    unsent = [];
+    const pressed = [...new FormData(event.target, event.submitter)].filter(([, value]) => typeof value === "string");
+    for (const { entry, items: chosen } of entries) {
+      outbox.push(entry);
+      // As it goes out if the page goes before its turn.
+      const rest = pressed.filter(([name]) => !(name in entry));
+      const own = Object.entries(entry).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+      underway.set(entry.token, { address: event.target.action, fields: [...rest, ...own] });
+      writtenBy.set(entry.token, { entry, items: chosen });
+    }
     for (const item of items) item.remove();
     field.value = "";
     grow(field);
+    for (let behind = 1; behind < entries.length; behind += 1) window.htmx.trigger(event.target, "submit", { behind });
     // Afterwards: htmx forgets which button it was when the focus leaves it.
     const menu = event.submitter?.closest("details.menu");
     if (menu) setTimeout(() => {
@@ -78,6 +111,10 @@
   }, true);
   document.addEventListener("htmx:configRequest", (event) => {
     if (!event.detail.elt.matches(".composer")) return;
+    if (stopped) {
+      stopped -= 1;
+      return event.preventDefault();
+    }
     Object.assign(event.detail.parameters, outbox.shift());
     delete event.detail.parameters.files;
     const fields = [...event.detail.formData].filter(([, value]) => typeof value === "string");
@@ -89,12 +126,19 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, requestConfig, successful, xhr } = event.detail;
     if (!elt.matches(".composer")) return;
-    underway.delete(requestConfig.parameters.token);
     $("#not-sent").hidden = successful || xhr.status === 422 || xhr.status === 401;
-    window.settleReply?.(requestConfig.parameters.token, successful);
-    window.settlePreview?.(requestConfig.parameters.token, successful);
+    // Behind one that was not taken nothing goes: all of it is in the field again, in its order.
+    const waiting = successful ? [] : outbox.splice(0);
+    stopped += waiting.length;
+    const tokens = [requestConfig.parameters.token, ...waiting.map(({ token }) => token)];
+    const settled = tokens.map((token) => writtenBy.get(token));
+    for (const token of tokens) {
+      underway.delete(token);
+      writtenBy.delete(token);
+      window.settleReply?.(token, successful);
+      window.settlePreview?.(token, successful);
+    }
     if (successful) {
-      chosenFor.delete(requestConfig.parameters.token);
       // A page in the middle of a conversation does not show what is written at its end.
       const newest = $("#newer [data-newest]");
       if (newest && !outbox.length) location.assign(newest.href);
@@ -102,12 +146,11 @@
     }
     elt.elements.when.value = requestConfig.parameters.when ?? "";
     window.followThread(false);
-    const { text, token } = requestConfig.parameters;
-    const { items, file } = chosenFor.get(token);
-    notSent = { text, token, file };
-    $("#files").prepend(...items);
+    // What was refused got nowhere, and is to be written otherwise.
+    unsent = xhr.status === 422 ? [] : settled;
+    $("#files").prepend(...settled.flatMap(({ items }) => items));
     const field = $("textarea", elt);
-    field.value = [text, field.value].filter(Boolean).join("\n");
+    field.value = [...settled.map(({ entry }) => entry.text), field.value].filter(Boolean).join("\n");
     grow(field);
   });
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, NARROWEST, WIDE, Visitor, bubble, composer, message
@@ -171,6 +171,60 @@ def test_what_waited_for_its_turn_goes_out_and_what_was_begun_since_is_kept_thou
     with page.expect_response("**/draft/keep/"):
         composer(page).fill("")
     alice.excuse("htmx:", "Failed to load resource")
+
+
+def _fails_behind_which_others_wait(alice: Visitor, first: str, *others: str, arrives: bool) -> list[str]:
+    """The first gets to the server or not, and its answer does not come while the others wait; the texts of
+    what goes out, also later."""
+    page, held, sent = alice.page, [], []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/send/") else None)
+    page.route("**/send/", hold, times=1)
+    for text in (first, *others):
+        alice.write(text)
+    expect(composer(page)).to_have_value("")
+    (route,) = held
+    if arrives:
+        assert route.fetch().ok
+    route.abort()
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+    return sent
+
+
+@pytest.mark.parametrize("arrives", [False, True], ids=["never got there", "answer lost"])
+def test_messages_that_fail_together_are_in_the_field_in_their_order_and_each_goes_out_once(
+    visit: Visit, first_visit_of: FirstVisitOf, arrives: bool
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    one, two, three = (f"{number} {word}" for number in ("one", "two", "three"))
+    sent = _fails_behind_which_others_wait(alice, one, two, three, arrives=arrives)
+    expect(composer(page)).to_have_value(f"{one}\n{two}\n{three}")
+    expect(page.locator("#not-sent")).to_be_visible()
+    page.wait_for_timeout(500)
+    assert len(sent) == 1
+    expect(composer(page)).to_have_value(f"{one}\n{two}\n{three}")
+    expect(page.locator("#not-sent")).to_be_visible()
+
+    # More is written behind them. What got there before is known by its token.
+    composer(page).press("End")
+    composer(page).press_sequentially(f"! And four {word}")
+    composer(page).press("Control+Enter")
+    for text in (one, two, f"{three}! And four {word}"):
+        expect(bubble(page, text)).to_have_count(1, timeout=ARRIVAL)
+    expect(page.locator("#not-sent")).to_be_hidden()
+    texts = page.locator("#thread .msg--own .bubble", has_text=word).all_inner_texts()
+    assert [text.split()[0] for text in texts] == ["Begun", "one", "two", "three"]
+    # Those words again are another message.
+    alice.write(one)
+    expect(bubble(page, one)).to_have_count(2, timeout=ARRIVAL)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
 
 
 @pytest.mark.parametrize("more", ["", " 長い文" * 3500], ids=["short", "long"])
