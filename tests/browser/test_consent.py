@@ -201,3 +201,21 @@ def test_news_from_before_a_request_was_declined_do_not_bring_it_back(visit: Vis
         page.evaluate("htmx.trigger(document.body, 'caught-up')")
     page.wait_for_timeout(300)
     expect(page.get_by_role("status").filter(has_text="You declined")).to_be_visible()
+
+
+def test_while_an_answer_is_on_its_way_no_other_can_be_given(visit: Visit, strangers: None) -> None:
+    carol, alice = visit("carol"), visit("alice")
+    page = alice.page
+    make_strangers_ask(page)
+    carol.start_conversation("alice.test", text="Is the shed open?")
+    page.goto("/requests/")
+    card = page.locator("article.card", has_text="Is the shed open?")
+    reload_until(page, card.count)
+    held: list[Route] = []
+    page.route(re.compile("/requests/.+"), lambda route: held.append(route))
+    card.get_by_role("button", name="Decline").click()
+    for name in ("Accept", "Decline", "Block"):
+        expect(card.get_by_role("button", name=name)).to_be_disabled()
+    (route,) = held
+    route.continue_()
+    expect(page.get_by_role("status").filter(has_text="You declined")).to_be_visible()
