@@ -23,8 +23,6 @@ def firefox(playwright: Playwright) -> Iterator[Browser]:
         firefox_user_prefs={
             # Tests read and write the clipboard without a press of a person.
             "dom.events.testing.asyncClipboard": True,
-            # Nobody elsewhere is asked for settings of the browser.
-            "services.settings.server": "data:,#remote-settings-dummy/v1",
         },
         headless=True,
     )

@@ -47,7 +47,7 @@ def alice(db: None, agent_process: AgentProcess, settings: Settings) -> Account:
 
 def field_in(html: str) -> str:
     """What the form of a composer carries of its preview."""
-    (found,) = re.findall(r'<input type="hidden" name="preview" value="([^"]*)" autocomplete="off">', html)
+    (found,) = re.findall(r'<input type="hidden" name="preview" value="([^"]*)">', html)
     return unescape(found)
 
 

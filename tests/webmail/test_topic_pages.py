@@ -192,7 +192,7 @@ def test_a_draft_and_what_was_taken_back_keep_their_topic(
 ) -> None:
     settings.UNDO_SECONDS = 10
     key, conversation = first.message_id, first.conversation.conversation_id
-    chosen = f'<input type="hidden" name="topic" value="{key}" autocomplete="off">'
+    chosen = f'<input type="hidden" name="topic" value="{key}">'
     send(at_alices, first, "both", topic=key, page=key)
     at_alices.post(reverse("pending-undo", args=[PendingMessage.objects.get().pk]))
     html = html_of(at_alices, thread_page(first))
