@@ -146,6 +146,17 @@ def pending_sign_in(request: HttpRequest) -> PendingSignIn | None:
     return PendingSignIn(session, kept["next"]) if session else None
 
 
+def sign_out_page(request: HttpRequest) -> None:
+    """The page that posts is of somebody else than who is signed in by now: for it nobody is."""
+    request.account = request.oauth_session = request.unlocked = None  # type: ignore[attr-defined]
+    request.session_is_anothers = True  # type: ignore[attr-defined]
+
+
+def session_is_anothers(request: HttpRequest) -> bool:
+    """Whether somebody is signed in in the browser, but not for the page that posts."""
+    return getattr(request, "session_is_anothers", False)
+
+
 def sign_out_browser(request: HttpRequest) -> None:
     """Forgets everything about this browser; an administrator stays signed in to the admin pages."""
     if STAFF_SESSION_KEY in request.session:

@@ -121,7 +121,12 @@ def sign_in_passkey(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Ends the session at the person's server and here; that of an account being closed is still needed."""
+    """Ends the session at the person's server and here; that of an account being closed is still needed.
+
+    A page of somebody who was signed in before ends nothing of whoever is by now.
+    """
+    if sessions.session_is_anothers(request):
+        return redirect("sign-in")
     session: OAuthSession | None = getattr(request, "oauth_session", None)
     if session is not None:
         browsers.signed_out.send(sender=OAuthSession, session=session)

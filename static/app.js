@@ -160,6 +160,7 @@
     stream.addEventListener("signed-out", () => {
       stream.close();
       document.body.hidden = true;
+      document.dispatchEvent(new Event("signed-out"));
       setTimeout(() => location.reload(), 500);
     });
     names = new Set();

@@ -126,7 +126,7 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, requestConfig, successful, xhr } = event.detail;
     if (!elt.matches(".composer")) return;
-    $("#not-sent").hidden = successful || xhr.status === 422 || xhr.status === 401;
+    $("#not-sent").hidden = successful || [401, 403, 422].includes(xhr.status);
     // Behind one that was not taken nothing goes: all of it is in the field again, in its order.
     const waiting = successful ? [] : outbox.splice(0);
     stopped += waiting.length;
@@ -163,6 +163,8 @@
       if (body) fetch(address, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
     }
   });
+  // It would go out for whoever is signed in by now.
+  document.addEventListener("signed-out", () => underway.clear());
 
   // Where a topic that began goes on, unless something is still to be sent from here.
   document.addEventListener("topic-begun", (event) => { if (!outbox.length) location.assign(event.detail.address); });

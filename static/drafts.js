@@ -77,12 +77,18 @@
       keep();
     };
 
+    // That it takes nothing from this page: nobody is signed in for it, or its forms are of another time.
+    const saysRefused = (status) => {
+      named("signed-out").hidden = status !== 401;
+      named("too-old").hidden = status !== 403;
+      return [401, 403].includes(status);
+    };
+
     const unkept = (answer, said) => {
-      const signedOut = answer?.status === 401;
-      named("signed-out").hidden = !signedOut;
-      line("unkept", signedOut ? "" : said?.error || (answer ? words.failed : words.offline));
+      const refused = saysRefused(answer?.status);
+      line("unkept", refused ? "" : said?.error || (answer ? words.failed : words.offline));
       // What the server refuses for good is tried again with the next key.
-      if (![404, 422].includes(answer?.status)) { since = undefined; clearTimeout(timer); timer = setTimeout(keep, AGAIN); }
+      if (![403, 404, 422].includes(answer?.status)) { since = undefined; clearTimeout(timer); timer = setTimeout(keep, AGAIN); }
     };
 
     async function keep(leaving = false, gone = false) {
@@ -115,7 +121,7 @@
       swapping = false;
       seen(said.revision);
       offer(said.left);
-      named("signed-out").hidden = true;
+      saysRefused();
       line("unkept", "");
       line("changed", "");
       document.dispatchEvent(new Event("draft-kept"));
@@ -236,6 +242,7 @@
       sending = Math.max(sending - 1, 0);
       if (event.detail.successful) {
         seen(0);
+        saysRefused();
         // What was overtaken is the draft now: nobody wants it in the field who goes on writing.
         offer(left || !named("overtook").hidden);
         line("overtook", "");
@@ -244,7 +251,7 @@
         if (!isEmpty(written())) kept = undefined;
       } else {
         kept = undefined;
-        named("signed-out").hidden = event.detail.xhr.status !== 401;
+        saysRefused(event.detail.xhr.status);
       }
       cut = false;
       if (kept === undefined) later(0);
@@ -271,6 +278,8 @@
     for (const each of [...forms]) if (!each.form.isConnected) each.end();
     if (event.target.matches?.(".msg")) beginIn(event.target);
   });
+  // The page is about to come anew, perhaps for somebody else: nothing of it is theirs.
+  document.addEventListener("signed-out", () => { for (const each of [...forms]) each.end(); });
   // What takes the place of a form, other than what it asked for itself, comes once that is kept.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, requestConfig } = event.detail;

@@ -170,11 +170,11 @@ MIDDLEWARE = [
     "accounts.session_cookie.SessionCookie",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.sessions.SignedInAccount",
+    "accounts.whose_page.WhosePage",
     "accounts.sessions.UnlockedBrowser",
     "webmail.time_zone.BrowserTimeZone",
 ]
@@ -285,7 +285,9 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 CSRF_COOKIE_SECURE = SECURE
 CSRF_COOKIE_HTTPONLY = True
-CSRF_COOKIE_SAMESITE = "Strict"
+# Lax as well: whoever comes by a link of another site must be seen to have it, or would get another one, with
+# which no other open page can post. With what another site posts neither of the two is sent.
+CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 # "no-referrer" would make browsers send "Origin: null", which the CSRF check must refuse.

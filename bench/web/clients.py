@@ -1,7 +1,6 @@
 """Clients that ask for one page again and again over connections that they keep."""
 
 import http.client
-import secrets
 import threading
 import time
 from collections.abc import Mapping
@@ -11,17 +10,16 @@ from bench.web.asked import Asked
 
 
 def seconds_of(
-    port: int, host: str, path: str, asked: Asked, cookies: Mapping[str, str], csrf_cookie: str, times: int
+    port: int, host: str, path: str, asked: Asked, cookies: Mapping[str, str], csrf: str, times: int
 ) -> list[float]:
     """What each request took, ``times`` of every client, from sending it to having all of its answer."""
     taken: list[float] = []
     failed: list[str] = []
     begin = threading.Barrier(asked.clients)
-    csrf = secrets.token_hex(16)
     sent = {
         **asked.headers,
         "Host": f"{host}:{port}",
-        "Cookie": "; ".join(f"{name}={value}" for name, value in {**cookies, csrf_cookie: csrf}.items()),
+        "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
         **({} if asked.form is None else {"Content-Type": "application/x-www-form-urlencoded"}),
         "X-CSRFToken": csrf,
     }

@@ -6,6 +6,7 @@ Prints as JSON the cookies of the browser, and which conversation and message th
 """
 
 import json
+import secrets
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from django.conf import settings  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 
 from accounts.models import Account, Peer, skeletons_of  # noqa: E402
+from accounts.whose_page import secret_of  # noqa: E402
 from bench.web.account import DID, HANDLE, Size  # noqa: E402
 from bench.web.new_account import new_account  # noqa: E402
 from tests.services.browser_sessions import cookies_of_new_browser  # noqa: E402
@@ -52,11 +54,12 @@ def main(path: Path, size: Size) -> None:
                 long_one, before = chunk[0][1][0][1], chunk[0][1][-min(50, size.long)][2]
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+    csrf = secret_of(secrets.token_hex(16), account)
     print(  # noqa: T201
         json.dumps(
             {
-                "cookies": browser,
-                "csrf_cookie": settings.CSRF_COOKIE_NAME,
+                "cookies": {**browser, settings.CSRF_COOKIE_NAME: csrf},
+                "csrf": csrf,
                 "conversation": long_one,
                 "before": before,
             }

@@ -71,7 +71,7 @@ def _pages(
             seconds_of,
             asked=asked,
             cookies=told["cookies"],
-            csrf_cookie=told["csrf_cookie"],
+            csrf=told["csrf"],
             times=amount.times,
         )
         work: list[float] = []

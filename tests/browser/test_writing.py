@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import ARRIVAL, NARROWEST, WIDE, Visitor, bubble, composer, message
+from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, Visitor, bubble, composer, message
 from tests.services.chromium import need_chromium
 from tests.services.installations import RunningInstallation
 from tests.webmail.pictures import photo
@@ -318,6 +318,32 @@ def test_what_takes_long_to_be_sent_is_not_kept_meanwhile(visit: Visit) -> None:
     }""")
     assert kept == ["Another thought"]
     page.unroute("**/new/")
+
+
+def test_a_page_from_which_nothing_is_taken_any_more_says_so_and_keeps_its_text(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    word = uuid4().hex[:8]
+    alice = visit("alice", viewport=PHONE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    alice.context.clear_cookies(name="csrf")
+    with page.expect_response("**/draft/keep/"):
+        composer(page).fill(f"Half a thought {word}")
+    too_old = page.get_by_role("alert").filter(has_text="This page is too old. Copy your text, reload")
+    expect(too_old).to_be_visible()
+    for name in ("What you type is not kept", "Not sent"):
+        expect(page.get_by_text(name)).to_be_hidden()
+    with page.expect_response("**/send/"):
+        page.get_by_role("button", name="Send", exact=True).click()
+    expect(composer(page)).to_have_value(f"Half a thought {word}")
+    expect(too_old).to_be_in_viewport(ratio=1)
+    expect(page.get_by_text("Not sent")).to_be_hidden()
+    alice.excuse("status of 403", "Response Status Error Code 403")
+    page.reload()
+    alice.write(f"A whole thought {word}")
+    expect(bubble(page, f"A whole thought {word}")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ class Window:
         back = consent.approve(unescape(there[1]), person.handle, person.password)
         answer = self.client.get("/oauth/callback", params=consent.callback_parameters(back))
         assert answer.status_code == 302, words(answer.text)
+        # The token of a page from before is nobody's.
+        self.client.cookies.delete("csrf")
 
     def enrol(self) -> None:
         """Publishes what the welcome page shows, and locks nothing."""

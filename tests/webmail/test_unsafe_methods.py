@@ -3,6 +3,7 @@ another site has a browser send."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,28 @@ def test_what_another_site_has_a_browser_send_is_refused(alice: Account, values:
         now = rows()
         if now != before or set(statuses) - refusals:
             found[name] = statuses, changed(before, now)
+        before = now
+    assert found == {}
+    assert is_signed_in(client)
+
+
+def test_what_a_page_of_somebody_else_posts_changes_nothing(alice: Account, values: dict[str, str]) -> None:
+    """It is open since before who is signed in signed in."""
+    client = browser(somebody("Bob"), strict=True)
+    page = client.get("/undo-send/").content.decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    assert token
+    client.cookies.load(cookies_of_new_browser(alice))
+    client.get("/undo-send/")
+    before, found = rows(), {}
+    for name in ADDRESSES:
+        if name in WITHOUT_TOKEN:
+            continue
+        fields = {"do": "delete", "q": "x", "seconds": "5", "text": "x", "handle": "alice.test"}
+        answer = client.post(path_of(name, values), {**fields, "csrfmiddlewaretoken": token[1]})
+        now = rows()
+        if now != before or answer.status_code >= 500:
+            found[name] = answer.status_code, changed(before, now)
         before = now
     assert found == {}
     assert is_signed_in(client)
