@@ -134,6 +134,7 @@ CATALOGUE = by_name(
             "ordinary-mail",
             "mail",
             "webmail.ordinary.parsing",
+            "webmail.ordinary.parts",
             "webmail.ordinary.links",
             settings=WEBMAIL,
             longest=65536,

@@ -23,6 +23,7 @@ from webmail.ordinary.parsing import (
     read_mail,
     read_summary,
 )
+from webmail.ordinary.parts import MAX_ELEMENTS, MAX_TEXT
 
 ALL_CODECS = [module.name for module in pkgutil.iter_modules(encodings.__path__)]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -64,6 +65,106 @@ def test_a_mail_with_everything() -> None:
     assert found is not None
     assert found[1] == b"%PDF-1.7"
     assert attachment(designed_mail(), 2) is None
+
+
+def part(header: str, content: str) -> str:
+    return f"--b\r\n{header}\r\n\r\n{content}\r\n"
+
+
+def multipart(subtype: str, *parts: str) -> bytes:
+    return f"Content-Type: multipart/{subtype}; boundary=b\r\n\r\n{''.join(parts)}--b--\r\n".encode()
+
+
+PLAIN, HTML = "Content-Type: text/plain", "Content-Type: text/html"
+INLINE_PICTURE = "Content-Type: image/png; name=a.png\r\nContent-Disposition: inline; filename=a.png"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "html", "attached"),
+    [
+        (
+            multipart("mixed", part(PLAIN, "one\r\n"), part(INLINE_PICTURE, "x"), part(PLAIN, "\r\ntwo\r\n")),
+            "one\n\ntwo",
+            None,
+            [("a.png", "x")],
+        ),
+        (
+            multipart("mixed", part(PLAIN, ""), part(INLINE_PICTURE, "x"), part(PLAIN, "two")),
+            "two",
+            None,
+            [("a.png", "x")],
+        ),
+        (multipart("mixed", part(PLAIN, "one\r\n"), part(PLAIN, "\r\n")), "one\n", None, []),
+        (
+            multipart(
+                "mixed",
+                part(PLAIN + "; name=notes.txt\r\nContent-Disposition: inline", "the notes"),
+                part(PLAIN, "one"),
+                part("Content-Type: text/csv; name=bill.csv", "1,2,3"),
+            ),
+            "one",
+            None,
+            [("notes.txt", "the notes"), ("bill.csv", "1,2,3")],
+        ),
+        (
+            multipart("mixed", part(PLAIN + "; name=notes.txt", "the notes"), part(HTML, "<p>one")),
+            None,
+            "<p>one",
+            [("notes.txt", "the notes")],
+        ),
+        (
+            multipart("mixed", part(PLAIN + "; name=a.txt", "a"), part(HTML + "; name=b.html", "b")),
+            "a",
+            None,
+            [("b.html", "b")],
+        ),
+        (
+            multipart("mixed", part(HTML, "<p>one"), part(INLINE_PICTURE, "x"), part(HTML, "<p>two")),
+            None,
+            "<p>one",
+            [("a.png", "x"), ("", "<p>two")],
+        ),
+        (
+            multipart(
+                "alternative", part(PLAIN, "see"), part("Content-Type: text/calendar", "BEGIN:VCALENDAR")
+            ),
+            "see",
+            None,
+            [("", "BEGIN:VCALENDAR")],
+        ),
+        (
+            multipart(
+                "alternative", part(PLAIN, "one"), part(PLAIN, "other"), part(HTML + "; name=x", "<p>one")
+            ),
+            "one",
+            "<p>one",
+            [("", "other")],
+        ),
+        (b"Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR", None, None, [("", "BEGIN:VCALENDAR")]),
+        (b"Content-Type: text/plain; name=x.txt\r\n\r\nall of it", "all of it", None, []),
+    ],
+)
+def test_every_part_is_shown_or_a_file(
+    raw: bytes, text: str | None, html: str | None, attached: list[tuple[str, str]]
+) -> None:
+    mail = read_mail(raw)
+    assert (mail.text, mail.html) == (text, html)
+    found = [attachment(raw, one.number) for one in mail.attached]
+    assert [(one[0].name, one[1].decode()) for one in found if one] == attached
+
+
+def test_what_is_more_than_a_page_shows_is_a_file() -> None:
+    words, elements = "x" * (MAX_TEXT - 1), "<p>" * (MAX_ELEMENTS + 1)
+    raw = multipart("mixed", part(PLAIN, words), part(PLAIN, "second"), part(HTML, elements))
+    mail = read_mail(raw)
+    assert (mail.text, mail.html, mail.too_complex) == (words, None, False)
+    assert [(one.media_type, one.size) for one in mail.attached] == [
+        ("text/plain", 6),
+        ("text/html", len(elements)),
+    ]
+    alone = read_mail(f"{HTML}\r\n\r\n{elements}".encode())
+    assert alone.too_complex
+    assert [one.size for one in alone.attached] == [len(elements)]
 
 
 @pytest.mark.parametrize(
@@ -190,10 +291,10 @@ def test_a_mail_that_breaks_its_reader_shows_its_source_and_is_in_no_log(
 
 
 def test_a_list_needs_no_more_than_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    def leaves(_message: object) -> None:
+    def looked_at(_message: object) -> None:
         raise AssertionError("a part was looked at")
 
-    monkeypatch.setattr(parsing, "_leaves", leaves)
+    monkeypatch.setattr(parsing, "leaves", looked_at)
     summary = read_summary(designed_mail())
     assert (summary.sender_name, summary.sender_address) == ("Parcel desk", "desk@parcels.example")
     assert summary.subject == "Ihr Päckchen ist da"

@@ -9,7 +9,6 @@ import email.header
 import email.utils
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.errors import HeaderParseError, NonASCIILocalPartDefect
@@ -25,19 +24,16 @@ from webmail.images.decoding import SHOWN_TYPES
 from webmail.mail_charsets import decoded
 from webmail.mime_message import parsed
 from webmail.ordinary.message_ids import message_ids_in
+from webmail.ordinary.parts import body_of, leaves, octets_of, shown_text, text_of_octets
 
 log = logging.getLogger(__name__)
 
 #: More containers than this are not taken apart: Python's reader nests with them.
 MAX_CONTAINERS = 40
-MAX_PARTS = 200
-#: HTML with more elements is not looked at: its reader takes time with the square of how deep they nest.
-MAX_ELEMENTS = 8000
-#: Letters of a field of the header that are shown, of a list of addresses that is read, and of a text.
+#: Letters of a field of the header that are shown, and of a list of addresses that is read.
 MAX_FIELD = 500
 MAX_ADDRESSES = 4000
 MAX_DOMAIN = 253
-MAX_TEXT = 400_000
 #: Letters of a field of Message-IDs that are looked at, and the last ones of them that are kept.
 MAX_IDS_FIELD, MAX_IDS = 4000, 20
 #: Octets of a picture that a mail shows inside its own text.
@@ -152,9 +148,9 @@ def _read(raw: bytes) -> OrdinaryMail:
     to = _addresses(message, "To")
     answer_field = "Reply-To" if _unfolded(message, "Reply-To").strip() else "From"
     answer_to = _addresses(message, answer_field)
-    leaves = [] if complex_one else list(_leaves(message))
-    text, html = _first(leaves, "text/plain"), _first(leaves, "text/html")
-    if html is not None and html.count("<") > MAX_ELEMENTS and text is None:
+    found = [] if complex_one else list(leaves(message))
+    body = body_of(found)
+    if body.too_many_elements and body.text is None:
         complex_one = True
     return OrdinaryMail(
         sender_name=sender_name,
@@ -169,10 +165,10 @@ def _read(raw: bytes) -> OrdinaryMail:
         message_ids=_ids(message, "Message-ID"),
         in_reply_to=_ids(message, "In-Reply-To"),
         references=_ids(message, "References"),
-        text=_source(raw) if complex_one and text is None else text,
-        html=html if html is not None and html.count("<") <= MAX_ELEMENTS else None,
-        attached=[_attached(number, part) for number, part in enumerate(_attachments(leaves))],
-        pictures=_pictures(leaves),
+        text=_source(raw) if complex_one and body.text is None else body.text,
+        html=body.html,
+        attached=[_attached(number, part) for number, part in enumerate(body.attached)],
+        pictures=_pictures([leaf.part for leaf in found]),
         too_complex=complex_one,
     )
 
@@ -187,42 +183,14 @@ def attachment(raw: bytes, number: int) -> tuple[Attached, bytes] | None:
     """One attached part with its octets, or None if there is none of that number."""
     if _is_complex(raw):
         return None
-    parts = _attachments(list(_leaves(parsed(raw))))
+    parts = body_of(list(leaves(parsed(raw)))).attached
     if not 0 <= number < len(parts):
         return None
-    return _attached(number, parts[number]), _octets(parts[number])
+    return _attached(number, parts[number]), octets_of(parts[number])
 
 
 def _is_complex(raw: bytes) -> bool:
     return raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS
-
-
-def _leaves(message: Message) -> Iterator[Message]:
-    """The parts that hold something, in order. A mail within the mail is one of them, as it is."""
-    waiting, seen = [message], 0
-    while waiting and seen < MAX_PARTS:
-        part = waiting.pop(0)
-        seen += 1
-        payload = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            waiting[:0] = [child for child in payload if isinstance(child, Message)]
-        else:
-            yield part
-
-
-def _is_attached(part: Message) -> bool:
-    return part.get_content_disposition() == "attachment" or part.get_content_maintype() != "text"
-
-
-def _first(leaves: list[Message], media_type: str) -> str | None:
-    for part in leaves:
-        if part.get_content_type() == media_type and not _is_attached(part):
-            return _text(_octets(part), str(part.get_content_charset() or ""))
-    return None
-
-
-def _attachments(leaves: list[Message]) -> list[Message]:
-    return [part for part in leaves if _is_attached(part)]
 
 
 def _attached(number: int, part: Message) -> Attached:
@@ -231,49 +199,22 @@ def _attached(number: int, part: Message) -> Attached:
         number=number,
         name=_one_line(part.get_filename() or ""),
         media_type=media_type if _TYPE.fullmatch(media_type) else "application/octet-stream",
-        size=len(_octets(part)),
+        size=len(octets_of(part)),
     )
 
 
-def _pictures(leaves: list[Message]) -> dict[str, tuple[str, bytes]]:
+def _pictures(parts: list[Message]) -> dict[str, tuple[str, bytes]]:
     found = {}
-    for part in leaves:
+    for part in parts:
         name = str(part.get("Content-ID", "")).strip().strip("<>")
-        octets = _octets(part) if name and part.get_content_type() in SHOWN_TYPES else b""
+        octets = octets_of(part) if name and part.get_content_type() in SHOWN_TYPES else b""
         if octets and len(octets) <= MAX_PICTURE:
             found[name] = (part.get_content_type(), octets)
     return found
 
 
-def _octets(part: Message) -> bytes:
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        # A mail within the mail.
-        return b"\r\n".join(_whole(child) for child in payload if isinstance(child, Message))
-    octets = part.get_payload(decode=True)
-    return octets if isinstance(octets, bytes) else b""
-
-
-def _whole(message: Message) -> bytes:
-    """A mail within a mail, as its octets."""
-    try:
-        return message.as_bytes()
-    except Exception:
-        # Python's writer refuses some of what its reader gave, such as a field that looks like two.
-        fields = "".join(f"{name}: {value}\n" for name, value in message.raw_items())
-        return fields.encode("utf-8", "surrogateescape") + b"\n" + _octets(message)
-
-
-def _text(octets: bytes, charset: str) -> str:
-    return _shown(decoded(octets, charset, MAX_TEXT))
-
-
 def _source(raw: bytes) -> str:
-    return _text(raw, "")
-
-
-def _shown(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\x00", "\ufffd")
+    return text_of_octets(raw, "")
 
 
 def _field(message: Message, name: str) -> str:
@@ -284,7 +225,7 @@ def _field(message: Message, name: str) -> str:
     except (ValueError, HeaderParseError):
         return _one_line(value)
     words = [
-        _shown(decoded(piece, charset or "", 4 * MAX_FIELD)) if isinstance(piece, bytes) else piece
+        shown_text(decoded(piece, charset or "", 4 * MAX_FIELD)) if isinstance(piece, bytes) else piece
         for piece, charset in pieces
     ]
     return _one_line("".join(words))
@@ -353,7 +294,7 @@ def _unfolded(message: Message, name: str) -> str:
 def _values(message: Message, name: str) -> list[str]:
     """The fields of that name. Octets above 127 are UTF-8 (RFC 6532), or else what most such mail has."""
     found = [value for key, value in message.raw_items() if key.lower() == name.lower()]
-    return [_text(str(value).encode("utf-8", "surrogateescape"), "") for value in found]
+    return [text_of_octets(str(value).encode("utf-8", "surrogateescape"), "") for value in found]
 
 
 def _date(message: Message) -> datetime | None:

@@ -1,0 +1,130 @@
+"""Which parts of an ordinary mail are its words, and which are files with it: each is one or the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+
+from webmail.mail_charsets import decoded
+
+MAX_PARTS = 200
+#: HTML with more elements is not looked at: its reader takes time with the square of how deep they nest.
+MAX_ELEMENTS = 8000
+#: Letters of a text that is shown.
+MAX_TEXT = 400_000
+
+
+@dataclass(frozen=True, repr=False)
+class Leaf:
+    """A part that holds something, and the multipart that it lies in; None for a mail of one part."""
+
+    part: Message
+    container: Message | None
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it is one of several that are shown one after the other (RFC 2046 §5.1.3)."""
+        return self.container is not None and self.container.get_content_type() == "multipart/mixed"
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether a page could show it as the words of the mail."""
+        kept = self.part.get_content_disposition() == "attachment"
+        return not kept and self.part.get_content_type() in ("text/plain", "text/html")
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is named as files are, among others. What stands alone may have a name as well."""
+        return self.is_mixed and bool(self.part.get_filename())
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it is text without a letter or a name, as programs put after a file."""
+        inline = self.is_inline and not self.part.get_filename()
+        return inline and not octets_of(self.part).strip()
+
+
+@dataclass(frozen=True, repr=False)
+class Body:
+    """The words of a mail, as text and as HTML where it has such, and all other parts in order."""
+
+    text: str | None
+    html: str | None
+    attached: list[Message]
+    #: Whether the HTML is not looked at, since it has too many elements; it is among `attached` then.
+    too_many_elements: bool = False
+
+
+def leaves(message: Message) -> Iterator[Leaf]:
+    """The parts that hold something, in order. A mail within the mail is one of them, as it is."""
+    waiting, seen = [Leaf(message, None)], 0
+    while waiting and seen < MAX_PARTS:
+        leaf = waiting.pop(0)
+        seen += 1
+        payload = leaf.part.get_payload()
+        if leaf.part.get_content_maintype() == "multipart" and isinstance(payload, list):
+            waiting[:0] = [Leaf(child, leaf.part) for child in payload if isinstance(child, Message)]
+        else:
+            yield leaf
+
+
+def body_of(found: list[Leaf]) -> Body:
+    """What is shown of these leaves: the first plain text with those that follow it in the same
+    multipart/mixed, and the first HTML. What is named counts only where nothing else is there."""
+    inline = [leaf for leaf in found if leaf.is_inline]
+    own = [leaf for leaf in inline if not leaf.is_named] or inline[:1]
+    text, texts = _text_of(own)
+    pages = [leaf for leaf in own if leaf.part.get_content_type() == "text/html"][:1]
+    html = _decoded(pages[0]) if pages else None
+    too_many_elements = html is not None and html.count("<") > MAX_ELEMENTS
+    shown = texts if too_many_elements else [*texts, *pages]
+    attached = [leaf.part for leaf in found if leaf not in shown and not leaf.is_blank]
+    return Body(text, None if too_many_elements else html, attached, too_many_elements)
+
+
+def _text_of(own: list[Leaf]) -> tuple[str | None, list[Leaf]]:
+    """The plain text, and the leaves that it is from."""
+    plain = [leaf for leaf in own if leaf.part.get_content_type() == "text/plain"]
+    if not plain:
+        return None, []
+    shown, text = plain[:1], _decoded(plain[0])
+    for leaf in plain[1:]:
+        if leaf.is_mixed and leaf.container is shown[0].container and not leaf.is_blank:
+            joined = "\n\n".join(each for each in (text.rstrip("\n"), _decoded(leaf).strip("\n")) if each)
+            if len(joined) <= MAX_TEXT:
+                shown, text = [*shown, leaf], joined
+    return text, shown
+
+
+def _decoded(leaf: Leaf) -> str:
+    return text_of_octets(octets_of(leaf.part), str(leaf.part.get_content_charset() or ""))
+
+
+def text_of_octets(octets: bytes, charset: str) -> str:
+    """The beginning of a text as a page shows it, in that charset if it is one."""
+    return shown_text(decoded(octets, charset, MAX_TEXT))
+
+
+def shown_text(text: str) -> str:
+    """Text without what a page or the database can't hold."""
+    return text.replace("\r\n", "\n").replace("\x00", "\ufffd")
+
+
+def octets_of(part: Message) -> bytes:
+    """What a part holds, out of its transfer encoding; of a mail within the mail, all of it."""
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        return b"\r\n".join(_whole(child) for child in payload if isinstance(child, Message))
+    octets = part.get_payload(decode=True)
+    return octets if isinstance(octets, bytes) else b""
+
+
+def _whole(message: Message) -> bytes:
+    """A mail within a mail, as its octets."""
+    try:
+        return message.as_bytes()
+    except Exception:
+        # Python's writer refuses some of what its reader gave, such as a field that looks like two.
+        fields = "".join(f"{name}: {value}\n" for name, value in message.raw_items())
+        return fields.encode("utf-8", "surrogateescape") + b"\n" + octets_of(message)
