@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webmail.mime_message import parsed
 from webmail.ordinary import parsing
 from webmail.ordinary.html import GONE, clean, text_of
 from webmail.ordinary.parsing import (
@@ -23,7 +24,7 @@ from webmail.ordinary.parsing import (
     read_mail,
     read_summary,
 )
-from webmail.ordinary.parts import MAX_ELEMENTS, MAX_TEXT
+from webmail.ordinary.parts import MAX_ELEMENTS, MAX_TEXT, containers_in
 
 ALL_CODECS = [module.name for module in pkgutil.iter_modules(encodings.__path__)]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -361,9 +362,46 @@ def test_what_is_too_complex_shows_its_source() -> None:
     assert attachment(b"Subject: deep\r\n" + nested, 0) is None
 
 
+def test_links_that_look_like_types_are_no_containers() -> None:
+    link = '<p><a href="https://lists.example/list/message/7/">multipart/mixed</a>'
+    head = PLAIN + "; name=content-type:message/rfc822.txt"
+    raw = multipart("mixed", part(HTML, link * 41), *[part(head, ">Content-Type: message/rfc822")] * 41)
+    mail = read_mail(raw)
+    assert (mail.too_complex, mail.html) == (False, link * 41)
+    assert len(mail.attached) == 41
+
+
+OPENED = "multipart/mixed; boundary={n}\r\n\r\n--{n}\r\n"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        f"Content-Type: {OPENED}",
+        f"CONTENT-TYPE:{OPENED}".replace("multipart", "MULTIPART"),
+        f"Content-Type:\r\n \r\n\t {OPENED}",
+        f"Content-Type: \x0b\x1c {OPENED}",
+        f"X: y\rContent-Type: {OPENED}",
+        f"X: y\nContent-Type:\n {OPENED}",
+        f"Content-Type: {OPENED}".replace("mixed", "digest") + "\r\n",
+        "Content-Type: message/rfc822\r\n\r\n",
+    ],
+)
+def test_no_mail_nests_deeper_than_its_types_are_counted(layer: str) -> None:
+    def depth(message: Message) -> int:
+        inner = message.get_payload()
+        children = [each for each in inner if isinstance(each, Message)] if isinstance(inner, list) else []
+        return 1 + max(map(depth, children)) if children else 0
+
+    raw = "".join(layer.format(n=number) for number in range(15)).encode()
+    assert 15 <= depth(parsed(raw)) <= containers_in(raw)
+
+
 @pytest.mark.parametrize(
     "raw",
     [
+        b"\ncontent-type:" * 30_000,
+        b"content-type:" + b" " * 400_000,
         b"a: b\r\n" * 80_000,
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 40_000,
         b"Subject: " + b"=?utf-8?q?a?= " * 30_000 + b"\r\n\r\n",

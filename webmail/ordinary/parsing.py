@@ -24,7 +24,7 @@ from webmail.images.decoding import SHOWN_TYPES
 from webmail.mail_charsets import decoded
 from webmail.mime_message import parsed
 from webmail.ordinary.message_ids import message_ids_in
-from webmail.ordinary.parts import body_of, leaves, octets_of, shown_text, text_of_octets
+from webmail.ordinary.parts import body_of, containers_in, leaves, octets_of, shown_text, text_of_octets
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ def attachment(raw: bytes, number: int) -> tuple[Attached, bytes] | None:
 
 
 def _is_complex(raw: bytes) -> bool:
-    return raw.lower().count(b"multipart/") + raw.lower().count(b"message/") > MAX_CONTAINERS
+    return containers_in(raw) > MAX_CONTAINERS
 
 
 def _attached(number: int, part: Message) -> Attached:

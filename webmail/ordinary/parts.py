@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
@@ -13,6 +14,13 @@ MAX_PARTS = 200
 MAX_ELEMENTS = 8000
 #: Letters of a text that is shown.
 MAX_TEXT = 400_000
+
+
+_CONTAINER = re.compile(
+    # As Python's reader has it: after any end of a line, and whatever it strips before a type.
+    rb"(?<![^\r\n])content-type:[\s\x1c-\x1f]*(?:message/|multipart/(digest)?)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +62,12 @@ class Body:
     attached: list[Message]
     #: Whether the HTML is not looked at, since it has too many elements; it is among `attached` then.
     too_many_elements: bool = False
+
+
+def containers_in(raw: bytes) -> int:
+    """At most how deep Python's reader nests with a mail. Only a Content-Type opens a container, but that
+    what lies in a digest is a mail without saying so (RFC 2046 §5.1.5)."""
+    return sum(2 if found[1] else 1 for found in _CONTAINER.finditer(raw))
 
 
 def leaves(message: Message) -> Iterator[Leaf]:
