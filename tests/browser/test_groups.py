@@ -9,7 +9,7 @@ from uuid import uuid4
 from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import violations
-from tests.browser.conftest import Visit
+from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_every_page import lasting, too_wide
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble
 from tests.webmail.pictures import photo
@@ -111,3 +111,46 @@ def test_somebody_leaves_is_left_alone_and_comes_back(visit: Visit) -> None:
     expect(bubble(page, f"Nobody hears this {word}")).to_be_visible(timeout=ARRIVAL)
     alice.write(f"Here I am again {word}")
     expect(bubble(group_page, f"Here I am again {word}")).to_be_visible(timeout=ARRIVAL)
+
+
+def test_a_photo_as_a_phone_takes_it_becomes_the_picture_and_one_too_large_is_told(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    """By the web process itself, which holds bodies to a limit before any page looks at them."""
+    first_visit_of("bob")
+    first_visit_of("carol")
+    alice = visit("alice", viewport=PHONE)
+    alice.write_to("bob.test", "carol.test", text=f"A picture is coming {uuid4().hex[:8]}")
+    people = f"{alice.page.url}people/"
+    large = photo((2600, 2000), noisy=True)
+    assert len(large) > 2 * 1024 * 1024
+    plain = visit("alice", viewport=PHONE, script=False)
+    for visitor in (alice, plain):
+        page = visitor.page
+        page.goto(people)
+        field = page.get_by_label("Picture of this group")
+        field.set_input_files({"name": "us.jpg", "mimeType": "image/jpeg", "buffer": large})
+        page.get_by_role("button", name="Use it").click()
+        expect(page.get_by_role("status")).to_contain_text("The group has that picture now", timeout=ARRIVAL)
+
+    # Before any of it goes, where there is script.
+    too_large = {"name": "us.png", "mimeType": "image/png", "buffer": bytes(40 * 1024 * 1024)}
+    page, field = alice.page, alice.page.get_by_label("Picture of this group")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    field.set_input_files(too_large)
+    page.get_by_role("button", name="Use it").click()
+    assert "too large" in field.evaluate("field => field.validationMessage")
+    assert sent == []
+    field.set_input_files({"name": "us.jpg", "mimeType": "image/jpeg", "buffer": photo((300, 200))})
+    assert field.evaluate("field => field.validity.valid")
+
+    page = plain.page
+    page.get_by_label("Picture of this group").set_input_files(too_large)
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("heading", name="That is too large")).to_be_visible(timeout=ARRIVAL)
+    expect(page.get_by_role("main")).to_contain_text("31.0")
+    assert too_wide(page) == []
+    page.go_back()
+    expect(page.get_by_label("Picture of this group")).to_be_visible()
+    plain.excuse("status of 413")

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
+from tests.browser.test_message_actions import menu
 from tests.browser.visitors import ARRIVAL, NARROWEST, PHONE, WIDE, Visitor, bubble, composer, message
 from tests.services.chromium import need_chromium
 from tests.services.installations import RunningInstallation
@@ -224,6 +225,30 @@ def test_messages_that_fail_together_are_in_the_field_in_their_order_and_each_go
     # Those words again are another message.
     alice.write(one)
     expect(bubble(page, one)).to_have_count(2, timeout=ARRIVAL)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
+def test_a_quote_stays_with_the_message_that_it_was_chosen_for(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    held: list[Route] = []
+    page.route("**/send/", lambda route: held.append(route), times=1)
+    alice.write(f"plain {word}")
+    menu(page, f"Begun {word}").get_by_role("link", name="Reply").click()
+    expect(page.locator("#composer-reply")).to_contain_text("Begun", timeout=ARRIVAL)
+    alice.write(f"answering {word}")
+    expect(page.locator("#composer-reply")).not_to_contain_text("Begun")
+    held[0].abort()
+    expect(composer(page)).to_have_value(f"plain {word}\nanswering {word}")
+    expect(page.locator("#composer-reply")).to_contain_text("Begun")
+    composer(page).press("Control+Enter")
+    expect(message(page, f"answering {word}").locator(".quote")).to_contain_text("Begun", timeout=ARRIVAL)
+    expect(message(page, f"plain {word}").locator(".quote")).to_have_count(0)
     alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
 
 
