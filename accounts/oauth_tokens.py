@@ -6,7 +6,7 @@ any transaction: in SQLite all others that write would wait for it.
 """
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -40,8 +40,8 @@ def access_token(session: OAuthSession, *, refused: str | None = None) -> tuple[
     """
     current = _read(session)
     while _must_refresh(current, refused):
-        if _claim(current):
-            _refresh(current)
+        if until := _claim(current):
+            _refresh(current, until)
             break
         time.sleep(LOOK_SECONDS)
         current = _read(session)
@@ -61,29 +61,31 @@ def _must_refresh(session: OAuthSession, refused: str | None) -> bool:
     return refused is not None and _unsealed(session)[0] == refused
 
 
-def _claim(session: OAuthSession) -> bool:
-    """Whether the caller alone may refresh it now, and with the refresh token that was read."""
+def _claim(session: OAuthSession) -> datetime | None:
+    """Until when the caller alone may refresh it, with the refresh token that was read; None if not now."""
     now = timezone.now()
+    until = now + CLAIMED_FOR
     unclaimed = Q(refreshing_until__isnull=True) | Q(refreshing_until__lte=now)
     as_read = OAuthSession.objects.filter(
         unclaimed, pk=session.pk, sealed_refresh_token=bytes(session.sealed_refresh_token)
     )
     with transaction.atomic(durable=True):
-        return as_read.update(refreshing_until=now + CLAIMED_FOR) == 1
+        return until if as_read.update(refreshing_until=until) == 1 else None
 
 
-def _refresh(session: OAuthSession) -> None:
-    """Refreshes a session that was claimed, and lets go of it, whatever comes of it."""
-    claimed = OAuthSession.objects.filter(pk=session.pk)
+def _refresh(session: OAuthSession, until: datetime) -> None:
+    """Refreshes a session that was claimed ``until`` then, and lets go of it, whatever comes of it."""
+    row = OAuthSession.objects.filter(pk=session.pk)
     try:
         _ask_for_tokens(session)
     except oauth.SignInError as error:
         if error.code != "expired":
             raise
-        claimed.delete()
+        row.delete()
         raise SignInAgain(_("Your server has ended the session. Sign in again.")) from error
     finally:
-        claimed.update(refreshing_until=None)
+        # After a long pause the claim may be another's.
+        row.filter(refreshing_until=until).update(refreshing_until=None)
 
 
 def _ask_for_tokens(session: OAuthSession) -> None:

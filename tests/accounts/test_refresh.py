@@ -106,6 +106,23 @@ def test_a_refresh_that_was_killed_holds_up_the_next_for_a_while_only(
     assert session.refreshing_until is None
 
 
+def test_a_refresh_that_took_too_long_lets_go_of_its_own_claim_alone(
+    client: Client, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sign_in(client, "alice").oauth_sessions.get()
+    expire(session)
+    real_refresh, others = oauth.refresh, timezone.now() + timedelta(hours=1)
+
+    def meanwhile(*arguments: object) -> oauth.Tokens:
+        OAuthSession.objects.update(refreshing_until=others)
+        return real_refresh(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(oauth, "refresh", meanwhile)
+    assert oauth_tokens.access_token(session)[0]
+    session.refresh_from_db()
+    assert session.refreshing_until == others
+
+
 def test_who_signs_out_during_a_refresh_is_signed_out(
     client: Client, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
