@@ -46,6 +46,15 @@ def note_passed(request: HttpRequest, by: AdminPasskey | AdminRecoveryCode, now:
     request.session[PASSED] = {"user": by.user_id, kind: by.pk, "at": now.timestamp()}
 
 
+def code_of(request: HttpRequest, user: User) -> int | None:
+    """The key of the recovery code that opened this session for ``user``; None if none did."""
+    passed = request.session.get(PASSED)
+    if not isinstance(passed, dict) or passed.get("user") != user.pk:
+        return None
+    code = passed.get("code")
+    return code if isinstance(code, int) else None
+
+
 def is_open(request: HttpRequest) -> bool:
     """Whether admin is shown to this session."""
     user = with_password(request)

@@ -251,7 +251,8 @@ def codes(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _codes_page(request: HttpRequest, user: User) -> HttpResponse:
-    made = admin_recovery_codes.new_codes(user, timezone.now(), os.urandom)
+    present = admin_factor.code_of(request, user)
+    made = admin_recovery_codes.new_codes(user, timezone.now(), os.urandom, present=present)
     admin_log.note(user, "Made new recovery codes; former ones hold no more.")
     context = {"codes": made, "next_path": admin_factor.next_path(request)}
     return _page(request, "codes_made", "Your recovery codes", context)

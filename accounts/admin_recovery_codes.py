@@ -28,10 +28,16 @@ class WrongCode(Exception):
 
 
 @transaction.atomic
-def new_codes(user: User, now: datetime, random: Callable[[int], bytes]) -> list[str]:
-    """CODES new ones as they are shown this once; those that were not used hold no more."""
+def new_codes(
+    user: User, now: datetime, random: Callable[[int], bytes], *, present: int | None = None
+) -> list[str]:
+    """CODES new ones as they are shown this once; the former hold no more, and what they opened is closed.
+
+    ``present`` is the key of the code that opened the session in which they are made, which goes on.
+    """
     codes = [recovery_codes.new_code(random) for _ in range(CODES)]
-    AdminRecoveryCode.objects.filter(user=user, used_at=None).delete()
+    former = AdminRecoveryCode.objects.filter(user=user)
+    former.exclude(pk=present, used_at__isnull=False).delete()
     AdminRecoveryCode.objects.bulk_create(
         AdminRecoveryCode(user=user, code_hash=_hash(code), created_at=now) for code in codes
     )

@@ -439,6 +439,19 @@ def test_new_codes_end_the_former_and_keep_the_session(root: User) -> None:
     assert third.type_code(fresh[0]).status_code == 302
 
 
+def test_new_codes_close_what_the_former_opened(root: User) -> None:
+    browser, codes = enrolled()
+    stolen, mine = again(browser), again(browser)
+    stolen.type_code(codes[0])
+    mine.type_code(codes[1])
+    assert (stolen.is_in, mine.is_in) == (True, True)
+    mine.client.post(f"{HOME}codes/")
+    assert (stolen.is_in, mine.is_in, browser.is_in) == (False, True, True)
+    browser.client.post(f"{HOME}codes/")
+    assert (mine.is_in, browser.is_in) == (False, True)
+    assert "8 recovery codes left" in browser.client.get(HOME).content.decode()
+
+
 # ---- More than one, and removing
 
 
