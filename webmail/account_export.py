@@ -57,9 +57,14 @@ class Export:
         yield writer.end()
 
     def _unsent(self, writer: export_file.Writer) -> Iterator[bytes]:
-        """What was written and does not rest in the archive yet."""
+        """What was written here and does not rest in the archive yet. What another device of the account sent
+        lies in the mailbox as it came, or in the archive with a signature that was not checked yet."""
         rows = Message.objects.filter(
-            account=self.account, direction=Message.Direction.OUT, archived_at=None, forgotten_at=None
+            account=self.account,
+            direction=Message.Direction.OUT,
+            trust=Message.Trust.OWN,
+            archived_at=None,
+            forgotten_at=None,
         ).order_by("pk")
         keys = list(rows.values_list("pk", flat=True))
         for start in range(0, len(keys), BATCH):
