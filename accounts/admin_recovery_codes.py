@@ -37,7 +37,9 @@ def new_codes(
     """
     codes = [recovery_codes.new_code(random) for _ in range(CODES)]
     former = AdminRecoveryCode.objects.filter(user=user)
-    former.exclude(pk=present, used_at__isnull=False).delete()
+    if present is not None:
+        former = former.exclude(pk=present, used_at__isnull=False)
+    former.delete()
     AdminRecoveryCode.objects.bulk_create(
         AdminRecoveryCode(user=user, code_hash=_hash(code), created_at=now) for code in codes
     )
