@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def test_only_web_and_the_workers_that_seal_reach_the_agent() -> None:
     assert members_of("edge") == {"web", "worker", "lookups", "deliveries", "postfix"}
     assert members_of("mta") == {"deliveries", "ingress", "postfix"}
     assert members_of("signing") == {"postfix", "opendkim"}
+
+
+def test_fixed_networks_lie_outside_the_one_that_clouds_put_hosts_into() -> None:
+    fixed = {
+        name: network["ipam"]["config"][0]
+        for name, network in COMPOSE["networks"].items()
+        if network and "ipam" in network
+    }
+    assert fixed.keys() == {"edge", "mta"}
+    for network in fixed.values():
+        assert not ip_network(network["subnet"]).overlaps(ip_network("172.31.0.0/16"))
+    assert environment_in("web", GIVEN)["TRUSTED_PROXIES"] == fixed["edge"]["gateway"]
+    assert environment_in("postfix", GIVEN)["RELAY_NETWORKS"] == fixed["mta"]["subnet"]
 
 
 def test_only_the_web_on_loopback_and_mail_are_published() -> None:
@@ -228,7 +242,7 @@ def test_postfix_reads_the_containers_configuration(tmp_path: Path) -> None:
     assert "smtpd_tls_security_level = may" in done.stdout
     services = subprocess.run([postconf, "-c", tmp_path, "-M"], capture_output=True, text=True, check=True)
     assert services.stderr == ""
-    assert "mynetworks=172.31.25.0/24" in services.stdout
+    assert "mynetworks=172.30.25.0/24" in services.stdout
     assert services.stdout.count("smtpd_milters=inet:opendkim:8891") == 1
 
 
