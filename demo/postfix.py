@@ -5,7 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,13 @@ from deploy.render import render_file
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "deploy" / "postfix"
 FILES = ("main.cf", "master.cf", "outgoing_headers", "postmaster", "private_answers", "private_networks")
+#: Settings of deploy/postfix/start that hold senders back; 0: not at all.
+LIMITS = (
+    "MAIL_QUEUE_MIN_FREE",
+    "MAIL_CONNECTIONS_PER_MINUTE",
+    "MAIL_MESSAGES_PER_MINUTE",
+    "MAIL_RECIPIENTS_PER_MINUTE",
+)
 
 
 class PostfixUnavailable(Exception):
@@ -83,12 +90,14 @@ def prepare(
     tls_chain: Path | None = None,
     relayhost: str = "",
     dkim_milter: str = "",
+    limits: Mapping[str, int] | None = None,
 ) -> Postfix:
     """Write its configuration; its queue lies in `directory` and stays.
 
     `tls_chain` is a PEM file with key and certificate. `relayhost`, as Postfix writes hosts, takes all mail
     for others; without it mail goes to public addresses alone. `dkim_milter`, as Postfix writes milters,
-    signs it; without it nobody does. Start the result's spec with demo.processes.start.
+    signs it; without it nobody does. `limits` are those of LIMITS that are to hold, in octets and per minute.
+    Start the result's spec with demo.processes.start.
     Raises PostfixUnavailable.
     """
     reason = why_not()
@@ -121,6 +130,7 @@ def prepare(
         "INGRESS": f"inet:[127.0.0.1]:{ingress_port}",
         "POSTMASTER": "postmaster@localhost.invalid",
         "RETRY_TIME": "2s",
+        **{name: str((limits or {}).get(name, 0)) for name in LIMITS},
         "SMTPD_TLS_LEVEL": "may" if tls_chain else "none",
         "TLS_CHAIN_FILES": str(tls_chain or ""),
     }

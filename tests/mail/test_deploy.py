@@ -240,6 +240,11 @@ def test_postfix_reads_the_containers_configuration(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "virtual_mailbox_domains = mail.test, mx.test" in done.stdout
     assert "smtpd_tls_security_level = may" in done.stdout
+    limits = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if line.count(" = "))
+    assert limits["queue_minfree"] == "2000000000"
+    assert limits["smtpd_client_connection_rate_limit"] == "120"
+    assert limits["smtpd_client_message_rate_limit"] == "300"
+    assert limits["smtpd_client_recipient_rate_limit"] == "1000"
     services = subprocess.run([postconf, "-c", tmp_path, "-M"], capture_output=True, text=True, check=True)
     assert services.stderr == ""
     assert "mynetworks=172.30.25.0/24" in services.stdout

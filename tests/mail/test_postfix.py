@@ -3,6 +3,7 @@
 import base64
 import ipaddress
 import os
+import shutil
 import smtplib
 import socket
 import time
@@ -190,6 +191,69 @@ def test_an_announced_size_is_held_to(postfix: Postfix) -> None:
     with smtplib.SMTP("127.0.0.1", postfix.port, "other.test") as client:
         client.ehlo()
         assert client.docmd("MAIL", "FROM:<a@other.test> SIZE=11000000")[0] == 552
+
+
+def test_what_the_ingress_would_refuse_is_refused_to_the_sender_and_not_bounced(
+    postfix: Postfix, lmtp: IngressProcess, account: Account
+) -> None:
+    with smtplib.SMTP("127.0.0.1", postfix.port, "other.test", timeout=20) as client:
+        client.ehlo()
+        client.docmd("MAIL", "FROM:<forged@other.test>")
+        client.docmd("RCPT", f"TO:<{mailbox_name(account.did)}@mail.test>")
+        client.docmd("DATA")
+        client.send(b"Subject: hello\r\n\r\na\0b\r\n.\r\n")
+        assert client.getreply()[0] == 550
+    assert not any("forged@other.test" in line for line in postfix.queue())
+
+
+@pytest.fixture
+def sent(lmtp: IngressProcess, account: Account) -> Callable[[Postfix, int], int]:
+    """Sends a mail to so many recipients; the first answer that is no success, or the last one."""
+
+    def send(running: Postfix, recipients: int = 1) -> int:
+        with socket.create_connection(("127.0.0.1", running.port), 20) as connection:
+            file = connection.makefile("rb")
+            to = b"RCPT TO:<%s@mail.test>" % mailbox_name(account.did).encode()
+            commands = [b"", b"HELO other.test", b"MAIL FROM:<a@other.test>", *[to] * recipients, b"DATA"]
+            for command in (*commands, b"Subject: hello\r\n\r\nx\r\n."):
+                connection.sendall(command and command + b"\r\n")
+                code = int(file.readline()[:3])
+                if code >= 400:
+                    break
+            return code
+
+    return send
+
+
+def test_one_address_sends_only_so_much_a_minute(
+    lmtp: IngressProcess, lmtp_process: IngressProcess, sent: Callable[[Postfix, int], int]
+) -> None:
+    for name, codes in (
+        ("MAIL_CONNECTIONS_PER_MINUTE", [250, 250, 250, 421]),
+        ("MAIL_MESSAGES_PER_MINUTE", [250, 250, 250, 450]),
+    ):
+        # The one that finds it ready counts as a connection, too.
+        limits = {name: 4 if "CONN" in name else 3}
+        with postfix_server(
+            ingress_port=lmtp_process.port, mail_domains=["mail.test"], limits=limits
+        ) as running:
+            assert [sent(running, 1) for _ in codes] == codes, name
+    with postfix_server(
+        ingress_port=lmtp_process.port, mail_domains=["mail.test"], limits={"MAIL_RECIPIENTS_PER_MINUTE": 3}
+    ) as running:
+        assert [sent(running, 2), sent(running, 2)] == [250, 450]
+
+
+def test_nothing_is_taken_that_would_fill_the_disk(
+    tmp_path: Path, lmtp: IngressProcess, lmtp_process: IngressProcess, sent: Callable[[Postfix, int], int]
+) -> None:
+    room = shutil.disk_usage(tmp_path).free
+    for least, code in ((room // 2, 250), (2 * room, 452)):
+        limits = {"MAIL_QUEUE_MIN_FREE": least}
+        with postfix_server(
+            ingress_port=lmtp_process.port, mail_domains=["mail.test"], limits=limits
+        ) as running:
+            assert sent(running, 1) == code
 
 
 def test_outgoing_mail_goes_through_the_relay_and_names_no_worker(

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ def postfix_server(
     tls_chain: Path | None = None,
     relayhost: str = "",
     dkim_milter: str = "",
+    limits: Mapping[str, int] | None = None,
 ) -> Iterator[Postfix]:
     """Runs Postfix on free loopback ports with an empty queue; a failure shows the end of its log.
 
@@ -43,6 +44,7 @@ def postfix_server(
         tls_chain=tls_chain,
         relayhost=relayhost,
         dkim_milter=dkim_milter,
+        limits=limits,
     )
     running = start(postfix.spec, directory / "log")
     try:
