@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,7 +19,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.agent import unlocked_by
 from accounts.models import Account
-from crypto_agent.client import AgentClient, Passphrase
+from crypto_agent.client import AgentClient, AgentError, AgentLimited, AgentRefused, Passphrase
 from tests.webmail.conftest import hand_over
 from tests.webmail.installation import browser_of, new_account
 from tests.webmail.other_client import OtherClient
@@ -270,6 +272,46 @@ def test_a_file_of_a_message_taken_back_goes(alice: Account, bob: Account) -> No
         assert refused(alice, sent) == "no-such-file"
     finally:
         phone.withdraw()
+
+
+@pytest.mark.parametrize(
+    "fault", [AgentLimited("LimitReached", "", 60), AgentRefused("NoSuchAccount", "no such account")]
+)
+def test_an_account_that_the_agent_does_not_read_holds_up_no_others_files(
+    fault: AgentError,
+    alice: Account,
+    bob: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    phones = {person: OtherClient.of(person) for person in (alice, bob)}
+    real = sweeping.agent
+
+    def agent() -> SimpleNamespace:
+        def read(did: str, *arguments: Any) -> Any:
+            if did == alice.did:
+                raise fault
+            return real().read(did, *arguments)
+
+        return SimpleNamespace(read=read)
+
+    for phone in phones.values():
+        phone.publish()
+    try:
+        for person, other in ((alice, bob), (bob, alice)):
+            sent = send(person, [other], [attach(person, os.urandom(LARGE))], "look")
+            hand_over(
+                person, phones[person].write([other, person], None, replaces=bytes.fromhex(sent.message_id))
+            )
+        monkeypatch.setattr(sweeping, "agent", agent)
+        assert sweeping.sweep(timezone.now()) == 1
+        assert Blob.objects.get(removed_at=None).account == alice
+        assert f"the files of 1 accounts were not looked at: {fault.code}" in caplog.messages
+        monkeypatch.setattr(sweeping, "agent", real)
+        assert sweeping.sweep(timezone.now()) == 1
+    finally:
+        for phone in phones.values():
+            phone.withdraw()
 
 
 def test_files_from_slow_servers_hold_up_only_who_asks_for_them(alice: Account, bob: Account) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db.models import Max
 
 from accounts.agent import agent
-from crypto_agent.client import AgentLocked, SealedContent
+from crypto_agent.client import AgentLimited, AgentLocked, AgentRefused, SealedContent
 from webmail.blobs import store
 from webmail.blobs.attaching import forget, remove, url_of
 from webmail.edits import newest_edits
 from webmail.models import Blob, Delivery, Message
+
+log = logging.getLogger(__name__)
 
 #: How long a file waits for the message that it was chosen for, if no draft and no message that waits has it.
 UNSENT = timedelta(days=1)
@@ -25,7 +28,8 @@ REMEMBERED = timedelta(days=90)
 def sweep(now: datetime) -> int:
     """Removes what has to go; how many files. Can run twice, and beside itself.
 
-    Raises AgentError where the agent can't say whether a message still has its files; the rest is done then.
+    An account whose messages the agent does not read now is left for another time. Raises AgentError where
+    it reads nobody's; the rest is done then.
     """
     removed = 0
     unsent = Blob.objects.filter(message_id="", draft=None, pending=None, created_at__lte=now - UNSENT)
@@ -62,9 +66,12 @@ def _of_failed_messages(now: datetime) -> Iterator[Blob]:
 def _of_messages_taken_back() -> Iterator[Blob]:
     """Files that the newest version of their message does not name any more.
 
-    Raises AgentError where the agent can't tell.
+    Raises AgentError where the agent reads nobody's messages.
     """
+    left_out: dict[int, str] = {}
     for blob in Blob.objects.filter(removed_at=None).exclude(message_id="").select_related("account"):
+        if blob.account_id in left_out:
+            continue
         message = Message.objects.filter(account=blob.account, message_id=blob.message_id).first()
         edit = newest_edits([message]).get(message.pk) if message else None
         if message is None or edit is None:
@@ -75,5 +82,11 @@ def _of_messages_taken_back() -> Iterator[Blob]:
         except AgentLocked:
             # It is looked at again when the account is unlocked; the file expires in any case.
             continue
+        except (AgentLimited, AgentRefused) as error:
+            left_out[blob.account_id] = error.code
+            continue
         if not read.error and url_of(blob) not in [part.get("url") for part in read.parts]:
             yield blob
+    if left_out:
+        codes = ", ".join(sorted(set(left_out.values())))
+        log.warning("the files of %d accounts were not looked at: %s", len(left_out), codes)
