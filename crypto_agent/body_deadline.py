@@ -13,9 +13,13 @@ def body_within(request: HttpRequest, seconds: float) -> Iterator[None]:
     """While this is open, what is read of ``request`` ends after ``seconds``, as if its sender had gone away.
 
     gunicorn's threads wait for bytes without an end, and a limit for each wait would be no limit for a sender
-    who sends one byte at a time. The connection is closed to what comes, and open for the answer.
+    who sends one byte at a time. The connection is closed to what comes, and open for the answer. A request
+    that came another way is here already.
     """
-    connection: socket.socket = request.META["gunicorn.socket"]
+    connection: socket.socket | None = request.META.get("gunicorn.socket")
+    if connection is None:
+        yield
+        return
     timer = threading.Timer(seconds, _end_reading, [connection])
     timer.daemon = True
     timer.start()
