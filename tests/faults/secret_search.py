@@ -21,7 +21,7 @@ from crypto_agent.prekey_secrets import prekey_contexts
 from crypto_agent.purposes import Context, Purpose
 
 LARGE = 4 * 1024 * 1024
-#: What memory is divided into, in octets, and how many of them no form of a key exceeds.
+#: What memories and files are divided into, in octets, and how many of them no form of a secret exceeds.
 PAGE, LONGEST = 4096, 512
 
 #: A name for each secret, and the secret.
@@ -51,6 +51,7 @@ def distinct(text: str) -> bytes:
 def found(secrets: Secrets, places: Iterable[Place]) -> list[str]:
     """Which secret is where. PEM and other broken lines are searched as one, but not in whole memories."""
     needles = {name: forms_of(secret) for name, secret in secrets.items()}
+    assert all(len(form) <= LONGEST for forms in needles.values() for form in forms)
     hits = []
     for where, content in places:
         unbroken = content.replace(b"\r\n", b"").replace(b"\n", b"") if len(content) < LARGE else content
@@ -129,12 +130,17 @@ def files_below(directory: Path, *, without: Iterable[Path] = ()) -> Iterator[Pl
 
 
 def files_of_postgres(database_url: str) -> Iterator[Place]:
-    """Everything that the server of a database has on disk, its log beside it included."""
+    """Everything that the server of a database has on disk, its log beside it included. What several files
+    have in common, as each database has the server's own tables, stands in the first of them."""
     with psycopg.connect(database_url, autocommit=True) as postgres:
         postgres.execute("CHECKPOINT")
         row = postgres.execute("SHOW data_directory").fetchone()
     assert row
-    yield from files_below(Path(row[0]).parent)
+    seen: set[bytes] = set()
+    for where, content in files_below(Path(row[0]).parent):
+        # Pages stand at the same places in all files, whose names have several lengths.
+        name, written = content[: len(where) + 1], content[len(where) + 1 :]
+        yield where, name + not_seen(written, seen)
 
 
 def columns_of(database_url: str) -> Iterator[Place]:
@@ -213,7 +219,7 @@ def memory_of(pid: int) -> Iterator[Place]:
 
 
 def not_seen(memory: bytes, seen: set[bytes]) -> bytes:
-    """The parts of a memory that stood in none of those before; `seen` remembers pages, and this one's too.
+    """The parts of a memory or file that stood in none of those before; `seen` remembers its pages too.
 
     A forked process has most of its parent's. Each page counts together with the octets after it, so that
     nothing that is no longer than those is passed over because it lies across two pages.
