@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, Playwright, Route, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
@@ -324,3 +324,33 @@ class _Worker:
                 return
             self._page.wait_for_timeout(100)
         raise AssertionError(f"the worker is {self._status or 'not there'}")
+
+
+def test_notifications_are_not_called_on_once_the_sign_in_has_ended(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    alice = visit("alice")
+    page = alice.page
+    alice.context.grant_permissions(["notifications"], origin=installation.url)
+    # No push service can be reached here.
+    alice.context.add_init_script(
+        """
+        Notification.requestPermission = async () => "granted";
+        PushManager.prototype.subscribe = async () => ({ endpoint: "https://push.example/hers" });
+        """
+    )
+    page.goto("/notifications/")
+    expect(page.locator("#push [data-state=off]")).to_be_visible()
+    # The answers alone: the page would go as soon as it asks for anything else.
+
+    def answers(status: int) -> Callable[[Route], None]:
+        return lambda route: route.fulfill(status=status, headers={"Location": "/language/"})
+
+    for status, said in ((401, "signed-out"), (302, "failed")):
+        page.route("**/notifications/on/", answers(status))
+        page.get_by_role("button", name="Turn on").click()
+        expect(page.locator(f"#push [data-state={said}]")).to_be_visible()
+        expect(page.locator("#push [data-state=on]")).to_be_hidden()
+        expect(page.get_by_role("button", name="Turn on")).to_be_enabled()
+        page.unroute("**/notifications/on/")
+    alice.excuse("status of 401")
