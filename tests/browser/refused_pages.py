@@ -68,7 +68,7 @@ def _too_old(page: Page) -> None:
 def _to_own_server(page: Page) -> None:
     """Their own server leaves her where she is."""
     own_server = re.compile("/oauth/authorize")
-    page.route(own_server, lambda route: route.fulfill(status=204))
+    page.route(own_server, lambda route: route.abort("aborted"))
     _hand_in(page, "form.action = '/sign-in/'; add('handle', 'alice.test')")
     expect(page.get_by_role("heading", name="On to your own server")).to_be_visible()
     with page.expect_request(own_server):

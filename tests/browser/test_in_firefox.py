@@ -90,7 +90,7 @@ def test_a_picture_arrives_and_what_is_begun_is_kept(visit: Visit) -> None:
     expect(page.locator("#files .upload:not([data-busy])")).to_contain_text("encrypted")
     alice.write(f"The weir {word}")
     bob.page.goto(conversation)
-    picture = message(bob.page, "The weir").locator("img.picture__image")
+    picture = message(bob.page, f"The weir {word}").locator("img.picture__image")
     expect(picture).to_be_visible(timeout=ARRIVAL)
     bob.page.wait_for_function("image => image.naturalWidth === 640", arg=picture.element_handle())
 

@@ -29,6 +29,7 @@ return top >= 0 && left >= 0 && bottom <= innerHeight && right <= innerWidth"""
 _OVERHANG = """const bubble = [...document.querySelectorAll("#thread .bubble:has(.picture__image)")].at(-1);
 const within = [...bubble.querySelectorAll(":not(.sr)")].map((one) => one.getBoundingClientRect().bottom);
 return Math.max(...within) - bubble.getBoundingClientRect().bottom"""
+_PIXELS_OF_NEWEST = "return [...document.querySelectorAll('#thread .picture__image')].at(-1).naturalWidth"
 
 
 @pytest.fixture
@@ -121,9 +122,7 @@ def test_a_bubble_with_a_picture_stays_around_it_where_it_gets_narrower(
     alice.write("a photo")
     alice.message("a photo")
     alice.one("#thread .picture__image")
-    wait_until(
-        lambda: alice.script("return document.querySelector('#thread .picture__image').naturalWidth") == 1200
-    )
+    wait_until(lambda: alice.script(_PIXELS_OF_NEWEST) == 1200)
     for width in (1280, 1000, 390):
         resize(alice.browser, width, 800)
         assert alice.script(_OVERHANG) < 0, width
