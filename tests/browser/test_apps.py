@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from demo.local_network import NetworkInfo
 from tests.browser.conftest import Visit
@@ -75,10 +75,16 @@ def test_a_second_press_allows_one_app_and_shows_its_token(visit: Visit) -> None
     page.get_by_label("See your devices").check()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    first: list[Route] = []
+    page.route("**/devices/apps/new/", lambda route: first.append(route), times=1)
     # The second press while the answer to the first is awaited.
-    page.get_by_role("button", name="Allow it").evaluate(
-        "button => { button.click(); setTimeout(() => button.click(), 30); }"
-    )
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.get_by_role("button", name="Allow it").evaluate(
+            "button => { button.click(); setTimeout(() => button.click(), 200); }"
+        )
+    # Nothing can be asked of a page that is about to go.
+    page.wait_for_timeout(1000)
+    first[0].continue_()
     expect(page.locator("#token")).to_be_visible()
     assert len(sent) == 1
     page.get_by_role("link", name="Done").click()
