@@ -28,10 +28,10 @@ addEventListener("fetch", (event) => {
 const count = (unread) => (unread ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.())?.catch(() => {});
 
 // Safari, and every browser of an iPhone, wakes nobody any more who has shown nothing three times, whatever was in front of
-// the person (webkit.org/blog/12945, "Meet Web Push").
+// the person (WebKit, "Meet Web Push").
 const mayStaySilent = () => /Chrome\/|Firefox\//.test(navigator.userAgent);
 
-const READ = { title: "Waxwing", body: "{% filter escapejs %}{% translate 'You have read everything' %}{% endfilter %}", path: "/" };
+const READ = { title: "Waxwing", body: "{% filter escapejs %}{% translate 'You have read everything' %}{% endfilter %}", path: "/", unread: 0, silent: true };
 
 const show = async () => {
   // Nobody is told of what is in front of them.
@@ -41,7 +41,7 @@ const show = async () => {
   let notice = { title: "Waxwing", body: "{% filter escapejs %}{% translate 'Something new may have come' %}{% endfilter %}", path: "/" };
   try {
     const answer = await fetch("{% url 'notice' %}", { credentials: "same-origin", cache: "no-store" });
-    if (answer.status === 204) notice = mayStaySilent() ? null : { ...READ, unread: 0 };
+    if (answer.status === 204) notice = mayStaySilent() ? null : READ;
     else if (answer.ok) notice = await answer.json();
   } catch { /* without a network the general words remain */ }
   if (!notice || "unread" in notice) count(notice?.unread);
@@ -50,7 +50,7 @@ const show = async () => {
     body: notice.body,
     tag: "news",
     renotify: true,
-    silent: seen || notice.body === READ.body,
+    silent: seen || Boolean(notice.silent),
     icon: "{% static 'icon-192.png' %}",
     data: { path: notice.path },
   });
