@@ -155,8 +155,9 @@ def _without_keys(account: Account, *, tell_server: bool) -> None:
     _empty_mailbox(account.did)
     account_import.forget(account)
     attaching.forget_all(account)
+    # They end here with the account and not before, for a page that looks on meanwhile is signed in by one.
     for session in account.oauth_sessions.all():
-        if not oauth.revoke(session):
+        if not oauth.tell_ended(session):
             log.warning("%s could not be told that a session has ended", session.issuer)
     did = account.did
     account.delete()

@@ -16,9 +16,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import enrolment
+from accounts import enrolment, oauth
 from accounts.agent import agent, kept_client
-from accounts.models import Account
+from accounts.models import Account, OAuthSession
 from accounts.records import CERTIFICATES, INBOX, PREKEYS
 from accounts.repositories import RepositoryError
 from crypto_agent.client import AgentUnavailable
@@ -274,3 +274,21 @@ def test_what_the_agent_refuses_closes_nothing(leaver: Leaver, settings: Setting
     assert leaver.account.closing_since is None
     assert leaver.account.enrolled_at is not None
     assert ingress.has_mailbox(leaver.person.did)
+
+
+def test_who_looks_on_is_signed_in_until_the_account_is_gone(
+    leaver: Leaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the page that looks every five seconds would go to the sign-in in between."""
+    seen: list[bool] = []
+
+    def tell_slowly(session: OAuthSession) -> bool:
+        looks_on = leaver.browser.get("/devices/erase/", headers={"HX-Request": "true"})
+        seen.append(looks_on.status_code == 200 and "HX-Redirect" not in looks_on.headers)
+        return tell_ended(session)
+
+    tell_ended = oauth.tell_ended
+    monkeypatch.setattr(oauth, "tell_ended", tell_slowly)
+    assert leaver.close().headers["Location"] == "/erased/"
+    assert seen == [True]
+    assert not OAuthSession.objects.filter(account__did=leaver.person.did).exists()
