@@ -25,6 +25,13 @@ UNHURRIED = {
     "WAXWING_TELL_OPENED": "true",
 }
 
+#: What a person may have set for a conversation, as it was at first.
+AS_BEGUN = (
+    "UPDATE webmail_conversation"
+    " SET pinned = FALSE, muted = FALSE, mentions_muted = FALSE, archived_at = NULL"
+    " WHERE pinned OR muted OR mentions_muted OR archived_at IS NOT NULL"
+)
+
 
 @pytest.fixture(autouse=True)
 def _fingers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,10 +80,12 @@ def visit(
     local_network: NetworkInfo,
     first_visit_of: FirstVisitOf,
 ) -> Iterator[Visit]:
-    """`visit("alice")` opens a browser in which she is signed in, at her inbox.
+    """`visit("alice")` opens a browser in which she is signed in, at her inbox, where nothing is pinned,
+    muted or archived by a test that came before.
 
     At the end nothing may have failed in a script, been refused by the policy, or gone to another host.
     """
+    installation.sql(AS_BEGUN)
     with ExitStack() as stack:
         visitors: list[Visitor] = []
 

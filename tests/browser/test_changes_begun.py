@@ -111,6 +111,7 @@ def test_an_ended_sign_in_leaves_the_change_in_its_field(visit: Visit, first_vis
     first_visit_of("bob")
     alice, word = visit("alice"), uuid4().hex[:8]
     page = alice.page
+    alice.hear_no_news()
     editing = _begin(alice, word)
     cookies = page.context.cookies()
     page.context.clear_cookies(name="session")

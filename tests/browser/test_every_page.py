@@ -75,6 +75,7 @@ def test_what_was_written_on_a_page_that_is_signed_out_meanwhile_does_too(
 ) -> None:
     alice = visit("alice", viewport=PHONE, still=True)
     alice.page.goto(seeded.with_bob)
+    alice.hear_no_news()
     composer(alice.page).fill("Not lost")
     alice.context.clear_cookies(name="session")
     alice.page.evaluate("HTMLFormElement.prototype.submit.call(document.querySelector('#text').form)")

@@ -320,6 +320,7 @@ def test_once_the_sign_in_has_ended_no_page_is_saved_as_the_file(visit: Visit) -
     composer(page).press("Control+Enter")
     chip = message(page, "as you asked").locator(".file")
     expect(chip).to_be_visible(timeout=ARRIVAL)
+    alice.hear_no_news()
     saved: list[str] = []
     page.on("download", lambda download: saved.append(download.suggested_filename))
     cookies = page.context.cookies()

@@ -161,6 +161,7 @@ def test_what_cannot_open_in_the_pane_opens_as_a_page(visit: Visit, first_visit_
     expect(bubble(opened.value, "Are the ropes dry?")).to_be_visible()
     _expect_open(page, with_carol, "Carol")
 
+    alice.hear_no_news()
     page.context.clear_cookies()
     _row(page, with_bob).click()
     page.wait_for_url(re.compile("/sign-in/.next=%2Fc%2F"))

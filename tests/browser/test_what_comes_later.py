@@ -261,6 +261,7 @@ def test_a_menu_that_cannot_come_leads_to_its_page(visit: Visit, first_visit_of:
     expect(page.get_by_role("heading", name="Conversation menu")).to_be_visible()
     # Without a sign-in it leads to where there is one.
     page.goto("/")
+    alice.hear_no_news()
     page.wait_for_load_state("networkidle")
     page.context.clear_cookies()
     row.locator("summary").press("Enter")

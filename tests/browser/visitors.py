@@ -91,6 +91,12 @@ class Visitor:
         if self.context.browser and self.context.browser.browser_type.name == "chromium":
             self.context.grant_permissions(["clipboard-read", "clipboard-write"])
 
+    def hear_no_news(self) -> None:
+        """Loads the page once more, without its stream of events: where a test ends the sign-in, news that
+        come just then would lead to the sign-in page before the test does what it is about."""
+        self.page.add_init_script("delete window.EventSource")
+        self.page.reload()
+
     # ---- What a person does on the pages
 
     def start_conversation(self, *handles: str, text: str, leaves_drafts: bool = False) -> None:
