@@ -176,6 +176,24 @@ def test_the_script_makes_every_secret_and_keeps_them(tmp_path: Path) -> None:
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
 
 
+def test_a_filled_folder_needs_no_host(tmp_path: Path) -> None:
+    updating = (ROOT / "deploy" / "README.md").read_text().partition("## Updating\n")[2]
+    (line,) = re.findall(r"^deploy/make-secrets.*$", updating.partition("\n## ")[0], re.M)
+    program, *arguments = line.split()
+    script, secrets = [ROOT / program, *arguments], tmp_path / "secrets"
+    empty = subprocess.run(script, cwd=tmp_path, capture_output=True, check=False)
+    assert (empty.returncode, secrets.exists()) == (2, False)
+    assert b"MAIL_HOST" in empty.stderr
+    subprocess.run([ROOT / program, "mx.test"], cwd=tmp_path, check=True)
+    chain = (secrets / "smtp_tls_chain").read_bytes()
+    for name in ("mail_token_key", "dkim_key"):
+        former = (secrets / name).read_bytes()
+        (secrets / name).unlink()
+        subprocess.run(script, cwd=tmp_path, check=True)
+        assert (secrets / name).read_bytes() not in (b"", former)
+    assert (secrets / "smtp_tls_chain").read_bytes() == chain
+
+
 def test_the_script_leaves_no_empty_secret_when_a_program_is_missing(tmp_path: Path) -> None:
     programs, secrets = tmp_path / "programs", tmp_path / "secrets"
     programs.mkdir()
