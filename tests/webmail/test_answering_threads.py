@@ -69,7 +69,12 @@ def ask(threads: AnsweringThreads) -> Ask:
 
         # In a thread of its own: the browser tests' event loop runs in this one.
         with ThreadPoolExecutor(1) as pool:
-            return cast(list[HttpResponse], pool.submit(asyncio.run, run()).result(30))
+            answered = cast(list[HttpResponse], pool.submit(asyncio.run, run()).result(30))
+        # One that has just answered is not waiting for more yet, and another would be made beside it.
+        executor = threads._threads
+        while executor._idle_semaphore._value < len(executor._threads):
+            time.sleep(0.001)
+        return answered
 
     return asked
 
