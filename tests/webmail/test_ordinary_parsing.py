@@ -24,7 +24,7 @@ from webmail.ordinary.parsing import (
     read_mail,
     read_summary,
 )
-from webmail.ordinary.parts import MAX_ELEMENTS, MAX_TEXT, containers_in
+from webmail.ordinary.parts import MAX_ELEMENTS, MAX_PARTS, MAX_TEXT, containers_in
 
 ALL_CODECS = [module.name for module in pkgutil.iter_modules(encodings.__path__)]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -141,6 +141,15 @@ INLINE_PICTURE = "Content-Type: image/png; name=a.png\r\nContent-Disposition: in
             "<p>one",
             [("", "other")],
         ),
+        (multipart("alternative", part(PLAIN, " \r\n"), part(HTML, "<p>one")), None, "<p>one", []),
+        (multipart("alternative", part(HTML, "<p>one"), part(PLAIN, "one")), "one", "<p>one", []),
+        (
+            multipart("mixed", part(HTML, "<p>one"), part(PLAIN, "-- \r\nthe list")),
+            None,
+            "<p>one",
+            [("", "-- \r\nthe list")],
+        ),
+        (multipart("mixed", part(PLAIN, "one"), part(HTML, "<p>two")), "one", "<p>two", []),
         (b"Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR", None, None, [("", "BEGIN:VCALENDAR")]),
         (b"Content-Type: text/plain; name=x.txt\r\n\r\nall of it", "all of it", None, []),
     ],
@@ -360,6 +369,17 @@ def test_what_is_too_complex_shows_its_source() -> None:
     assert mail.text is not None
     assert "multipart/mixed" in mail.text
     assert attachment(b"Subject: deep\r\n" + nested, 0) is None
+
+
+def test_what_has_too_many_parts_shows_its_source() -> None:
+    most = multipart("mixed", *[part(PLAIN, f"number {count}") for count in range(MAX_PARTS - 1)])
+    assert not read_mail(most).too_complex
+    raw = multipart("mixed", *[part(PLAIN, f"number {count}") for count in range(MAX_PARTS)])
+    mail = read_mail(raw)
+    assert mail.too_complex
+    assert mail.text is not None
+    assert f"number {MAX_PARTS - 1}" in mail.text
+    assert attachment(raw, 0) is None
 
 
 def test_links_that_look_like_types_are_no_containers() -> None:

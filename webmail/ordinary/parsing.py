@@ -24,7 +24,7 @@ from webmail.images.decoding import SHOWN_TYPES
 from webmail.mail_charsets import decoded
 from webmail.mime_message import parsed
 from webmail.ordinary.message_ids import message_ids_in
-from webmail.ordinary.parts import body_of, containers_in, leaves, octets_of, shown_text, text_of_octets
+from webmail.ordinary.parts import Leaf, body_of, containers_in, leaves, octets_of, shown_text, text_of_octets
 
 log = logging.getLogger(__name__)
 
@@ -142,16 +142,13 @@ def _unreadable(raw: bytes) -> OrdinaryMail:
 
 
 def _read(raw: bytes) -> OrdinaryMail:
-    complex_one = _is_complex(raw)
-    message = parsed(raw, only_header=complex_one)
+    message, found = _taken_apart(raw)
     sender_name, sender_address = _one_address(message, "From")
     to = _addresses(message, "To")
     answer_field = "Reply-To" if _unfolded(message, "Reply-To").strip() else "From"
     answer_to = _addresses(message, answer_field)
-    found = [] if complex_one else list(leaves(message))
-    body = body_of(found)
-    if body.too_many_elements and body.text is None:
-        complex_one = True
+    body = body_of(found or [])
+    complex_one = found is None or (body.too_many_elements and body.text is None)
     return OrdinaryMail(
         sender_name=sender_name,
         sender_address=sender_address,
@@ -168,7 +165,7 @@ def _read(raw: bytes) -> OrdinaryMail:
         text=_source(raw) if complex_one and body.text is None else body.text,
         html=body.html,
         attached=[_attached(number, part) for number, part in enumerate(body.attached)],
-        pictures=_pictures([leaf.part for leaf in found]),
+        pictures=_pictures([leaf.part for leaf in found or ()]),
         too_complex=complex_one,
     )
 
@@ -181,16 +178,19 @@ def senders(raw: bytes) -> frozenset[str]:
 
 def attachment(raw: bytes, number: int) -> tuple[Attached, bytes] | None:
     """One attached part with its octets, or None if there is none of that number."""
-    if _is_complex(raw):
-        return None
-    parts = body_of(list(leaves(parsed(raw)))).attached
+    _message, found = _taken_apart(raw)
+    parts = body_of(found or []).attached
     if not 0 <= number < len(parts):
         return None
     return _attached(number, parts[number]), octets_of(parts[number])
 
 
-def _is_complex(raw: bytes) -> bool:
-    return containers_in(raw) > MAX_CONTAINERS
+def _taken_apart(raw: bytes) -> tuple[Message, list[Leaf] | None]:
+    """A mail with its leaves; None where it is put together from too many parts, or they nest too deep."""
+    if containers_in(raw) > MAX_CONTAINERS:
+        return parsed(raw, only_header=True), None
+    message = parsed(raw)
+    return message, leaves(message)
 
 
 def _attached(number: int, part: Message) -> Attached:

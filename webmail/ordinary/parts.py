@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
 
 from webmail.mail_charsets import decoded
 
+#: A mail with more parts, those included that only hold others, is not taken apart.
 MAX_PARTS = 200
 #: HTML with more elements is not looked at: its reader takes time with the square of how deep they nest.
 MAX_ELEMENTS = 8000
@@ -70,31 +70,50 @@ def containers_in(raw: bytes) -> int:
     return sum(2 if found[1] else 1 for found in _CONTAINER.finditer(raw))
 
 
-def leaves(message: Message) -> Iterator[Leaf]:
-    """The parts that hold something, in order. A mail within the mail is one of them, as it is."""
+def leaves(message: Message) -> list[Leaf] | None:
+    """The parts that hold something, in order; None where there are more than MAX_PARTS. A mail within the
+    mail is one of them, as it is."""
+    found: list[Leaf] = []
     waiting, seen = [Leaf(message, None)], 0
-    while waiting and seen < MAX_PARTS:
+    while waiting:
         leaf = waiting.pop(0)
         seen += 1
+        if seen > MAX_PARTS:
+            return None
         payload = leaf.part.get_payload()
         if leaf.part.get_content_maintype() == "multipart" and isinstance(payload, list):
             waiting[:0] = [Leaf(child, leaf.part) for child in payload if isinstance(child, Message)]
         else:
-            yield leaf
+            found.append(leaf)
+    return found
 
 
 def body_of(found: list[Leaf]) -> Body:
     """What is shown of these leaves: the first plain text with those that follow it in the same
-    multipart/mixed, and the first HTML. What is named counts only where nothing else is there."""
+    multipart/mixed, and the first HTML. What is named counts only where nothing else is there.
+
+    Beside HTML, plain text counts only where it may say the same: not where it is blank, nor where it comes
+    after the HTML, as lists put a line below a letter.
+    """
     inline = [leaf for leaf in found if leaf.is_inline]
     own = [leaf for leaf in inline if not leaf.is_named] or inline[:1]
     text, texts = _text_of(own)
     pages = [leaf for leaf in own if leaf.part.get_content_type() == "text/html"][:1]
     html = _decoded(pages[0]) if pages else None
     too_many_elements = html is not None and html.count("<") > MAX_ELEMENTS
+    if html is not None and not too_many_elements and texts and not _says_the_same(texts[0], pages[0], own):
+        text, texts = None, []
     shown = texts if too_many_elements else [*texts, *pages]
     attached = [leaf.part for leaf in found if leaf not in shown and not leaf.is_blank]
     return Body(text, None if too_many_elements else html, attached, too_many_elements)
+
+
+def _says_the_same(plain: Leaf, page: Leaf, own: list[Leaf]) -> bool:
+    """Whether a plain text may have the words of the HTML as well."""
+    is_alternative = (
+        plain.container is not None and plain.container.get_content_type() == "multipart/alternative"
+    )
+    return not plain.is_blank and (is_alternative or own.index(plain) < own.index(page))
 
 
 def _text_of(own: list[Leaf]) -> tuple[str | None, list[Leaf]]:
