@@ -359,7 +359,8 @@ def reconcile() -> None:
         in_transit.let_go_of(mail_pk)
     unsent.drop_old(now)
     for message_pk in trust.take_due(now):
-        _give_again(queues.RECHECK, message_pk)
+        # No round gives it again before that.
+        queues.give(queues.RECHECK, message_pk, within_s=trust.IN_HAND.total_seconds())
     for account_pk in set(archive.due(now, older_than=in_hand)) - waiting.waiting_accounts(now):
         _give_again(queues.ARCHIVE_WAITING, account_pk)
     for conversation_pk, account_pk in acknowledging.due(now - in_hand):

@@ -10,9 +10,10 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from accounts.models import Account
-from webmail import queues, tasks
+from tests.webmail.conftest import Write
+from webmail import queues, tasks, trust
 from webmail.celery import app
-from webmail.models import Arrival
+from webmail.models import Arrival, Message
 from webmail.redis_client import redis_client
 
 NAMES = {name: value for name, value in vars(queues).items() if ".tasks." in str(value)}
@@ -61,6 +62,19 @@ def test_what_the_clock_gives_again_does_not_wait_for_ever(alice: Account) -> No
     queues.give(queues.PULL, alice.pk)
     (once,) = _taken_from(queues.INTERACTIVE)
     assert once["expires"] is None
+
+
+@pytest.mark.django_db
+def test_a_check_that_no_round_gives_again_soon_waits_for_as_long(
+    alice: Account, bob: Account, write: Write
+) -> None:
+    message = write(alice, [bob], "To be checked")
+    now = timezone.now()
+    Message.objects.filter(pk=message.pk).update(trust=Message.Trust.UNCHECKED, next_check_at=now)
+    _taken_from(queues.LOOKUPS)
+    tasks.reconcile()
+    (given,) = [one for one in _taken_from(queues.LOOKUPS) if one["task"] == queues.RECHECK]
+    assert datetime.fromisoformat(given["expires"]) >= now + trust.IN_HAND
 
 
 def _taken_from(queue: str) -> list[dict[str, Any]]:
