@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts import lookups, own_entries, peers
 from accounts.agent import agent
+from accounts.models import Account
 from accounts.peers import PeerDevice
 from crypto_agent.client import AgentError, AgentLocked, AgentRefused, SealedContent, SealedMessage, Target
 from webmail import archive, events, key_gate, undelivered, waiting
@@ -155,10 +156,10 @@ def _fingerprints(
 def _devices(delivery: Delivery, now: datetime) -> list[PeerDevice] | None:
     """The recipient's devices; None, with the reason stored, when there are none to seal for."""
     try:
-        found = peers.devices_of(delivery.recipient_did)
+        found = _sealed_for(delivery.message.account, delivery.recipient_did)
         if not found:
             # A cached "none" may be older than the person's first device.
-            found = peers.devices_of(delivery.recipient_did, fresh=True)
+            found = _sealed_for(delivery.message.account, delivery.recipient_did, fresh=True)
     except peers.PeerError as error:
         log.info("devices of a recipient could not be read: %s", error.code)
         give_up_or_wait(delivery, error.code, str(error), now=now)
@@ -170,21 +171,29 @@ def _devices(delivery: Delivery, now: datetime) -> list[PeerDevice] | None:
 
 
 def _own_other_devices(message: Message) -> list[PeerDevice]:
-    """The sender's devices beside the agent, which keeps its own copy in the archive.
-
-    Not those that turned up in the repository and of which its owner knows nothing.
-    """
+    """The sender's devices that get copies; none where they cannot be read."""
     try:
-        found = peers.devices_of(message.account.did)
+        return _sealed_for(message.account, message.account.did)
     except peers.PeerError as error:
         log.info("own devices could not be read: %s", error.code)
         return []
-    own = set(message.account.devices.values_list("fingerprint", flat=True))
+
+
+def _sealed_for(sender: Account, did: str, *, fresh: bool = False) -> list[PeerDevice]:
+    """The devices of somebody that get copies of what an account sends. Raises peers.PeerError.
+
+    Of its own these are not the agent, which keeps its own copy in the archive, nor those that turned up in
+    the repository and of which its owner knows nothing.
+    """
+    found = peers.devices_of(did, fresh=fresh)
+    if did != sender.did:
+        return found
+    own = set(sender.devices.values_list("fingerprint", flat=True))
     others = [device for device in found if device.fingerprint not in own]
     if not others:
         return []
-    own_entries.note_devices(message.account)
-    unknown = own_entries.unknown_devices(message.account)
+    own_entries.note_devices(sender)
+    unknown = own_entries.unknown_devices(sender)
     return [device for device in others if device.fingerprint not in unknown]
 
 

@@ -13,8 +13,10 @@ from accounts.models import Account, PublishedEntry
 from accounts.pds import PdsClient
 from accounts.sessions import OAUTH_SESSION_KEY
 from accounts.tasks import audit_account
-from tests.webmail.conftest import Publish, Write, seal
-from webmail.models import DeliveryCopy
+from tests.webmail.conftest import Publish, Write, carry, seal
+from webmail import not_arrived
+from webmail.carriers import Outcome, Refused
+from webmail.models import Delivery, DeliveryCopy
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +42,36 @@ def test_an_unknown_device_in_the_own_repository_gets_no_copy(
     own_entries.accept(alice, entry.pk)
     seal(write(alice, [bob], "hers after all"))
     assert DeliveryCopy.objects.filter(fingerprint=stranger.fingerprint).exists()
+
+
+def test_nor_does_it_get_one_of_what_is_sealed_again_for_the_own_devices(
+    alice: Account, bob: Account, write: Write, publish: Publish, answers: list[Outcome]
+) -> None:
+    phone = publish(alice)
+    own_entries.audit(alice)
+    message = write(alice, [bob], "not for strangers either")
+    seal(message)
+    publish(alice)
+
+    def sealed_for() -> list[str]:
+        return list(delivery.copies.values_list("fingerprint", flat=True))
+
+    delivery = message.deliveries.get(recipient_did=alice.did)
+    assert sealed_for() == [phone.fingerprint]
+    answers[:] = [Refused("gone", "410")]
+    carry(message, alice)
+    delivery.refresh_from_db()
+    assert delivery.state == Delivery.State.QUEUED
+    seal(message)
+    assert sealed_for() == [phone.fingerprint]
+    carry(message, alice)
+    delivery.refresh_from_db()
+    assert delivery.state == Delivery.State.FAILED
+    not_arrived.retry(alice, message.message_id)
+    seal(message)
+    delivery.refresh_from_db()
+    assert delivery.state == Delivery.State.SEALED
+    assert sealed_for() == [phone.fingerprint]
 
 
 def test_what_was_published_here_and_before_is_known(alice: Account, publish: Publish) -> None:
