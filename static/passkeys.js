@@ -95,7 +95,8 @@
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     const fields = wanted(form);
-    if (event.defaultPrevented || !fields.length) return;
+    // A button that static/once.js holds back needs no passkey.
+    if (event.defaultPrevented || !fields.length || event.submitter?.ariaDisabled === "true") return;
     event.preventDefault();
     if (form.ariaBusy === "true") return;
     form.ariaBusy = "true";
@@ -104,17 +105,13 @@
       for (const field of fields) await fill(field);
       form.requestSubmit(event.submitter);
     } catch (error) {
-      for (const field of form.querySelectorAll("input[data-passkey]")) field.value = "";
       const known = { NotAllowedError: "cancelled", AbortError: "cancelled", InvalidStateError: "known" };
       if (error instanceof Refused) show(form, "refused", error.message);
       else show(form, known[error.name] ?? "failed");
     } finally {
+      // Each answer is taken once, and a download leaves the page as it is.
+      for (const field of form.querySelectorAll("input[data-passkey]")) field.value = "";
       form.ariaBusy = null;
     }
-  });
-
-  // A page that comes back with the browser's Back holds answers that were used.
-  addEventListener("pageshow", () => {
-    for (const field of document.querySelectorAll("input[data-passkey]")) field.value = "";
   });
 })();

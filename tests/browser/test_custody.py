@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, Route, StorageState, expect
 
 from demo.local_network import LocalNetwork, NetworkInfo
 from tests.browser.custody_walk import WORDS, walk_through_custody
+from tests.browser.device_pages import export
 from tests.browser.first_visit import ask_own_server, give_password, visited_without_browser
 from tests.browser.test_every_page import FORMS, problems_of
 from tests.browser.virtual_authenticator import authenticator_of
@@ -457,6 +458,37 @@ def test_signing_in_and_dangerous_steps_ask_for_the_passkey(at: At) -> None:
         page.get_by_role("button", name="Sign in with the code").click()
         expect(page.get_by_role("heading", name="Who can open your keys")).to_be_visible()
         expect(page.get_by_role("main")).to_contain_text("Signing in needs only your own server's word")
+
+
+def test_each_press_is_confirmed_by_an_answer_of_its_own(at: At) -> None:
+    page = at("carol").page
+    with authenticator_of(page):
+        add_passkey(page, "Key of many presses")
+        page.get_by_role("link", name="Require it").click()
+        page.get_by_role("button", name="Require my passkey").click()
+        write_down_the_code(page)
+
+        # A download leaves the page as it is, with what was typed.
+        export(page)
+        with page.expect_download(timeout=ARRIVAL):
+            page.get_by_role("button", name="Download the file").click()
+        assert page.url.endswith("/devices/export/")
+
+        # A press that is held back asks for nothing.
+        page.goto("/devices/keys/sign-in/")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        first: list[Route] = []
+        page.route("**/devices/keys/sign-in/", lambda route: first.append(route), times=1)
+        with page.expect_request("**/devices/keys/sign-in/"):
+            page.get_by_role("button", name="Ask no more").evaluate(
+                "button => { button.click(); setInterval(() => button.click(), 300); }"
+            )
+        # Nothing can be asked of a page that is about to go.
+        page.wait_for_timeout(1000)
+        first[0].continue_()
+        expect(page.get_by_role("status").last).to_contain_text("Signing in needs no passkey now")
+        assert len([url for url in asked if url.endswith("/challenge/")]) == 1, asked
 
 
 def test_without_script_a_passphrase_locks_and_passkeys_say_why_not(at: At) -> None:
