@@ -33,6 +33,10 @@ def test_a_lost_browser_is_signed_out_and_its_open_page_goes(
     first_visit_of("alice")
     lost = visit("alice", signed_in=False)
     signs_in(lost)
+    asleep = lost.another_tab()
+    with asleep.expect_response(re.compile("/list/")):
+        asleep.goto("/")
+    asleep.evaluate("dispatchEvent(new Event('pagehide'))")
     page = visit("alice", viewport=PHONE).page
     page.goto("/devices/")
     page.get_by_role("link", name="Show browsers").click()
@@ -48,6 +52,10 @@ def test_a_lost_browser_is_signed_out_and_its_open_page_goes(
     expect(lost.page.get_by_role("heading", name="Sign in with your handle")).to_be_visible(timeout=AT_ONCE)
     lost.page.goto("/")
     expect(lost.page.get_by_role("heading", name="Sign in with your handle")).to_be_visible()
+    # One that was not connected meanwhile goes as it is again.
+    expect(asleep.get_by_role("heading", name="Inbox")).to_be_visible()
+    asleep.evaluate("dispatchEvent(new Event('online'))")
+    expect(asleep.get_by_role("heading", name="Sign in with your handle")).to_be_visible(timeout=AT_ONCE)
     page.goto("/")
     expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
 

@@ -125,6 +125,10 @@ def test_its_stream_says_that_it_is_signed_out(alice: Account, bob: Account) -> 
     assert address
     sign_in(client, bob)
     assert client.get(address[1]).content == b"event: signed-out\ndata: {}\n\n"
+    # Its sign-in ended while it was not connected.
+    client.cookies.pop("session")
+    assert client.get(address[1]).content == b"event: signed-out\ndata: {}\n\n"
+    assert client.get("/events/").status_code == 204
 
 
 def test_tokens_of_other_browsers_and_none_are_refused(alice: Account) -> None:

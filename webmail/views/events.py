@@ -12,13 +12,15 @@ from webmail.idle_connections import let_go_of_database
 def stream(request: HttpRequest) -> HttpResponseBase:
     """Server-sent events for the signed-in account; 204 tells a browser without one to stop asking.
 
-    A page says whose it is (``of``, the account's key): one of somebody else is told that it is signed out.
+    A page says whose it is (``of``, the account's key): where it is not that account that is signed in, the
+    page is told that it is signed out.
     429 with Retry-After where too many are open, of the account or in all.
     """
     account = getattr(request, "account", None)
-    if account is None:
+    of = request.GET.get("of", str(account.pk) if account else None)
+    if of is None:
         return HttpResponse(status=204)
-    if request.GET.get("of", str(account.pk)) != str(account.pk):
+    if account is None or of != str(account.pk):
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         return HttpResponse(events.SIGNED_OUT, headers=headers)
     place = open_streams.take(account.pk)
