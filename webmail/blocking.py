@@ -47,11 +47,13 @@ def unblock(account: Account, did: str) -> None:
     They are as good as new, unless the account had written to them before. A public record of the account's
     own repository that blocks them holds on.
     """
+    # What goes out by itself is not writing.
     wrote = any(
         did in participants
         for participants in Conversation.objects.filter(
             account=account,
             messages__direction=Message.Direction.OUT,
+            messages__shown=True,
             messages__trust__in=Message.VOUCHED_FOR,
         )
         .distinct()

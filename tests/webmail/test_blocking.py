@@ -19,11 +19,11 @@ from crypto_agent.client import Expires, NewGroupUpdate, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.test_consent import arrives, titles, waiting
-from webmail import blocking, changing, consent, events, ingress, intake, messages, requests
+from webmail import acknowledging, blocking, changing, consent, events, ingress, intake, messages, requests
 from webmail.conversations import list_conversations, row, with_people
 from webmail.edits import newest_edits
 from webmail.mailbox import ARCHIVE, open_mailbox
-from webmail.models import Contact, Conversation, GraphEntry, Message, WhoMayWrite
+from webmail.models import Acknowledgement, Contact, Conversation, GraphEntry, Message, WhoMayWrite
 from webmail.outgoing import CannotSend, send_message
 from webmail.threads import thread
 
@@ -68,6 +68,25 @@ def test_a_blocked_person_s_conversations_leave_the_list_and_groups_only_lose_th
     assert titles(alice)[0] == "Bob once more"
     assert "Between us" in titles(alice)
     assert consent.may_begin(alice, bob.did), "alice had written to him"
+
+
+def test_what_went_out_by_itself_lets_nobody_in_who_is_unblocked(
+    alice: Account, bob: Account, carol: Account, write: Write
+) -> None:
+    Contact.objects.filter(account=alice, did=carol.did).delete()
+    Message.objects.filter(account=alice, conversation__members__did=carol.did).delete()
+    consent.choose(alice, WhoMayWrite.WRITTEN_TO)
+    group = arrives(write, bob, [alice, carol], "Bob's group").conversation
+    Acknowledgement.objects.update(due_at=timezone.now())
+    assert acknowledging.send_due(group.pk, now=timezone.now()) == 1
+    blocking.block(alice, carol.did, timezone.now())
+    blocking.unblock(alice, carol.did)
+    assert not consent.may_begin(alice, carol.did)
+    assert consent.strangers_in(alice, group) == [carol.did]
+    write(alice, [bob, carol], "To both")
+    blocking.block(alice, carol.did, timezone.now())
+    blocking.unblock(alice, carol.did)
+    assert consent.may_begin(alice, carol.did)
 
 
 def test_a_group_that_a_blocked_person_began_leaves_the_list(
