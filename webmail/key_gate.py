@@ -34,10 +34,15 @@ def held_back(
 
 
 def release_settled(*, limit: int = 500) -> None:
-    """What waits for keys that are in order again goes on: another device may have come and gone."""
+    """What waits for keys that are in order again goes on: another device may have come and gone.
+
+    Of ``limit`` accounts, others each time: there may be more of which everything goes on waiting.
+    """
     rows = Delivery.objects.filter(state=Delivery.State.HELD, failure_code=KEYS_CHANGED)
+    accounts = Account.objects.filter(pk__in=rows.values("message__account_id")).order_by("?")
+    rows = rows.filter(message__account__in=list(accounts.values_list("pk", flat=True)[:limit]))
     waiting = rows.order_by("message__account_id").values_list("message__account_id", "recipient_did")
-    for account_pk, found in groupby(waiting.distinct()[:limit], key=lambda row: row[0]):
+    for account_pk, found in groupby(waiting.distinct(), key=lambda row: row[0]):
         account = Account.objects.get(pk=account_pk)
         states = comparisons.states_of(account, [did for _account, did in found])
         for did, state in states.items():

@@ -288,6 +288,27 @@ def test_a_swapped_key_gets_nothing(alice: Account, bob: Account, write: Write, 
     assert Message.objects.filter(account=bob).count() == 1
 
 
+def test_what_goes_on_waiting_keeps_nobody_elses_waiting(
+    alice: Account, bob: Account, carol: Account, write: Write, publish: Publish
+) -> None:
+    both = sorted([alice, bob], key=lambda account: account.pk)
+    for account in both:
+        match(account, carol)
+    phone = publish(carol)
+    stays, goes_on = (write(account, [carol], "Waits") for account in both)
+    for message in (stays, goes_on):
+        seal(message)
+        assert states(message) == {carol.did: HELD}
+    # What the second waits for is gone again; to the first the numbers were not the same.
+    match(both[0], carol, Outcome.DIFFERED)
+    phone.withdraw()
+    peers.refresh(carol.did)
+    for _round in range(40):
+        key_gate.release_settled(limit=1)
+    assert states(stays) == {carol.did: HELD}
+    assert states(goes_on)[carol.did] != HELD
+
+
 def test_new_prekeys_and_certificates_of_the_same_key_change_nothing(
     alice: Account, bob: Account, write: Write, publish: Publish
 ) -> None:
