@@ -13,16 +13,16 @@
     if (event.target.matches(".composer textarea")) grow(event.target);
   });
   document.addEventListener("taken-over", (event) => { if (event.target.matches(".composer textarea")) grow(event.target); });
-  // What was written waits here until its turn: htmx sends one after the other. Of what is in the field again
-  // because it was not taken, each text that goes out again unchanged keeps its token, by which the server knows
-  // that it is the same message: the first of them may have got there.
-  const outbox = [];
-  // What is on its way to the server, or waits for that, by its token.
+  // What is on its way to the server or waits for its turn, by its token. Each belongs to the form that it was written in and
+  // goes to the address of that one, whatever the pane shows by then. Its event carries it: htmx sends those of a form one
+  // after the other.
   const underway = new Map();
-  const writtenBy = new Map();
+  const waitingIn = (form) => [...underway.values()].filter((entry) => entry.form === form);
+  // The draft that goes with it is the one that the page saw last.
+  const fieldsOf = ({ form, fields }) => [...fields, ["revision", form.elements.revision.value]];
+  // Of what is in the field again because it was not taken, each text that goes out again unchanged keeps its token, by which
+  // the server knows that it is the same message: the first of them may have got there.
   let unsent = [];
-  // How many htmx still has waiting behind one that was not taken.
-  let stopped = 0;
   const filesOf = (items) => items.flatMap((item) => [...item.querySelectorAll("[name=file]:not([type=checkbox]:not(:checked))")]).map((input) => input.value);
   const newToken = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -36,8 +36,6 @@
     // A draft is in it from the beginning, and takes other lines in another width.
     growAll();
     addEventListener("resize", growAll, { signal });
-    // The same text in another conversation is another message.
-    signal.addEventListener("abort", () => { unsent = []; });
   });
   // The keyboard of a screen stays for the next message: a finger on the button does not take the focus from the field.
   document.addEventListener("mousedown", (event) => {
@@ -50,58 +48,55 @@
     event.stopImmediatePropagation();
     $("#files-wait").hidden = false;
   }, true);
-  // What is in the field, message by message: those that begin it as they were, and the rest.
-  const partsOf = (text, items) => {
+  // What is in the field, message by message: those that begin it as they were, and the rest. The same text in another
+  // conversation is another message.
+  const partsOf = (form, text, items) => {
     const parts = [];
-    for (const { entry } of unsent) {
-      const mine = items.slice(0, entry.file.length);
-      const leads = !entry.text || text === entry.text || text.startsWith(`${entry.text}\n`);
-      if (!leads || filesOf(mine).join() !== entry.file.join()) break;
-      parts.push({ text: entry.text, token: entry.token, items: mine, before: entry });
+    for (const before of unsent) {
+      const mine = items.slice(0, before.file.length);
+      const leads = !before.text || text === before.text || text.startsWith(`${before.text}\n`);
+      if (before.form !== form || !leads || filesOf(mine).join() !== before.file.join()) break;
+      parts.push({ text: before.text, token: before.token, items: mine, before });
       items = items.slice(mine.length);
-      if (entry.text) text = text.slice(entry.text.length + 1);
+      if (before.text) text = text.slice(before.text.length + 1);
     }
     if (text.trim() || items.length || !parts.length) parts.push({ text, token: newToken(), items });
     return parts;
   };
   // The one place above the field for a preview, and for a quote, has that of the first message that had one.
-  const entriesOf = (parts) => {
+  const entriesOf = (form, submitter, parts) => {
     const showing = (name) => parts.find(({ before }) => before?.[name]) ?? parts.find(({ before }) => !before) ?? parts[0];
     const previewing = showing("preview"), replying = showing("in_reply_to");
     const preview = window.takePreview?.(previewing.token) ?? "";
     const reply = window.takeReply?.(replying.token) ?? { in_reply_to: "" };
+    const pressed = [...new FormData(form, submitter)].filter(([, value]) => typeof value === "string");
     return parts.map((part) => {
       const { text, token, items, before } = part;
       const about = { preview: before?.preview ?? "", ...Object.fromEntries(Object.keys(reply).map((name) => [name, before?.[name] ?? ""])) };
       const shown = { ...(part === previewing ? { preview } : {}), ...(part === replying ? reply : {}) };
-      return { entry: { text, file: filesOf(items), token, ...about, ...shown }, items };
+      const own = { text, file: filesOf(items), token, ...about, ...shown };
+      const rest = pressed.filter(([name]) => !(name in own) && name !== "revision");
+      const fields = [...rest, ...Object.entries(own).flatMap(([name, value]) => [value].flat().map((one) => [name, one]))];
+      return { ...own, form, address: form.action, items, fields };
     });
   };
   document.addEventListener("submit", (event) => {
-    if (!event.target.matches(".composer") || !window.htmx) return;
-    const field = $("textarea", event.target);
-    // One of those that are to go out behind what was pressed for.
-    if (event.detail?.behind) return;
-    const items = [...$("#files", event.target).children];
-    if (!field.value.trim() && !filesOf(items).length) {
-      event.preventDefault();
-      return event.stopPropagation();
-    }
-    const entries = entriesOf(partsOf(field.value, items));
+    const form = event.target;
+    if (!form.matches(".composer") || !window.htmx || event.detail?.entry) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const field = $("textarea", form);
+    const items = [...$("#files", form).children];
+    if (!field.value.trim() && !filesOf(items).length) return;
+    const entries = entriesOf(form, event.submitter, partsOf(form, field.value, items));
     unsent = [];
-    const pressed = [...new FormData(event.target, event.submitter)].filter(([, value]) => typeof value === "string");
-    for (const { entry, items: chosen } of entries) {
-      outbox.push(entry);
-      // As it goes out if the page goes before its turn.
-      const rest = pressed.filter(([name]) => !(name in entry));
-      const own = Object.entries(entry).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
-      underway.set(entry.token, { address: event.target.action, fields: [...rest, ...own] });
-      writtenBy.set(entry.token, { entry, items: chosen });
-    }
     for (const item of items) item.remove();
     field.value = "";
     grow(field);
-    for (let behind = 1; behind < entries.length; behind += 1) window.htmx.trigger(event.target, "submit", { behind });
+    for (const entry of entries) {
+      underway.set(entry.token, entry);
+      window.htmx.trigger(form, "submit", { entry });
+    }
     // Afterwards: htmx forgets which button it was when the focus leaves it.
     const menu = event.submitter?.closest("details.menu");
     if (menu) setTimeout(() => {
@@ -110,17 +105,16 @@
     });
   }, true);
   document.addEventListener("htmx:configRequest", (event) => {
-    if (!event.detail.elt.matches(".composer")) return;
-    if (stopped) {
-      stopped -= 1;
-      return event.preventDefault();
-    }
-    Object.assign(event.detail.parameters, outbox.shift());
-    delete event.detail.parameters.files;
-    const fields = [...event.detail.formData].filter(([, value]) => typeof value === "string");
-    underway.set(event.detail.parameters.token, { address: event.detail.path, fields });
+    const { elt, formData, triggeringEvent } = event.detail;
+    if (!elt.matches(".composer")) return;
+    const entry = triggeringEvent?.detail?.entry;
+    // It is in the field again, or nobody is signed in for it any more.
+    if (!entry || underway.get(entry.token) !== entry) return event.preventDefault();
+    event.detail.path = entry.address;
+    for (const name of [...formData.keys()]) formData.delete(name);
+    for (const [name, value] of fieldsOf(entry)) formData.append(name, value);
     // The time is for this message alone.
-    event.detail.elt.elements.when.value = "";
+    elt.elements.when.value = "";
     window.followThread(true);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
@@ -128,20 +122,16 @@
     if (!elt.matches(".composer")) return;
     $("#not-sent").hidden = successful || [401, 403, 422].includes(xhr.status);
     // Behind one that was not taken nothing goes: all of it is in the field again, in its order.
-    const waiting = successful ? [] : outbox.splice(0);
-    stopped += waiting.length;
-    const tokens = [requestConfig.parameters.token, ...waiting.map(({ token }) => token)];
-    const settled = tokens.map((token) => writtenBy.get(token));
-    for (const token of tokens) {
+    const settled = successful ? [requestConfig.triggeringEvent.detail.entry] : waitingIn(elt);
+    for (const { token } of settled) {
       underway.delete(token);
-      writtenBy.delete(token);
       window.settleReply?.(token, successful);
       window.settlePreview?.(token, successful);
     }
     if (successful) {
       // A page in the middle of a conversation does not show what is written at its end.
       const newest = $("#newer [data-newest]");
-      if (newest && !outbox.length) location.assign(newest.href);
+      if (newest && !waitingIn(elt).length) location.assign(newest.href);
       return;
     }
     elt.elements.when.value = requestConfig.parameters.when ?? "";
@@ -150,7 +140,7 @@
     unsent = xhr.status === 422 ? [] : settled;
     $("#files").prepend(...settled.flatMap(({ items }) => items));
     const field = $("textarea", elt);
-    field.value = [...settled.map(({ entry }) => entry.text), field.value].filter(Boolean).join("\n");
+    field.value = [...settled.map(({ text }) => text), field.value].filter(Boolean).join("\n");
     grow(field);
   });
 
@@ -158,14 +148,15 @@
   // server knows that it is the same message.
   const withoutPicture = ([name, value]) => [name, value && name === "preview" ? JSON.stringify({ ...JSON.parse(value), picture: "" }) : value];
   addEventListener("pagehide", () => {
-    for (const { address, fields } of underway.values()) {
+    for (const entry of underway.values()) {
+      const fields = fieldsOf(entry);
       const body = window.asLastWords(fields) ?? window.asLastWords(fields.map(withoutPicture));
-      if (body) fetch(address, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
+      if (body) fetch(entry.address, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
     }
   });
   // It would go out for whoever is signed in by now.
   document.addEventListener("signed-out", () => underway.clear());
 
   // Where a topic that began goes on, unless something is still to be sent from here.
-  document.addEventListener("topic-begun", (event) => { if (!outbox.length) location.assign(event.detail.address); });
+  document.addEventListener("topic-begun", (event) => { if (waitingIn(event.target).length === 1) location.assign(event.detail.address); });
 })();

@@ -121,7 +121,8 @@
     timer = setTimeout(giveUp, LONGEST, row, "late");
     const isComplete = await complete;
     if (wanted !== mine) return;
-    if (!isComplete) return openAlone(row);
+    // What is still on its way, and was waited for in vain, goes out as a page goes.
+    if (!isComplete || $("form.htmx-request", pane)) return openAlone(row);
     // What fails is told by the events below.
     window.htmx.ajax("GET", address, { source: "#opener", target: "#pane", swap: "outerHTML" }).catch(() => {});
   };

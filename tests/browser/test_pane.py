@@ -141,6 +141,74 @@ def test_nothing_that_was_written_is_left_before_it_is_kept_or_sent(
     expect(page.get_by_role("navigation", name="Conversations")).to_be_visible()
 
 
+def _leave_unsent(alice: Visitor, with_bob: str, first: str, *others: str) -> None:
+    """In the conversation with Bob the first does not get through, and the others wait behind it."""
+    page = alice.page
+    page.goto(with_bob)
+    page.route("**/send/", lambda route: None, times=1)
+    with page.expect_request("**/send/"):
+        alice.write(first)
+    for text in others:
+        alice.write(text)
+
+
+def test_what_waits_for_its_turn_goes_where_it_was_written_though_another_is_opened_all_the_same(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
+    alice = visit("alice")
+    with_bob, with_carol = _two_conversations(alice, "Is the sluice shut?", "Who has the winch?")
+    page = alice.page
+    page.clock.install()
+    _leave_unsent(alice, with_bob, "For Bob: the sluice", "For Bob alone: it leaks")
+    composer(page).fill("Half a sluice")
+    _row(page, with_carol).click()
+    page.clock.fast_forward(TOO_LONG)
+    expect(page.get_by_role("alert").filter(has_text="Carol does not open")).to_be_visible()
+    page.get_by_role("link", name="Try again").click()
+    page.clock.fast_forward(TOO_LONG)
+    _expect_open(page, with_carol, "Carol")
+    alice.write("I want the winch")
+    expect(bubble(page, "I want the winch")).to_have_count(1, timeout=ARRIVAL)
+    expect(bubble(page, "For Bob")).to_have_count(0)
+    page.goto(with_bob)
+    expect(bubble(page, "For Bob: the sluice")).to_have_count(1)
+    expect(bubble(page, "For Bob alone: it leaks")).to_have_count(1)
+    expect(bubble(page, "I want the winch")).to_have_count(0)
+    expect(composer(page)).to_have_value("Half a sluice")
+    with page.expect_response("**/draft/keep/"):
+        composer(page).fill("")
+    alice.excuse("htmx:", "Failed to load resource")
+
+
+def test_what_waits_for_its_turn_goes_where_it_was_written_whatever_the_pane_shows(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    first_visit_of("carol")
+    alice = visit("alice")
+    with_bob, with_carol = _two_conversations(alice, "Is the lock shut?", "Who has the crank?")
+    page = alice.page
+    _leave_unsent(alice, with_bob, "For Bob: the lock", "For Bob alone: it leaks too")
+    # Nothing that somebody can press does this.
+    page.evaluate(
+        "(address) => htmx.ajax('GET', address, { source: '#opener', target: '#pane', swap: 'outerHTML' })",
+        urlsplit(with_carol).path,
+    )
+    _expect_open(page, with_carol, "Carol")
+    for text in ("I want the crank", "For Bob alone: it leaks too"):
+        alice.write(text)
+    for text in ("I want the crank", "For Bob alone: it leaks too"):
+        expect(bubble(page, text)).to_have_count(1, timeout=ARRIVAL)
+    expect(bubble(page, "For Bob: the lock")).to_have_count(0)
+    page.goto(with_bob)
+    for text in ("For Bob: the lock", "For Bob alone: it leaks too"):
+        expect(bubble(page, text)).to_have_count(1)
+    expect(bubble(page, "I want the crank")).to_have_count(0)
+    alice.excuse("htmx:", "Failed to load resource")
+
+
 def test_what_cannot_open_in_the_pane_opens_as_a_page(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     first_visit_of("bob")
     first_visit_of("carol")
