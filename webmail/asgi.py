@@ -15,8 +15,8 @@ django.setup(set_prefix=False)
 # Django has to be set up before anything of the webmail is loaded.
 from webmail.blobs.spool import SpoolFull  # noqa: E402
 from webmail.request_handler import SpoolingHandler  # noqa: E402
-from webmail.too_large import too_large  # noqa: E402
-from webmail.uploads import largest_body, said_length  # noqa: E402
+from webmail.too_large import signed_out, too_large  # noqa: E402
+from webmail.uploads import largest_body, needs_sign_in, said_length  # noqa: E402
 
 Event = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -34,7 +34,8 @@ class _TooLarge(Exception):
 
 
 class BoundedBodies:
-    """Answers 413 to a request whose body goes beyond MAX_BODY, or what somebody signed in may upload.
+    """Answers 413 to a request whose body goes beyond MAX_BODY, or what somebody signed in may upload; 401
+    where it is no longer than that, and nobody is signed in.
 
     Django takes in a whole body before it looks at anything else, however long it is. What comes in slowly,
     or never ends, takes room all the while: of one account there is no more on its way than its share.
@@ -70,12 +71,15 @@ class BoundedBodies:
                 raise _TooLarge
             await self._application(scope, bounded, send)
         except (_TooLarge, SpoolFull) as error:
-            if isinstance(error, _TooLarge):
-                status = 413
-                headers, body = await asyncio.to_thread(too_large, scope, most)
-            else:
+            if isinstance(error, SpoolFull):
                 status = 503
                 headers, body = [(b"content-type", b"text/plain")], b"Too many files are on their way.\n"
+            elif needs_sign_in(scope, most):
+                status = 401
+                headers, body = await asyncio.to_thread(signed_out, scope)
+            else:
+                status = 413
+                headers, body = await asyncio.to_thread(too_large, scope, most)
             headers = [*headers, (b"connection", b"close")]
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -109,6 +109,11 @@ async def largest_body(scope: Mapping[str, Any], usual: int) -> tuple[int, int |
     return (most, account_pk) if account_pk is not None else (0, None)
 
 
+def needs_sign_in(scope: Mapping[str, Any], most: int) -> bool:
+    """Whether a body that is longer than ``most`` may be sent by those who are signed in."""
+    return scope["method"] == "POST" and most < said_length(scope) <= longest_at(scope["path"])
+
+
 def attach_all(request: HttpRequest, account: Account) -> Files:
     """The files of a form: those chosen before, and those that came along, which are kept from now on.
 

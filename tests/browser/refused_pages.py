@@ -14,6 +14,7 @@ from tests.services.installations import RunningInstallation
 #: Those that take a fault of the server, or a hundred tries, as they would answer: by their names, what they
 #: are rendered from and their headings.
 _RENDERED_PAGES = {
+    "error-401": ("401.html", "You are signed out"),
     "error-403": ("403.html", "Not for you"),
     "error-413": ("413.html", "That is too large"),
     "error-429": ("429.html", "Too often for now"),

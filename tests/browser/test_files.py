@@ -307,7 +307,7 @@ def test_strangers_upload_nothing_large(installation: RunningInstallation, path:
             )
         except (httpx.WriteError, httpx.ReadError):
             continue
-        assert answer.status_code == 413
+        assert answer.status_code == 401
 
 
 def test_once_the_sign_in_has_ended_no_page_is_saved_as_the_file(visit: Visit) -> None:
@@ -327,9 +327,10 @@ def test_once_the_sign_in_has_ended_no_page_is_saved_as_the_file(visit: Visit) -
     page.context.clear_cookies(name="session")
     chip.click()
     expect(chip).to_contain_text("You are signed out here.")
-    attach_field(page).set_input_files({"name": "more.pdf", "mimeType": "a/b", "buffer": bytes(900)})
-    expect(uploads(page).get_by_role("alert")).to_contain_text("You are signed out here.")
-    uploads(page).get_by_role("button", name="Remove").click()
+    for size in (900, 3 * MEBIBYTE):
+        attach_field(page).set_input_files({"name": "more.pdf", "mimeType": "a/b", "buffer": bytes(size)})
+        expect(uploads(page).get_by_role("alert")).to_contain_text("You are signed out here.")
+        uploads(page).get_by_role("button", name="Remove").click()
     # Led to any other page, it is not the file either.
     page.context.add_cookies(cookies)  # type: ignore[arg-type]
     address = chip.get_attribute("href") or ""

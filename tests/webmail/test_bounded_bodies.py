@@ -1,6 +1,7 @@
 """How much of a request the web process takes in before it says no."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -75,6 +76,29 @@ def test_who_went_to_a_page_gets_one_in_their_language_and_scripts_get_a_line() 
     for asks in ([], [(b"accept", b"application/json")], [goes, (b"hx-request", b"true")]):
         _status, _taken, headers, line = answered("/theme/", 200, *asks)
         assert (headers[b"content-type"], line) == (b"text/plain", b"That is too large.\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["/files/", "/new/", "/c/01/send/", "/c/01/people/picture/", "/devices/import/"]
+)
+def test_who_is_signed_out_is_told_that_where_those_who_are_not_may_send_as_much(path: str) -> None:
+    def length(octets: int) -> tuple[bytes, bytes]:
+        return b"content-length", str(octets).encode()
+
+    goes = (b"accept", b"text/html,application/xhtml+xml,*/*;q=0.8")
+    most = uploads.longest_at(path)
+    status, taken, headers, page = answered(path, 200, length(most), goes, (b"accept-language", b"de"))
+    assert (status, taken, headers[b"connection"]) == (401, 0, b"close")
+    assert headers[b"content-type"] == b"text/html; charset=utf-8"
+    assert "Du bist abgemeldet" in page.decode()
+    status, _taken, headers, told = answered(path, 200, length(most), (b"accept", b"application/json"))
+    assert (status, headers[b"content-type"]) == (401, b"application/json")
+    assert json.loads(told)["code"] == "signed-out"
+    status, _taken, headers, line = answered(path, 200, length(most), goes, (b"hx-request", b"true"))
+    assert (status, headers[b"content-type"], line) == (401, b"text/plain", b"You are signed out.\n")
+    # Nobody may send more. A body that does not say how long it is may be one of those.
+    assert post(path, 200, length(most + 1)) == (413, 0)
+    assert post(path, 200)[0] == 413
 
 
 def test_nothing_is_taken_of_a_body_that_says_that_it_is_too_long() -> None:
