@@ -259,7 +259,7 @@ def _blocked(message: Message) -> Collection[str]:
 def words_at(steps: int, recipients: int = 1) -> str:
     """The words beside the drops."""
     if steps == OPENED:
-        return _("Opened on their device") if recipients == 1 else _("Opened by everybody")
+        return _("Opened on their device") if recipients == 1 else _("Opened on everybody's device")
     if steps == 3:
         return _("Their server has it") if recipients == 1 else _("Their servers have it")
     return [_("Sealing"), _("Sealed"), _("Handed over")][steps]
@@ -295,7 +295,8 @@ def _words(
             return _("Read by everybody")
         return _("Read by %(count)d of %(total)d") % {"count": len(read), "total": total}
     if opened and slowest < OPENED:
-        return _("Opened by %(count)d of %(total)d") % {"count": len(opened), "total": total}
+        counts = {"count": len(opened), "total": total}
+        return _("Opened on the device of %(count)d of %(total)d") % counts
     return words_at(slowest, total)
 
 

@@ -62,7 +62,7 @@ def test_of_a_message_to_several_each_recipient_and_device_has_its_own_state(vis
         page.goto(conversation)
         alice.write(f"Five people, four seats {word}")
         meta = message(page, f"Five people, four seats {word}").locator(".msg__meta")
-        expect(meta).to_contain_text("Opened by everybody", timeout=ARRIVAL)
+        expect(meta).to_contain_text("Opened on everybody's device", timeout=ARRIVAL)
         bob.page.goto(conversation)
         expect(meta).to_contain_text("Read by 1 of 2", timeout=ARRIVAL)
         for screen in (WIDE, PHONE):

@@ -222,7 +222,7 @@ def test_the_list_leads_to_what_one_of_a_group_did_not_get_and_it_is_sent_to_tha
     page.goto(conversation)
     sent.get_by_role("button", name="Retry").click()
     # Carol has opened hers meanwhile.
-    arrived = re.compile("Their servers have it|Opened by")
+    arrived = re.compile("Their servers have it|Opened on")
     expect(sent.locator(".msg__meta")).to_contain_text(arrived, timeout=ARRIVAL)
     for one in (bob, carol):
         one.page.goto(conversation)

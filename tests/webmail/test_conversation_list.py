@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -318,6 +319,15 @@ def test_every_tab_that_is_empty_says_so(at_alices: Client) -> None:
         ("archived", "Nothing archived"),
     ):
         assert words in at_alices.get(reverse("inbox"), {"filter": tab}).content.decode()
+
+
+def test_beside_what_is_begun_an_empty_list_does_not_say_that_there_is_nothing(at_alices: Client) -> None:
+    beside = at_alices.get(reverse("conversation-list"), {"open": "ab" * 32}).content.decode()
+    assert "shows here once its first message is on its way" in beside
+    at_alices.post(reverse("draft-keep-new"), {"draft": uuid4().hex, "text": "half a", "writer": "a" * 32})
+    html = at_alices.get(reverse("inbox")).content.decode()
+    assert "Drafts of new conversations" in html
+    assert "No conversations yet" not in html
 
 
 def test_an_export_carries_the_settings_and_the_later_ones_count(alice: Account) -> None:

@@ -376,7 +376,7 @@ def test_only_a_recipient_can_say_so_and_only_of_this_conversation(
     bring(bob, alice, [elsewhere])
     assert [row.message for row in ReceiptRow.objects.all()] == [to_both]
     assert words(alice, agreed) == (3, "Their server has it")
-    assert words(alice, to_both) == (3, "Opened by 1 of 2")
+    assert words(alice, to_both) == (3, "Opened on the device of 1 of 2")
     # Carol cannot say it of bob, nor bob of what he wrote himself.
     theirs = Message.objects.get(account=alice, sender_did=bob.did, shown=True)
     own = outgoing.send_message(
