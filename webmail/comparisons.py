@@ -6,6 +6,7 @@ until the account's owner has looked (see key_gate.py).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +22,9 @@ from webmail import held_messages, safety_numbers
 from webmail.models import Message, Verification
 from webmail.safety_numbers import PersonKeys
 
-#: What a page that compares shows was read at the person's own server this lately.
+log = logging.getLogger(__name__)
+
+#: What a page that compares shows was read at the servers of both this lately.
 FRESH_FOR = timedelta(seconds=30)
 
 _BY_DID = PreparedRows(
@@ -99,8 +102,12 @@ def shown_mark(keys: PersonKeys) -> str:
 
 
 def comparison(account: Account, did: str, *, max_age: timedelta = FRESH_FOR) -> Comparison:
-    """The keys of both as they are now. Raises peers.PeerError if theirs cannot be read."""
+    """The keys of both as they are now; of the account itself, as they were last read if they cannot be.
+
+    Raises peers.PeerError if theirs cannot be read.
+    """
     theirs = frozenset(device.fingerprint for device in peers.devices_of(did, max_age=max_age))
+    _read_own(account, max_age)
     own = own_entries.own_fingerprints(account)
     return Comparison(PersonKeys(account.did, own), PersonKeys(did, theirs))
 
@@ -122,12 +129,14 @@ def conclude(
 def check_code(account: Account, did: str, code: str) -> frozenset[str]:
     """Holds a scanned or pasted code to the keys of both, and notes the outcome.
 
-    Returns the DIDs of those about whom it says something else. Raises safety_numbers.CodeError for one that
-    is not about these two, and peers.PeerError.
+    Returns the DIDs of those about whom it says something else; where that is the account alone, nothing is
+    noted of the other. Raises safety_numbers.CodeError for one that is not about these two, and
+    peers.PeerError.
     """
     current = comparison(account, did)
     differing = safety_numbers.differing(code, current.own, current.theirs)
-    _keep(account, current, Outcome.DIFFERED if differing else Outcome.MATCHED, How.CODE)
+    if differing != {account.did}:
+        _keep(account, current, Outcome.DIFFERED if differing else Outcome.MATCHED, How.CODE)
     return differing
 
 
@@ -190,6 +199,15 @@ def usable_fingerprints(dids: Iterable[str]) -> dict[str, frozenset[str]]:
         if peers.is_usable(row, now):
             found.setdefault(row.peer.did, set()).add(row.fingerprint)
     return {did: frozenset(fingerprints) for did, fingerprints in found.items()}
+
+
+def _read_own(account: Account, max_age: timedelta) -> None:
+    try:
+        peers.known_peer(account.did, max_age=max_age)
+    except peers.PeerError as error:
+        log.info("own devices could not be read: %s", error.code)
+    else:
+        own_entries.note_devices(account)
 
 
 def _keep(

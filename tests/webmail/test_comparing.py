@@ -13,6 +13,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts import key_history, own_entries, peers, records
 from accounts.identities import Identity
@@ -75,6 +76,31 @@ def test_both_installations_show_the_same_number(alice: Account, bob: Account, p
     (entry,) = own_entries.audit(bob)
     own_entries.accept(bob, entry.pk)
     assert comparisons.comparison(bob, alice.did).number == changed.number
+
+
+def test_the_own_part_is_of_the_moment_as_well(alice: Account, bob: Account, publish: Publish) -> None:
+    phone = publish(alice)
+    own_entries.audit(alice)
+    before = comparisons.comparison(alice, bob.did)
+    assert phone.fingerprint in before.own.fingerprints
+    phone.withdraw()
+    hers, his = comparisons.comparison(alice, bob.did), comparisons.comparison(bob, alice.did)
+    assert hers.number == his.number != before.number
+    # What turns up in her repository is told beside the number, and no part of it.
+    stranger = publish(alice)
+    assert comparisons.comparison(alice, bob.did).number == hers.number
+    assert own_entries.unknown_devices(alice) == {stranger.fingerprint}
+
+
+def test_while_the_own_server_is_away_the_own_part_is_what_was_last_read(
+    alice: Account, bob: Account, publish: Publish, settings: Settings
+) -> None:
+    phone = publish(alice)
+    own_entries.audit(alice)
+    number = comparisons.comparison(alice, bob.did).number
+    phone.withdraw()
+    settings.PLC_URL = "http://localhost:9"
+    assert comparisons.comparison(alice, bob.did).number == number
 
 
 def test_new_devices_of_somebody_never_compared_are_only_told(
@@ -376,10 +402,31 @@ class TestPages:
         assert not Verification.objects.exists()
         assert browser.post(path, {"code": f"  {code}\n"}).status_code == 302
         assert standing(alice, bob) is Standing.COMPARED
-        swapped = code.replace(code.split()[2], code.split()[4])
+        _start, *halves = code.split()
+        digests = dict(zip(halves[::2], halves[1::2], strict=True))
+        swapped = code.replace(digests[bob.did], digests[alice.did])
         assert browser.post(path, {"code": swapped}).status_code == 302
         assert standing(alice, bob) is Standing.DIFFERED
         assert Verification.objects.filter(did=bob.did).count() == 2
+
+    def test_a_code_that_differs_of_oneself_alone_says_nothing_of_the_other(
+        self, browser: Client, alice: Account, bob: Account, publish: Publish
+    ) -> None:
+        own_entries.audit(alice)
+        publish(alice)
+        path = f"/people/{bob.did}/compare/"
+        his = comparisons.comparison(bob, alice.did).code
+        answer = browser.post(path, {"code": his})
+        html = answer.content.decode()
+        assert answer.status_code == 409
+        assert "About your own keys their code says something else, so nothing was noted" in html
+        assert f"{his}</textarea>" in html
+        assert "a device in your own repository that you have not looked at" in html
+        assert not Verification.objects.exists()
+        (entry,) = own_entries.troubles(alice)
+        own_entries.accept(alice, entry.pk)
+        assert browser.post(path, {"code": his}).status_code == 302
+        assert standing(alice, bob) is Standing.COMPARED
 
     def test_the_picture_of_the_code(self, browser: Client, bob: Account) -> None:
         answer = browser.get(f"/people/{bob.did}/compare/code.svg")

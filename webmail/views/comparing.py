@@ -44,7 +44,13 @@ def compare(request: PageRequest, did: str) -> HttpResponse:
     found = {"match": Outcome.MATCHED, "differ": Outcome.DIFFERED}.get(request.POST.get("found", ""))
     try:
         if code:
-            comparisons.check_code(request.account, did, code)
+            differing = comparisons.check_code(request.account, did, code)
+            if differing == {request.account.did}:
+                words = _(
+                    "Their keys match. About your own keys their code says something else, so nothing was "
+                    "noted: look at your devices, then compare again."
+                )
+                return _page(request, did, error=words, typed=code, status=409)
         elif found is not None:
             comparisons.conclude(request.account, did, found, How.NUMBER, request.POST.get("shown", ""))
         else:
