@@ -226,17 +226,21 @@ def passphrase(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @signed_in
 def recovery_code(request: HttpRequest) -> HttpResponse:
-    """Asks whether to make a new recovery code (GET), and shows it this once (POST)."""
+    """Asks whether to make a new recovery code (GET), and shows it this once (POST).
+
+    Template context: ``managed`` whether it stands for nothing but a lost passkey, ``form``, ``error``.
+    """
     account, found = _account_and_custody(request)
-    if found is None or found.mode == "managed":
+    if found is None or (found.mode == "managed" and not found.passkey_required):
         return redirect("custody")
-    form = ProofForm(ways_to_open(found), request.POST or None)
+    managed = found.mode == "managed"
+    form = ProofForm([PASSKEY] if managed else ways_to_open(found), request.POST or None)
     if request.method == "GET" or not form.is_valid():
-        return _step(request, "custody_recovery_code", form)
+        return _step(request, "custody_recovery_code", form, managed=managed)
     try:
         code = agent().new_recovery_code(account.did, form.secret(), assertion=_assertion(request, form))
     except AgentError as error:
-        return _refused(request, account, "custody_recovery_code", form, error)
+        return _refused(request, account, "custody_recovery_code", form, error, managed=managed)
     return _code_page(request, account, code)
 
 

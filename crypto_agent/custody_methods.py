@@ -20,7 +20,7 @@ from crypto_agent.atsms.json_bytes import to_json as bytes_json
 from crypto_agent.calls import Answering, Call, Fields, InTwoSteps, Json, number_cursor
 from crypto_agent.client_values import RestingItem
 from crypto_agent.custody_values import PasskeyUse, Passphrase, RecoveryCode, Secret
-from crypto_agent.errors import InvalidRequest
+from crypto_agent.errors import AccountNotLocked, InvalidRequest
 from crypto_agent.hex_fields import check_hex_fields
 from crypto_agent.lock_secrets import NewSecret, OpenedLock
 from crypto_agent.passkey_challenges import PasskeyPurpose
@@ -92,7 +92,14 @@ def change_passphrase(call: Call) -> Finish:
 
 
 def new_recovery_code(call: Call) -> Finish:
-    opened = _opened(call)
+    did, proof = call.fields["did"], _secret(call.fields, "proof")
+    try:
+        opened = _opened(call)
+    except AccountNotLocked:
+        if not isinstance(proof, PasskeyUse):
+            raise
+        without_lock = partial(passkey_requirement.new_recovery_code, did, proof, call.now, call.random)
+        return lambda: {"recoveryCode": without_lock()}
     return lambda: {"recoveryCode": account_locking.new_recovery_code(_change(call), opened)}
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from crypto_agent import lock_secrets, passkeys
 from crypto_agent.custody import Random
 from crypto_agent.custody_values import PasskeyUse, RecoveryCode
-from crypto_agent.errors import NoSuchAccount
+from crypto_agent.errors import AccountNotLocked, NoSuchAccount, WrongSecret
 from crypto_agent.models import Account, LockSecret
 from crypto_agent.passkey_challenges import PasskeyPurpose
 
@@ -22,6 +22,22 @@ def require_passkey(did: str, proof: PasskeyUse, now: datetime, random: Random) 
     custody.save(update_fields=["passkey_required"])
     if account.lock_secrets.filter(kind=LockSecret.Kind.RECOVERY).exists():
         return None
+    return lock_secrets.recovery_code_without_lock(account, now, random)
+
+
+def new_recovery_code(did: str, proof: PasskeyUse, now: datetime, random: Random) -> str:
+    """Another code for a managed account that requires its passkey, in the caller's transaction.
+
+    The one before ends the requirement no more. Raises AccountNotLocked where none is required, WrongSecret
+    where the account is locked by now, WrongPasskey, NoSuchAccount.
+    """
+    account = _held(did)
+    custody = passkeys.custody_of(account, random)
+    if custody.lock_id:
+        raise WrongSecret("the account was locked meanwhile")
+    if not custody.passkey_required:
+        raise AccountNotLocked("the account is not locked")
+    passkeys.verify(did, PasskeyPurpose.CHANGE_CUSTODY, proof.credential, now)
     return lock_secrets.recovery_code_without_lock(account, now, random)
 
 

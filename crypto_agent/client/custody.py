@@ -93,7 +93,10 @@ class CustodyCalls(Transport):
         self._procedure("changePassphrase", {**_proven(did, proof, assertion), "passphrase": new.text})
 
     def new_recovery_code(self, did: str, proof: Secret, *, assertion: js.Json | None = None) -> str:
-        """A new recovery code, given this once; the one before opens nothing more."""
+        """A new recovery code, given this once; the one before opens nothing more.
+
+        Of a managed account that requires its passkey, ``proof`` is that passkey for ``change-custody``.
+        """
         code: str = self._procedure("newRecoveryCode", _proven(did, proof, assertion))["recoveryCode"]
         return code
 

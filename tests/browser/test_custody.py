@@ -460,6 +460,47 @@ def test_signing_in_and_dangerous_steps_ask_for_the_passkey(at: At) -> None:
         expect(page.get_by_role("main")).to_contain_text("Signing in needs only your own server's word")
 
 
+def test_managed_keys_whose_passkey_is_required_get_a_new_recovery_code(at: At) -> None:
+    page = at("carol").page
+    with authenticator_of(page):
+        add_passkey(page, "Key to the code")
+        expect(page.get_by_role("status")).to_contain_text("The passkey is kept.")
+        again = page.get_by_role("link", name="Make a new one")
+        page.goto("/devices/keys/recovery-code/")
+        expect(page.get_by_role("heading", name="Who can open your keys")).to_be_visible()
+        expect(again).to_have_count(0)
+        page.get_by_role("link", name="Require it").click()
+        page.get_by_role("button", name="Require my passkey").click()
+        lost = page.locator("#recovery-code").inner_text()
+
+        # She left the code without a word.
+        page.goto("/devices/keys/")
+        unseen = page.get_by_role("status").filter(has_text="A recovery code was made")
+        unseen.get_by_role("link", name="Make a new one").click()
+        expect(page.get_by_role("main")).to_contain_text("Your passkey is asked for once more")
+        # In one place alone.
+        expect(page.locator("input[data-passkey]")).to_have_count(1)
+        for screen in FORMS.values():
+            page.set_viewport_size(screen)  # type: ignore[arg-type]
+            assert problems_of(page, screen) == []
+        page.get_by_role("button", name="Make a new one").click()
+        code = write_down_the_code(page)
+        expect(unseen).to_have_count(0)
+        expect(again).to_have_count(1)
+        expect(page.get_by_role("listitem").filter(has=again)).to_contain_text("if you lose your passkey")
+        for screen in FORMS.values():
+            page.set_viewport_size(screen)  # type: ignore[arg-type]
+            assert problems_of(page, screen) == []
+
+        page.goto("/devices/keys/sign-in/")
+        for typed, said in ((lost, "does not open your keys"), (code, "Signing in needs no passkey now")):
+            page.get_by_label("Recovery code", exact=True).check()
+            page.get_by_label("Your recovery code").fill(typed)
+            page.get_by_role("button", name="Ask no more").click()
+            expect(page.get_by_role("main")).to_contain_text(said)
+        expect(again).to_have_count(0)
+
+
 def test_each_press_is_confirmed_by_an_answer_of_its_own(at: At) -> None:
     page = at("carol").page
     with authenticator_of(page):

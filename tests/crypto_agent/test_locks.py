@@ -247,11 +247,13 @@ def test_a_secret_that_was_replaced_while_it_was_tried_opens_nothing() -> None:
 
     with transaction.atomic():
         key_store.new_account(ALICE, NOW, os.urandom)
+    # Of an account that is managed still, a passkey makes a new code.
+    new_code = prepared("newRecoveryCode", proof={"credential": {}})
     prepared("makeLocked", secret=old, lifetimeSeconds=60)()
     unlocking = prepared("unlock", secret=old, lifetimeSeconds=60)
     taking_the_lock_away = prepared("makeManaged", proof=old)
     prepared("changePassphrase", proof=old, passphrase=new)()
-    for late in (unlocking, taking_the_lock_away):
+    for late in (new_code, unlocking, taking_the_lock_away):
         with pytest.raises(WrongSecret):
             late()
     prepared("unlock", secret={"passphrase": new}, lifetimeSeconds=60)()

@@ -390,6 +390,25 @@ def test_one_recovery_code_serves_the_lock_and_the_requirement(agent: Agent) -> 
     web.require_passkey(did, False, RecoveryCode(code))
 
 
+def test_a_required_passkey_makes_a_new_code_of_a_managed_account(either_agent: Agent) -> None:
+    web = either_agent.client()
+    did, authenticator, first = requiring_person(either_agent)
+    with refused("AccountNotLocked"):
+        web.new_recovery_code(did, RecoveryCode(first))
+    with refused("WrongPasskey"):
+        web.new_recovery_code(did, PasskeyUse(authenticator.get(web.passkey_challenge(did, "sign-in"))))
+    code = web.new_recovery_code(did, authenticator.use(web.passkey_challenge(did, "change-custody")))
+    custody = web.custody(did)
+    assert (custody.mode, custody.passkey_required, custody.secrets) == ("managed", True, [])
+    with refused("WrongSecret"):
+        web.require_passkey(did, False, RecoveryCode(first))
+    web.require_passkey(did, False, RecoveryCode(code))
+    # Without the requirement there is nothing that a code would be for.
+    with refused("AccountNotLocked"):
+        web.new_recovery_code(did, authenticator.use(web.passkey_challenge(did, "change-custody")))
+    assert web.custody(did).recovery_code_at is None
+
+
 def test_a_change_of_a_locked_account_needs_the_passkey_besides_the_passphrase(agent: Agent) -> None:
     web = agent.client()
     did, authenticator, _ = requiring_person(agent)
