@@ -74,7 +74,7 @@
       const { text, token, items, before } = part;
       const about = { preview: before?.preview ?? "", ...Object.fromEntries(Object.keys(reply).map((name) => [name, before?.[name] ?? ""])) };
       const shown = { ...(part === previewing ? { preview } : {}), ...(part === replying ? reply : {}) };
-      const own = { text, file: filesOf(items), token, ...about, ...shown };
+      const own = { text, file: filesOf(items), token, when: form.elements.when.value, ...about, ...shown };
       const rest = pressed.filter(([name]) => !(name in own) && name !== "revision");
       const fields = [...rest, ...Object.entries(own).flatMap(([name, value]) => [value].flat().map((one) => [name, one]))];
       return { ...own, form, address: form.action, items, fields };
@@ -93,6 +93,8 @@
     for (const item of items) item.remove();
     field.value = "";
     grow(field);
+    // The time is for what was pressed for alone.
+    form.elements.when.value = "";
     for (const entry of entries) {
       underway.set(entry.token, entry);
       window.htmx.trigger(form, "submit", { entry });
@@ -113,8 +115,6 @@
     event.detail.path = entry.address;
     for (const name of [...formData.keys()]) formData.delete(name);
     for (const [name, value] of fieldsOf(entry)) formData.append(name, value);
-    // The time is for this message alone.
-    elt.elements.when.value = "";
     window.followThread(true);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
@@ -134,7 +134,8 @@
       if (newest && !waitingIn(elt).length) location.assign(newest.href);
       return;
     }
-    elt.elements.when.value = requestConfig.parameters.when ?? "";
+    // Nothing goes out earlier than it was to.
+    elt.elements.when.value ||= settled.find(({ when }) => when)?.when ?? "";
     window.followThread(false);
     // What was refused got nowhere, and is to be written otherwise.
     unsent = xhr.status === 422 ? [] : settled;

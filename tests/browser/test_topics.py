@@ -130,6 +130,23 @@ def test_a_topic_without_script(visit: Visit) -> None:
     expect(page.locator(".topics")).to_contain_text(f"Boats {word}")
 
 
+def test_a_topic_begins_with_the_last_of_what_goes_out_together(visit: Visit) -> None:
+    word = uuid4().hex[:8]
+    visit("bob").page.goto("about:blank")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Before it {word}")
+    conversation = page.url
+    page.route("**/send/", lambda route: route.abort(), times=1)
+    alice.write(f"Not taken {word}")
+    expect(page.locator("#not-sent")).to_be_visible()
+    begin_topic(page, f"Not taken {word}\nJuly {word}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"July {word}")
+    page.goto(conversation)
+    expect(bubble(page, f"Not taken {word}")).to_have_count(1)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
 def begin_topic(page: Page, text: str) -> None:
     composer(page).fill(text)
     page.locator(".composer summary", has_text="Topics").click()

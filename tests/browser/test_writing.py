@@ -228,6 +228,59 @@ def test_messages_that_fail_together_are_in_the_field_in_their_order_and_each_go
     alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
 
 
+def test_a_time_is_for_the_message_that_it_was_chosen_for(visit: Visit, first_visit_of: FirstVisitOf) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    day = date.today() + timedelta(days=3)
+    held: list[Route] = []
+    page.route("**/send/", lambda route: held.append(route), times=1)
+    alice.write(f"on its way {word}")
+    alice.write(f"now {word}")
+    _send_at(page, f"that day {word}", f"{day}T09:30")
+    composer(page).fill(f"tomorrow {word}")
+    _send_later(page).get_by_role("button", name="Tomorrow morning").click()
+    alice.write(f"also now {word}")
+    # A time that is chosen meanwhile for the next one is not lost.
+    _send_later(page).get_by_label("Day and time").fill(f"{day}T10:45")
+    held[0].continue_()
+    for text in ("on its way", "now", "also now"):
+        expect(bubble(page, f"{text} {word}").last).to_be_visible(timeout=ARRIVAL)
+    expect(_waiting(page, f"that day {word}")).to_contain_text("9:30", timeout=ARRIVAL)
+    expect(_waiting(page, f"tomorrow {word}")).to_contain_text("8:00", timeout=ARRIVAL)
+    expect(page.locator("#pending .msg", has_text=word)).to_have_count(2)
+    expect(page.locator("#when")).to_have_value(f"{day}T10:45")
+
+
+def test_what_was_not_taken_keeps_its_time_and_goes_at_another_that_is_pressed_for(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    day = date.today() + timedelta(days=3)
+    held: list[Route] = []
+    page.route("**/send/", lambda route: held.append(route), times=1)
+    alice.write(f"on its way {word}")
+    _send_at(page, f"that day {word}", f"{day}T09:30")
+    expect(page.locator("#when")).to_have_value("")
+    held[0].abort()
+    expect(composer(page)).to_have_value(f"on its way {word}\nthat day {word}")
+    expect(page.locator("#when")).to_have_value(f"{day}T09:30")
+    composer(page).press("End")
+    composer(page).press_sequentially(", or so")
+    _send_later(page).get_by_role("button", name="Tomorrow morning").click()
+    for text in (f"on its way {word}", f"that day {word}, or so"):
+        expect(_waiting(page, text)).to_contain_text("8:00", timeout=ARRIVAL)
+    expect(page.locator("#pending .msg", has_text=word)).to_have_count(2)
+    expect(page.locator("#thread .msg--own", has_text=word)).to_have_count(1)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
 def test_a_quote_stays_with_the_message_that_it_was_chosen_for(
     visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
@@ -419,6 +472,13 @@ def _send_later(page: Page) -> Locator:
     menu = page.locator(".composer .later", has_text="Send later")
     menu.locator("summary").click()
     return menu.locator(".menu__list")
+
+
+def _send_at(page: Page, text: str, time: str) -> None:
+    composer(page).fill(text)
+    later = _send_later(page)
+    later.get_by_label("Day and time").fill(time)
+    later.get_by_role("button", name="At that time").click()
 
 
 def _waiting(page: Page, text: str) -> Locator:
