@@ -36,7 +36,10 @@
   const turnOn = async () => {
     if ((await Notification.requestPermission()) !== "granted") return look();
     const applicationServerKey = box.dataset.keyOfServer;
-    const subscription = await (await worker()).pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
+    const { pushManager } = await worker();
+    // No other is given while there is one by a former key of the server.
+    await (await pushManager.getSubscription())?.unsubscribe();
+    const subscription = await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
     await post(box.dataset.on, subscription.endpoint);
     known.add(subscription.endpoint);
     return look();

@@ -354,3 +354,33 @@ def test_notifications_are_not_called_on_once_the_sign_in_has_ended(
         expect(page.get_by_role("button", name="Turn on")).to_be_enabled()
         page.unroute("**/notifications/on/")
     alice.excuse("status of 401")
+
+
+#: Stands in for a push service, which no test can reach: it gives one subscription at a time.
+PUSH_SERVICE = """
+    let held = null, count = 0;
+    const subscribed = (endpoint) => ({ endpoint, unsubscribe: async () => { held = null; return true; } });
+    held = subscribed("https://push.example/by-the-former-key");
+    Notification.requestPermission = async () => "granted";
+    PushManager.prototype.getSubscription = async () => held;
+    PushManager.prototype.subscribe = async () => {
+        if (held) throw new DOMException("by another key", "InvalidStateError");
+        return held = subscribed(`https://push.example/anew-${++count}`);
+    };
+    """
+
+
+def test_notifications_are_turned_on_again_after_the_servers_key_was_replaced(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    alice = visit("alice")
+    page = alice.page
+    alice.context.grant_permissions(["notifications"], origin=installation.url)
+    alice.context.add_init_script(PUSH_SERVICE)
+    page.route("**/notifications/on/", lambda route: route.fulfill(status=204))
+    page.goto("/notifications/")
+    expect(page.locator("#push [data-state=off]")).to_be_visible()
+    with page.expect_request("**/notifications/on/") as asked:
+        page.get_by_role("button", name="Turn on").click()
+    assert "push.example%2Fanew-1" in (asked.value.post_data or "")
+    expect(page.locator("#push [data-state=on]")).to_be_visible()
