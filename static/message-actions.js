@@ -52,7 +52,16 @@
     const list = target.querySelector(".menu__list");
     if (target.open) { place(target); grown.observe(list); } else grown.unobserve(list);
   }, true);
-  document.addEventListener("scroll", placeAll, { capture: true, passive: true });
+  // It goes with its button, and closes where that leaves the view, unless somebody is busy in it.
+  const goWith = (menu) => {
+    const { top, bottom } = menu.getBoundingClientRect();
+    const around = menu.closest(".pane__scroll").getBoundingClientRect();
+    if (bottom > Math.max(around.top, 0) && top < Math.min(around.bottom, innerHeight)) place(menu);
+    else if (!menu.querySelector(".menu__list :focus")) menu.open = false;
+  };
+  document.addEventListener("scroll", () => {
+    for (const menu of document.querySelectorAll(".msg .menu[open]")) goWith(menu);
+  }, { capture: true, passive: true });
   addEventListener("resize", placeAll);
 
   // Replying leads away from the menu, and so does what is known of the message.

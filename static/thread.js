@@ -8,7 +8,15 @@
     const box = $("#thread")?.closest(".pane__scroll");
     return box && !hasPanes.matches ? document.scrollingElement : box;
   };
-  const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight; };
+  // No message moves away from its open menu; the way to the end is made up for once that closes.
+  let behind = false;
+  const toEnd = (box) => {
+    behind = Boolean($("#thread .menu[open]"));
+    if (box && !behind) box.scrollTop = box.scrollHeight;
+  };
+  document.addEventListener("toggle", ({ target }) => {
+    if (behind && target.matches("#thread .menu:not([open])")) toEnd(scroller());
+  }, true);
   const isAtEnd = (box) => box && box.scrollHeight - box.scrollTop - box.clientHeight < 120;
 
   // Whether what comes next is scrolled to, for somebody wrote it.
@@ -33,7 +41,7 @@
     (hasPanes.matches ? box : document).addEventListener("scroll", () => {
       atEnd = isAtEnd(box);
       // Who goes up to read before it came stays there.
-      if (box.scrollTop < top && !atEnd) wrote = false;
+      if (box.scrollTop < top && !atEnd) wrote = behind = false;
       top = box.scrollTop;
     }, { passive: true, signal });
     const size = new ResizeObserver(() => { if (atEnd) toEnd(box); });

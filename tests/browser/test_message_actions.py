@@ -21,6 +21,8 @@ _WITH_LONGER_WORDS = """(message) => {
   return [meta.clientHeight, meta.getBoundingClientRect().top - bottom];
 }"""
 
+TOP = "element => element.getBoundingClientRect().top"
+
 
 def message(page: Page, text: str) -> Locator:
     """A message with what stands around it, by its own text and not by what it quotes."""
@@ -95,6 +97,44 @@ def test_what_is_known_of_a_message_takes_the_place_of_its_menu(
     opened.get_by_role("link", name="About this message").press("Enter")
     expect(page.locator("#info-title")).to_be_focused()
     expect(opened.locator(".menu__list")).to_be_hidden()
+
+
+def test_an_open_menu_stays_at_its_message_while_somebody_else_writes(visit: Visit) -> None:
+    word = uuid4().hex[:8]
+    alice, bob = visit("alice"), visit("bob")
+    page = alice.page
+    alice.write_to("bob.test", text="\n".join([f"As long as the road {word}"] * 40))
+    conversation = page.url
+    alice.write(f"Its end {word}")
+    opened = menu(page, f"Its end {word}")
+    button, listed = opened.locator("summary"), opened.locator(".menu__list")
+    before = button.evaluate(TOP)
+    bob.write_elsewhere(conversation, "\n".join([f"Another road {word}"] * 12))
+    came = message(page, f"Another road {word}")
+    expect(came).to_be_attached(timeout=ARRIVAL)
+    page.wait_for_timeout(500)
+    assert button.evaluate(TOP) == before
+    expect(listed).to_be_visible()
+    # What came is shown once the menu closes.
+    page.keyboard.press("Escape")
+    expect(listed).to_be_hidden()
+    expect(came.locator(".msg__meta")).to_be_in_viewport(ratio=1)
+
+    # It goes with its button, and closes where that is scrolled away, unless somebody is busy in it; who
+    # scrolls up stays there.
+    menu(page, f"Its end {word}")
+    bob.write_elsewhere(conversation, "\n".join([f"A third road {word}"] * 12))
+    expect(message(page, f"A third road {word}")).to_be_attached(timeout=ARRIVAL)
+    box = page.locator(".pane--main .pane__scroll", has=page.locator("#thread"))
+    listed.get_by_label("Another emoji").focus()
+    box.evaluate("box => { box.scrollTop = 0; }")
+    page.wait_for_timeout(500)
+    expect(listed).to_be_visible()
+    button.evaluate("button => button.focus({ preventScroll: true })")
+    box.evaluate("box => { box.scrollTop = 5; }")
+    expect(listed).to_be_hidden()
+    page.wait_for_timeout(500)
+    assert box.evaluate("box => box.scrollTop") == 5
 
 
 def test_a_message_mentions_somebody_is_saved_passed_on_and_disappears(
