@@ -188,3 +188,36 @@ def test_what_waits_a_moment_is_seen_below_a_long_conversation_and_its_toast_cov
         expect(composer(page)).to_have_value(f"And here is its mouth {word}")
         with page.expect_response("**/draft/keep/"):
             composer(page).fill("")
+
+
+def test_what_waits_a_moment_is_said_below_the_menu_of_a_message(
+    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=PHONE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Before the ferry {word}")
+    conversation = page.url
+    with undo_of_30_seconds(page, installation):
+        page.goto(conversation)
+        alice.write(f"On the ferry {word}")
+        expect(undo(page)).to_be_visible()
+        menu = message(page, f"Before the ferry {word}").locator(".menu")
+        menu.locator("summary").tap()
+        expect(menu.get_by_role("link", name="Delete for me")).to_be_visible()
+        on_top = menu.evaluate(
+            """(menu) => {
+              const list = menu.querySelector(".menu__list").getBoundingClientRect();
+              const toast = document.querySelector("#toasts .toast").getBoundingClientRect();
+              const [x, y] = [(toast.left + toast.right) / 2, (toast.top + toast.bottom) / 2];
+              const liesOver = list.left < x && x < list.right && list.top < y && y < list.bottom;
+              return liesOver ? menu.contains(document.elementFromPoint(x, y)) : "elsewhere";
+            }"""
+        )
+        assert on_top is True
+        page.keyboard.press("Escape")
+        undo(page).tap()
+        expect(composer(page)).to_have_value(f"On the ferry {word}")
+        with page.expect_response("**/draft/keep/"):
+            composer(page).fill("")
