@@ -203,13 +203,4 @@
     shown = withoutDrawer;
     putDrawerAway(before);
   }, true);
-
-  // A page that leads back here leads to what is open now.
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-comes-back]");
-    if (!link) return;
-    const address = new URL(link.href);
-    address.searchParams.set("next", current());
-    link.href = address;
-  }, true);
 })();

@@ -82,6 +82,7 @@ def pages_of(seeded: Seeded, installation: RunningInstallation) -> dict[str, Ope
         **device_pages(),
         "saved-none": go("/saved/"),
         "saved": lambda page: _saved(page, seeded.with_bob),
+        "settings": go("/settings/"),
         "undo-send": go("/undo-send/"),
         "enter-key": go("/enter-key/"),
         "receipts": go("/receipts/"),

@@ -29,6 +29,7 @@ def _choose(page: Page, words: str) -> None:
     """By the keyboard, from the menu."""
     page.goto("/")
     page.get_by_label(re.compile("^Account menu")).press("Enter")
+    page.get_by_role("link", name="Settings").press("Enter")
     page.get_by_role("link", name="Enter key").press("Enter")
     choice = page.get_by_label(words)
     choice.focus()

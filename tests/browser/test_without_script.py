@@ -180,6 +180,7 @@ def test_pages_without_script_keep_to_the_rules(
         "/search/",
         "/devices/",
         "/notifications/",
+        "/settings/",
         "/undo-send/",
         "/enter-key/",
         "/who-may-write/",
