@@ -27,6 +27,11 @@ def number_on(page: Page) -> str:
     return " ".join(page.get_by_role("group", name="Number to compare").locator("span").all_inner_texts())
 
 
+def sign_on(page: Page) -> str | None:
+    """What alone is shown of it on a phone, apart from its colour."""
+    return page.locator("#compared use").get_attribute("href")
+
+
 def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_looks(
     visit: Visit,
     installation: RunningInstallation,
@@ -37,6 +42,7 @@ def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_look
     alice.write_to("bob.test", text="Let us compare numbers")
     conversation = alice.page.url
     bob.open_conversation(conversation)
+    not_compared = sign_on(bob.page)
     for visitor, name in ((alice, "Bob"), (bob, "Alice")):
         visitor.page.get_by_role("link", name=f"Compare keys with {name}").click()
         expect(visitor.page.get_by_role("heading", name=f"Compare keys with {name}")).to_be_visible()
@@ -53,6 +59,7 @@ def test_a_further_device_after_comparing_stops_what_is_sent_until_somebody_look
     alice.page.get_by_role("button", name="They match").click()
     expect(alice.page).to_have_url(conversation)
     expect(alice.page.get_by_role("link", name="Compared keys with Bob")).to_be_visible()
+    assert sign_on(alice.page) != not_compared
     alice.write("Still the same device")
     expect(message(alice.page, "Still the same").locator(".msg__meta")).to_contain_text(
         "Their server has it", timeout=ARRIVAL
