@@ -137,8 +137,7 @@
     // Nothing goes out earlier than it was to.
     elt.elements.when.value ||= settled.find(({ when }) => when)?.when ?? "";
     window.followThread(false);
-    // What was refused got nowhere, and is to be written otherwise.
-    unsent = xhr.status === 422 ? [] : settled;
+    unsent = settled;
     $("#files").prepend(...settled.flatMap(({ items }) => items));
     const field = $("textarea", elt);
     field.value = [...settled.map(({ text }) => text), field.value].filter(Boolean).join("\n");

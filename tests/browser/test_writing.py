@@ -228,6 +228,32 @@ def test_messages_that_fail_together_are_in_the_field_in_their_order_and_each_go
     alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
 
 
+def test_messages_that_waited_behind_a_refused_one_stay_messages_of_their_own(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    texts = [f"{number} {word}" for number in ("first", "second", "third")]
+    held: list[Route] = []
+    page.route("**/send/", lambda route: held.append(route), times=1)
+    for text in texts:
+        alice.write(text)
+    # With half of its token it is none that the server takes.
+    body = held[0].request.post_data_buffer or b""
+    held[0].continue_(post_data=re.sub(rb'(name="token"\s+[0-9a-f]{16})[0-9a-f]{16}', rb"\1", body))
+    expect(page.locator("#composer-state [role=alert]")).to_be_visible()
+    expect(composer(page)).to_have_value("\n".join(texts))
+    composer(page).press("Control+Enter")
+    for text in texts:
+        expect(bubble(page, text)).to_have_count(1, timeout=ARRIVAL)
+    shown = page.locator("#thread .msg--own .bubble", has_text=word).all_inner_texts()
+    assert [text.split()[0] for text in shown] == ["Begun", "first", "second", "third"]
+    alice.excuse("status of 422", "Error Code 422")
+
+
 def test_a_time_is_for_the_message_that_it_was_chosen_for(visit: Visit, first_visit_of: FirstVisitOf) -> None:
     word = uuid4().hex[:8]
     first_visit_of("bob")
