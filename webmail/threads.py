@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from django.db.models import Q
@@ -49,6 +50,13 @@ class FilePart:
     #: The room that it gets.
     width: int = 0
     height: int = 0
+
+    @property
+    def shown_type(self) -> str:
+        """Its media type where nothing else says what it is; empty where its name ends in what does."""
+        ending = PurePosixPath(self.name).suffix.removeprefix(".")
+        says_it = ending.isalnum() and not ending.isdecimal()
+        return self.media_type if self.name and not says_it else ""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.spool import MEMORY_BYTES
 from webmail.models import Blob, Delivery, Message
+from webmail.templatetags.times import moment
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +97,34 @@ def test_a_small_file_rides_in_its_message_and_nothing_of_it_is_kept(
     assert [file.name for file in entry.files] == ["small.txt"]
     # The name stands once.
     assert entry.segments == []
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("letter.pdf", ""),
+        ("a.b.PDF", ""),
+        ("film.mp4", ""),
+        ("Letter to Dr. Who", "application/pdf"),
+        ("letter, version 1.2", "application/pdf"),
+        ("letter.", "application/pdf"),
+        ("letter", "application/pdf"),
+        # Its type stands for its name already.
+        ("", ""),
+    ],
+)
+def test_what_a_file_is_of_is_said_where_its_name_does_not(name: str, says: str) -> None:
+    assert threads.FilePart(0, name, "application/pdf", 1000, None, expired=False).shown_type == says
+
+
+def test_the_thread_says_until_when_a_file_is_here_in_words_of_people(alice: Account, bob: Account) -> None:
+    blobs = [attach(alice, bytes(LARGE)), attach(alice, bytes(LARGE), "no ending")]
+    sent = send(alice, [bob], blobs)
+    page = browser_of(alice).get(reverse("conversation", args=[sent.conversation.conversation_id]))
+    text = page.content.decode().replace("\xa0", " ")
+    until = f"Here until {moment(blobs[0].expires_at)}</small>"
+    assert f"<small>97.7 KB · {until}" in text
+    assert f"<small><bdi>application/pdf</bdi>, 97.7 KB · {until}" in text
 
 
 def test_a_message_is_sent_once_with_its_files_and_no_file_twice(alice: Account, bob: Account) -> None:
