@@ -16,6 +16,7 @@ from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.first_visit import visited_without_browser
 from tests.browser.test_every_page import too_wide
+from tests.browser.test_files import attach_field, is_there, uploads
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble, composer, message
 from tests.services.installations import RunningInstallation
 from tests.services.newcomers import newcomer
@@ -221,3 +222,25 @@ def test_what_waits_a_moment_is_said_below_the_menu_of_a_message(
         expect(composer(page)).to_have_value(f"On the ferry {word}")
         with page.expect_response("**/draft/keep/"):
             composer(page).fill("")
+
+
+def test_a_file_has_its_name_while_it_waits_and_when_it_is_back_in_the_field(
+    visit: Visit, first_visit_of: FirstVisitOf, installation: RunningInstallation
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice")
+    page = alice.page
+    alice.write_to("bob.test", text=f"Here is the bill {word}")
+    conversation = page.url
+    with undo_of_30_seconds(page, installation):
+        page.goto(conversation)
+        bill = {"name": f"bill {word}.pdf", "mimeType": "application/pdf", "buffer": bytes(900)}
+        attach_field(page).set_input_files(bill)
+        is_there(page)
+        composer(page).press("Control+Enter")
+        expect(page.locator("#pending")).to_contain_text(f"bill {word}.pdf")
+        undo(page).click()
+        expect(uploads(page)).to_contain_text(f"bill {word}.pdf")
+        with page.expect_response("**/draft/keep/"):
+            uploads(page).get_by_role("checkbox").uncheck()
