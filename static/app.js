@@ -121,7 +121,12 @@
     field.form.requestSubmit();
   });
 
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(); });
+  // The key is not for what stands around the menu as well.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !$("details.menu[open]")) return;
+    closeMenus();
+    event.preventDefault();
+  });
 
   if ("serviceWorker" in navigator && document.body.dataset.events) {
     // Refused in some private windows; pages work without it.

@@ -70,12 +70,13 @@
     if (menu && ["composer-reply", "side"].includes(event.detail.target.id)) menu.open = false;
   });
 
-  // Leaves what was begun with a message, a reply or an edit. What was typed is not thrown away by one key: the way out of
-  // it has the focus then.
+  // Leaves what was begun with a message, a reply or an edit, and then the message field. What was typed is not thrown away by
+  // one key: the way out of it has the focus then.
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open], .menu[open]")) return;
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const form = event.target.closest?.(".msg .edit, .msg .ask, .composer");
     const out = form?.querySelector(form.matches(".composer") ? "[data-no-reply]" : ".btn-row a");
+    if (!out && event.target.id === "text") event.target.blur();
     if (!out) return;
     event.preventDefault();
     const field = form.matches(".edit") && form.querySelector("textarea");

@@ -30,9 +30,24 @@ def test_escape_leaves_a_reply_and_an_edit(visit: Visit, first_visit_of: FirstVi
     field = composer(page)
     expect(field).to_be_focused()
     field.press_sequentially("half an answer")
+    # Of a menu beside it the key closes that alone.
+    later = page.locator(".composer .later").first
+    later.locator("summary").press("Enter")
+    expect(later.locator(".menu__list")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(later.locator(".menu__list")).to_be_hidden()
+    expect(page.locator("#composer-reply .quote")).to_contain_text(f"Begun {word}")
     field.press("Escape")
     expect(page.locator("#composer-reply .quote")).to_have_count(0)
     expect(field).to_be_focused()
+    expect(field).to_have_value("half an answer")
+    # Then it leaves the field, in which other keys are letters.
+    field.press("Escape")
+    expect(field).not_to_be_focused()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_contain_text("leave a reply, an edit or the field")
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
     expect(field).to_have_value("half an answer")
     field.fill("")
 
