@@ -8,7 +8,7 @@
   const say = (state) => {
     for (const line of box.querySelectorAll("[data-state]")) line.hidden = line.dataset.state !== state;
     for (const button of document.querySelectorAll("[data-turn]")) {
-      const offers = { on: "off", failed: "on", off: "on", "signed-out": "on" }[state];
+      const offers = { on: "off", failed: "on", lost: "on", off: "on", "signed-out": "on" }[state];
       button.hidden = button.dataset.turn !== offers;
       button.disabled = false;
     }
@@ -30,16 +30,13 @@
     if (!("serviceWorker" in navigator) || !("PushManager" in window)) return say("missing");
     if (Notification.permission === "denied") return say("refused");
     const subscription = await (await worker()).pushManager.getSubscription();
-    say(subscription && known.has(subscription.endpoint) ? "on" : "off");
+    const isOn = subscription && known.has(subscription.endpoint) && window.isSubscribedBy(box.dataset.keyOfServer, subscription);
+    say(isOn ? "on" : "chosen" in box.dataset ? "lost" : "off");
   };
 
   const turnOn = async () => {
     if ((await Notification.requestPermission()) !== "granted") return look();
-    const applicationServerKey = box.dataset.keyOfServer;
-    const { pushManager } = await worker();
-    // No other is given while there is one by a former key of the server.
-    await (await pushManager.getSubscription())?.unsubscribe();
-    const subscription = await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
+    const subscription = await window.subscribeAnew(box.dataset.keyOfServer);
     await post(box.dataset.on, subscription.endpoint);
     known.add(subscription.endpoint);
     return look();
@@ -50,6 +47,7 @@
     if (!subscription) return look();
     await post(box.dataset.off, subscription.endpoint);
     await subscription.unsubscribe();
+    delete box.dataset.chosen;
     return look();
   };
 
@@ -59,5 +57,6 @@
       (button.dataset.turn === "on" ? turnOn() : turnOff()).catch((error) => say(error instanceof SignedOut ? "signed-out" : "failed"));
     });
   }
+  document.addEventListener("subscribed-anew", (event) => { known.add(event.detail); look(); });
   look().catch(() => say("missing"));
 })();

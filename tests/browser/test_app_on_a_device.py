@@ -356,31 +356,83 @@ def test_notifications_are_not_called_on_once_the_sign_in_has_ended(
     alice.excuse("status of 401")
 
 
-#: Stands in for a push service, which no test can reach: it gives one subscription at a time.
+#: Stands in for a push service, which no test can reach: it gives one subscription at a time, and none
+#: while it is "away".
 PUSH_SERVICE = """
-    let held = null, count = 0;
-    const subscribed = (endpoint) => ({ endpoint, unsubscribe: async () => { held = null; return true; } });
-    held = subscribed("https://push.example/by-the-former-key");
-    Notification.requestPermission = async () => "granted";
-    PushManager.prototype.getSubscription = async () => held;
-    PushManager.prototype.subscribe = async () => {
-        if (held) throw new DOMException("by another key", "InvalidStateError");
-        return held = subscribed(`https://push.example/anew-${++count}`);
+    const bytes = (key) => {
+        const letters = atob(key.replaceAll("-", "+").replaceAll("_", "/"));
+        return Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
     };
+    PushManager.prototype.getSubscription = async () => localStorage.endpoint ? {
+        endpoint: localStorage.endpoint,
+        options: { applicationServerKey: bytes(localStorage.by).buffer },
+        unsubscribe: async () => { delete localStorage.endpoint; return true; },
+    } : null;
+    PushManager.prototype.subscribe = async function ({ applicationServerKey }) {
+        if (localStorage.away) throw new DOMException("not reached", "AbortError");
+        if (localStorage.endpoint) throw new DOMException("by another key", "InvalidStateError");
+        localStorage.count = Number(localStorage.count ?? 0) + 1;
+        localStorage.endpoint = `https://push.example/${localStorage.count}`;
+        localStorage.by = applicationServerKey;
+        return this.getSubscription();
+    };
+    Notification.requestPermission = async () => "granted";
     """
 
 
-def test_notifications_are_turned_on_again_after_the_servers_key_was_replaced(
+def test_a_browser_that_gets_no_notices_any_more_is_subscribed_anew_or_says_so(
     visit: Visit, installation: RunningInstallation
 ) -> None:
     alice = visit("alice")
     page = alice.page
     alice.context.grant_permissions(["notifications"], origin=installation.url)
     alice.context.add_init_script(PUSH_SERVICE)
-    page.route("**/notifications/on/", lambda route: route.fulfill(status=204))
+    asked: list[str] = []
+    page.on("request", lambda asks: asked.append(asks.post_data or "") if "/on/" in asks.url else None)
+
+    def on_another_day(do: str) -> None:
+        page.evaluate(f"() => {{ {do}; delete localStorage['woken-in']; }}")
+
+    def shows(state: str) -> None:
+        expect(page.locator(f"#push [data-state={state}]")).to_be_visible()
+        expect(page.locator("#push [data-state]:visible")).to_have_count(1)
+
+    # One by a former key of the server is in the way of another.
     page.goto("/notifications/")
-    expect(page.locator("#push [data-state=off]")).to_be_visible()
-    with page.expect_request("**/notifications/on/") as asked:
-        page.get_by_role("button", name="Turn on").click()
-    assert "push.example%2Fanew-1" in (asked.value.post_data or "")
-    expect(page.locator("#push [data-state=on]")).to_be_visible()
+    shows("off")
+    page.evaluate("Object.assign(localStorage, { endpoint: 'https://push.example/0', by: 'AAAA' })")
+    page.get_by_role("button", name="Turn on").click()
+    shows("on")
+    assert "push.example%2F1" in asked[-1]
+
+    on_another_day("delete localStorage.endpoint; localStorage.away = 'yes'")
+    with page.expect_response("**/notifications/here/"):
+        page.goto("/notifications/")
+    shows("lost")
+    expect(page.get_by_role("button", name="Turn off", exact=True)).to_be_hidden()
+    for screen in FORMS.values():
+        page.set_viewport_size(screen)  # type: ignore[arg-type]
+        assert problems_of(page, screen) == []
+    page.get_by_role("button", name="Turn on").click()
+    shows("failed")
+    assert len(asked) == 1
+
+    on_another_day("delete localStorage.away")
+    with page.expect_response("**/notifications/on/"):
+        page.goto("/devices/")
+    page.goto("/notifications/")
+    shows("on")
+    expect(page.get_by_text("On in 1 browser.")).to_be_visible()
+    on_another_day("localStorage.by = 'AAAA'")
+    page.goto("/notifications/")
+    shows("on")
+    assert ["push.example%2F3" in each for each in asked] == [False, False, True]
+
+    page.get_by_role("button", name="Turn off", exact=True).click()
+    shows("off")
+    on_another_day("delete localStorage.endpoint")
+    with page.expect_response("**/notifications/here/") as answered:
+        page.goto("/notifications/")
+    assert answered.value.status == 204
+    shows("off")
+    assert len(asked) == 3

@@ -123,13 +123,53 @@ def test_a_push_service_learns_that_something_came_and_nothing_else(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_an_address_that_is_gone_is_forgotten(
+def test_an_address_that_is_gone_is_given_up_and_its_browser_asked_for_another(
     status: int, alice_here: Account, push_service: PushService
 ) -> None:
-    subscriptions.add(alice_here, f"{push_service.url}/1", sign_in(alice_here))
+    gone, anew = f"{push_service.url}/1", f"{push_service.url}/2"
+    browser = browser_of(alice_here)
+
+    def here(endpoint: str) -> object:
+        answer = browser.post("/notifications/here/", {"endpoint": endpoint})
+        return answer.json()["lost"] if answer.status_code == 200 else answer.status_code
+
+    assert here(gone) == here("") == 204
+    browser.post("/notifications/on/", {"endpoint": gone})
+    assert here(gone) is False
+    # As where its push service ended it by itself.
+    assert here("") is True
     push_service.status = status
     assert wake(alice_here) == 0
-    assert not PushSubscription.objects.exists()
+    push_service.status = 201
+    assert not notices.any_browser(alice_here.pk)
+    assert wake(alice_here) == 0
+    assert len(push_service.calls) == 1
+    page = browser.get("/notifications/").content.decode()
+    assert "data-chosen" in page
+    assert gone not in page
+    assert "On in" not in page
+    assert here(gone) is here("") is True
+    # Nobody else's browser is.
+    assert browser_of(alice_here).post("/notifications/here/", {"endpoint": ""}).status_code == 204
+
+    browser.post("/notifications/on/", {"endpoint": anew})
+    assert here(anew) is False
+    assert [row.endpoint for row in PushSubscription.objects.all()] == [anew]
+    assert wake(alice_here) == 1
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_browser_in_which_they_were_turned_off_is_asked_for_no_other_address(
+    everywhere: bool, alice_here: Account, push_service: PushService
+) -> None:
+    browser = browser_of(alice_here)
+    browser.post("/notifications/on/", {"endpoint": f"{push_service.url}/1"})
+    push_service.status = 410
+    wake(alice_here)
+    # Its page, or that of another, may be from before that.
+    browser.post("/notifications/off/", {} if everywhere else {"endpoint": f"{push_service.url}/2"})
+    assert browser.post("/notifications/here/", {"endpoint": ""}).status_code == 204
+    assert "data-chosen" not in browser.get("/notifications/").content.decode()
 
 
 def test_a_push_service_in_trouble_is_asked_again_with_the_next_message_but_not_for_ever(
@@ -143,18 +183,19 @@ def test_a_push_service_in_trouble_is_asked_again_with_the_next_message_but_not_
     wake(alice_here)
     assert PushSubscription.objects.get().failures == 0
     push_service.status = 429
-    for _notice in range(sending.GIVE_UP_AFTER):
+    for _notice in range(subscriptions.GIVE_UP_AFTER + 1):
         wake(alice_here)
-    assert not PushSubscription.objects.exists()
+    assert len(push_service.calls) == 2 + subscriptions.GIVE_UP_AFTER
+    assert not notices.any_browser(alice_here.pk)
 
 
 def test_slow_push_services_have_a_part_of_a_workers_time_and_those_that_fail_come_last(
     alice_here: Account, push_service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received(alice_here, peer("carol").did, "the secret plan")
-    bob, session = new_account("bob"), sign_in(alice_here)
+    bob = new_account("bob")
     for name in ("failed", "slow", "slower"):
-        subscriptions.add(alice_here, f"{push_service.url}/{name}", session)
+        subscriptions.add(alice_here, f"{push_service.url}/{name}", sign_in(alice_here))
     PushSubscription.objects.filter(endpoint__endswith="failed").update(failures=2)
     seconds = iter([0.0, 0.0, 9.0, 18.0, 18.0])
     assert sending.wake(alice_here, NOW_S, lambda: next(seconds)) == 2
@@ -210,9 +251,9 @@ def test_other_addresses_are_refused(endpoint: str, alice_here: Account) -> None
 
 
 def test_the_page_turns_browsers_on_and_off(alice_here: Account) -> None:
-    browser = browser_of(alice_here)
-    for number in (1, 1, 2):
-        answer = browser.post("/notifications/on/", {"endpoint": f"https://push.example/{number}"})
+    browser, other = browser_of(alice_here), browser_of(alice_here)
+    for client, number in ((browser, 1), (browser, 1), (other, 2)):
+        answer = client.post("/notifications/on/", {"endpoint": f"https://push.example/{number}"})
         assert answer.status_code == 204
     assert "On in 2 browsers" in browser.get("/notifications/").content.decode()
     browser.post("/notifications/off/", {"endpoint": "https://push.example/1"})

@@ -24,7 +24,7 @@ class PushSubscription(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     #: Since when it is known that nobody is signed in there by that sign-in.
     signed_out_since = models.DateTimeField(null=True, blank=True)
-    #: How often in a row the push service did not take a notice.
+    #: How often in a row the push service did not take a notice; one that is gone counts as the most.
     failures = models.PositiveIntegerField(default=0)
 
     class Meta:

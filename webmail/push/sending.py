@@ -17,8 +17,6 @@ from webmail.push import subscriptions, vapid
 
 log = logging.getLogger(__name__)
 
-#: A browser that cannot be woken so often in a row is given up.
-GIVE_UP_AFTER = 20
 #: Seconds for one push service to answer, and for all of an account's together.
 PATIENCE_SECONDS = 10
 PATIENCE_WITH_ALL_SECONDS = 15
@@ -36,7 +34,7 @@ class WokenAlready(Exception):
 def wake(account: Account, now_s: int, clock: Callable[[], float]) -> int:
     """Wakes every browser in which the account is signed in; how many push services took the empty notice.
 
-    Addresses that are gone are forgotten; whatever else goes wrong is tried again with the next message.
+    Addresses that are gone are given up; whatever else goes wrong is tried again with the next message.
     Those that failed come last, and wait for the next message where the others took long. ``now_s`` is in
     seconds since the epoch, ``clock`` counts seconds and never goes back. Raises WokenAlready.
     """
@@ -74,7 +72,7 @@ def _wake(row: PushSubscription, key: ECKey, now_s: int) -> bool:
         PushSubscription.objects.filter(pk=row.pk, failures__gt=0).update(failures=0)
         return True
     if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
-        row.delete()
+        PushSubscription.objects.filter(pk=row.pk).update(failures=subscriptions.GIVE_UP_AFTER)
         return False
     return _failed(row, str(answer.status_code))
 
@@ -82,5 +80,4 @@ def _wake(row: PushSubscription, key: ECKey, now_s: int) -> bool:
 def _failed(row: PushSubscription, why: str) -> bool:
     log.info("a browser of account %s was not woken: %s", row.account_id, why)
     PushSubscription.objects.filter(pk=row.pk).update(failures=F("failures") + 1)
-    PushSubscription.objects.filter(pk=row.pk, failures__gte=GIVE_UP_AFTER).delete()
     return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts import browsers
 from accounts.models import Account, OAuthSession
@@ -14,6 +14,9 @@ from webmail.models import PushSubscription
 #: Browsers of one account; the oldest gives way to one more.
 AT_MOST = 10
 MAX_ENDPOINT = 1000
+#: A browser that could not be woken so often in a row is woken no more. That it was to be stays known: its
+#: pages ask for another address.
+GIVE_UP_AFTER = 20
 #: How long a browser in which nobody is signed in stays known.
 KEPT_SIGNED_OUT = timedelta(weeks=4)
 
@@ -23,13 +26,14 @@ class BadEndpoint(Exception):
 
 
 def add(account: Account, endpoint: str, session: OAuthSession) -> PushSubscription:
-    """Remembers a browser's address, and by which sign-in it is there. May be called again with the same.
-    Raises BadEndpoint."""
+    """Remembers a browser's address, and by which sign-in it is there, in place of the one that was there by
+    it before. May be called again with the same. Raises BadEndpoint."""
     if len(endpoint) > MAX_ENDPOINT or not endpoint.isascii() or not is_web_address(endpoint):
         raise BadEndpoint
     row, _created = PushSubscription.objects.update_or_create(
         account=account, endpoint=endpoint, defaults={"failures": 0, "session": session}
     )
+    account.push_subscriptions.filter(session=session).exclude(pk=row.pk).delete()
     kept = account.push_subscriptions.order_by("-created_at", "-pk").values_list("pk", flat=True)[:AT_MOST]
     account.push_subscriptions.exclude(pk__in=[*kept, row.pk]).delete()
     return row
@@ -40,15 +44,26 @@ def confirm(account: Account, endpoint: str, session: OAuthSession) -> None:
     account.push_subscriptions.filter(endpoint=endpoint).exclude(session=session).update(session=session)
 
 
+def is_chosen(account: Account, session: OAuthSession) -> bool:
+    """Whether the browser of this sign-in is to be woken, be it by an address that is none any more."""
+    return account.push_subscriptions.filter(session=session).exists()
+
+
+def known(account: Account) -> QuerySet[PushSubscription]:
+    """The account's browsers whose addresses are not given up."""
+    return account.push_subscriptions.filter(failures__lt=GIVE_UP_AFTER)
+
+
 def signed_in(account_pk: int) -> QuerySet[PushSubscription]:
     """The account's browsers that may be woken: of the others it is not known whose they are by now."""
     alive = browsers.alive(OAuthSession.objects.filter(account=account_pk))
-    return PushSubscription.objects.filter(account=account_pk, session__in=alive)
+    rows = PushSubscription.objects.filter(account=account_pk, failures__lt=GIVE_UP_AFTER)
+    return rows.filter(session__in=alive)
 
 
-def remove(account: Account, endpoint: str) -> None:
-    """Forgets one browser."""
-    account.push_subscriptions.filter(endpoint=endpoint).delete()
+def remove(account: Account, endpoint: str, session: OAuthSession) -> None:
+    """Forgets one browser, by its address and by its sign-in."""
+    account.push_subscriptions.filter(Q(endpoint=endpoint) | Q(session=session)).delete()
 
 
 def remove_all(account: Account) -> None:

@@ -2,6 +2,7 @@
 
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -21,7 +22,8 @@ def notifications(request: PageRequest) -> HttpResponse:
     context = {
         "public_key": vapid.public_key(key) if key else "",
         "count": subscriptions.signed_in(request.account.pk).count(),
-        "endpoints": list(request.account.push_subscriptions.values_list("endpoint", flat=True)),
+        "endpoints": list(subscriptions.known(request.account).values_list("endpoint", flat=True)),
+        "is_chosen": subscriptions.is_chosen(request.account, request.oauth_session),
     }
     return render(request, "webmail/notifications.html", context)
 
@@ -40,9 +42,18 @@ def turn_on(request: PageRequest) -> HttpResponse:
 @require_POST
 @signed_in
 def confirm(request: PageRequest) -> HttpResponse:
-    """The browser with ``endpoint`` is there by this sign-in, and is woken if that was chosen before."""
-    subscriptions.confirm(request.account, request.POST.get("endpoint", ""), request.oauth_session)
-    return HttpResponse(status=204)
+    """The browser with ``endpoint``, empty where it has none any more, is there by this sign-in.
+
+    204 if it was not chosen to be woken. Else JSON: the ``key`` that it is woken by, whether its address is
+    ``lost``, and where it says another, ``on``.
+    """
+    endpoint = request.POST.get("endpoint", "")
+    subscriptions.confirm(request.account, endpoint, request.oauth_session)
+    key = vapid.key()
+    if key is None or not subscriptions.is_chosen(request.account, request.oauth_session):
+        return HttpResponse(status=204)
+    lost = not subscriptions.known(request.account).filter(endpoint=endpoint).exists()
+    return JsonResponse({"key": vapid.public_key(key), "lost": lost, "on": reverse("notifications-on")})
 
 
 @require_POST
@@ -50,7 +61,7 @@ def confirm(request: PageRequest) -> HttpResponse:
 def turn_off(request: PageRequest) -> HttpResponse:
     """Forget the browser with ``endpoint``, or all of them."""
     if endpoint := request.POST.get("endpoint", ""):
-        subscriptions.remove(request.account, endpoint)
+        subscriptions.remove(request.account, endpoint, request.oauth_session)
         return HttpResponse(status=204)
     subscriptions.remove_all(request.account)
     return redirect("notifications")
