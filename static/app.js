@@ -73,16 +73,19 @@
     for (const said of document.querySelectorAll("[data-said]")) {
       if (timed.has(said)) continue;
       timed.add(said);
-      setTimeout(() => {
+      const isRead = () => {
+        // The keyboard is at its button.
+        if (said.matches(".toast:focus-within")) return setTimeout(isRead, TO_READ);
         delete said.dataset.said;
         if (said.matches(".toast")) said.remove();
         goOn();
-      }, TO_READ);
+      };
+      setTimeout(isRead, TO_READ);
     }
   };
   document.addEventListener("htmx:afterSettle", letRead);
   letRead();
-  // A toast without anything to press gives way to another toast alone.
+  // A toast that says what was done gives way to another toast alone.
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
     const { target, fragment } = event.detail;
     if (target.id === "toasts" && $("[data-said]", target) && !$(".toast", fragment)) event.detail.shouldSwap = false;
@@ -91,8 +94,9 @@
   for (const name of ["htmx:afterRequest", "pointerup", "pointercancel", "dragend", "keyup"]) {
     document.addEventListener(name, () => { if (waiting.size) setTimeout(goOn, 100); });
   }
+  // An open menu would lie over what is said of archiving.
   document.addEventListener("click", (event) => {
-    const menu = event.target.closest(".row-menu button") && event.target.closest("details");
+    const menu = event.target.closest(".row-menu button, .menu [data-key='e']") && event.target.closest("details");
     if (menu) menu.open = false;
   });
 

@@ -16,7 +16,7 @@
     if (event.key === "Escape") summaryAround(document.activeElement)?.focus();
   }, true);
   document.addEventListener("click", (event) => {
-    if (!event.target.closest(".row-menu button, .menu [data-copy]")) return;
+    if (!event.target.closest(".row-menu button, .menu [data-key='e'], .menu [data-copy]")) return;
     summaryAround(document.activeElement)?.focus({ preventScroll: true });
   }, true);
   // The button for a theme hides itself, since it would change nothing more.
@@ -43,7 +43,8 @@
       if (around.id) ids.push(around.id);
     }
     const rows = [...document.querySelectorAll("#convos > li")];
-    const row = rows.findIndex((one) => one.contains(at));
+    // What is undone in the list comes back to it.
+    const row = at.closest("#list-toasts") ? 0 : rows.findIndex((one) => one.contains(at));
     trail = { at, ids, twin: twinOf(at), row, address: $(".row", rows[row])?.getAttribute("href"), menu: at.closest("details.row-menu") };
   };
   const rowAt = (index) => {

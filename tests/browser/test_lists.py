@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.visitors import ARRIVAL, PHONE, Visitor, bubble
 
@@ -172,3 +173,88 @@ def test_the_menu_of_a_row_says_what_another_page_changed(visit: Visit, first_vi
     expect(row.get_by_role("button", name="Mute", exact=True)).to_be_visible()
     expect(row).to_contain_text("muted")
     page.unroute_all(behavior="ignoreErrors")
+
+
+def test_what_was_archived_can_be_undone_where_it_was_archived(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    """In the list by the menu of a row and by its key, in the open conversation, and without script."""
+    first_visit_of("bob")
+    first_visit_of("carol")
+    alice = visit("alice")
+    page = alice.page
+    alice.write_to("carol.test", text="Another row of the list")
+    alice.write_to("bob.test", text="An archived marigold")
+    with_bob = page.url
+    row = _row(page, "An archived marigold")
+    said, undo = page.locator(".toast"), page.locator(".toast").get_by_role("button", name="Undo")
+
+    # By the menu of its row; the keyboard is back in the list once it is undone.
+    page.goto("/")
+    _choose(page, "An archived marigold", "Archive")
+    expect(row).to_have_count(0, timeout=ARRIVAL)
+    expect(page.get_by_role("status").filter(has_text="Archived")).to_be_visible()
+    assert violations(page) == []
+    undo.press("Enter")
+    expect(row).to_be_visible(timeout=ARRIVAL)
+    expect(said).to_have_count(0)
+    expect(page.locator("#list :focus")).to_have_count(1)
+
+    # By its key. Who goes to the button keeps it for as long as they are there.
+    page.clock.install()
+    row.locator(".row").focus()
+    page.keyboard.press("e")
+    expect(row).to_have_count(0, timeout=ARRIVAL)
+    undo.focus()
+    page.clock.run_for(21_000)
+    page.keyboard.press("Enter")
+    expect(row).to_be_visible(timeout=ARRIVAL)
+    row.locator(".row").focus()
+    page.keyboard.press("e")
+    expect(undo).to_be_visible(timeout=ARRIVAL)
+    page.clock.run_for(21_000)
+    expect(said).to_have_count(0)
+
+    # In the open conversation on a telephone, whose menu takes the sentence back as well.
+    phone = visit("alice", viewport=PHONE, touch=True).page
+    phone.goto(with_bob)
+    said, undo = phone.locator(".toast:visible"), phone.locator(".toast").get_by_role("button", name="Undo")
+
+    def tap_in_menu(name: str) -> None:
+        phone.get_by_label("Conversation menu").tap()
+        phone.locator("#settings-buttons").get_by_role("button", name=name).tap()
+
+    tap_in_menu("Back to the list")
+    expect(row).to_be_visible(timeout=ARRIVAL)
+    tap_in_menu("Archive")
+    expect(undo).to_be_visible()
+    tap_in_menu("Back to the list")
+    expect(said).to_have_count(0)
+    tap_in_menu("Archive")
+    expect(row).to_have_count(0, timeout=ARRIVAL)
+    undo.tap()
+    expect(row).to_be_visible(timeout=ARRIVAL)
+
+    # On its page of people, and in the list of a telephone above the button there.
+    phone.goto(f"{with_bob}people/")
+    phone.locator("#settings-buttons").get_by_role("button", name="Archive").tap()
+    expect(undo).to_be_in_viewport()
+    undo.tap()
+    expect(row).to_be_visible(timeout=ARRIVAL)
+    phone.goto("/")
+    _tap(phone, "An archived marigold", "Archive")
+    expect(undo).to_be_visible()
+    phone.get_by_role("link", name="New", exact=True).click(trial=True)
+    undo.tap()
+    expect(row).to_be_visible(timeout=ARRIVAL)
+
+    # Without script it leads to the list, which says so.
+    plain = visit("alice", script=False).page
+    plain.goto(with_bob)
+    plain.get_by_label("Conversation menu").click()
+    plain.locator("#settings-buttons").get_by_role("button", name="Archive").click()
+    expect(_row(plain, "An archived marigold")).to_have_count(0)
+    expect(plain.locator(".toast")).to_have_text(re.compile("Archived"))
+    plain.locator(".toast").get_by_role("button", name="Undo").press("Enter")
+    expect(_row(plain, "An archived marigold")).to_be_visible()
+    expect(plain.locator(".toast:visible")).to_have_count(0)

@@ -260,6 +260,42 @@ def test_every_row_and_every_open_conversation_has_a_menu_that_works_without_scr
     assert re.findall(r'value="(\w+)"', fetched) == ["pin", "unmute", "unarchive"]
 
 
+def test_a_page_says_what_was_archived_with_a_button_that_undoes_it(
+    alice: Account, at_alices: Client
+) -> None:
+    bob, carol = (with_somebody(alice, name) for name in ("bob", "carol"))
+    inbox = reverse("inbox")
+    address = reverse("conversation-settings", args=[bob.conversation_id])
+    htmx = {"HX-Request": "true"}
+
+    # In a page that is open.
+    answer = at_alices.post(address, {"do": "archive"}, headers=htmx)
+    assert answer.headers["HX-Trigger"] == "conversations, settings"
+    said = answer.content.decode()
+    assert_nothing_inline(said)
+    assert "<span>Archived</span>" in said
+    assert f'<form action="{address}" method="post" hx-post="{address}"' in said
+    assert '<button class="btn" name="do" value="unarchive">Undo</button>' in said
+    assert titles(alice) == ["carol.test"]
+    undone = at_alices.post(address, {"do": "unarchive"}, headers=htmx)
+    assert (undone.status_code, undone.content) == (200, b"")
+    assert sorted(titles(alice)) == ["bob.test", "carol.test"]
+    # What else is set says nothing.
+    assert at_alices.post(address, {"do": "mute"}, headers=htmx).content == b""
+
+    # Without script, in the list, as long as it is so.
+    answer = at_alices.post(address, {"do": "archive", "next": inbox})
+    assert answer.headers["Location"] == f"{inbox}?archived={bob.conversation_id}"
+    after = at_alices.get(answer.headers["Location"]).content.decode()
+    assert_nothing_inline(after)
+    button = 'value="unarchive">Undo</button>'
+    assert button in after
+    assert button not in at_alices.get(inbox).content.decode()
+    assert at_alices.post(address, {"do": "unarchive"}).headers["Location"] == "/"
+    for none in (bob.conversation_id, carol.conversation_id, "ab" * 16, "x\0", ""):
+        assert button not in at_alices.get(inbox, {"archived": none}).content.decode()
+
+
 def test_an_open_page_gets_more_rows_and_later_as_many_as_it_shows(alice: Account, at_alices: Client) -> None:
     for number in range(2 * conversations.PAGE + 1):
         with_somebody(alice, f"n{number}", at=NOON + timedelta(minutes=number))

@@ -1,7 +1,10 @@
 """Pinning, muting and archiving a conversation, and after how long what is written there disappears."""
 
+from urllib.parse import urlencode
+
 from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -20,14 +23,21 @@ from webmail.views.page_request import PageRequest
 @require_POST
 @signed_in
 def settings(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """Change what `do` names, and go back to `next`. Open pages follow by themselves."""
+    """Change what `do` names, and go back to `next`, or from what is archived to the list, which says so and
+    can undo it. Open pages follow by themselves."""
     conversation = conversation_of(request, conversation_id)
     what = next((each for each in CHANGES if each == request.POST.get("do")), None)
     if what is None:
         return HttpResponseBadRequest()
     change(request.account, conversation, what, now=timezone.now())
+    archived = what == "archive"
     if request.htmx:
-        return HttpResponse(status=204, headers={"HX-Trigger": "conversations, settings"})
+        said = {"id": conversation_id}
+        answer = render(request, "webmail/_toast_archived.html", said) if archived else HttpResponse()
+        answer["HX-Trigger"] = "conversations, settings"
+        return answer
+    if archived:
+        return redirect(f"{reverse('inbox')}?{urlencode({'archived': conversation_id})}")
     back = request.POST.get("next", "")
     return redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "/")
 

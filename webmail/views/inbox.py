@@ -15,7 +15,7 @@ from accounts.models import Account
 from accounts.sessions import signed_in
 from webmail import drafts
 from webmail.conversation_pages import FILTERS, Filter, cursor_in
-from webmail.conversations import PAGE, list_conversations
+from webmail.conversations import PAGE, NotFound, find, list_conversations
 from webmail.draft_content import words
 from webmail.known_list import mark_of, marked
 from webmail.list_counts import list_counts
@@ -44,8 +44,19 @@ class NewDraft:
 @require_safe
 @signed_in
 def inbox(request: PageRequest) -> HttpResponse:
-    """The list, and an empty pane beside it."""
-    return render(request, "webmail/inbox.html", list_context(request))
+    """The list, and an empty pane beside it; says of the conversation `archived` that it is."""
+    return render(request, "webmail/inbox.html", list_context(request) | {"archived": _archived(request)})
+
+
+def _archived(request: PageRequest) -> str | None:
+    asked = request.GET.get("archived", "")
+    if not _IDS.fullmatch(asked):
+        return None
+    try:
+        found = find(request.account, asked)
+    except NotFound:
+        return None
+    return found.conversation_id if found.archived_at and not found.left_at else None
 
 
 @require_safe
