@@ -35,13 +35,19 @@ class Suggestion:
     followed: bool
 
 
+def is_called(typed: str, name: str, handle: str) -> bool:
+    """Whether somebody of this name and handle may be meant."""
+    words = _words(typed)
+    return bool(words) and _rank(words, name, handle) is not None
+
+
 def suggested(account: Account, typed: str, *, leaving_out: Collection[str] = ()) -> list[Suggestion]:
     """Who of those whom the account knows has all words of ``typed`` in their name or handle, in two queries.
 
     Those are people it accepted, people in conversations of its list, and people it follows of whom anything
     is known here; nobody whom it blocks. The likeliest come first, MOST_SHOWN at most; accents do not count.
     """
-    words = typed_words(typed[:LONGEST])[:MOST_WORDS]
+    words = _words(typed)
     if not words:
         return []
     found = [
@@ -51,6 +57,10 @@ def suggested(account: Account, typed: str, *, leaving_out: Collection[str] = ()
     ]
     found.sort(key=lambda each: (each[0], not each[1].accepted, not each[1].followed, each[1].person.name))
     return [suggestion for _rank, suggestion in found[:MOST_SHOWN]]
+
+
+def _words(typed: str) -> list[str]:
+    return typed_words(typed[:LONGEST])[:MOST_WORDS]
 
 
 def _rank(words: Sequence[str], name: str, handle: str) -> int | None:

@@ -61,7 +61,14 @@ def test_somebody_known_is_chosen_by_name_with_the_keys(visit: Visit, first_visi
     options.click()
     expect(chips).to_have_count(2, timeout=ARRIVAL)
     field.press_sequentially("bob")
+    expect(page.locator("#results .hint")).to_have_text("Bob is chosen already.", timeout=ARRIVAL)
+    field.fill("nobody")
+    # While one types it is no mistake yet.
+    expect(page.locator("#results .hint")).to_contain_text(
+        "You know nobody called “nobody”. Somebody new is found by their whole handle.", timeout=ARRIVAL
+    )
     expect(page.locator("#results .error")).to_have_count(0)
+    assert problems_on_each_screen(page) == []
     field.press("Enter")
     expect(page.locator("#results").get_by_role("alert")).to_contain_text(
         "You know nobody called", timeout=ARRIVAL

@@ -296,6 +296,25 @@ def test_a_name_alone_chooses_whoever_it_means_and_asks_where_it_means_several(
 
     page = at_alices.post(reverse("choose-people"), {"q": "nobody"}).content.decode()
     assert "You know nobody called “nobody”." in page
+    page = at_alices.post(reverse("choose-people"), {"q": "sam one", "to": [one.did]})
+    assert "Sam One is chosen already." in page.content.decode()
+
+
+def test_who_types_the_name_of_nobody_is_told_what_to_do(
+    alice: Account, at_alices: Client, reached: list[str]
+) -> None:
+    sam = known(alice, "sam", "Sam One")
+
+    def said(typed: str, *chosen: str) -> str:
+        page = at_alices.post(reverse("find-person"), {"q": typed, "to": chosen}).content.decode()
+        assert "alert" not in page
+        return page[page.index("<p") : page.index("</p>")] if '<p class="hint">' in page else ""
+
+    assert "You know nobody called “sem”. Somebody new is found by their whole handle." in said("sem")
+    assert "You know nobody called “@”." in said("@", sam.did)
+    assert "Sam One is chosen already." in said("Sám", sam.did)
+    # Somebody may be meant, nothing is typed, or it is the whole handle of somebody.
+    assert [said(typed) for typed in ("sam", "", " ", "sam.test")] == [""] * 4
 
 
 def test_a_message_is_not_sent_to_somebody_who_was_guessed(

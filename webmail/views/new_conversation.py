@@ -26,7 +26,7 @@ from webmail.conversations import NotFound, others_in, row, with_people
 from webmail.conversations import find as find_conversation
 from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.drafts import OpenDraft
-from webmail.finding_people import Suggestion
+from webmail.finding_people import Suggestion, is_called
 from webmail.going_on import goes_on_words
 from webmail.identity_facts import facts_of
 from webmail.known_people import likenesses
@@ -66,6 +66,8 @@ class Choice:
     found: directory.Person | None = None
     problem: str = ""
     suggested: list[Suggestion] = field(default_factory=list)
+    #: What is said while the name that is typed is nobody's.
+    nobody: str = ""
     #: Set where too many people were looked up for now; ``problem`` says so.
     too_often: TooOften | None = None
 
@@ -213,7 +215,9 @@ def _looked_for(request: PageRequest, choice: Choice) -> Choice:
         # Who is typed in whole needs no suggestion.
         if not whole:
             choice.stop(error)
-    # Anything else is a name, or the beginning of a handle, which is no mistake.
+    # Anything else is a name, or the beginning of a handle: that it is nobody's yet is no mistake.
+    if not whole and choice.typed and not choice.suggested and not choice.problem:
+        choice.nobody = _called_by_nobody(choice)
     handles = [each.person.handle for each in choice.suggested]
     is_asked_for = whole and not begins_known(choice.typed, handles)
     return _found(request, choice, choice.typed) if is_asked_for else choice
@@ -253,14 +257,21 @@ def _by_name(request: PageRequest, choice: Choice) -> Choice:
         choice.stop(error)
         return choice
     if not choice.suggested:
-        nobody = _("You know nobody called “%(name)s”. Somebody new is found by their whole handle.")
-        choice.problem = nobody % {"name": choice.typed}
+        choice.problem = _called_by_nobody(choice)
     elif len(choice.suggested) > 1 or _is_sending(request):
         # What is sent goes to nobody who was guessed.
         choice.problem = _("Choose who is meant by “%(name)s”.") % {"name": choice.typed}
     else:
         return _with_found(request.account, _found(request, choice, choice.suggested[0].person.did))
     return choice
+
+
+def _called_by_nobody(choice: Choice) -> str:
+    for person in choice.chosen:
+        if is_called(choice.typed, person.name, person.handle):
+            return _("%(name)s is chosen already.") % {"name": person.name}
+    nobody = _("You know nobody called “%(name)s”. Somebody new is found by their whole handle.")
+    return nobody % {"name": choice.typed}
 
 
 def _is_sending(request: PageRequest) -> bool:
@@ -333,6 +344,7 @@ def _context(request: PageRequest, choice: Choice) -> dict[str, object]:
         "problem": choice.problem,
         "typed": choice.typed,
         "already": choice.already,
+        "nobody": choice.nobody,
         "suggested": [each for each in choice.suggested if found is None or each.person.did != found.did],
     }
 
