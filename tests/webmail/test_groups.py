@@ -236,6 +236,19 @@ def test_the_page_counts_the_devices_that_were_seen(alice: Account, group: Conve
     assert shown.devices == 3
 
 
+def test_what_a_group_costs_is_said_of_groups_alone(
+    alice: Account, at_alices: Client, group: Conversation
+) -> None:
+    pair = received(alice, peer("bobby").did, "alone").conversation
+    pages = [
+        at_alices.get(reverse("conversation-people", args=[each.conversation_id])).content.decode()
+        for each in (group, pair)
+    ]
+    assert ["What a group costs" in page for page in pages] == [True, False]
+    assert ["As last seen, a message here is sealed" in page for page in pages] == [False, False]
+    assert '<p class="small"></p>' not in pages[1]
+
+
 def peer_of(conversation: Conversation, name: str) -> object:
     from accounts.models import Peer
 
