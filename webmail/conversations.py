@@ -289,7 +289,7 @@ def _row(
         left=conversation.left_at is not None,
         handle=_handle(account, others),
         name=name,
-        picture=_picture(account, conversation),
+        picture=picture_of(account, conversation),
         undelivered=conversation.undelivered,
         held=bool(state and state.held),
         alone=bool(state and state.alone),
@@ -301,7 +301,8 @@ def _handle(account: Account, others: Sequence[Person]) -> str:
     return alone.handle if alone is not None and alone.handle not in (alone.name, alone.did) else ""
 
 
-def _picture(account: Account, conversation: Conversation) -> str:
+def picture_of(account: Account, conversation: Conversation) -> str:
+    """The id of the message that gave a group its picture; empty without one, and while it can't be shown."""
     picture = conversation.pictured_by
     shown = picture is not None and groups.is_group(conversation) and not account.locked_here
     return picture.message_id if picture is not None and shown else ""

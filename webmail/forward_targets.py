@@ -28,6 +28,8 @@ class Target:
     first: bool = False
     #: Seconds after reading in which what goes there disappears; 0 for never.
     expires_after: int = 0
+    #: The id of the message that gave a group its picture; empty without one.
+    picture: str = ""
 
     @property
     def recipients(self) -> list[str]:
@@ -79,7 +81,14 @@ def conversations_with(account: Account, dids: Iterable[str]) -> Mapping[str, st
 
 
 def of_conversation(found: Titled) -> Target:
-    return Target(found.id, found.title, found.people, found.group, expires_after=found.expires_after)
+    return Target(
+        found.id,
+        found.title,
+        found.people,
+        found.group,
+        expires_after=found.expires_after,
+        picture=found.picture,
+    )
 
 
 def of_person(person: Person) -> Target:

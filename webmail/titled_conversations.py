@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+
+from django.db.models import QuerySet
 
 from accounts.folded_names import folded
 from accounts.models import Account
 from crypto_agent.client import AgentError, AgentLocked
 from webmail import groups
-from webmail.conversations import in_list, others_in, title_of
+from webmail.conversations import in_list, others_in, picture_of, title_of
 from webmail.models import Conversation
 from webmail.people import Person, people_of
 
@@ -27,6 +29,8 @@ class Titled:
     group: bool
     #: Seconds after reading in which what the account writes there disappears; 0 for never.
     expires_after: int = 0
+    #: The id of the message that gave a group its picture; empty without one.
+    picture: str = ""
 
 
 def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled]:
@@ -37,7 +41,7 @@ def titled(account: Account, words: str = "", *, limit: int = 50) -> list[Titled
     known before that the keys are locked.
     """
     rows = in_list(account).filter(last_message__isnull=False, left_at=None)
-    found = _titled(account, list(rows[: 500 if words else limit]))
+    found = _titled(account, rows[: 500 if words else limit])
     wanted = folded(words)
     return [each for each, read_as in found if wanted in folded(read_as)][:limit]
 
@@ -48,12 +52,14 @@ def titled_of(account: Account, conversation_ids: Collection[str]) -> list[Title
     rows = Conversation.objects.filter(
         account=account, conversation_id__in=conversation_ids, standing=Conversation.Standing.ACCEPTED
     )
-    found = {each.id: each for each, _read_as in _titled(account, list(rows))}
+    found = {each.id: each for each, _read_as in _titled(account, rows)}
     return [found[each] for each in conversation_ids if each in found]
 
 
-def _titled(account: Account, found: Sequence[Conversation]) -> list[tuple[Titled, str]]:
+def _titled(account: Account, rows: QuerySet[Conversation]) -> list[tuple[Titled, str]]:
     """Each with all by which it is found: its own name, its people's, and their handles."""
+    # The picture itself is in what is sealed.
+    found = list(rows.select_related("pictured_by").defer("pictured_by__sealed"))
     if not found:
         return []
     people = people_of({did for row in found for did in row.participants} | {account.did})
@@ -65,7 +71,12 @@ def _titled(account: Account, found: Sequence[Conversation]) -> list[tuple[Title
         name = names.get(row.conversation_id, "")
         read_as = " ".join((name, by_people, *(one.handle for one in others)))
         shown = Titled(
-            row.conversation_id, name or by_people, others, len(others) > 1, expires_after=row.expires_after
+            row.conversation_id,
+            name or by_people,
+            others,
+            len(others) > 1,
+            expires_after=row.expires_after,
+            picture=picture_of(account, row),
         )
         answer.append((shown, read_as))
     return answer

@@ -85,6 +85,19 @@ def test_a_group_gets_a_picture_that_its_people_see(
     assert at_alices.get(address).status_code == 404
 
 
+def test_a_group_to_forward_to_has_its_picture(
+    alice: Account, at_alices: Client, group: Conversation
+) -> None:
+    give(at_alices, group, photo())
+    address = reverse("group-picture", args=[Message.objects.get(changes_group="picture").message_id])
+    bobs = Message.objects.get(conversation=group, changes_group="")
+    page = reverse("message-forward", args=[bobs.message_id])
+    offered, chosen = at_alices.get(page), at_alices.post(page, {"to": group.conversation_id, "do": "search"})
+    for answer in (offered, chosen):
+        targets = answer.content.decode().partition('id="targets"')[2]
+        assert targets.count(f'src="{address}"') == 1
+
+
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"\xff\xd8\xff not", bomb(20_000)], ids=len)
 def test_what_is_no_picture_is_refused_with_a_sentence(
     at_alices: Client, group: Conversation, data: bytes
