@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
-from tests.browser.visitors import PHONE, bubble, composer, message
+from tests.browser.visitors import PHONE, ZOOMED, bubble, composer, message
 
 #: What the bars of its browser leave of a phone, upright and lying.
 LOW = {"width": 375, "height": 553}
@@ -15,6 +15,7 @@ LYING = {"width": 844, "height": 390}
 SMALL = {"width": 360, "height": 640}
 #: The same with the keyboard of the screen.
 SMALL_WITH_KEYBOARD = {"width": 360, "height": 380}
+WITH_KEYBOARD = {"width": 390, "height": 450}
 
 
 def _scroll_to_its_end(page: Page, menu: Locator) -> None:
@@ -87,7 +88,19 @@ def test_the_keyboard_of_a_small_phone_leaves_the_composer_in_sight(
     expect(composer(page)).to_be_in_viewport(ratio=1)
     expect(page.locator(".composer [data-send]").first).to_be_in_viewport(ratio=1)
     expect(last).to_be_in_viewport(ratio=1)
+    # However long the text, the thread can be read.
+    note = page.get_by_text("Signed by you, sealed to")
+    expect(note).to_be_hidden()
+    composer(page).fill("\n".join(f"Line {n} above the keyboard" for n in range(20)))
+    for size in (SMALL_WITH_KEYBOARD, WITH_KEYBOARD, ZOOMED):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        place = page.locator(".composer").bounding_box()
+        assert place
+        assert place["height"] <= 0.4 * size["height"], size
+        expect(page.locator(".composer [data-send]").first).to_be_visible()
     page.set_viewport_size(SMALL)  # type: ignore[arg-type]
+    expect(note).to_be_visible()
+    composer(page).fill("")
     expect(last).to_be_in_viewport(ratio=1)
 
 
