@@ -49,6 +49,8 @@
     let running, underway, timer, since, submitted, cut = false, sending = 0;
     // Whether what another page wrote is kept here and not shown, and whether it is what the field is about to be kept as.
     let left = false, swapping = false;
+    // Whether the texts changed places here: the server knows who wrote last, and not any more whose the other one is.
+    let swapped = false;
 
     // The page with the text stays.
     Object.assign($("a", named("signed-out")), { target: "_blank", rel: "noopener" });
@@ -125,7 +127,10 @@
       line("unkept", "");
       line("changed", "");
       document.dispatchEvent(new Event("draft-kept"));
-      if (said.overtook) named("overtook").hidden = false;
+      if (said.overtook) {
+        swapped = false;
+        line("overtook", words.overtook);
+      }
       if (written() !== kept) later();
     }
 
@@ -173,7 +178,7 @@
       kept = written();
       line("changed", "");
       offer(false);
-      named("overtook").hidden = !found.overtook;
+      line("overtook", found.overtook ? (found.replaced && !swapped ? words.replaced : words.overtook) : "");
       if (still) { still = false; line("shut", ""); }
     };
     // What could not be shown, as while the agent was away, comes as soon as it can.
@@ -199,6 +204,8 @@
       const found = await ask(`${state.dataset.overtaken}&draft=${form.elements.draft?.value ?? ""}`);
       if (!found || signal.aborted) return;
       take(found);
+      swapped = true;
+      line("overtook", words.overtook);
       swapping = written() !== kept;
       later(0);
     });

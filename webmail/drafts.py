@@ -61,6 +61,8 @@ class OpenDraft:
     writer: str
     content: DraftContent | None
     overtaken: bool
+    #: The page whose text that is; "" where it is of no page alone.
+    overtaken_writer: str
 
 
 @dataclass(frozen=True)
@@ -359,7 +361,9 @@ def _opened_one(account: Account, row: Draft | None) -> OpenDraft | None:
     if row is None:
         return None
     ((_row, content),) = _opened(account, [row])
-    return OpenDraft(row.draft_id, row.revision, row.writer, content, bool(row.overtaken))
+    return OpenDraft(
+        row.draft_id, row.revision, row.writer, content, bool(row.overtaken), row.overtaken_writer
+    )
 
 
 def opened_all(account: Account, items: Sequence[tuple[str, bytes]]) -> list[DraftContent | None]:

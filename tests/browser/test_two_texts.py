@@ -52,19 +52,28 @@ def test_what_another_browser_wrote_is_offered_and_is_the_draft_again_after_send
     _type(here.page, at_the_desk)
     here.page.unroute(NEWS_AT)
     line = here.page.locator(".composer [data-line=overtook]")
-    expect(line).to_be_visible()
+    both_are_kept = re.compile("Another page had a different text here. Both are kept.")
+    expect(line).to_have_text(both_are_kept)
     expect(composer(there.page)).to_have_value(at_the_desk, timeout=ARRIVAL)
-    expect(there.page.locator(".composer [data-line=overtook]")).to_be_visible()
+    # Where the text gave way the page says so, and where it is.
+    line_there = there.page.locator(".composer [data-line=overtook]")
+    gave_way = re.compile("The text of another page stands here now. Yours is kept as the other text.")
+    expect(line_there).to_have_text(gave_way)
 
-    # Either can be shown, as often as somebody wants.
+    # Either can be shown, as often as somebody wants, and whose the other one is then is not said.
     for text in (on_the_train, at_the_desk):
         line.get_by_role("button", name="Show the other text").click()
         expect(composer(here.page)).to_have_value(text)
         expect(composer(there.page)).to_have_value(text, timeout=ARRIVAL)
-        expect(line).to_be_visible()
+        for each in (line, line_there):
+            expect(each).to_have_text(both_are_kept)
+    at_the_desk = f"Longer, {at_the_desk}"
+    _type(there.page, at_the_desk)
+    expect(composer(here.page)).to_have_value(at_the_desk, timeout=ARRIVAL)
+    expect(line).to_have_text(both_are_kept)
     here.page.reload()
     expect(composer(here.page)).to_have_value(at_the_desk)
-    expect(line).to_be_visible()
+    expect(line).to_have_text(both_are_kept)
 
     # Sent, the other one is the draft again. It does not get in the way of whoever goes on writing here.
     composer(here.page).press("Control+Enter")

@@ -106,6 +106,12 @@ def test_of_two_pages_the_last_one_wins_and_both_are_told(
     changed = news(at_alices, with_bob, ONE, first)
     assert changed is not None
     assert (changed["text"], changed["revision"]) == ("at the desk", first + 1)
+    # Its own text is the one beside it; a third page had none there.
+    assert changed["replaced"] is True
+    for nobody in ("ef" * 16, ""):
+        third = news(at_alices, with_bob, nobody, 0)
+        assert third is not None
+        assert (third["overtook"], third["replaced"]) == (True, False)
     assert news(at_alices, with_bob, OTHER, first + 1) is None
     assert news(at_alices, with_bob, ONE, first + 1) is None
     # Nothing that was typed is lost.

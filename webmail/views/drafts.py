@@ -77,21 +77,23 @@ def keep_answer(request: PageRequest, arrival_id: int) -> HttpResponse:
 @require_safe
 @signed_in(when_signed_out=page_that_stays)
 def news(request: PageRequest, conversation_id: str) -> HttpResponse:
-    """What is kept for a conversation, unless the page that asks has written it, or has seen it."""
+    """What is kept for a conversation, unless the page that asks has written it, or has seen it; `replaced`
+    says that it overtook what that page had."""
     open_one = conversation_of(request, conversation_id)
     found = drafts.of_conversation(request.account, open_one)
-    known = request.GET.get("revision", "")
+    writer, known = request.GET.get("writer", ""), request.GET.get("revision", "")
     if found is None:
         return (
             JsonResponse(_shown(request.account, open_one, None))
             if known != "0"
             else HttpResponse(status=204)
         )
-    if found.content is None or (found.writer == request.GET.get("writer") and found.writer):
+    if found.content is None or (found.writer == writer and found.writer):
         return HttpResponse(status=204)
     if known == str(found.revision):
         return HttpResponse(status=204)
-    return JsonResponse(_shown(request.account, open_one, found))
+    replaced = bool(writer) and found.overtaken_writer == writer
+    return JsonResponse(_shown(request.account, open_one, found) | {"replaced": replaced})
 
 
 @require_safe
