@@ -26,6 +26,7 @@ from webmail.draft_content import DraftContent, content_of
 from webmail.keeping_back import AHEAD, checked_time, composed_of, start_later, tell_later
 from webmail.models import Blob, Conversation, Message, PendingMessage
 from webmail.outgoing import CannotSend
+from webmail.quotes import Quote, of_waiting
 
 #: How long a message is put off each time: one to blocked people, or to a group that was left, and one that
 #: a file is missing of.
@@ -61,6 +62,8 @@ class Waiting:
     lacks_file: bool = False
     #: Whether what it passes on was taken back by whoever wrote that.
     taken_back: bool = False
+    #: The message that it answers.
+    quote: Quote | None = None
 
     @property
     def held(self) -> bool:
@@ -390,6 +393,7 @@ def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
     needed = set[int]().union(*(_needed(row) for row in found))
     here = set(_files_here(account, needed).values_list("pk", flat=True)) if needed else set[int]()
     taken_back = originals.taken_back(found)
+    quotes = of_waiting(account, [content.in_reply_to for content in contents if content])
     return [
         Waiting(
             row.pk,
@@ -401,6 +405,7 @@ def _shown(account: Account, rows: Iterable[PendingMessage]) -> list[Waiting]:
             left=_left_since(row, row.kind),
             lacks_file=not here >= _needed(row),
             taken_back=taken_back.get(row.forwards) is True,
+            quote=quotes.get(content.in_reply_to) if content else None,
         )
         for row, content in zip(found, contents, strict=True)
     ]

@@ -18,7 +18,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentClient, AgentLimited, Composed, Expires, SealedContent
 from tests.services.agent import AgentProcess
-from tests.webmail.installation import browser_of, new_account, peer
+from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import assert_nothing_inline, html_of
 from webmail import (
     blocking,
@@ -96,6 +96,28 @@ def test_a_message_is_held_for_longer_than_it_may_be_taken_back(
     assert again.headers["Location"].endswith(f"#m{message.message_id}")
     assert sent_by(alice) == [message]
     assert "Sending in a moment" not in page(at_alices, with_bob)
+
+
+def test_an_answer_that_waits_shows_what_it_answers(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    (bob,) = [did for did in with_bob.participants if did != alice.did]
+    bobs = received(alice, bob, "Which path <b>?\nMore")
+    row = hand_in(at_alices, with_bob, in_reply_to=bobs.message_id)
+
+    def waiting() -> str:
+        html = page(at_alices, with_bob)
+        return html[html.index(f'id="p{row.pk}"') :].partition(TEXT)[0]
+
+    quote = (
+        f'<a class="quote" href="{reverse("message-place", args=[bobs.message_id])}"><b><bdi>Bob</bdi></b>'
+    )
+    assert quote + '<span dir="auto">Which path &lt;b&gt;?</span></a>' in waiting()
+    bobs.delete()
+    assert '<p class="quote"><span>A message that is not here</span></p>' in waiting()
+    # One that answers nothing has none.
+    row = hand_in(at_alices, with_bob)
+    assert "quote" not in waiting()
 
 
 def test_taken_back_it_is_a_draft_with_its_files(
