@@ -99,12 +99,9 @@
       underway.set(entry.token, entry);
       window.htmx.trigger(form, "submit", { entry });
     }
-    // Afterwards: htmx forgets which button it was when the focus leaves it.
     const menu = event.submitter?.closest("details.menu");
-    if (menu) setTimeout(() => {
-      if (menu.contains(document.activeElement)) $("summary", menu).focus();
-      menu.open = false;
-    });
+    if (menu?.contains(document.activeElement)) $("summary", menu).focus();
+    if (menu) menu.open = false;
   }, true);
   document.addEventListener("htmx:configRequest", (event) => {
     const { elt, formData, triggeringEvent } = event.detail;
