@@ -144,8 +144,8 @@ def test_nothing_that_was_written_is_left_before_it_is_kept_or_sent(
 def _leave_unsent(alice: Visitor, with_bob: str, first: str, *others: str) -> None:
     """In the conversation with Bob the first does not get through, and the others wait behind it."""
     page = alice.page
-    page.goto(with_bob)
     page.route("**/send/", lambda route: None, times=1)
+    page.goto(with_bob)
     with page.expect_request("**/send/"):
         alice.write(first)
     for text in others:
@@ -160,15 +160,16 @@ def test_what_waits_for_its_turn_goes_where_it_was_written_though_another_is_ope
     alice = visit("alice")
     with_bob, with_carol = _two_conversations(alice, "Is the sluice shut?", "Who has the winch?")
     page = alice.page
-    page.clock.install()
     _leave_unsent(alice, with_bob, "For Bob: the sluice", "For Bob alone: it leaks")
     composer(page).fill("Half a sluice")
+    page.clock.install()
     _row(page, with_carol).click()
     page.clock.fast_forward(TOO_LONG)
     expect(page.get_by_role("alert").filter(has_text="Carol does not open")).to_be_visible()
     page.get_by_role("link", name="Try again").click()
     page.clock.fast_forward(TOO_LONG)
     _expect_open(page, with_carol, "Carol")
+    page.wait_for_load_state()
     alice.write("I want the winch")
     expect(bubble(page, "I want the winch")).to_have_count(1, timeout=ARRIVAL)
     expect(bubble(page, "For Bob")).to_have_count(0)
