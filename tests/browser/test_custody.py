@@ -409,57 +409,6 @@ def test_a_passkey_without_prf_is_kept_but_cannot_lock(at: At) -> None:
         expect(page.get_by_role("status")).to_contain_text("The passkey is removed here")
 
 
-def test_signing_in_and_dangerous_steps_ask_for_the_passkey(at: At) -> None:
-    """Set up and used at a desktop, and lost on a phone."""
-    carol = at("carol")
-    page = carol.page
-    with authenticator_of(page) as authenticator:
-        add_passkey(page, "Carol's key")
-        page.get_by_role("link", name="Require it").click()
-        page.get_by_role("button", name="Require my passkey").click()
-        code = write_down_the_code(page)
-        expect(page.get_by_role("main")).to_contain_text("Signing in needs your passkey")
-
-        # A dangerous step: refused without, done with the passkey.
-        authenticator.put_away()
-        page.goto("/devices/apps/new/")
-        page.get_by_label("Name of the app").fill("Diary")
-        page.get_by_label("See your devices").check()
-        page.get_by_role("button", name="Allow it").click()
-        expect(page.get_by_role("alert")).to_contain_text("No passkey was used")
-        authenticator.bring_back()
-        page.get_by_role("button", name="Allow it").click()
-        expect(page.get_by_role("heading", name="is allowed")).to_be_visible()
-
-        page.get_by_label("Account menu").click()
-        page.get_by_role("button", name="Sign out").click()
-        sign_in_as_far_as_the_server_goes(carol)
-        expect(page.get_by_role("heading", name="Now your passkey")).to_be_visible(timeout=ARRIVAL)
-        page.goto("/")
-        expect(page.get_by_role("heading", name="Sign in with your handle")).to_be_visible()
-        page.goto("/sign-in/passkey/")
-        authenticator.put_away()
-        page.get_by_role("button", name="Use my passkey").click()
-        expect(page.get_by_role("alert")).to_contain_text("No passkey was used")
-        authenticator.bring_back()
-        page.get_by_role("button", name="Use my passkey").press("Enter")
-        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
-
-        # Lost: the recovery code lets her in, and ends the requirement.
-        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-        authenticator.forget_all()
-        page.get_by_label("Account menu").click()
-        page.get_by_role("button", name="Sign out").click()
-        sign_in_as_far_as_the_server_goes(carol)
-        page.get_by_role("button", name="Use my passkey").click()
-        expect(page.get_by_role("alert")).to_contain_text("No passkey was used")
-        page.get_by_text("I do not have my passkey").click()
-        page.get_by_label("Your recovery code").fill(code)
-        page.get_by_role("button", name="Sign in with the code").click()
-        expect(page.get_by_role("heading", name="Who can open your keys")).to_be_visible()
-        expect(page.get_by_role("main")).to_contain_text("Signing in needs only your own server's word")
-
-
 def test_managed_keys_whose_passkey_is_required_get_a_new_recovery_code(at: At) -> None:
     page = at("carol").page
     with authenticator_of(page):
@@ -530,6 +479,57 @@ def test_each_press_is_confirmed_by_an_answer_of_its_own(at: At) -> None:
         first[0].continue_()
         expect(page.get_by_role("status").last).to_contain_text("Signing in needs no passkey now")
         assert len([url for url in asked if url.endswith("/challenge/")]) == 1, asked
+
+
+def test_signing_in_and_dangerous_steps_ask_for_the_passkey(at: At) -> None:
+    """Set up and used at a desktop, and lost on a phone."""
+    carol = at("carol")
+    page = carol.page
+    with authenticator_of(page) as authenticator:
+        add_passkey(page, "Carol's key")
+        page.get_by_role("link", name="Require it").click()
+        page.get_by_role("button", name="Require my passkey").click()
+        code = write_down_the_code(page)
+        expect(page.get_by_role("main")).to_contain_text("Signing in needs your passkey")
+
+        # A dangerous step: refused without, done with the passkey.
+        authenticator.put_away()
+        page.goto("/devices/apps/new/")
+        page.get_by_label("Name of the app").fill("Diary")
+        page.get_by_label("See your devices").check()
+        page.get_by_role("button", name="Allow it").click()
+        expect(page.get_by_role("alert")).to_contain_text("No passkey was used")
+        authenticator.bring_back()
+        page.get_by_role("button", name="Allow it").click()
+        expect(page.get_by_role("heading", name="is allowed")).to_be_visible()
+
+        page.get_by_label("Account menu").click()
+        page.get_by_role("button", name="Sign out").click()
+        sign_in_as_far_as_the_server_goes(carol)
+        expect(page.get_by_role("heading", name="Now your passkey")).to_be_visible(timeout=ARRIVAL)
+        page.goto("/")
+        expect(page.get_by_role("heading", name="Sign in with your handle")).to_be_visible()
+        page.goto("/sign-in/passkey/")
+        authenticator.put_away()
+        page.get_by_role("button", name="Use my passkey").click()
+        expect(page.get_by_role("alert")).to_contain_text("No passkey was used")
+        authenticator.bring_back()
+        page.get_by_role("button", name="Use my passkey").press("Enter")
+        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+
+        # Lost: the recovery code lets her in, and ends the requirement.
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        authenticator.forget_all()
+        page.get_by_label("Account menu").click()
+        page.get_by_role("button", name="Sign out").click()
+        sign_in_as_far_as_the_server_goes(carol)
+        page.get_by_role("button", name="Use my passkey").click()
+        expect(page.get_by_role("alert")).to_contain_text("No passkey was used")
+        page.get_by_text("I do not have my passkey").click()
+        page.get_by_label("Your recovery code").fill(code)
+        page.get_by_role("button", name="Sign in with the code").click()
+        expect(page.get_by_role("heading", name="Who can open your keys")).to_be_visible()
+        expect(page.get_by_role("main")).to_contain_text("Signing in needs only your own server's word")
 
 
 def test_without_script_a_passphrase_locks_and_passkeys_say_why_not(at: At) -> None:

@@ -155,5 +155,7 @@ def test_the_choice_goes_along_in_an_export(alice: Account) -> None:
     assert keeping_back.undo_time(there) == timedelta(seconds=30)
 
 
-def test_the_menu_leads_there(alice: Account) -> None:
-    assert f'href="{reverse("undo-send")}"' in html_of(browser_of(alice), reverse("inbox"))
+def test_the_menu_leads_there_by_the_settings(alice: Account) -> None:
+    browser = browser_of(alice)
+    assert f'href="{reverse("settings")}"' in html_of(browser, reverse("inbox"))
+    assert f'href="{reverse("undo-send")}"' in html_of(browser, reverse("settings"))
