@@ -14,8 +14,8 @@ django.setup(set_prefix=False)
 
 # Django has to be set up before anything of the webmail is loaded.
 from webmail.blobs.spool import SpoolFull  # noqa: E402
+from webmail.refused_bodies import signed_out, too_large  # noqa: E402
 from webmail.request_handler import SpoolingHandler  # noqa: E402
-from webmail.too_large import signed_out, too_large  # noqa: E402
 from webmail.uploads import largest_body, needs_sign_in, said_length  # noqa: E402
 
 Event = Mapping[str, Any]

@@ -255,15 +255,10 @@ def test_messages_that_waited_behind_a_refused_one_stay_messages_of_their_own(
 
 
 def test_a_time_is_for_the_message_that_it_was_chosen_for(visit: Visit, first_visit_of: FirstVisitOf) -> None:
-    word = uuid4().hex[:8]
     first_visit_of("bob")
-    alice = visit("alice", viewport=WIDE)
+    alice, word, held = _with_one_on_its_way(visit)
     page = alice.page
-    alice.write_to("bob.test", text=f"Begun {word}")
     day = date.today() + timedelta(days=3)
-    held: list[Route] = []
-    page.route("**/send/", lambda route: held.append(route), times=1)
-    alice.write(f"on its way {word}")
     alice.write(f"now {word}")
     _send_at(page, f"that day {word}", f"{day}T09:30")
     composer(page).fill(f"tomorrow {word}")
@@ -283,15 +278,10 @@ def test_a_time_is_for_the_message_that_it_was_chosen_for(visit: Visit, first_vi
 def test_what_was_not_taken_keeps_its_time_and_goes_at_another_that_is_pressed_for(
     visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
-    word = uuid4().hex[:8]
     first_visit_of("bob")
-    alice = visit("alice", viewport=WIDE)
+    alice, word, held = _with_one_on_its_way(visit)
     page = alice.page
-    alice.write_to("bob.test", text=f"Begun {word}")
     day = date.today() + timedelta(days=3)
-    held: list[Route] = []
-    page.route("**/send/", lambda route: held.append(route), times=1)
-    alice.write(f"on its way {word}")
     _send_at(page, f"that day {word}", f"{day}T09:30")
     expect(page.locator("#when")).to_have_value("")
     held[0].abort()
@@ -310,24 +300,19 @@ def test_what_was_not_taken_keeps_its_time_and_goes_at_another_that_is_pressed_f
 def test_a_quote_stays_with_the_message_that_it_was_chosen_for(
     visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
-    word = uuid4().hex[:8]
     first_visit_of("bob")
-    alice = visit("alice", viewport=WIDE)
+    alice, word, held = _with_one_on_its_way(visit)
     page = alice.page
-    alice.write_to("bob.test", text=f"Begun {word}")
-    held: list[Route] = []
-    page.route("**/send/", lambda route: held.append(route), times=1)
-    alice.write(f"plain {word}")
     menu(page, f"Begun {word}").get_by_role("link", name="Reply").click()
     expect(page.locator("#composer-reply")).to_contain_text("Begun", timeout=ARRIVAL)
     alice.write(f"answering {word}")
     expect(page.locator("#composer-reply")).not_to_contain_text("Begun")
     held[0].abort()
-    expect(composer(page)).to_have_value(f"plain {word}\nanswering {word}")
+    expect(composer(page)).to_have_value(f"on its way {word}\nanswering {word}")
     expect(page.locator("#composer-reply")).to_contain_text("Begun")
     composer(page).press("Control+Enter")
     expect(message(page, f"answering {word}").locator(".quote")).to_contain_text("Begun", timeout=ARRIVAL)
-    expect(message(page, f"plain {word}").locator(".quote")).to_have_count(0)
+    expect(message(page, f"on its way {word}").locator(".quote")).to_have_count(0)
     alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
 
 
@@ -493,6 +478,18 @@ def test_a_long_name_is_cut_short_in_the_field_at_its_own_end(
     assert (style, scrolls) == ("ellipsis", True)
     composer(page).fill("Words")
     expect(hint).to_be_hidden()
+
+
+def _with_one_on_its_way(visit: Visit) -> tuple[Visitor, str, list[Route]]:
+    """Alice in the conversation with Bob, where what she wrote first does not get through yet; the word that
+    is in all of it, and where its request is held."""
+    word = uuid4().hex[:8]
+    alice = visit("alice", viewport=WIDE)
+    alice.write_to("bob.test", text=f"Begun {word}")
+    held: list[Route] = []
+    alice.page.route("**/send/", lambda route: held.append(route), times=1)
+    alice.write(f"on its way {word}")
+    return alice, word, held
 
 
 def _send_later(page: Page) -> Locator:
