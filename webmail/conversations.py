@@ -203,6 +203,14 @@ def in_list(account: Account | int) -> QuerySet[Conversation]:
     )
 
 
+def only_archived(account: Account, filter: Filter) -> bool:
+    """Of a tab that shows nothing: whether what it would show is there, but archived."""
+    if filter == "archived":
+        return False
+    rows = _all_listed(account.pk).filter(archived_at__isnull=False)
+    return (rows.filter(unread_count__gt=0) if filter == "unread" else rows).exists()
+
+
 def with_news(account: Account | int) -> QuerySet[Conversation]:
     """The conversations that hold something unread, without those that are muted or archived."""
     return in_list(account).filter(unread_count__gt=0, muted=False, archived_at=None)

@@ -357,6 +357,33 @@ def test_every_tab_that_is_empty_says_so(at_alices: Client) -> None:
         assert words in at_alices.get(reverse("inbox"), {"filter": tab}).content.decode()
 
 
+def test_a_list_of_which_all_is_archived_says_so_and_leads_there(alice: Account, at_alices: Client) -> None:
+    conversation = with_somebody(alice, "bob")
+    to_the_archived = f'<a class="btn" href="{reverse("inbox")}?filter=archived">Archived conversations</a>'
+
+    def page(**fields: str) -> str:
+        return at_alices.get(reverse("inbox"), fields).content.decode()
+
+    assert to_the_archived not in page()
+    set_to(alice, conversation, "archive")
+    for html_of_all in (
+        page(),
+        at_alices.get(reverse("conversation-list"), {"open": conversation.conversation_id}).content.decode(),
+    ):
+        assert "All conversations are archived" in html_of_all
+        assert to_the_archived in html_of_all
+        assert "No conversations yet" not in html_of_all
+        assert "shows here once" not in html_of_all
+    unread = page(filter="unread")
+    assert "Nothing unread here" in unread
+    assert to_the_archived in unread
+    Conversation.objects.filter(pk=conversation.pk).update(unread_count=0)
+    assert "All read" in page(filter="unread")
+    assert to_the_archived not in page(filter="archived")
+    Conversation.objects.filter(pk=conversation.pk).update(blocked=True)
+    assert "No conversations yet" in page()
+
+
 def test_beside_what_is_begun_an_empty_list_does_not_say_that_there_is_nothing(at_alices: Client) -> None:
     beside = at_alices.get(reverse("conversation-list"), {"open": "ab" * 32}).content.decode()
     assert "shows here once its first message is on its way" in beside

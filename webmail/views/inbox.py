@@ -15,7 +15,7 @@ from accounts.models import Account
 from accounts.sessions import signed_in
 from webmail import drafts
 from webmail.conversation_pages import FILTERS, Filter, cursor_in
-from webmail.conversations import PAGE, NotFound, find, list_conversations
+from webmail.conversations import PAGE, NotFound, find, list_conversations, only_archived
 from webmail.draft_content import words
 from webmail.known_list import mark_of, marked
 from webmail.list_counts import list_counts
@@ -86,7 +86,9 @@ def list_context(request: PageRequest, limit: int = PAGE, in_view: Sequence[str]
     """What webmail/_list.html shows."""
     listed = _listed(request, limit, in_view)
     drafted = listed["filter"] == "all" and listed["list"].new_drafts
+    nothing = not listed["list"].rows and listed["older_than"] is None
     return listed | {
+        "only_archived": nothing and only_archived(request.account, listed["filter"]),
         "new_drafts": _new_drafts(request.account) if drafted else [],
         "counts": list_counts(request.account),
     }
