@@ -31,10 +31,11 @@ _BETWEEN = re.compile(r",|\s+(?:and|&)\s+", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Narrowed:
-    """Filters for the agent, and the operator that names nobody and nothing, if there is one."""
+    """Filters for the agent, and the operator that names nobody and nothing, or no day, if there is one."""
 
     filters: SearchFilters
     unknown: Operator | None = None
+    no_day: Operator | None = None
 
 
 def narrowed(account: Account, query: SearchQuery, today: date) -> Narrowed:
@@ -51,6 +52,8 @@ def narrowed(account: Account, query: SearchQuery, today: date) -> Narrowed:
         elif operator.name == "in":
             found = _conversations(account, operator.value)
             conversations |= found
+        elif operator.name in ("before", "after") and day_of(operator.value, today) is None:
+            return Narrowed(SearchFilters(), no_day=operator)
         else:
             continue
         if not found:

@@ -1,6 +1,7 @@
 """What people type into the search field: words, "phrases", and operators such as from:bob.
 
-Nothing is a mistake here: what looks like an operator and is none is searched for as it stands.
+Nothing is a mistake here: what looks like an operator and is none is searched for as it stands. Which day
+before: and after: name, or whether it is one, is for webmail/search_filters.py to say.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ class SearchQuery:
         return [operator.value for operator in self.operators if operator.name == name]
 
 
-def parse(text: str, today: date) -> SearchQuery:
-    """The words and operators of a query. `today` is the day where it is typed, for before: and after:."""
+def parse(text: str) -> SearchQuery:
+    """The words and operators of a query."""
     tokens = list(_TOKEN.finditer(text.translate(_QUOTES)))
-    meant = {place: found for place, token in enumerate(tokens) if (found := _operator(token, today))}
+    meant = {place: found for place, token in enumerate(tokens) if (found := _operator(token))}
     kept = dict(list(meant.items())[:MOST_OPERATORS])
     typed = [token[0] for token in tokens]
     return SearchQuery(
@@ -68,7 +69,7 @@ def day_of(value: str, today: date) -> date | None:
         return None
 
 
-def _operator(token: re.Match[str], today: date) -> tuple[Name, str] | None:
+def _operator(token: re.Match[str]) -> tuple[Name, str] | None:
     value = " ".join((token["quoted"] or token["plain"] or "").split())
     if not value:
         return None
@@ -79,8 +80,8 @@ def _operator(token: re.Match[str], today: date) -> tuple[Name, str] | None:
             return "in", value
         case "has" if value.casefold() in KINDS:
             return "has", value.casefold()
-        case "before" if day_of(value, today):
+        case "before":
             return "before", value
-        case "after" if day_of(value, today):
+        case "after":
             return "after", value
     return None

@@ -24,7 +24,7 @@ from webmail.search_query import Operator, parse
 
 LIMIT = 20
 
-Problem = Literal["", "locked", "sealed", "too-long", "unavailable", "unknown"]
+Problem = Literal["", "locked", "no-day", "sealed", "too-long", "unavailable", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Results:
     cursor: str | None = None
     problem: Problem = ""
     operators: Sequence[Operator] = ()
-    #: The operator that names nobody, with the problem "unknown".
+    #: The operator that names nobody, with the problem "unknown", or no day, with "no-day".
     unknown: Operator | None = None
 
 
@@ -63,7 +63,7 @@ def search(account: Account, query: str, cursor: str | None = None) -> Results:
     if not query:
         return Results("", [])
     today = timezone.localdate()
-    parsed = parse(query, today)
+    parsed = parse(query)
     if not parsed.operators and not parsed.words.strip('" '):
         return Results("", [])
     if account.locked_here:
@@ -73,6 +73,8 @@ def search(account: Account, query: str, cursor: str | None = None) -> Results:
         meant = narrowed(account, parsed, today)
         if meant.unknown:
             return results([], problem="unknown", unknown=meant.unknown)
+        if meant.no_day:
+            return results([], problem="no-day", unknown=meant.no_day)
         answer = agent().search(account.did, parsed.words, filters=meant.filters, limit=LIMIT, cursor=cursor)
         found = _results(account, parsed.words, answer.found)
     except AgentLocked:

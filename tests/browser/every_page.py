@@ -39,6 +39,7 @@ def pages_of(seeded: Seeded, installation: RunningInstallation) -> dict[str, Ope
         "search": _search,
         "search-narrowed": lambda page: _search_for(page, "bread from:bob has:link", "fewer words"),
         "search-nobody": lambda page: _search_for(page, "from:nobody", "Nobody found"),
+        "search-no-day": lambda page: _search_for(page, "before:2026-13-99", "No such day"),
         "search-people": lambda page: _search_for(page, "carol", "Conversations"),
         "search-none": lambda page: _search_for(page, "heliotrope", "Nothing found"),
         "search-too-long": lambda page: _search_for(page, " ".join("abcdefghijklmnopqrstuv"), "too much"),

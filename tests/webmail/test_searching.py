@@ -162,6 +162,11 @@ def test_operators_narrow_what_is_found(alice: Account, at_alices: Client) -> No
     assert "<mark>bob</mark>" not in html
     assert re.findall(r'name="q" value="([^"]*)" data-query', html) == ["train has:link", "train from:bob"]
     assert "Nobody found" in _page(at_alices, "from:nobody", **{"HX-Request": "true"})
+    for query in ("train before:2026-13-99", "train after:2026-13-99"):
+        html = _page(at_alices, query, **{"HX-Request": "true"})
+        assert "<h2>No such day</h2><p>“<bdi>2026-13-99</bdi>” is no day" in html
+        assert re.findall(r'name="q" value="([^"]*)" data-query', html) == ["train"]
+        assert "<mark>" not in html
     assert "Take a filter away" in _page(at_alices, "from:carol has:image", **{"HX-Request": "true"})
 
 
