@@ -86,6 +86,7 @@ def prepare(
     port: int,
     relay_port: int,
     ingress_port: int,
+    policy_port: int = 1,
     mail_domains: Sequence[str],
     tls_chain: Path | None = None,
     relayhost: str = "",
@@ -94,6 +95,7 @@ def prepare(
 ) -> Postfix:
     """Write its configuration; its queue lies in `directory` and stays.
 
+    At `policy_port` it asks whose mailbox is full; without one nobody is there, and it takes mail for all.
     `tls_chain` is a PEM file with key and certificate. `relayhost`, as Postfix writes hosts, takes all mail
     for others; without it mail goes to public addresses alone. `dkim_milter`, as Postfix writes milters,
     signs it; without it nobody does. `limits` are those of LIMITS that are to hold, in octets and per minute.
@@ -128,6 +130,7 @@ def prepare(
         else f"check_recipient_mx_access,cidr:{places['config']}/private_networks,",
         "DKIM_MILTER": dkim_milter,
         "INGRESS": f"inet:[127.0.0.1]:{ingress_port}",
+        "INGRESS_POLICY": f"inet:127.0.0.1:{policy_port}",
         "POSTMASTER": "postmaster@localhost.invalid",
         "RETRY_TIME": "2s",
         **{name: str((limits or {}).get(name, 0)) for name in LIMITS},

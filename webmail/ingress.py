@@ -114,6 +114,15 @@ def has_mailbox(did: str) -> bool:
     return _find_account(did) is not None
 
 
+def check_recipient(did: str, *, now: datetime) -> None:
+    """Whether something may come for a DID, by what is known before it does.
+
+    Raises IngressRefusal "unknown-recipient" or "mailbox-full".
+    """
+    if mailbox_room.is_full(_account(did), now=now):
+        raise _full()
+
+
 def _find_account(did: str) -> Account | None:
     try:
         mailbox_name(did)
@@ -144,9 +153,13 @@ def _refusal(account: Account, error: MailboxError) -> IngressRefusal:
         mailbox_room.ask_anew(account)
         _start_pull(account)
         log.warning("a mailbox is full: its senders are asked to come back")
-        return IngressRefusal("mailbox-full", "this mailbox is full at the moment", retry_after=FULL_SECONDS)
+        return _full()
     log.error("the mailbox could not store what arrived: %s", error)
     return IngressRefusal("mailbox-unavailable", "the mailbox can't be reached at the moment", retry_after=60)
+
+
+def _full() -> IngressRefusal:
+    return IngressRefusal("mailbox-full", "this mailbox is full at the moment", retry_after=FULL_SECONDS)
 
 
 def _start_pull(account: Account) -> None:

@@ -17,6 +17,7 @@ from webmail.mailbox.names import did_of_local_part
 STORED = "250 2.0.0 stored"
 RECIPIENT_KNOWN = "250 2.1.5 ok"
 RECIPIENT_UNKNOWN = "550 5.1.1 there is no such mailbox here"
+MAILBOX_FULL = "452 4.2.2 this mailbox is full; try again later"
 OTHER_DOMAIN = "550 5.7.1 mail for that domain is not taken here"
 TROUBLE = "451 4.3.0 this server has trouble; try again later"
 #: A mail that ends lines otherwise could be read as two by another server (SMTP smuggling): not taken.
@@ -28,7 +29,7 @@ _REFUSALS = {
     "too-large": "552 5.3.4 that is larger than what is taken here",
     "not-an-envelope": "554 5.6.0 that is not an envelope",
     "over-quota": "452 4.2.2 this mailbox takes no more for the moment; try again later",
-    "mailbox-full": "452 4.2.2 this mailbox is full; try again later",
+    "mailbox-full": MAILBOX_FULL,
     "mailbox-unavailable": "451 4.3.0 the mailbox can't be reached; try again later",
 }
 
@@ -48,9 +49,9 @@ class ReportAddress:
 
 
 class Door(Protocol):
-    """What the rules need of webmail.ingress. Every method but `has_mailbox` raises IngressRefusal."""
+    """What the rules need of webmail.ingress. Every method raises IngressRefusal."""
 
-    def has_mailbox(self, did: str) -> bool: ...
+    def check_recipient(self, did: str, *, now: datetime) -> None: ...
 
     def accept(self, did: str, envelope: bytes, *, now: datetime) -> object: ...
 
@@ -75,12 +76,15 @@ def read_address(
     return RECIPIENT_UNKNOWN if did is None else MailboxAddress(did)
 
 
-def reply_to_recipient(address: MailboxAddress | ReportAddress | str, door: Door) -> str:
+def reply_to_recipient(address: MailboxAddress | ReportAddress | str, door: Door, *, now: datetime) -> str:
     """The reply to RCPT for an address that was read."""
     if isinstance(address, str):
         return address
-    if isinstance(address, MailboxAddress) and not door.has_mailbox(address.did):
-        return RECIPIENT_UNKNOWN
+    if isinstance(address, MailboxAddress):
+        try:
+            door.check_recipient(address.did, now=now)
+        except IngressRefusal as refusal:
+            return _REFUSALS.get(refusal.code, TROUBLE)
     return RECIPIENT_KNOWN
 
 

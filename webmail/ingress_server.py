@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP
 from django.conf import settings
 from django.db import close_old_connections
 
-from webmail import ingress
+from webmail import ingress, ingress_policy
 from webmail.ingress_mail import (
     RECIPIENT_KNOWN,
     TROUBLE,
@@ -54,7 +54,7 @@ class IngressHandler:
         if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
             return "452 4.5.3 too many recipients at once"
         read = read_address(address, domains=own_domains(), secret=settings.SECRET_KEY)
-        reply = await self._in_thread(lambda: reply_to_recipient(read, ingress))
+        reply = await self._reply_to_recipient(read)
         if reply == RECIPIENT_KNOWN:
             envelope.rcpt_tos.append(read)
         return reply
@@ -73,9 +73,21 @@ class IngressHandler:
             replies = [TROUBLE for _ in recipients]
         return "\r\n".join(replies) if isinstance(server, LMTP) else worst_of(replies)
 
+    async def handle_policy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A connection on which Postfix asks whose mailbox is full."""
+
+        async def reply_to(address: str) -> str:
+            read = read_address(address, domains=own_domains(), secret=settings.SECRET_KEY)
+            return await self._reply_to_recipient(read)
+
+        await ingress_policy.answer(reader, writer, reply_to)
+
     async def handle_exception(self, error: Exception) -> str:
         _log_error(error)
         return TROUBLE
+
+    async def _reply_to_recipient(self, read: MailboxAddress | ReportAddress | str) -> str:
+        return await self._in_thread(lambda: reply_to_recipient(read, ingress, now=datetime.now(UTC)))
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         def with_fresh_connections() -> Result:
@@ -128,11 +140,14 @@ class LmtpIngress(_Bounded, LMTP):
         await super().push(text)
 
 
-async def serve(url: str, stopped: asyncio.Event) -> None:
-    """Listen at `lmtp://host:port` or `smtp://host:port` until `stopped`, then finish what was begun."""
-    parts = urlsplit(url)
+async def serve(url: str, policy_url: str, stopped: asyncio.Event) -> None:
+    """Listen at `lmtp://host:port` or `smtp://host:port` until `stopped`, then finish what was begun. At
+    `policy://host:port`, if that is given, Postfix is told whose mailbox is full."""
+    parts, policy = urlsplit(url), urlsplit(policy_url)
     if parts.scheme not in ("lmtp", "smtp") or not parts.port:
         raise ValueError("WAXWING_INGRESS_URL must be lmtp://host:port or smtp://host:port")
+    if policy_url and (policy.scheme != "policy" or not policy.port):
+        raise ValueError("WAXWING_INGRESS_POLICY_URL must be policy://host:port")
     kind = LmtpIngress if parts.scheme == "lmtp" else SmtpIngress
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="ingress") as pool:
@@ -149,10 +164,17 @@ async def serve(url: str, stopped: asyncio.Event) -> None:
                 loop=loop,
             )
 
-        server = await loop.create_server(session, parts.hostname, parts.port)
+        servers = [await loop.create_server(session, parts.hostname, parts.port)]
         log.info("listening at %s", url)
+        if policy_url:
+            servers.append(
+                await asyncio.start_server(
+                    handler.handle_policy, policy.hostname, policy.port, limit=ingress_policy.MAX_LINE
+                )
+            )
         await stopped.wait()
-        server.close()
+        for server in servers:
+            server.close()
         # Whoever waits gets their answer, so that they need not send what is already stored.
         deadline = loop.time() + STOP_SECONDS
         while handler.waiting and loop.time() < deadline:

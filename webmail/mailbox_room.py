@@ -1,4 +1,4 @@
-"""How full a mailbox is: its server is asked at a look into it, and pages show what it said last."""
+"""How full a mailbox is: its server is asked at a look into it; pages and senders hear what it said last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from accounts.models import Account
 from webmail import events
-from webmail.mailbox import Mailbox, MailboxError, Room
+from webmail.mailbox import Mailbox, MailboxError, Room, open_mailbox
 from webmail.models import MailboxCursor
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,22 @@ def look(account: Account, mailbox: Mailbox, *, now: datetime) -> None:
     cursor.save(update_fields=["held_octets", "most_octets", "room_asked_at"])
     if fullness(said) != fullness(room):
         events.publish(account.pk, EVENT)
+
+
+def is_full(account: Account, *, now: datetime) -> bool:
+    """Whether the server said last that the account's mailbox is full. If that is a while ago it is asked, by
+    whoever brings something: nobody else may look, and there may be room again."""
+    cursor = MailboxCursor.objects.filter(account=account).first()
+    if cursor is None or fullness(room_of(cursor)) != Fullness.FULL:
+        return False
+    if cursor.room_asked_at is None or now - cursor.room_asked_at >= ASKED_EVERY_WHEN_FULL:
+        try:
+            with open_mailbox(account.did) as mailbox:
+                look(account, mailbox, now=now)
+        except MailboxError as error:
+            log.warning("the mailbox of account %s, which was full, is away: %s", account.pk, error.code)
+        cursor.refresh_from_db(fields=["held_octets", "most_octets"])
+    return fullness(room_of(cursor)) == Fullness.FULL
 
 
 def _asked(account: Account, mailbox: Mailbox, said: Room | None) -> Room | None:

@@ -68,6 +68,8 @@ MAIL_TOKEN_KEY_FILE = env("WAXWING_MAIL_TOKEN_KEY_PATH", default="")
 SMTP_RELAY_URL = env("WAXWING_SMTP_RELAY_URL", default="")
 #: Where the LMTP or SMTP ingress listens: lmtp://host:port or smtp://host:port.
 INGRESS_URL = env("WAXWING_INGRESS_URL", default="lmtp://127.0.0.1:8024")
+#: Where it tells Postfix whose mailbox is full: policy://host:port; empty: nowhere.
+INGRESS_POLICY_URL = env("WAXWING_INGRESS_POLICY_URL", default="")
 #: smtp://host:port at which others reach this installation; empty publishes no SMTP route.
 SMTP_PUBLIC_URL = env("WAXWING_SMTP_PUBLIC_URL", default="")
 #: What the DNS should say of mail from here (check_dns): under which name in MAIL_DOMAIN's _domainkey the key

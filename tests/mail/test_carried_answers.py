@@ -33,7 +33,9 @@ pytestmark = pytest.mark.usefixtures("shared_database")
 
 @pytest.fixture(scope="module")
 def postfix(lmtp_process: IngressProcess) -> Iterator[Postfix]:
-    with postfix_server(ingress_port=lmtp_process.port, mail_domains=["mail.test"]) as running:
+    with postfix_server(
+        ingress_port=lmtp_process.port, policy_port=lmtp_process.policy_port, mail_domains=["mail.test"]
+    ) as running:
         yield running
 
 

@@ -12,6 +12,7 @@ from webmail.ingress import IngressRefusal
 from webmail.ingress_mail import (
     BARE_LINE_END,
     HOLDS_NUL,
+    MAILBOX_FULL,
     OTHER_DOMAIN,
     RECIPIENT_KNOWN,
     RECIPIENT_UNKNOWN,
@@ -44,8 +45,11 @@ class RecordingDoor:
     refusals: dict[str, Exception] = field(default_factory=dict)
     given: list[tuple[str, str, bytes]] = field(default_factory=list)
 
-    def has_mailbox(self, did: str) -> bool:
-        return did == DID
+    def check_recipient(self, did: str, *, now: datetime) -> None:
+        if did != DID:
+            raise IngressRefusal("unknown-recipient", "nobody")
+        if did in self.refusals:
+            raise self.refusals[did]
 
     def accept(self, did: str, envelope: bytes, *, now: datetime) -> object:
         return self._note("envelope", did, envelope)
@@ -90,10 +94,16 @@ def test_addresses(address: str, meaning: object) -> None:
 
 def test_only_known_recipients_are_taken() -> None:
     door = RecordingDoor()
-    assert reply_to_recipient(MailboxAddress(DID), door) == RECIPIENT_KNOWN
-    assert reply_to_recipient(MailboxAddress(OTHER), door) == RECIPIENT_UNKNOWN
-    assert reply_to_recipient(ReportAddress("17"), door) == RECIPIENT_KNOWN
-    assert reply_to_recipient(OTHER_DOMAIN, door) == OTHER_DOMAIN
+    assert reply_to_recipient(MailboxAddress(DID), door, now=NOW) == RECIPIENT_KNOWN
+    assert reply_to_recipient(MailboxAddress(OTHER), door, now=NOW) == RECIPIENT_UNKNOWN
+    assert reply_to_recipient(ReportAddress("17"), door, now=NOW) == RECIPIENT_KNOWN
+    assert reply_to_recipient(OTHER_DOMAIN, door, now=NOW) == OTHER_DOMAIN
+
+
+def test_a_recipient_whose_mailbox_is_full_is_asked_for_later() -> None:
+    door = RecordingDoor(refusals={DID: IngressRefusal("mailbox-full", "why")})
+    assert reply_to_recipient(MailboxAddress(DID), door, now=NOW) == MAILBOX_FULL
+    assert MAILBOX_FULL.startswith("452 4.2.2 ")
 
 
 def replies(door: RecordingDoor, raw: bytes, *addresses: MailboxAddress | ReportAddress) -> list[str]:

@@ -47,7 +47,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def postfix(chain: Path, lmtp_process: IngressProcess) -> Iterator[Postfix]:
     with postfix_server(
-        ingress_port=lmtp_process.port, mail_domains=["mail.test"], tls_chain=chain
+        ingress_port=lmtp_process.port,
+        policy_port=lmtp_process.policy_port,
+        mail_domains=["mail.test"],
+        tls_chain=chain,
     ) as running:
         yield running
 
@@ -235,11 +238,17 @@ def test_one_address_sends_only_so_much_a_minute(
         # The one that finds it ready counts as a connection, too.
         limits = {name: 4 if "CONN" in name else 3}
         with postfix_server(
-            ingress_port=lmtp_process.port, mail_domains=["mail.test"], limits=limits
+            ingress_port=lmtp_process.port,
+            policy_port=lmtp_process.policy_port,
+            mail_domains=["mail.test"],
+            limits=limits,
         ) as running:
             assert [sent(running, 1) for _ in codes] == codes, name
     with postfix_server(
-        ingress_port=lmtp_process.port, mail_domains=["mail.test"], limits={"MAIL_RECIPIENTS_PER_MINUTE": 3}
+        ingress_port=lmtp_process.port,
+        policy_port=lmtp_process.policy_port,
+        mail_domains=["mail.test"],
+        limits={"MAIL_RECIPIENTS_PER_MINUTE": 3},
     ) as running:
         assert [sent(running, 2), sent(running, 2)] == [250, 450]
 
@@ -251,7 +260,10 @@ def test_nothing_is_taken_that_would_fill_the_disk(
     for least, code in ((room // 2, 250), (2 * room, 452)):
         limits = {"MAIL_QUEUE_MIN_FREE": least}
         with postfix_server(
-            ingress_port=lmtp_process.port, mail_domains=["mail.test"], limits=limits
+            ingress_port=lmtp_process.port,
+            policy_port=lmtp_process.policy_port,
+            mail_domains=["mail.test"],
+            limits=limits,
         ) as running:
             assert sent(running, 1) == code
 

@@ -20,12 +20,14 @@ class IngressProcess:
 
     def __init__(self, directory: Path, scheme: str, port: int, variables: Mapping[str, str]) -> None:
         self.port = port
+        self.policy_port = free_port()
         self.log = directory / "ingress.log"
         environment = {
             **inherited_environment(),
             **{name: value for name, value in os.environ.items() if name.startswith("WAXWING_")},
             "DJANGO_SETTINGS_MODULE": "webmail.settings",
             "WAXWING_INGRESS_URL": f"{scheme}://127.0.0.1:{port}",
+            "WAXWING_INGRESS_POLICY_URL": f"policy://127.0.0.1:{self.policy_port}",
             "WAXWING_DATABASE_URL": _url_of_test_database(),
             "WAXWING_MAILBOX_URL": settings.MAILBOX_URL,
             "WAXWING_MAIL_TOKEN_KEY_PATH": settings.MAIL_TOKEN_KEY_FILE,

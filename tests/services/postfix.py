@@ -18,6 +18,7 @@ from tests.services.programs import LEFT_OUT, need
 def postfix_server(
     *,
     ingress_port: int,
+    policy_port: int = 1,
     mail_domains: Sequence[str],
     tls_chain: Path | None = None,
     relayhost: str = "",
@@ -40,6 +41,7 @@ def postfix_server(
         port=free_port(),
         relay_port=free_port(),
         ingress_port=ingress_port,
+        policy_port=policy_port,
         mail_domains=mail_domains,
         tls_chain=tls_chain,
         relayhost=relayhost,

@@ -24,4 +24,4 @@ async def _serve_until_told() -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await serve(settings.INGRESS_URL, stopped)
+    await serve(settings.INGRESS_URL, settings.INGRESS_POLICY_URL, stopped)
