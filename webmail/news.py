@@ -21,6 +21,8 @@ WINDOW = 50
 PREFIX = 16
 #: Mark of a received message whose signer was not checked yet.
 UNCHECKED = "u"
+#: Mark of a received message that the agent did not open for the page.
+NOT_OPENED = "w"
 #: Messages let go of that a page is told about.
 MOST_GONE = 100
 
@@ -41,6 +43,8 @@ class MessageState:
     version: str = ""
     #: Whether it is a line in the place of a bubble, which has none under it.
     event: bool = False
+    #: Such a line is never under what the agent did not open: the whole entry takes its place.
+    waits: bool = False
 
     @property
     def vouched_for(self) -> bool:
@@ -71,25 +75,38 @@ class News:
 
     @property
     def ids(self) -> list[str]:
-        """Of the messages that the page is about to show."""
-        return [entry.id for entry in (*self.later, *(each.entry for each in self.late), *self.changed)]
+        """Of the messages that the page is about to show, and that the agent opened."""
+        entries = (*self.later, *(each.entry for each in self.late), *self.changed)
+        return [entry.id for entry in entries if not entry.waits]
 
     def __bool__(self) -> bool:
         return bool(self.later or self.late or self.states or self.changed or self.gone or self.gap)
 
 
-def mark_of(state: progress.Progress | None, trust: str, version: str = "") -> str:
-    """What a page remembers of a message, to be told when it is another one: its state and its version."""
-    unchecked = UNCHECKED if trust == Message.Trust.UNCHECKED else ""
-    mark = state.mark if state else unchecked
-    return f"{mark}.{version}" if version else mark
+def mark_of(entry: Entry | MessageState) -> str:
+    """What a page remembers of a message, to be told when it is another one: its state and its version, or of
+    a received one why it is shut."""
+    shut = UNCHECKED if entry.trust == Message.Trust.UNCHECKED else NOT_OPENED if entry.waits else ""
+    mark = entry.state.mark if entry.state else shut
+    return f"{mark}.{entry.version}" if entry.version else mark
+
+
+def to_be_seen(shown: Mapping[str, str]) -> set[str]:
+    """Of what a page shows, as for ``news``, all but what the agent did not open for it."""
+    return {prefix for prefix, mark in shown.items() if _mark_alone(mark) != NOT_OPENED}
+
+
+def _mark_alone(mark: str) -> str:
+    """Without the version."""
+    return mark.partition(".")[0]
 
 
 def news(account: Account, conversation: Conversation, shown: Mapping[str, str], *, topic: str = "") -> News:
     """What is new to a page of a conversation, or of one topic of it. `shown` maps the id prefixes of its
     newest messages to their marks.
 
-    Nothing is opened when nothing is missing: at most ten queries then, and no call to the agent.
+    Nothing is opened when nothing is missing or was not opened before: at most ten queries then, and no call
+    to the agent.
     """
     placed = _recent(conversation, topic)
     recent = list(placed)
@@ -105,11 +122,12 @@ def news(account: Account, conversation: Conversation, shown: Mapping[str, str],
     states = _changed(conversation, recent, shown)
     alone = [state for state in states if _is_alone(shown[state.id[:PREFIX]], state)]
     whole = [state.id for state in states if state not in alone]
+    changed = threads.entries_of(account, conversation, whole, topic=topic) if whole else []
     return News(
         later=later,
         late=late,
         states=alone,
-        changed=threads.entries_of(account, conversation, whole, topic=topic) if whole else [],
+        changed=[entry for entry in changed if shown[entry.id[:PREFIX]] != mark_of(entry)],
         gone=gone,
     )
 
@@ -117,7 +135,7 @@ def news(account: Account, conversation: Conversation, shown: Mapping[str, str],
 def _is_alone(mark: str, state: MessageState) -> bool:
     """Whether only the line under the bubble changed."""
     before, _point, version = mark.partition(".")
-    return not state.event and before != UNCHECKED and version == state.version
+    return not state.event and before not in (UNCHECKED, NOT_OPENED) and version == state.version
 
 
 def let_go(conversation: Conversation, shown: Mapping[str, str]) -> list[str]:
@@ -185,11 +203,7 @@ def _changed(
     progress.prefetch_versions(messages, related.latest)
     people = people_of([*conversation.participants, *(message.sender_did for message in messages)])
     states = [_state(message, conversation, related, people) for message in messages]
-    return [
-        state
-        for state in states
-        if mark_of(state.state, state.trust, state.version) != shown[state.id[:PREFIX]]
-    ]
+    return [state for state in states if mark_of(state) != shown[state.id[:PREFIX]]]
 
 
 def _state(

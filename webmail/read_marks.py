@@ -26,9 +26,12 @@ def mark_read(
     """What a page has shown of the conversation has been seen, by the beginnings of its ids as pages name
     them (webmail.news.PREFIX); or everything in it. Tells other open pages, and its senders where the account
     chose that. ``conversation`` says how many unread messages mention the account then. True if anything
-    changed."""
+    changed.
+
+    What would disappear stays unread until its signature is checked: nothing of it was to be seen."""
     now = now or timezone.now()
     unread = Message.objects.filter(conversation=conversation, unread=True)
+    unread = unread.exclude(trust=Message.Trust.UNCHECKED, expires_after__gt=0)
     if shown is not None:
         ids = unread.values_list("pk", "message_id")
         unread = unread.filter(pk__in=[pk for pk, message_id in ids if message_id[:PREFIX] in shown])

@@ -152,8 +152,8 @@ class Thread:
 
     @property
     def unread(self) -> list[str]:
-        """The ids of the unread ones among them."""
-        return [entry.id for entry in self.entries if entry.unread]
+        """The ids of the unread ones among them, without those that the agent did not open."""
+        return [entry.id for entry in self.entries if entry.unread and not entry.waits]
 
 
 def thread(

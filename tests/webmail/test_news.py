@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import new_account, peer, received
+from webmail import read_marks
 from webmail.models import Delivery, Message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
@@ -167,3 +168,68 @@ def test_a_page_cannot_ask_anything_that_breaks(alice: Account, at_alices: Clien
     message = received(alice, peer("bob").did, "hello")
     address = reverse("conversation-news", args=[message.conversation.conversation_id])
     assert at_alices.get(address, {"shown": shown}).status_code in (200, 204)
+
+
+@pytest.mark.parametrize("part", ["", "middle"])
+def test_what_the_agent_did_not_open_is_not_read(
+    alice: Account, at_alices: Client, agent_process: AgentProcess, part: str
+) -> None:
+    message = received(alice, peer("bob").did, "gone in an hour")
+    Message.objects.update(expires_after=3600)
+    address = reverse("conversation-news", args=[message.conversation.conversation_id])
+    agent_process.stop()
+    try:
+        page = OpenPage(at_alices, message.conversation.conversation_id)
+        page.news()
+        shown = [f"{prefix}:{mark}" for prefix, mark in page.shown.items()]
+        parameters = {"shown": shown, "seen": "1", "part": part}
+        at_alices.get(address, parameters, headers={"HX-Request": "true"})
+    finally:
+        agent_process.start()
+    message.refresh_from_db()
+    assert (message.unread, message.expires_at) == (True, None)
+
+
+def test_what_the_agent_opens_again_comes_to_the_page_and_is_read_then(
+    alice: Account, at_alices: Client, agent_process: AgentProcess
+) -> None:
+    message = received(alice, peer("bob").did, "open at last")
+    agent_process.stop()
+    try:
+        page = OpenPage(at_alices, message.conversation.conversation_id)
+        assert page.news() == ""
+    finally:
+        agent_process.start()
+    assert ">open at last</p>" in page.news()
+    assert page.news() == ""
+    message.refresh_from_db()
+    assert not message.unread
+
+
+def test_without_script_what_the_agent_did_not_open_is_not_named_as_read(
+    alice: Account, at_alices: Client, agent_process: AgentProcess
+) -> None:
+    message = received(alice, peer("bob").did, "not open")
+    address = reverse("conversation", args=[message.conversation.conversation_id])
+    seen = reverse("conversation-seen", args=[message.conversation.conversation_id])
+    agent_process.stop()
+    try:
+        assert f'<form class="event" action="{seen}"' not in at_alices.get(address).content.decode()
+    finally:
+        agent_process.start()
+    assert f'<form class="event" action="{seen}"' in at_alices.get(address).content.decode()
+
+
+def test_what_disappears_is_read_when_its_signature_was_checked(alice: Account, at_alices: Client) -> None:
+    message = received(alice, peer("bob").did, "gone in an hour", trust=Message.Trust.UNCHECKED)
+    Message.objects.update(expires_after=3600)
+    page = OpenPage(at_alices, message.conversation.conversation_id)
+    page.news()
+    assert read_marks.mark_read(alice, message.conversation) is False
+    message.refresh_from_db()
+    assert (message.unread, message.expires_at) == (True, None)
+    Message.objects.update(trust=Message.Trust.SIGNED)
+    assert "gone in an hour" in page.news()
+    message.refresh_from_db()
+    assert not message.unread
+    assert message.expires_at is not None

@@ -11,4 +11,4 @@ register = template.Library()
 @register.filter
 def shown(entry: Entry | MessageState) -> str:
     """The id prefix and mark of a message, as "0123456789abcdef:3.89abcdef"."""
-    return f"{entry.id[:PREFIX]}:{mark_of(entry.state, entry.trust, entry.version)}"
+    return f"{entry.id[:PREFIX]}:{mark_of(entry)}"

@@ -32,7 +32,7 @@ from webmail.conversations import NotFound, find, others_in, row
 from webmail.draft_places import DraftPlace
 from webmail.drafts import OpenDraft
 from webmail.models import Conversation, Message
-from webmail.news import PREFIX, let_go, news
+from webmail.news import PREFIX, let_go, news, to_be_seen
 from webmail.outgoing import CannotSend
 from webmail.people import Person
 from webmail.previews import choices as preview_choices
@@ -118,13 +118,13 @@ def whats_new(request: PageRequest, conversation_id: str) -> HttpResponse:
     seen = bool(request.GET.get("seen") and request.htmx)
     if request.GET.get("part") == "middle":
         if seen:
-            mark_read(request.account, open_one, shown=on_page)
+            mark_read(request.account, open_one, shown=to_be_seen(on_page))
             undelivered.looked_at(open_one, on_page)
         return _without(let_go(open_one, on_page), _nothing_but_mentions(request, open_one))
     topic = topic_in(request.GET)
     found = news(request.account, open_one, on_page, topic=topic)
     if seen:
-        shown_now = {*on_page, *(id[:PREFIX] for id in found.ids)}
+        shown_now = {*to_be_seen(on_page), *(id[:PREFIX] for id in found.ids)}
         mark_read(request.account, open_one, shown=shown_now)
         undelivered.looked_at(open_one, shown_now)
     if found.gap:
