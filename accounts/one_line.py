@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 #: Characters that turn the direction of what stands around them (Unicode Standard Annex 9).
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -20,3 +21,13 @@ def one_line(text: str, most: int) -> str:
     what is not shown or turns the direction."""
     spaced = " ".join(text.split())
     return " ".join(_LEFT_OUT.sub("", spaced).split())[:most].rstrip()
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: it has but spaces, marks on no letter, and what is not drawn."""
+    return not any(_is_visible(character) for character in text)
+
+
+def _is_visible(character: str) -> bool:
+    drawn = character not in BLANK and unicodedata.category(character) not in ("Cf", "Mn", "Me")
+    return drawn and not character.isspace()

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +16,7 @@ from django.utils import timezone
 from accounts import identities, key_history, lookups, repositories
 from accounts.identities import Identity, IdentityError
 from accounts.models import Account, Peer
-from accounts.one_line import BLANK, one_line
+from accounts.one_line import is_blank, one_line
 from accounts.repositories import RepositoryError
 
 logger = logging.getLogger(__name__)
@@ -101,11 +100,7 @@ def clean_name(name: object) -> str:
     if not isinstance(name, str):
         return ""
     line = one_line(name[:MAX_NAME_LENGTH], MAX_NAME_LENGTH)
-    return line if any(_is_visible(character) for character in line) else ""
-
-
-def _is_visible(character: str) -> bool:
-    return character not in BLANK and unicodedata.category(character) not in ("Cf", "Mn", "Me", "Zs")
+    return "" if is_blank(line) else line
 
 
 def _is_stale(peer: Peer, max_age: timedelta) -> bool:

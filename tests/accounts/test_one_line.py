@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accounts.one_line import TURNING, one_line
+from accounts.one_line import TURNING, is_blank, one_line
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,12 @@ def test_a_line_stays_one_and_in_its_direction(text: str, line: str) -> None:
 def test_every_mark_of_direction_is_left_out() -> None:
     assert len(TURNING) == 12
     assert all(one_line(f"a{mark}b", 20) == "ab" for mark in TURNING)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " \r\n\t\u2028", "\u00a0\u3000", "\u200b\u200c\u200d\u2060\ufeff\u00ad", "\u034f \u0301", "\u3164"],
+)
+def test_what_is_drawn_as_nothing_is_blank(text: str) -> None:
+    assert is_blank(text)
+    assert not is_blank(f"{text}.")

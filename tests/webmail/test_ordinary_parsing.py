@@ -77,6 +77,7 @@ def multipart(subtype: str, *parts: str) -> bytes:
 
 
 PLAIN, HTML = "Content-Type: text/plain", "Content-Type: text/html"
+UTF_8 = f"{PLAIN}; charset=utf-8"
 INLINE_PICTURE = "Content-Type: image/png; name=a.png\r\nContent-Disposition: inline; filename=a.png"
 
 
@@ -142,6 +143,18 @@ INLINE_PICTURE = "Content-Type: image/png; name=a.png\r\nContent-Disposition: in
             [("", "other")],
         ),
         (multipart("alternative", part(PLAIN, " \r\n"), part(HTML, "<p>one")), None, "<p>one", []),
+        (
+            multipart("alternative", part(UTF_8, "\u00a0\r\n\u200b\ufeff"), part(HTML, "<p>one")),
+            None,
+            "<p>one",
+            [],
+        ),
+        (
+            multipart("mixed", part(PLAIN, "one"), part(UTF_8, "\u200d \u2060")),
+            "one",
+            None,
+            [],
+        ),
         (multipart("alternative", part(HTML, "<p>one"), part(PLAIN, "one")), "one", "<p>one", []),
         (
             multipart("mixed", part(HTML, "<p>one"), part(PLAIN, "-- \r\nthe list")),
@@ -172,6 +185,8 @@ def test_what_is_more_than_a_page_shows_is_a_file() -> None:
         ("text/plain", 6),
         ("text/html", len(elements)),
     ]
+    after_spaces = multipart("mixed", part(PLAIN, "one"), part(PLAIN, " " * MAX_TEXT + "letter"))
+    assert [one.size for one in read_mail(after_spaces).attached] == [MAX_TEXT + 6]
     alone = read_mail(f"{HTML}\r\n\r\n{elements}".encode())
     assert alone.too_complex
     assert [one.size for one in alone.attached] == [len(elements)]

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from email.message import Message
 
+from accounts.one_line import is_blank
 from webmail.mail_charsets import decoded
 
 #: A mail with more parts, those included that only hold others, is not taken apart.
@@ -48,9 +49,8 @@ class Leaf:
 
     @property
     def is_blank(self) -> bool:
-        """Whether it is text without a letter or a name, as programs put after a file."""
-        inline = self.is_inline and not self.part.get_filename()
-        return inline and not octets_of(self.part).strip()
+        """Whether it is text without a name of which nothing would be seen, as programs put after a file."""
+        return self.is_inline and not self.part.get_filename() and is_blank(_decoded(self, whole=True))
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,8 +130,11 @@ def _text_of(own: list[Leaf]) -> tuple[str | None, list[Leaf]]:
     return text, shown
 
 
-def _decoded(leaf: Leaf) -> str:
-    return text_of_octets(octets_of(leaf.part), str(leaf.part.get_content_charset() or ""))
+def _decoded(leaf: Leaf, *, whole: bool = False) -> str:
+    """The text of a leaf: as much as a page shows, or all of it."""
+    octets = octets_of(leaf.part)
+    most = len(octets) if whole else MAX_TEXT
+    return shown_text(decoded(octets, str(leaf.part.get_content_charset() or ""), most))
 
 
 def text_of_octets(octets: bytes, charset: str) -> str:
