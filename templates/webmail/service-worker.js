@@ -7,6 +7,8 @@ const KEPT = [OFFLINE, "{% static 'tokens.css' %}", "{% static 'app.css' %}", "{
 const SHELL = `shell ${KEPT.join(" ")}`;
 
 addEventListener("install", (event) => {
+  // What a page posts as it goes is lost at times where it has to pass a worker first, as in Chromium.
+  event.addRoutes?.({ condition: { requestMethod: "post" }, source: "network" });
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(KEPT)).then(() => skipWaiting()));
 });
 

@@ -349,6 +349,25 @@ def test_what_was_written_is_kept_though_its_page_is_left_at_once(
         composer(page).fill("")
 
 
+def test_nothing_stands_between_the_server_and_what_a_page_posts_as_it_goes(visit: Visit) -> None:
+    """A service worker in between loses one in thirty of such posts."""
+    alice = visit("alice")
+    page = alice.page
+    need_chromium(page.context.browser, "routes of a service worker")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
+    passed_by: str = page.evaluate(
+        """() => new Promise((resolve) => {
+          const { href } = new URL("/?posted", location);
+          new PerformanceObserver((list) => {
+            for (const entry of list.getEntriesByName(href)) resolve(entry.workerMatchedSourceType);
+          }).observe({ type: "resource" });
+          fetch(href, { method: "POST" });
+        })"""
+    )
+    assert passed_by == "network"
+    alice.excuse("status of 403")
+
+
 def test_a_draft_goes_on_being_kept_where_its_sending_was_stopped(visit: Visit) -> None:
     word = uuid4().hex[:8]
     page = visit("alice").page
