@@ -198,7 +198,7 @@ def _store(
     followers = followers_of(row, others, content.told, written_at)
     try:
         with transaction.atomic():
-            row.conversation = outgoing.written_to(account, composed.conversation_id, others, now)
+            row.conversation = outgoing.written_to(account, composed.conversation_id, others, now, later=True)
             if row.kind == Kind.SCHEDULED and (seconds := time_chosen(row.conversation)) != row.expires_after:
                 raise _AnotherTime(seconds)
             row.save()

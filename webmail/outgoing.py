@@ -206,12 +206,19 @@ def store_composed(
 
 
 def written_to(
-    account: Account, conversation_id: str, others: Sequence[str], now: datetime, *, by_itself: bool = False
+    account: Account,
+    conversation_id: str,
+    others: Sequence[str],
+    now: datetime,
+    *,
+    by_itself: bool = False,
+    later: bool = False,
 ) -> Conversation:
     """The conversation that somebody writes to, which accepts it and its people, but for what goes out
-    `by_itself`. Raises CannotSend where it is blocked."""
+    `by_itself`, and its people only when it goes out where that is `later`. Raises CannotSend where it is
+    blocked."""
     writer = None if by_itself else account.did
-    conversation = conversation_for(account, conversation_id, others, now, written_by=writer)
+    conversation = conversation_for(account, conversation_id, others, now, written_by=writer, later=later)
     if conversation.blocked:
         raise to_blocked()
     return conversation

@@ -19,7 +19,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from accounts.prepared_rows import PreparedRows
 from crypto_agent.client import AgentError, Composed, Expires, NewGroupUpdate, NewMessage
-from webmail import disappearing, drafts, forwarding, keeping_back, originals, outgoing
+from webmail import contacts, disappearing, drafts, forwarding, keeping_back, originals, outgoing
 from webmail.blobs.attaching import CannotAttach, forget, gone
 from webmail.conversations import others_in
 from webmail.draft_content import DraftContent, content_of
@@ -320,6 +320,7 @@ def _released(row: PendingMessage, now: datetime) -> Message:
         row.delete()
         tell_later(row)
         return sent
+    contacts.accept(row.account, dict.fromkeys(row.conversation.participants, now))
     files = {blob.pk: blob for blob in _files_here(row.account, row.files)}
     if not files.keys() >= _needed(row):
         raise gone()

@@ -27,7 +27,8 @@ class Writing:
 
     `written_by` is the DID of whoever writes in it now, if anybody does. One in which the account writes is
     accepted, and so are its people; one that somebody else begins is a request, unless they may begin one.
-    Without `checked` the writer is only said to be the writer, the account itself included.
+    Without `checked` the writer is only said to be the writer, the account itself included. What the account
+    writes `later` may still be taken back: its people are not accepted by it yet.
     """
 
     conversation_id: str
@@ -35,10 +36,15 @@ class Writing:
     at: datetime
     written_by: str | None = None
     checked: bool = True
+    later: bool = False
 
     def is_own(self, account: Account) -> bool:
         """Whether the account writes."""
         return self.checked and self.written_by == account.did
+
+    def is_said(self, account: Account) -> bool:
+        """Whether the account writes, and it goes out now."""
+        return self.is_own(account) and not self.later
 
 
 def conversation_for(
@@ -48,11 +54,11 @@ def conversation_for(
     now: datetime,
     *,
     written_by: str | None = None,
+    later: bool = False,
 ) -> Conversation:
     """The account's conversation with this id (hex), as in ``conversations_for``."""
-    (found,) = conversations_for(
-        account, [Writing(conversation_id, list(participants), now, written_by=written_by)]
-    )
+    writing = Writing(conversation_id, list(participants), now, written_by=written_by, later=later)
+    (found,) = conversations_for(account, [writing])
     return found
 
 
@@ -65,7 +71,8 @@ def conversations_for(account: Account, writings: Sequence[Writing]) -> list[Con
         found = _found(account, writings)
     written = [(writing, found[writing.conversation_id]) for writing in writings]
     own = [(writing, row) for writing, row in written if writing.is_own(account)]
-    contacts.know(account, _seen(account, written), accepted=_seen(account, own).keys())
+    said = [(writing, row) for writing, row in own if writing.is_said(account)]
+    contacts.know(account, _seen(account, written), accepted=_seen(account, said).keys())
     _agree([row for _writing, row in own])
     return [conversation for _writing, conversation in written]
 
@@ -137,7 +144,7 @@ def _begin(account: Account, writings: Sequence[Writing], found: dict[str, Conve
                 standing=Standing.ACCEPTED if may_begin else Standing.REQUEST,
                 blocked=leaves_list(since, account.did, writer, participants),
             )
-        if writing.is_own(account):
+        if writing.is_said(account):
             door.accept(conversation.participants)
     # Another process may begin the same at the same moment; then that one is as good.
     Conversation.objects.bulk_create(begun.values(), ignore_conflicts=True)

@@ -17,8 +17,10 @@ from accounts.models import Account
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import assert_nothing_inline, html_of
-from webmail import exported_settings, keeping_back, pending
-from webmail.models import Conversation, Message, PendingMessage, UndoChoice
+from webmail import consent, exported_settings, keeping_back, pending
+from webmail.conversations import others_in
+from webmail.draft_content import DraftContent
+from webmail.models import Conversation, Message, PendingMessage, UndoChoice, WhoMayWrite
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agent_process")]
 
@@ -159,3 +161,33 @@ def test_the_menu_leads_there_by_the_settings(alice: Account) -> None:
     browser = browser_of(alice)
     assert f'href="{reverse("settings")}"' in html_of(browser, reverse("inbox"))
     assert f'href="{reverse("undo-send")}"' in html_of(browser, reverse("settings"))
+
+
+@pytest.mark.parametrize("way", ["taken back", "discarded", "scheduled and discarded"])
+def test_who_is_written_to_counts_as_accepted_when_it_goes_out(
+    alice: Account, with_bob: Conversation, way: str
+) -> None:
+    now = timezone.now()
+    (bob,) = others_in(alice, with_bob)
+    consent.choose(alice, WhoMayWrite.WRITTEN_TO)
+    request = Conversation.Standing.REQUEST
+    Conversation.objects.filter(pk=with_bob.pk).update(standing=request, started_by=bob)
+
+    def written() -> PendingMessage:
+        content, token = DraftContent("Path by the weir"), str(uuid4())
+        if way.startswith("scheduled"):
+            return keeping_back.schedule(alice, [bob], content, token, now + timedelta(days=1), now=now)
+        return keeping_back.hold(alice, [bob], content, token, held_for=timedelta(seconds=10), now=now)
+
+    row = written()
+    # Where it may be taken back, it is in sight.
+    assert consent.may_be_told(row.conversation)
+    if way == "taken back":
+        pending.take_back(alice, row.pk, now=now)
+    else:
+        pending.discard(alice, row.pk)
+    assert not consent.may_begin(alice, bob)
+    assert consent.accepted_among(alice, [bob]) == set()
+    row = written()
+    assert pending.release(row.pk, now=row.release_at) is not None
+    assert consent.may_begin(alice, bob)
