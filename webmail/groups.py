@@ -63,13 +63,15 @@ def _newest(conversation: Conversation, changes: Iterable[Message.GroupChange]) 
     """The one that was written last, of two at one moment the one with the higher id.
 
     One that says it comes from the future counts from when it came. Only who is in the conversation can write
-    in it; a signature that was not checked counts for nothing, nor does what somebody blocked wants.
+    in it; a signature that was not checked counts for nothing, nor does what somebody blocked wants, or what
+    the account let go of.
     """
     rows = Message.objects.filter(
         conversation=conversation,
         changes_group__in=list(changes),
         trust__in=Message.VOUCHED_FOR,
         aside=Message.Aside.NO,
+        forgotten_at=None,
     )
     return rows.order_by(Least("created_at", "placed_at").desc(), "-message_id").first()
 

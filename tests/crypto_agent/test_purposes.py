@@ -42,6 +42,13 @@ def test_content_moved_to_another_place_is_not_read(
         assert refused.value.code == "CannotUnseal"
 
 
+@pytest.mark.usefixtures("devices")
+def test_content_of_which_nothing_is_left_keeps_no_other_from_being_read(web: AgentClient) -> None:
+    mine = web.compose(ALICE, [BOB], "To bob", created_at=WRITTEN_AT).content
+    read = web.read(ALICE, [replace(mine, sealed=b""), mine])
+    assert [(message.text, message.error) for message in read] == [(None, "cannot-unseal"), ("To bob", None)]
+
+
 def test_nothing_received_is_ever_signed(
     web: AgentClient, worker: AgentClient, devices: dict[str, Device]
 ) -> None:

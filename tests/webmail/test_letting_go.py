@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
+from django.apps import apps
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Account
-from crypto_agent.client import Expires
+from crypto_agent.atsms.content import GROUP_UPDATE, Expiry, InlinePart
+from crypto_agent.client import Expires, NewGroupUpdate, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
+from tests.webmail.other_client import OtherClient
 from tests.webmail.strangers import arrives
-from webmail import blocking, changing, forgetting, left_groups, threads
-from webmail.models import Message
+from webmail import blocking, changing, forgetting, left_groups, outgoing, threads
+from webmail.conversations import list_conversations
+from webmail.models import Conversation, Message
 
 pytestmark = pytest.mark.django_db
 
@@ -118,3 +125,52 @@ def test_what_was_answered_in_a_group_that_was_left_is_there_on_coming_back(
     question.conversation.refresh_from_db()
     left_groups.come_back(alice, question.conversation, now=timezone.now())
     assert texts(alice, question) == ["At six"]
+
+
+@pytest.fixture
+def named_for_a_minute(
+    alice: Account, bob: Account, carol: Account, write: Write, phone: OtherClient
+) -> Message:
+    """A message in a group of alice's, which she named "Walks" and bob's other program for a minute anew."""
+    hello = arrives(write, bob, [alice, carol], "hello")
+    update = NewMessage(group_update=NewGroupUpdate(title="Walks"))
+    outgoing.send_message(alice, [bob.did, carol.did], update, str(uuid4()))
+    until = int(timezone.now().timestamp()) + 60
+    name = InlinePart(GROUP_UPDATE, {"title": "For a minute"})
+    hand_over(alice, phone.write([alice, carol], [name], expires=Expiry(False, until)))
+    assert listed(alice) == {"For a minute": "hello"}
+    return hello
+
+
+def listed(account: Account) -> dict[str, str]:
+    return {row.title: row.preview for row in list_conversations(account).rows}
+
+
+def test_a_group_whose_name_disappeared_goes_by_the_one_before(
+    alice: Account, bob: Account, write: Write, named_for_a_minute: Message
+) -> None:
+    arrives(write, bob, [alice], "between us")
+    later = timezone.now() + timedelta(minutes=2)
+    assert forgetting.forget_expired(later) == 1
+    assert sorted(listed(alice).values()) == ["between us", "hello"]
+    forgetting.erase(alice, now=later)
+    found = listed(alice)
+    assert found.pop("Walks") == "hello"
+    assert list(found.values()) == ["between us"]
+
+
+def test_a_group_that_went_by_an_erased_name_is_mended(alice: Account, named_for_a_minute: Message) -> None:
+    group = named_for_a_minute.conversation
+    group.refresh_from_db()
+    erased, later = group.named_by, timezone.now() + timedelta(minutes=2)
+    forgetting.forget_expired(later)
+    forgetting.erase(alice, now=later)
+    Conversation.objects.update(named_by=erased, pictured_by=erased)
+    # What can't be read any more costs its own name alone.
+    assert list(listed(alice).values()) == ["hello"]
+    assert "Walks" not in listed(alice)
+    with connection.schema_editor() as editor:
+        import_module("webmail.migrations.0051_groups_without_erased_names").name_anew(apps, editor)
+    assert listed(alice) == {"Walks": "hello"}
+    group.refresh_from_db()
+    assert group.pictured_by is None
