@@ -258,7 +258,7 @@ def peer_of(conversation: Conversation, name: str) -> object:
 def test_a_search_in_a_group_names_it(alice: Account, group: Conversation) -> None:
     named(group, "Sunday walk")
     received(alice, peer("bobby").did, "alone")
-    filters = narrowed(alice, parse('in:"sunday w"', NOW.date()), NOW.date()).filters
+    filters = narrowed(alice, parse('in:"sunday w"'), NOW.date()).filters
     assert list(filters.conversation_ids) == [group.conversation_id]
 
 
