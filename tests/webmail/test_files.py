@@ -19,9 +19,10 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.agent import unlocked_by
 from accounts.models import Account
+from crypto_agent.atsms.content import text_part
 from crypto_agent.client import AgentClient, AgentError, AgentLimited, AgentRefused, Passphrase
 from tests.webmail.conftest import hand_over
-from tests.webmail.installation import browser_of, new_account
+from tests.webmail.installation import browser_of, new_account, peer
 from tests.webmail.other_client import OtherClient
 from tests.webmail.sent_files import (
     LARGE,
@@ -34,7 +35,7 @@ from tests.webmail.sent_files import (
     send,
     upload,
 )
-from webmail import not_arrived, outgoing, threads
+from webmail import changing, forgetting, not_arrived, outgoing, threads
 from webmail.blobs import attaching, fetching, store, sweeping
 from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.cannot_fetch import CannotFetch
@@ -303,6 +304,43 @@ def test_a_file_of_a_message_taken_back_goes(alice: Account, bob: Account) -> No
         phone.withdraw()
 
 
+def taken_back(sender: Account, recipient: str) -> Message:
+    """A message with a file that its recipient's server had before its sender took it back."""
+    files = [attach(sender, os.urandom(LARGE))]
+    sent = outgoing.send(sender, [recipient], "look", str(uuid4()), files=files)
+    sent.deliveries.update(state=Delivery.State.ACCEPTED)
+    assert changing.take_back(sender, sent.message_id, str(uuid4()))
+    return sent
+
+
+@pytest.mark.parametrize("by", ["deleting", "its time"])
+def test_a_file_of_a_message_taken_back_goes_though_the_message_is_erased(
+    alice: Account, bob: Account, by: str
+) -> None:
+    sent, now = taken_back(alice, bob.did), timezone.now()
+    if by == "deleting":
+        forgetting.forget(alice, sent.message_id, now=now)
+    else:
+        Message.objects.filter(pk=sent.pk).update(expires_at=now)
+        assert forgetting.forget_expired(now) == 1
+    Message.objects.filter(account=alice).update(state=Message.State.SEALED)
+    Delivery.objects.update(state=Delivery.State.ACCEPTED)
+    forgetting.erase(alice, now=now)
+    assert {bytes(row.sealed) for row in Message.objects.filter(account=alice)} == {b""}
+    assert sweeping.sweep(now) == 1
+    assert kept_files() == []
+
+
+@pytest.mark.usefixtures("agent_process")
+def test_a_file_of_a_message_taken_back_goes_while_the_keys_are_locked(settings: Settings) -> None:
+    person = new_account("locked")
+    taken_back(person, peer("bob").did)
+    agent_of_pages = AgentClient(settings.AGENT_URL, settings.AGENT_TOKEN_SECRET, "web")
+    agent_of_pages.make_locked(person.did, Passphrase("correct horse battery staple"), lifetime_s=600)
+    assert sweeping.sweep(timezone.now()) == 1
+    assert kept_files() == []
+
+
 @pytest.mark.parametrize(
     "fault", [AgentLimited("LimitReached", "", 60), AgentRefused("NoSuchAccount", "no such account")]
 )
@@ -329,8 +367,10 @@ def test_an_account_that_the_agent_does_not_read_holds_up_no_others_files(
     try:
         for person, other in ((alice, bob), (bob, alice)):
             sent = send(person, [other], [attach(person, os.urandom(LARGE))], "look")
+            without_it = [text_part("gone")]
             hand_over(
-                person, phones[person].write([other, person], None, replaces=bytes.fromhex(sent.message_id))
+                person,
+                phones[person].write([other, person], without_it, replaces=bytes.fromhex(sent.message_id)),
             )
         monkeypatch.setattr(sweeping, "agent", agent)
         assert sweeping.sweep(timezone.now()) == 1

@@ -76,6 +76,9 @@ def _of_messages_taken_back() -> Iterator[Blob]:
         edit = newest_edits([message]).get(message.pk) if message else None
         if message is None or edit is None:
             continue
+        if edit.takes_back:
+            yield blob
+            continue
         sealed = SealedContent(message.conversation.conversation_id, edit.message_id, bytes(edit.sealed))
         try:
             (read,) = agent().read(blob.account.did, [sealed])
