@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.agent import agent
 from accounts.models import Account
-from webmail import events, queues
+from webmail import events, originals, queues
 from webmail.blobs.attaching import remove
 from webmail.conversations import NotFound
 from webmail.mailbox import ARCHIVE, open_mailbox
@@ -98,9 +98,11 @@ def erase(account: Account, *, now: datetime) -> bool:
 
     Can run twice. Raises MailboxError, crypto_agent.client.AgentError.
     """
-    messages = list(_waiting().filter(account=account).order_by("pk")[:BATCH])
+    rows = _waiting().filter(account=account).select_related("conversation")
+    messages = list(rows.order_by("pk")[:BATCH])
     if not messages:
         return False
+    originals.note_before_erasing(account, messages)
     _expunge(account, messages)
     agent().forget_messages(account.did, [message.message_id for message in messages])
     # A worker that had read them before may store a copy yet: `archive.look_again` takes it away.

@@ -14,7 +14,7 @@ from accounts.models import Account
 from crypto_agent.client import AgentClient, AgentUnavailable, NewMessage
 from tests.webmail.conftest import Write, hand_over, seal
 from tests.webmail.test_pages import assert_nothing_inline
-from webmail import changing, forwarding, pending, threads
+from webmail import changing, forgetting, forwarding, pending, threads
 from webmail.models import Message, PendingMessage
 from webmail.outgoing import CannotSend, send_message
 
@@ -80,6 +80,34 @@ def test_an_edit_meanwhile_changes_nothing(
     changes(bob, alice, NewMessage("At ten.", replaces=bobs.message_id))
     assert pending.release(row.pk, now=row.release_at) is not None
     assert texts_to(alice, row) == [TEXT]
+
+
+def let_go(account: Account, message: Message) -> None:
+    now = timezone.now()
+    forgetting.forget(account, message.message_id, now=now)
+    assert not forgetting.erase(account, now=now)
+    assert bytes(Message.objects.get(account=account, replaces=message.message_id).sealed) == b""
+
+
+def test_what_was_edited_and_then_deleted_here_goes_out(
+    alice: Account, bob: Account, carol: Account, bobs: Message
+) -> None:
+    changes(bob, alice, NewMessage("At ten.", replaces=bobs.message_id))
+    row = forwarded(alice, bobs, carol)
+    let_go(alice, bobs)
+    assert pending.release(row.pk, now=row.release_at) is not None
+    assert texts_to(alice, row) == ["At ten."]
+
+
+def test_what_its_writer_took_back_stays_though_it_was_deleted_here(
+    alice: Account, bob: Account, carol: Account, bobs: Message, at_alices: Client
+) -> None:
+    row = forwarded(alice, bobs, carol)
+    changes(bob, alice, NewMessage(takes_back=True, replaces=bobs.message_id))
+    let_go(alice, bobs)
+    assert pending.release(row.pk, now=row.release_at) is None
+    assert texts_to(alice, row) == []
+    assert SAYS in at_alices.get(reverse("scheduled")).content.decode()
 
 
 def test_another_conversation_s_word_takes_nothing_back(

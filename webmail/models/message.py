@@ -86,7 +86,8 @@ class Message(LoadedRows):
     mentions_account = models.BooleanField(default=False)
     in_reply_to = models.CharField(max_length=64, blank=True)
     replaces = models.CharField(max_length=64, blank=True)
-    #: Whether it takes back what it replaces, of what the account wrote: of others the content alone says it.
+    #: Whether it takes back what it replaces, of what the account wrote: of others the content alone says it,
+    #: but of what was erased while something waited that passes on what it replaces.
     takes_back = models.BooleanField(default=False)
     #: The topic that it belongs to, or that began with it: see webmail/topics.py.
     topic = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 (so its index has few rows)
