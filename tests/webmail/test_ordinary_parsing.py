@@ -78,6 +78,8 @@ def multipart(subtype: str, *parts: str) -> bytes:
 
 PLAIN, HTML = "Content-Type: text/plain", "Content-Type: text/html"
 UTF_8 = f"{PLAIN}; charset=utf-8"
+NO_WORDS = '<style>p{}</style><p>&nbsp;</p><img src="cid:logo">'
+EMPTY_LINE = '<html><head><meta charset="us-ascii"></head><body style="margin:0"><br>&nbsp;</body></html>'
 INLINE_PICTURE = "Content-Type: image/png; name=a.png\r\nContent-Disposition: inline; filename=a.png"
 
 
@@ -163,6 +165,38 @@ INLINE_PICTURE = "Content-Type: image/png; name=a.png\r\nContent-Disposition: in
             [("", "-- \r\nthe list")],
         ),
         (multipart("mixed", part(PLAIN, "one"), part(HTML, "<p>two")), "one", "<p>two", []),
+        (multipart("mixed", part(HTML, NO_WORDS), part(PLAIN, "one")), "one", NO_WORDS, []),
+        (
+            multipart("mixed", part(PLAIN, " "), part(PLAIN, "one"), part(HTML, "<p>two")),
+            "one",
+            "<p>two",
+            [],
+        ),
+        (
+            multipart("mixed", part(HTML, EMPTY_LINE), part(INLINE_PICTURE, "x"), part(HTML, "<p>one")),
+            None,
+            "<p>one",
+            [("a.png", "x")],
+        ),
+        (
+            multipart("mixed", part(PLAIN, " "), part(PLAIN + "; name=notes.txt", "the notes")),
+            None,
+            None,
+            [("notes.txt", "the notes")],
+        ),
+        (
+            multipart("alternative", part(PLAIN + "; name=x.txt", " "), part(HTML, "<p>one")),
+            None,
+            "<p>one",
+            [("x.txt", " ")],
+        ),
+        (b"Content-Type: text/plain\r\n\r\n \r\n", None, None, []),
+        (
+            multipart("mixed", part(HTML, "<form><input value=one></form>"), part(HTML, "<p>two")),
+            None,
+            "<form><input value=one></form>",
+            [("", "<p>two")],
+        ),
         (b"Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR", None, None, [("", "BEGIN:VCALENDAR")]),
         (b"Content-Type: text/plain; name=x.txt\r\n\r\nall of it", "all of it", None, []),
     ],
@@ -177,7 +211,7 @@ def test_every_part_is_shown_or_a_file(
 
 
 def test_what_is_more_than_a_page_shows_is_a_file() -> None:
-    words, elements = "x" * (MAX_TEXT - 1), "<p>" * (MAX_ELEMENTS + 1)
+    words, elements = "x" * (MAX_TEXT - 1), "<p>x" * (MAX_ELEMENTS + 1)
     raw = multipart("mixed", part(PLAIN, words), part(PLAIN, "second"), part(HTML, elements))
     mail = read_mail(raw)
     assert (mail.text, mail.html, mail.too_complex) == (words, None, False)
@@ -187,6 +221,9 @@ def test_what_is_more_than_a_page_shows_is_a_file() -> None:
     ]
     after_spaces = multipart("mixed", part(PLAIN, "one"), part(PLAIN, " " * MAX_TEXT + "letter"))
     assert [one.size for one in read_mail(after_spaces).attached] == [MAX_TEXT + 6]
+    beside_blank = read_mail(multipart("alternative", part(PLAIN, " "), part(HTML, elements)))
+    assert beside_blank.too_complex
+    assert elements in (beside_blank.text or "")
     alone = read_mail(f"{HTML}\r\n\r\n{elements}".encode())
     assert alone.too_complex
     assert [one.size for one in alone.attached] == [len(elements)]
@@ -442,6 +479,7 @@ def test_no_mail_nests_deeper_than_its_types_are_counted(layer: str) -> None:
         b"Subject: " + b"=?utf-8?q?a?= " * 30_000 + b"\r\n\r\n",
         b"From: " + b"a@b.example, " * 30_000 + b"\r\n\r\n",
         b"Content-Type: text/html\r\n\r\n" + b"<div>" * 100_000,
+        b"Content-Type: text/html\r\n\r\n" + b"<div" * 130_000,
         b"Content-Type: text/html\r\n\r\n" + b"<div>" * 8_000,
         b"Content-Type: text/plain; charset=punycode\r\n\r\n" + b"a" * 500_000,
         b"Content-Type: text/plain; charset=idna\r\n\r\n" + b"a" * 500_000,

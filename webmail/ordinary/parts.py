@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.message import Message
+from functools import cached_property
 
 from accounts.one_line import is_blank
 from webmail.mail_charsets import decoded
+from webmail.ordinary.html import text_of
 
 #: A mail with more parts, those included that only hold others, is not taken apart.
 MAX_PARTS = 200
@@ -21,6 +23,10 @@ _CONTAINER = re.compile(
     # As Python's reader has it: after any end of a line, and whatever it strips before a type.
     rb"(?<![^\r\n])content-type:[\s\x1c-\x1f]*(?:message/|multipart/(digest)?)",
     re.IGNORECASE,
+)
+#: What HTML of empty lines consists of.
+_EMPTY_LINES = re.compile(
+    r"<(?:!doctype|/?(?:html|head|meta|body|div|p|span|font|br)\b)[^<>]*>|&(?:nbsp|#160);", re.IGNORECASE
 )
 
 
@@ -47,10 +53,13 @@ class Leaf:
         """Whether it is named as files are, among others. What stands alone may have a name as well."""
         return self.is_mixed and bool(self.part.get_filename())
 
-    @property
+    @cached_property
     def is_blank(self) -> bool:
-        """Whether it is text without a name of which nothing would be seen, as programs put after a file."""
-        return self.is_inline and not self.part.get_filename() and is_blank(_decoded(self, whole=True))
+        """Whether it is text of which nothing would be seen, as programs put before and after a file."""
+        if not self.is_inline:
+            return False
+        text = _decoded(self, whole=True)
+        return is_blank(_EMPTY_LINES.sub("", text) if self.part.get_content_type() == "text/html" else text)
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,21 +99,26 @@ def leaves(message: Message) -> list[Leaf] | None:
 
 def body_of(found: list[Leaf]) -> Body:
     """What is shown of these leaves: the first plain text with those that follow it in the same
-    multipart/mixed, and the first HTML. What is named counts only where nothing else is there.
+    multipart/mixed, and the first HTML. What is named counts only where nothing else is there, and what is
+    blank never does.
 
-    Beside HTML, plain text counts only where it may say the same: not where it is blank, nor where it comes
-    after the HTML, as lists put a line below a letter.
+    Beside HTML with words, plain text counts only where it may say the same: not where it comes after the
+    HTML, as lists put a line below a letter.
     """
     inline = [leaf for leaf in found if leaf.is_inline]
-    own = [leaf for leaf in inline if not leaf.is_named] or inline[:1]
+    first = [leaf for leaf in inline if not leaf.is_named] or inline[:1]
+    own = [leaf for leaf in first if not leaf.is_blank]
     text, texts = _text_of(own)
     pages = [leaf for leaf in own if leaf.part.get_content_type() == "text/html"][:1]
     html = _decoded(pages[0]) if pages else None
     too_many_elements = html is not None and html.count("<") > MAX_ELEMENTS
-    if html is not None and not too_many_elements and texts and not _says_the_same(texts[0], pages[0], own):
+    differs = html is not None and texts and not _says_the_same(texts[0], pages[0], own)
+    if html is not None and differs and not too_many_elements and not is_blank(text_of(html)):
         text, texts = None, []
     shown = texts if too_many_elements else [*texts, *pages]
-    attached = [leaf.part for leaf in found if leaf not in shown and not leaf.is_blank]
+    attached = [
+        leaf.part for leaf in found if leaf not in shown and (leaf.part.get_filename() or not leaf.is_blank)
+    ]
     return Body(text, None if too_many_elements else html, attached, too_many_elements)
 
 
@@ -113,7 +127,7 @@ def _says_the_same(plain: Leaf, page: Leaf, own: list[Leaf]) -> bool:
     is_alternative = (
         plain.container is not None and plain.container.get_content_type() == "multipart/alternative"
     )
-    return not plain.is_blank and (is_alternative or own.index(plain) < own.index(page))
+    return is_alternative or own.index(plain) < own.index(page)
 
 
 def _text_of(own: list[Leaf]) -> tuple[str | None, list[Leaf]]:
@@ -123,8 +137,8 @@ def _text_of(own: list[Leaf]) -> tuple[str | None, list[Leaf]]:
         return None, []
     shown, text = plain[:1], _decoded(plain[0])
     for leaf in plain[1:]:
-        if leaf.is_mixed and leaf.container is shown[0].container and not leaf.is_blank:
-            joined = "\n\n".join(each for each in (text.rstrip("\n"), _decoded(leaf).strip("\n")) if each)
+        if leaf.is_mixed and leaf.container is shown[0].container:
+            joined = "\n\n".join((text.rstrip("\n"), _decoded(leaf).strip("\n")))
             if len(joined) <= MAX_TEXT:
                 shown, text = [*shown, leaf], joined
     return text, shown
