@@ -17,6 +17,10 @@
   // goes to the address of that one, whatever the pane shows by then. Its event carries it: htmx sends those of a form one
   // after the other.
   const underway = new Map();
+  // By a name of its own: within a submit Firefox tells nobody of another one.
+  const goesOut = (entry) => window.htmx.trigger(entry.form, "entry", { entry });
+  // Until htmx has looked through the page it does not hear of any; scripts that are still to come keep it waiting.
+  document.addEventListener("DOMContentLoaded", () => { for (const entry of underway.values()) goesOut(entry); });
   const waitingIn = (form) => [...underway.values()].filter((entry) => entry.form === form);
   // The draft that goes with it is the one that the page saw last.
   const fieldsOf = ({ form, fields }) => [...fields, ["revision", form.elements.revision.value]];
@@ -97,8 +101,7 @@
     form.elements.when.value = "";
     for (const entry of entries) {
       underway.set(entry.token, entry);
-      // By a name of its own: within a submit Firefox tells nobody of another one.
-      window.htmx.trigger(form, "entry", { entry });
+      goesOut(entry);
     }
     const menu = event.submitter?.closest("details.menu");
     if (menu?.contains(document.activeElement)) $("summary", menu).focus();

@@ -174,6 +174,29 @@ def test_what_waited_for_its_turn_goes_out_and_what_was_begun_since_is_kept_thou
     alice.excuse("htmx:", "Failed to load resource")
 
 
+def test_what_is_sent_before_the_last_script_has_come_goes_out_once_it_has(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    held: list[Route] = []
+    page.route(re.compile(r"/static/suggestions\.[0-9a-f]+\.js$"), lambda route: held.append(route))
+    page.goto(page.url, wait_until="commit")
+    page.wait_for_function("() => window.takeReply")
+    for text in (f"early {word}", f"also early {word}"):
+        alice.write(text)
+        expect(composer(page)).to_have_value("")
+    (route,) = held
+    route.continue_()
+    for text in (f"also early {word}", f"early {word}"):
+        expect(bubble(page, text).last).to_be_visible()
+    texts = page.locator("#thread .msg--own .bubble", has_text=word).all_inner_texts()
+    assert [text.split(word)[0].strip() for text in texts] == ["Begun", "early", "also early"]
+
+
 def _fails_behind_which_others_wait(alice: Visitor, first: str, *others: str, arrives: bool) -> list[str]:
     """The first gets to the server or not, and its answer does not come while the others wait; the texts of
     what goes out, also later."""
