@@ -6,6 +6,7 @@ import json
 import re
 import smtplib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -157,7 +158,8 @@ def _fail_to_answer(installation: RunningInstallation, alice: Window, path: str)
 def _leave_unsent(alice: Window, path: str) -> None:
     """A message for tomorrow that will disappear, and half of another one."""
     alice.post(f"{path}disappear/", {"seconds": "86400"}, form_at=path)
-    later: dict[str, str | list[str]] = {"text": LATER, "token": str(uuid4()), "at": "tomorrow"}
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    later: dict[str, str | list[str]] = {"text": LATER, "token": str(uuid4()), "at": tomorrow.isoformat()}
     alice.post(f"{path}send/", later, form_at=path)
     kept = alice.post(f"{path}draft/keep/", {"text": HALF, "revision": "0"}, form_at=path)
     assert kept.status_code == 200, words(kept.text)

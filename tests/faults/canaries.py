@@ -118,7 +118,8 @@ def _write_in_other_ways(used: Used, alice: Window, bob: Window) -> None:
     assert changing.status_code == 200, changing.text
 
     later = canary("later")
-    fields: dict[str, str | list[str]] = {"text": later, "token": str(uuid4()), "at": "tomorrow"}
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    fields: dict[str, str | list[str]] = {"text": later, "token": str(uuid4()), "at": tomorrow.isoformat()}
     scheduled = alice.post(f"{conversation}send/", fields, form_at=conversation)
     assert "#p" in scheduled.headers["Location"]
     assert later in alice.words("/scheduled/")

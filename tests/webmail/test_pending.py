@@ -58,6 +58,12 @@ def hand_in(browser: Client, conversation: Conversation, text: str = TEXT, **mor
     return row
 
 
+def tomorrow() -> str:
+    """What the button that says "Tomorrow morning" hands in."""
+    _words, moment = sending_times.choices(timezone.now())[0]
+    return moment.isoformat()
+
+
 def page(browser: Client, conversation: Conversation) -> str:
     return html_of(browser, reverse("conversation", args=[conversation.conversation_id]))
 
@@ -181,7 +187,7 @@ def test_others_have_no_part_in_it(alice: Account, at_alices: Client, with_bob: 
     mallory = browser_of(new_account("mallory"))
     for name in ("pending-undo", "pending-discard", "pending-send"):
         assert mallory.post(reverse(name, args=[row.pk])).status_code == 409
-    assert mallory.post(reverse("pending-time", args=[row.pk]), {"at": "tomorrow"}).status_code == 404
+    assert mallory.post(reverse("pending-time", args=[row.pk]), {"at": tomorrow()}).status_code == 404
     assert TEXT not in html_of(mallory, reverse("scheduled"))
     assert PendingMessage.objects.count() == 1
 
@@ -257,10 +263,13 @@ def test_a_message_waits_for_its_time_and_says_it_was_written_then(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
     at_alices.cookies["zone"] = "Europe/Vienna"
-    row = hand_in(at_alices, with_bob, at="tomorrow", when="")
     vienna = ZoneInfo("Europe/Vienna")
-    tomorrow = timezone.now().astimezone(vienna).date() + timedelta(days=1)
-    assert row.release_at == datetime.combine(tomorrow, sending_times.MORNING, vienna)
+    morning = datetime.combine(
+        timezone.now().astimezone(vienna).date() + timedelta(days=1), sending_times.MORNING, vienna
+    )
+    assert f'name="at" value="{morning.isoformat()}"' in page(at_alices, with_bob)
+    row = hand_in(at_alices, with_bob, at=morning.isoformat(), when="")
+    assert row.release_at == morning
     html = page(at_alices, with_bob)
     assert "Goes out" in html
     assert "Sending in a moment" not in html
@@ -277,7 +286,7 @@ def test_a_message_waits_for_its_time_and_says_it_was_written_then(
 def test_its_time_can_be_changed_and_it_can_go_at_once(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    row = hand_in(at_alices, with_bob, at="tomorrow")
+    row = hand_in(at_alices, with_bob, at=tomorrow())
     address = reverse("pending-time", args=[row.pk])
     assert_nothing_inline(html_of(at_alices, address))
     later = timezone.localtime() + timedelta(days=3)
@@ -306,7 +315,7 @@ def test_discarded_it_is_gone_with_its_files(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
     blob = attaching.attach(alice, "a.pdf", "a/b", 3, [b"abc"], now=timezone.now())
-    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
+    row = hand_in(at_alices, with_bob, at=tomorrow(), file=[blob.pk])
     discard = reverse("pending-discard", args=[row.pk])
     question = html_of(at_alices, f"{discard}?from=scheduled")
     assert "Discard this message?" in question
@@ -320,7 +329,7 @@ def test_discarded_it_is_gone_with_its_files(
 
 
 def test_in_its_place_it_is_asked_whether_to_discard(at_alices: Client, with_bob: Conversation) -> None:
-    row = hand_in(at_alices, with_bob, at="tomorrow")
+    row = hand_in(at_alices, with_bob, at=tomorrow())
     discard = reverse("pending-discard", args=[row.pk])
     htmx = {"HX-Request": "true"}
     part = at_alices.get(discard, headers=htmx).content.decode()
@@ -355,7 +364,7 @@ def test_a_file_does_not_go_after_its_time_where_that_is_changed_either(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
     blob = attaching.attach(alice, "a.pdf", "a/b", 3, [b"abc"], now=timezone.now())
-    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
+    row = hand_in(at_alices, with_bob, at=tomorrow(), file=[blob.pk])
     late = (timezone.localtime() + timedelta(days=40)).strftime("%Y-%m-%dT%H:%M")
     answer = at_alices.post(reverse("pending-time", args=[row.pk]), {"at": "chosen", "when": late})
     assert answer.status_code == 422
@@ -367,7 +376,7 @@ def test_a_file_is_in_one_message_that_waits(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
     blob = attaching.attach(alice, "film.bin", "a/b", 80_000, [bytes(80_000)], now=timezone.now())
-    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
+    row = hand_in(at_alices, with_bob, at=tomorrow(), file=[blob.pk])
     send = reverse("conversation-send", args=[with_bob.conversation_id])
     for seconds in (10, 0):
         at_alices.post(reverse("undo-send"), {"seconds": seconds})
@@ -385,9 +394,9 @@ def test_discarded_a_message_leaves_the_files_of_others(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
     blob = attaching.attach(alice, "film.bin", "a/b", 80_000, [bytes(80_000)], now=timezone.now())
-    other = hand_in(at_alices, with_bob, "names it as well", at="tomorrow")
+    other = hand_in(at_alices, with_bob, "names it as well", at=tomorrow())
     PendingMessage.objects.filter(pk=other.pk).update(files=[blob.pk], inline=[False])
-    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk])
+    row = hand_in(at_alices, with_bob, at=tomorrow(), file=[blob.pk])
     pending.discard(alice, other.pk)
     assert Blob.objects.get(pk=blob.pk).pending == row
 
@@ -408,7 +417,7 @@ def test_a_message_does_not_go_out_without_a_file(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
     blob = attaching.attach(alice, "film.bin", "a/b", 80_000, [bytes(80_000)], now=timezone.now())
-    row = hand_in(at_alices, with_bob, at="tomorrow", file=[blob.pk], **{f"name-{blob.pk}": "film.bin"})
+    row = hand_in(at_alices, with_bob, at=tomorrow(), file=[blob.pk], **{f"name-{blob.pk}": "film.bin"})
     gone = "A file of this message is gone"
     places = (reverse("conversation", args=[with_bob.conversation_id]), reverse("scheduled"))
     for place in places:
@@ -434,7 +443,7 @@ def test_a_message_does_not_go_out_without_a_file(
 def test_a_page_of_what_is_scheduled_that_is_open_gets_that_alone(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    fields = {"text": TEXT, "token": str(uuid4()), "at": "tomorrow"}
+    fields = {"text": TEXT, "token": str(uuid4()), "at": tomorrow()}
     at_alices.post(reverse("conversation-send", args=[with_bob.conversation_id]), fields)
     htmx = {"HX-Request": "true", "HX-Target": "scheduled"}
     part = at_alices.get(reverse("scheduled"), headers=htmx).content.decode()
@@ -447,9 +456,11 @@ def test_a_page_of_what_is_scheduled_that_is_open_gets_that_alone(
 def test_a_new_conversation_may_wait_too(alice: Account, at_alices: Client) -> None:
     carol = peer("carol", display_name="Carol")
     offered = at_alices.get(reverse("new-conversation")).content.decode()
-    for name, words, _moment in sending_times.choices(timezone.now()):
-        assert f'name="at" value="{name}" data-send><span>{words}</span>' in offered
-    fields = {"to": [carol.did], "text": TEXT, "token": str(uuid4()), "do": "", "at": "monday"}
+    times = sending_times.choices(timezone.now())
+    for words, moment in times:
+        assert f'name="at" value="{moment.isoformat()}" data-send><span>{words}</span>' in offered
+    _words, monday = times[-1]
+    fields = {"to": [carol.did], "text": TEXT, "token": str(uuid4()), "do": "", "at": monday.isoformat()}
     answer = at_alices.post(reverse("new-conversation"), fields)
     row = PendingMessage.objects.get()
     assert answer.headers["Location"] == reverse("conversation", args=[row.conversation.conversation_id])
@@ -482,23 +493,38 @@ def test_the_times_that_are_offered_are_in_the_zone_of_the_person() -> None:
     with timezone.override(ZoneInfo("America/New_York")):
         # Sunday evening there, Monday in London.
         now = datetime(2026, 11, 30, 2, 0, tzinfo=ZoneInfo("UTC"))
-        assert [(name, moment.isoformat()) for name, _words, moment in sending_times.choices(now)] == [
-            ("tomorrow", "2026-11-30T08:00:00-05:00")
+        assert [(words, moment.isoformat()) for words, moment in sending_times.choices(now)] == [
+            ("Tomorrow morning", "2026-11-30T08:00:00-05:00")
         ]
-        # Offered on Saturday, pressed on Sunday.
-        assert sending_times.chosen_time("monday", "", now).isoformat() == "2026-11-30T08:00:00-05:00"
         saturday = datetime(2026, 11, 28, 17, 0, tzinfo=ZoneInfo("UTC"))
-        assert [name for name, _words, _moment in sending_times.choices(saturday)] == ["tomorrow", "monday"]
-        typed = sending_times.chosen_time("chosen", "2026-12-24T18:30", now)
+        assert [words for words, _moment in sending_times.choices(saturday)] == [
+            "Tomorrow morning",
+            "Monday morning",
+        ]
+        typed = sending_times.chosen_time("chosen", "2026-12-24T18:30")
         assert typed.isoformat() == "2026-12-24T18:30:00-05:00"
-        with pytest.raises(CannotSend):
-            sending_times.chosen_time("chosen", "2026-12-24T18:30Z", now)
+        for wrong in ("2026-12-24T18:30Z", "2026-13-24T18:30", ""):
+            with pytest.raises(CannotSend):
+                sending_times.chosen_time("chosen", wrong)
+
+
+def test_a_button_chooses_the_moment_that_it_says_however_late_it_is_pressed(
+    alice: Account, at_alices: Client, with_bob: Conversation
+) -> None:
+    """ "Tomorrow" and "Monday" would be others by then."""
+    soon = timezone.now() + timedelta(minutes=5)
+    assert hand_in(at_alices, with_bob, at=soon.isoformat()).release_at == soon
+    over = (timezone.now() - timedelta(minutes=1)).isoformat()
+    send = reverse("conversation-send", args=[with_bob.conversation_id])
+    answer = at_alices.post(send, {"text": TEXT, "token": str(uuid4()), "at": over})
+    assert answer.status_code == 422
+    assert "That time is over" in answer.content.decode()
 
 
 def test_it_disappears_as_is_chosen_while_it_waits(
     alice: Account, at_alices: Client, with_bob: Conversation
 ) -> None:
-    row = hand_in(at_alices, with_bob, at="tomorrow")
+    row = hand_in(at_alices, with_bob, at=tomorrow())
     held = hand_in(at_alices, with_bob, "Sent before it was chosen")
     for seconds in (3600, 86_400):
         address = reverse("conversation-disappear", args=[with_bob.conversation_id])
@@ -524,7 +550,7 @@ def test_another_time_chosen_at_the_same_moment_stands(
     first: str,
 ) -> None:
     """One page has composed what waits, and before it stores that, another page stores what it made."""
-    row, now = hand_in(at_alices, with_bob, at="tomorrow"), timezone.now()
+    row, now = hand_in(at_alices, with_bob, at=tomorrow()), timezone.now()
     later = (now + timedelta(days=3)).replace(microsecond=0)
     compose = outgoing.compose
 
@@ -550,7 +576,7 @@ def test_another_time_chosen_at_the_same_moment_stands(
 def test_a_time_that_what_waits_cannot_have_is_not_chosen(
     at_alices: Client, with_bob: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = hand_in(at_alices, with_bob, at="tomorrow")
+    row = hand_in(at_alices, with_bob, at=tomorrow())
 
     def limited(*_any: object, **_more: object) -> None:
         raise AgentLimited("RateLimitExceeded", "", 60)

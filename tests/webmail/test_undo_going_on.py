@@ -108,7 +108,7 @@ def test_taken_back_it_is_the_draft_of_a_new_conversation_with_the_same_people(
 def test_at_a_time_of_its_own_all_of_it_goes_out(
     at_alices: Client, group: Conversation, bob: Account
 ) -> None:
-    row = go_on(at_alices, group, bob, at="tomorrow")
+    row = go_on(at_alices, group, bob, at=(timezone.now() + timedelta(days=1)).isoformat())
     assert row is not None
     assert said_in(group) == ["where to?"]
     pending.change_time(group.account, row.pk, None, now=timezone.now())
@@ -118,7 +118,7 @@ def test_at_a_time_of_its_own_all_of_it_goes_out(
 def test_where_it_goes_on_is_told_for_the_time_that_was_chosen_meanwhile(
     at_alices: Client, group: Conversation, bob: Account
 ) -> None:
-    row = go_on(at_alices, group, bob, at="tomorrow")
+    row = go_on(at_alices, group, bob, at=(timezone.now() + timedelta(days=1)).isoformat())
     assert row is not None
     disappear = reverse("conversation-disappear", args=[group.conversation_id])
     assert at_alices.post(disappear, {"seconds": 3600}).status_code == 302

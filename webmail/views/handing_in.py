@@ -66,7 +66,7 @@ def hand_in(
             told=going_on.words,
         )
     if at:
-        send_at = sending_times.chosen_time(at, request.POST.get("when", ""), now)
+        send_at = sending_times.chosen_time(at, request.POST.get("when", ""))
         return keeping_back.schedule(
             account,
             recipients,

@@ -141,7 +141,7 @@ def change_time(request: PageRequest, pending_pk: int) -> HttpResponse:
     error = ""
     if request.method == "POST":
         try:
-            at = sending_times.chosen_time(request.POST.get("at", ""), request.POST.get("when", ""), now)
+            at = sending_times.chosen_time(request.POST.get("at", ""), request.POST.get("when", ""))
             pending.change_time(request.account, pending_pk, at, now=now)
             return redirect("scheduled")
         except NotPending:
