@@ -109,11 +109,13 @@ def event_words(message: Message, read: ReadMessage | None, people: Mapping[str,
 
 
 def names_of(account: Account, most: int) -> dict[str, str]:
-    """The names of the account's groups by conversation id, of `most` of them, the newest first.
+    """The names of the groups in the account's list by conversation id, of `most` of them, the newest first.
 
     Raises AgentError.
     """
-    rows = Conversation.objects.filter(account=account, named_by__isnull=False).select_related("named_by")
+    accepted = Conversation.Standing.ACCEPTED
+    rows = Conversation.objects.filter(account=account, standing=accepted, blocked=False)
+    rows = rows.filter(named_by__isnull=False).select_related("named_by")
     found = {row.pk: row for row in rows.order_by("-last_activity", "-pk")[:most]}
     items = naming(found.values())
     read = agent().read(account.did, list(items.values())) if items else []

@@ -15,7 +15,8 @@ from accounts.named import named, named_exactly
 from crypto_agent.client import SearchFilters
 from webmail import groups
 from webmail.conversation_pages import with_names
-from webmail.models import Conversation, ConversationMember
+from webmail.conversations import in_list
+from webmail.models import ConversationMember
 from webmail.search_query import Operator, SearchQuery, day_of
 
 #: People and conversations that a search is narrowed to; the agent takes no more.
@@ -70,13 +71,13 @@ def narrowed(account: Account, query: SearchQuery, today: date) -> Narrowed:
 
 
 def _people(account: Account, value: str) -> set[str]:
-    """The DIDs of those among the people of the account's conversations whom a name, handle or DID means.
+    """The DIDs of those among the people of the account's list whom a name, handle or DID means.
 
     Whose handle it is exactly, or who is called exactly so, is meant before all who have it in their name.
     """
     if value.casefold() == ME:
         return {account.did}
-    own = ConversationMember.objects.filter(conversation__account=account).values("did")
+    own = ConversationMember.objects.filter(conversation__in=in_list(account)).values("did")
     for meant in (named_exactly(value) | Q(did=value), named(value)):
         found: set[str] = set()
         for model in (Peer, Account):
@@ -88,8 +89,8 @@ def _people(account: Account, value: str) -> set[str]:
 
 
 def _conversations(account: Account, value: str) -> set[str]:
-    """The ids of the groups with this in their name, and of the conversations with all of these people and
-    the fewest others. Raises AgentError."""
+    """The ids of the groups in the list with this in their name, and of the conversations there with all of
+    these people and the fewest others. Raises AgentError."""
     wanted = folded(value).strip()
     named_so = {
         conversation_id
@@ -97,7 +98,7 @@ def _conversations(account: Account, value: str) -> set[str]:
         if wanted and wanted in folded(name)
     }
     words = " ".join(_BETWEEN.sub(" ", value).split())
-    rows = with_names(Conversation.objects.filter(account=account), words)
+    rows = with_names(in_list(account), words)
     rows = rows.annotate(size=Count("members")).order_by("size", "-last_activity", "-pk")
     found = list(rows.values_list("conversation_id", "size")[:MOST])
     return named_so | {conversation_id for conversation_id, size in found if size == found[0][1]}

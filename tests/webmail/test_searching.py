@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from accounts.agent import agent, kept_client
 from accounts.models import Account
-from crypto_agent.client import Attachment, NewMessage
+from crypto_agent.client import Attachment, NewGroupUpdate, NewMessage
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
-from webmail import forgetting, highlighting, search_index, tasks
+from webmail import forgetting, groups, highlighting, search_index, tasks
 from webmail.highlighting import Run, excerpt
-from webmail.models import Message
+from webmail.models import Conversation, Message
 from webmail.searching import search
 
 
@@ -168,6 +168,37 @@ def test_operators_narrow_what_is_found(alice: Account, at_alices: Client) -> No
         assert re.findall(r'name="q" value="([^"]*)" data-query', html) == ["train"]
         assert "<mark>" not in html
     assert "Take a filter away" in _page(at_alices, "from:carol has:image", **{"HX-Request": "true"})
+
+
+@pytest.mark.parametrize("stranger", [{"standing": "request"}, {"standing": "declined"}, {"blocked": True}])
+def test_strangers_take_over_no_operator(alice: Account, stranger: dict[str, object]) -> None:
+    bob, carol = peer("smith", display_name="Bob Smith"), peer("king", display_name="Carol King")
+    group = received(alice, bob.did, "the ferry", others=(carol.did,))
+    for name in ("Bob", "Carol"):
+        theirs = received(alice, peer(name.lower(), display_name=name).did, "I am new here")
+        Conversation.objects.filter(pk=theirs.conversation_id).update(**stranger)
+    _index(alice)
+    assert _found(alice, "from:bob") == _found(alice, "in:carol") == [group.message_id]
+
+
+def test_strangers_name_no_group_that_a_search_is_narrowed_to(alice: Account) -> None:
+    known = _named_group(alice, "Ferry club")
+    asking = _named_group(alice, "Ferry friends")
+    Conversation.objects.filter(pk=asking.pk).update(standing=Conversation.Standing.REQUEST)
+    assert groups.names_of(alice, 9) == {known.conversation_id: "Ferry club"}
+
+
+def _named_group(account: Account, name: str) -> Conversation:
+    did, others = peer("dora").did, (peer("erik").did,)
+    message = received(account, did, "hello", others=others)
+    update = NewMessage(group_update=NewGroupUpdate(title=name))
+    composed = agent().compose(account.did, [did, *others], update, created_at=timezone.now())
+    change = Message.GroupChange.NAME
+    Message.objects.filter(pk=message.pk).update(
+        message_id=composed.message_id, sealed=composed.sealed, changes_group=change, shown=False
+    )
+    groups.bring_in_line(message.conversation)
+    return message.conversation
 
 
 def test_an_image_is_found_as_a_file_and_as_an_image(alice: Account) -> None:
