@@ -23,6 +23,8 @@ from webmail.search_filters import narrowed
 from webmail.search_query import Operator, parse
 
 LIMIT = 20
+#: So many pages without anything to show are passed over at a time: of somebody blocked, or of requests.
+MOST_EMPTY_PAGES = 10
 
 Problem = Literal["", "locked", "no-day", "sealed", "too-long", "unavailable", "unknown"]
 
@@ -75,8 +77,13 @@ def search(account: Account, query: str, cursor: str | None = None) -> Results:
             return results([], problem="unknown", unknown=meant.unknown)
         if meant.no_day:
             return results([], problem="no-day", unknown=meant.no_day)
-        answer = agent().search(account.did, parsed.words, filters=meant.filters, limit=LIMIT, cursor=cursor)
-        found = _results(account, parsed.words, answer.found)
+        for _page in range(MOST_EMPTY_PAGES):
+            answer = agent().search(
+                account.did, parsed.words, filters=meant.filters, limit=LIMIT, cursor=cursor
+            )
+            found, cursor = _results(account, parsed.words, answer.found), answer.cursor
+            if found or cursor is None:
+                break
     except AgentLocked:
         return results([], problem="locked")
     except AgentSealed:
@@ -86,7 +93,7 @@ def search(account: Account, query: str, cursor: str | None = None) -> Results:
         return results([], cursor, problem="too-long" if too_long else "unavailable")
     except AgentError:
         return results([], cursor, problem="unavailable")
-    return results(found, answer.cursor)
+    return results(found, cursor)
 
 
 def _results(account: Account, query: str, found: Sequence[Found]) -> list[Result]:

@@ -17,7 +17,7 @@ from crypto_agent.client import Attachment, NewGroupUpdate, NewMessage
 from tests.services.agent import AgentProcess
 from tests.webmail.installation import browser_of, new_account, peer, received
 from tests.webmail.test_pages import HOSTILE, assert_nothing_inline
-from webmail import forgetting, groups, highlighting, search_index, tasks
+from webmail import forgetting, groups, highlighting, search_index, searching, tasks
 from webmail.highlighting import Run, excerpt
 from webmail.models import Conversation, Message
 from webmail.searching import search
@@ -217,6 +217,24 @@ def _with_file(account: Account, sender: str, name: str, media_type: str) -> Mes
     Message.objects.filter(pk=message.pk).update(message_id=composed.message_id, sealed=composed.sealed)
     message.refresh_from_db()
     return message
+
+
+def test_what_is_not_shown_hides_nothing_that_is(
+    alice: Account, at_alices: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "LIMIT", 2)
+    old = received(alice, peer("carol").did, "the harbour", at=timezone.now() - timedelta(hours=1))
+    newer = [received(alice, peer("bob").did, f"harbour {number}") for number in range(5)]
+    ids = [message.conversation_id for message in newer]
+    Conversation.objects.filter(pk__in=ids).update(blocked=True)
+    _index(alice)
+    found = search(alice, "harbour")
+    assert ([each.message_id for each in found.found], found.cursor) == ([old.message_id], None)
+    monkeypatch.setattr(searching, "MOST_EMPTY_PAGES", 2)
+    part = _page(at_alices, "harbour", **{"HX-Request": "true"})
+    assert "Nothing found so far" in part
+    assert "No message has" not in part
+    assert "Older messages" in part
 
 
 def test_conversations_are_found_by_who_is_in_them(alice: Account, at_alices: Client) -> None:
