@@ -21,7 +21,8 @@ from webmail.models import Conversation, ConversationMember
 
 #: Rows of conversations, whatever they are annotated with.
 Row = TypeVar("Row", bound=Conversation)
-Filter = Literal["all", "unread", "archived"]
+Filter = Literal["all", "unread", "archived", "any"]
+#: Those that a person chooses; "any" has what is archived as well.
 FILTERS: tuple[Filter, ...] = ("all", "unread", "archived")
 
 #: Words of a name that are looked for; further ones are left out.
@@ -64,8 +65,9 @@ def page(
 
 def ordered(rows: QuerySet[Row], filter: Filter, after: Cursor | None = None) -> QuerySet[Row]:
     """Those of the account's `rows` that a list has behind a place, in its order."""
-    if filter == "all":
-        rows = rows.filter(archived_at=None).order_by("-pinned", "-last_activity", "-pk")
+    if filter in ("all", "any"):
+        rows = rows if filter == "any" else rows.filter(archived_at=None)
+        rows = rows.order_by("-pinned", "-last_activity", "-pk")
         if after is not None and after.pinned:
             rows = rows.filter(Q(pinned=False) | Q(last_activity__lte=after.time)).exclude(
                 pinned=True, last_activity=after.time, pk__gte=after.pk
@@ -85,7 +87,7 @@ def cut(found: Sequence[Row], filter: Filter, limit: int) -> tuple[Sequence[Row]
     if len(found) <= limit:
         return found, None
     last = found[limit - 1]
-    return found[:limit], Cursor(filter == "all" and last.pinned, last.last_activity, last.pk)
+    return found[:limit], Cursor(filter in ("all", "any") and last.pinned, last.last_activity, last.pk)
 
 
 def with_names(rows: QuerySet[Row], words: str) -> QuerySet[Row]:

@@ -253,6 +253,13 @@ def test_conversations_are_found_by_who_is_in_them(alice: Account, at_alices: Cl
     assert "Bob 3" in "".join(assert_nothing_inline(_page(at_alices, "bob3.test")).words)
 
 
+def test_archived_conversations_are_found_by_who_is_in_them_too(alice: Account, at_alices: Client) -> None:
+    archived = received(alice, peer("carol", display_name="Carol").did, "hello").conversation
+    Conversation.objects.filter(pk=archived.pk).update(archived_at=timezone.now())
+    link = reverse("conversation", args=[archived.conversation_id])
+    assert f'href="{link}"' in _page(at_alices, "carol", **{"HX-Request": "true"})
+
+
 def test_no_address_holds_what_is_searched_for(alice: Account, at_alices: Client) -> None:
     for number in range(21):
         received(alice, peer("bob").did, f"harbour {number}")

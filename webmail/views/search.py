@@ -30,7 +30,9 @@ def results(request: PageRequest) -> HttpResponse:
     if found.query and not found.operators and not cursor:
         after = cursor_in(request.POST.get("people_after", ""))
         names = found.query.replace('"', " ")
-        matching = list_conversations(request.account, names=names, after=after, limit=MOST_CONVERSATIONS)
+        matching = list_conversations(
+            request.account, filter="any", names=names, after=after, limit=MOST_CONVERSATIONS
+        )
         context["matching"] = matching
         if after:
             return render(request, "webmail/_matching.html", context)
