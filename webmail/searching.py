@@ -11,6 +11,7 @@ from typing import Literal
 from django.utils import timezone
 
 from accounts.agent import agent
+from accounts.folded_names import folded
 from accounts.models import Account
 from crypto_agent.client import AgentError, AgentLocked, AgentRefused, AgentSealed, Found, SealedContent
 from webmail import groups
@@ -23,7 +24,7 @@ from webmail.search_filters import narrowed
 from webmail.search_query import Operator, parse
 
 LIMIT = 20
-#: So many pages without anything to show are passed over at a time: of somebody blocked, or of requests.
+#: So many pages without anything to show are passed over at a time, as of somebody blocked since.
 MOST_EMPTY_PAGES = 10
 
 Problem = Literal["", "locked", "no-day", "sealed", "too-long", "unavailable", "unknown"]
@@ -47,7 +48,7 @@ class Result:
 class Results:
     """What a page shows of a search; ``cursor`` is for more, or for trying again.
 
-    A blank ``query`` searched for nothing.
+    A blank ``query`` searched for nothing, and so did one of signs that nobody sees.
     """
 
     query: str
@@ -61,12 +62,13 @@ class Results:
 
 def search(account: Account, query: str, cursor: str | None = None) -> Results:
     """The messages with all words of the query that its operators let through, newest first."""
-    query = query.strip()
+    # PostgreSQL refuses this one with an error.
+    query = query.replace("\x00", " ").strip()
     if not query:
         return Results("", [])
     today = timezone.localdate()
     parsed = parse(query)
-    if not parsed.operators and not parsed.words.strip('" '):
+    if not parsed.operators and not folded(parsed.words).strip('" '):
         return Results("", [])
     if account.locked_here:
         return Results(query, [], problem="locked", operators=parsed.operators)

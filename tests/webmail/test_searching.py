@@ -225,9 +225,9 @@ def test_what_is_not_shown_hides_nothing_that_is(
     monkeypatch.setattr(searching, "LIMIT", 2)
     old = received(alice, peer("carol").did, "the harbour", at=timezone.now() - timedelta(hours=1))
     newer = [received(alice, peer("bob").did, f"harbour {number}") for number in range(5)]
+    _index(alice)
     ids = [message.conversation_id for message in newer]
     Conversation.objects.filter(pk__in=ids).update(blocked=True)
-    _index(alice)
     found = search(alice, "harbour")
     assert ([each.message_id for each in found.found], found.cursor) == ([old.message_id], None)
     monkeypatch.setattr(searching, "MOST_EMPTY_PAGES", 2)
@@ -288,7 +288,13 @@ def test_every_other_state_has_words(alice: Account, at_alices: Client) -> None:
 
     assert "Nothing found" in words("nowhere")
     assert "too much" in words(" ".join("abcdefghijklmnopqrs"))
-    assert words(" ").strip() == words("").strip() == ""
+    for blank in ("", " ", "\u200f", '"\u200b \ufe0f"', "\x00"):
+        assert words(blank).strip() == ""
+
+
+def test_a_sign_that_the_database_refuses_is_a_blank(alice: Account) -> None:
+    assert search(alice, "harbour from:zz\x00b").problem == "unknown"
+    assert search(alice, "har\x00bour").query == "har bour"
 
 
 def test_hostile_text_and_queries_stay_text(alice: Account, at_alices: Client) -> None:
