@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
-from webmail import events, forgetting, queues, undelivered
+from webmail import events, forgetting, outgoing, queues, undelivered
 from webmail.edits import newest_edits
 from webmail.models import Blob, Conversation, Delivery, Message
 from webmail.outgoing import CannotSend
@@ -21,14 +21,15 @@ def retry(account: Account, message_id: str, *, now: datetime | None = None) -> 
     """Try the failed deliveries of a message and of its newest version again, from resolving the recipient's
     devices onwards; of one that was taken back, of that alone.
 
-    Raises Message.DoesNotExist, also for one that was let go of, CannotSend if a file of it is gone.
-    Deliveries that did not fail are left alone.
+    Raises Message.DoesNotExist, also for one that was let go of, CannotSend if a file of it is gone or its
+    conversation is blocked. Deliveries that did not fail are left alone.
     """
     now = now or timezone.now()
     with transaction.atomic():
-        message = Message.objects.select_for_update().get(
-            account=account, message_id=message_id, forgotten_at=None
-        )
+        rows = Message.objects.select_related("conversation").select_for_update(of=("self",))
+        message = rows.get(account=account, message_id=message_id, forgotten_at=None)
+        if message.conversation.blocked:
+            raise outgoing.to_blocked()
         if Blob.objects.filter(account=account, message_id=message_id, removed_at__isnull=False).exists():
             raise CannotSend(
                 "file-gone", _("A file of this message is gone. Send it again in a new message.")

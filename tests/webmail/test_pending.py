@@ -176,9 +176,9 @@ def test_too_late_is_said(alice: Account, at_alices: Client, with_bob: Conversat
     for name in ("pending-undo", "pending-discard", "pending-send"):
         answer = at_alices.post(reverse(name, args=[row.pk]))
         assert answer.status_code == 409
-        assert "on its way already" in answer.content.decode()
+        assert "sent or taken back meanwhile" in answer.content.decode()
         part = at_alices.post(reverse(name, args=[row.pk]), headers={"HX-Request": "true"})
-        assert "on its way already" in part.content.decode()
+        assert "sent or taken back meanwhile" in part.content.decode()
     assert len(sent_by(alice)) == 1
 
 
@@ -342,10 +342,10 @@ def test_in_its_place_it_is_asked_whether_to_discard(at_alices: Client, with_bob
     assert TEXT not in answer.content.decode()
     # In another window, too late.
     late = at_alices.get(discard, headers=htmx)
-    assert "It is on its way already." in late.content.decode()
+    assert "It was sent or taken back meanwhile." in late.content.decode()
     assert late.headers["HX-Retarget"] == "#toasts"
     again = at_alices.post(discard, fields, headers=htmx).content.decode()
-    assert "It is on its way already." in again
+    assert "It was sent or taken back meanwhile." in again
     assert "Discard this message?" not in again
 
 

@@ -30,6 +30,7 @@ from webmail import (
 from webmail.carriers import Accepted, Outcome, Refused
 from webmail.list_counts import list_counts
 from webmail.models import Conversation, Delivery, Message, Receipt
+from webmail.outgoing import CannotSend
 from webmail.push import notices
 
 pytestmark = pytest.mark.django_db
@@ -234,3 +235,11 @@ def test_browsers_are_woken_once_for_what_fails_close_together(
     notice = notices.notice_for(alice)
     assert notice is not None
     assert notice.body == "2 messages were not delivered"
+
+
+def test_nothing_is_tried_again_for_whom_one_blocks(alice: Account, bounced: Message) -> None:
+    Conversation.objects.filter(pk=bounced.conversation_id).update(blocked=True)
+    with pytest.raises(CannotSend) as refused:
+        not_arrived.retry(alice, bounced.message_id)
+    assert refused.value.code == "blocked"
+    assert {row.state for row in bounced.deliveries.all()} == {Delivery.State.FAILED}

@@ -78,7 +78,7 @@ def discard(request: PageRequest, pending_pk: int) -> HttpResponse:
     try:
         page = reverse("conversation", args=[pending.discard(request.account, pending_pk).conversation_id])
     except NotPending:
-        problem = _("It is on its way already.")
+        problem = _("It was sent or taken back meanwhile.")
     shown_in = request.POST.get("conversation", "")
     if not (request.htmx and shown_in):
         return _problem(request, problem) if problem else _done(request, page)
@@ -177,7 +177,7 @@ def _done(request: PageRequest, page: str) -> HttpResponse:
 
 
 def _too_late(request: PageRequest) -> HttpResponse:
-    return _problem(request, _("It is on its way already."))
+    return _problem(request, _("It was sent or taken back meanwhile."))
 
 
 def _problem(request: PageRequest, sentence: str) -> HttpResponse:
