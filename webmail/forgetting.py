@@ -33,7 +33,8 @@ BATCH = 200
 
 def forget(account: Account, message_id: str, *, now: datetime) -> bool:
     """Show a message no more, here alone, and have it erased; of one's own, what no server has yet goes out
-    no more. Whether it is one's own that nobody has, whose files go with it. Can run twice. Raises NotFound.
+    no more. Whether it is one's own that nobody has: then its files go with it, but for those that were
+    passed on. Can run twice. Raises NotFound.
     """
     message = (
         Message.objects.filter(account=account, message_id=message_id, replaces="")
@@ -47,7 +48,8 @@ def forget(account: Account, message_id: str, *, now: datetime) -> bool:
         never_sent = own and not withdraw(message, now=now)
         _forget(message, now)
     if never_sent:
-        for blob in Blob.objects.filter(account=account, message_id=message_id, removed_at=None):
+        in_it = Blob.objects.filter(account=account, message_id=message_id, removed_at=None)
+        for blob in in_it.filter(passed_on=False):
             remove(blob, now)
     return never_sent
 

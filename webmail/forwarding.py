@@ -13,6 +13,7 @@ from accounts.agent import agent
 from accounts.models import Account
 from crypto_agent.client import AgentError, CarriedFile, NewMessage, ReadMessage, SealedContent
 from webmail import consent, disappearing, keeping_back
+from webmail.blobs.attaching import note_passed_on
 from webmail.blobs.fetching import MessageFile, files_in
 from webmail.changing import TEXT_KINDS, newest_of, shown_message
 from webmail.conversations import NotFound, with_people
@@ -129,12 +130,16 @@ def _pass_on(
     new, conversation = found.message, with_people(account, recipients)
     if expires := disappearing.chosen(conversation):
         new = replace(new, expires=expires)
+    sent: Message | PendingMessage
     if held_for := keeping_back.undo_time(account):
         names = [file.name or file.media_type for file in found.files]
-        return keeping_back.hold_forwarded(
+        sent = keeping_back.hold_forwarded(
             account, recipients, message_id, new, names, token, held_for=held_for, now=now
         )
-    return send_message(account, recipients, new, token, now=now)
+    else:
+        sent = send_message(account, recipients, new, token, now=now)
+    note_passed_on(account, [file.content_hash for file in found.files])
+    return sent
 
 
 def _is_kept(account: Account, file: MessageFile, now: datetime) -> bool:

@@ -35,12 +35,12 @@ from tests.webmail.sent_files import (
     send,
     upload,
 )
-from webmail import changing, forgetting, not_arrived, outgoing, threads
+from webmail import changing, forgetting, forwarding, not_arrived, outgoing, pending, threads
 from webmail.blobs import attaching, fetching, store, sweeping
 from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.blobs.spool import MEMORY_BYTES
-from webmail.models import Blob, Delivery, Message
+from webmail.models import Blob, Delivery, Message, PendingMessage
 from webmail.templatetags.times import moment
 
 pytestmark = pytest.mark.django_db
@@ -339,6 +339,32 @@ def test_a_file_of_a_message_taken_back_goes_while_the_keys_are_locked(settings:
     agent_of_pages.make_locked(person.did, Passphrase("correct horse battery staple"), lifetime_s=600)
     assert sweeping.sweep(timezone.now()) == 1
     assert kept_files() == []
+
+
+@pytest.mark.parametrize("undo_seconds", [0, 10])
+@pytest.mark.parametrize("end", ["taken back", "failed", "discarded"])
+def test_a_file_that_was_passed_on_stays_whatever_becomes_of_the_first_message(
+    alice: Account, bob: Account, carol: Account, settings: Settings, undo_seconds: int, end: str
+) -> None:
+    settings.UNDO_SECONDS = undo_seconds
+    data, now = os.urandom(LARGE), timezone.now()
+    sent = send(alice, [bob], [attach(alice, data)])
+    forward = forwarding.forward_to(alice, sent.message_id, [carol.did], str(uuid4()), now=now)
+    if isinstance(forward, PendingMessage):
+        PendingMessage.objects.update(release_at=now)
+        released = pending.release(forward.pk, now=now)
+        assert released is not None
+        forward = released
+    if end == "taken back":
+        sent.deliveries.update(state=Delivery.State.ACCEPTED)
+        assert changing.take_back(alice, sent.message_id, str(uuid4()))
+    elif end == "failed":
+        sent.deliveries.update(state=Delivery.State.FAILED, finished_at=now)
+    else:
+        not_arrived.discard(alice, sent.message_id, now=now)
+    assert sweeping.sweep(now + timedelta(days=4)) == 0
+    assert saved(carol, received(carol, forward)) == data
+    assert sweeping.sweep(now + timedelta(days=31)) == 1
 
 
 @pytest.mark.parametrize(

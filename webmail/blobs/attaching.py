@@ -140,6 +140,13 @@ def put_into_message(blobs: Sequence[Blob], message_id: str, inline: Sequence[bo
             transaction.on_commit(partial(store.remove, blob.content_hash, blob.secret))
 
 
+def note_passed_on(account: Account, content_hashes: Collection[str]) -> None:
+    """The account's own among these files are in another message as well now: they stay until they expire,
+    whatever becomes of the message that they came with."""
+    if content_hashes:
+        Blob.objects.filter(account=account, content_hash__in=content_hashes).update(passed_on=True)
+
+
 def url_of(blob: Blob) -> str:
     """Where other people's servers find the encrypted bytes."""
     return f"{settings.PUBLIC_URL}/blobs/{blob.content_hash}/{blob.secret}"

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from accounts.agent import agent
 from crypto_agent.client import AgentLimited, AgentLocked, AgentRefused, SealedContent
@@ -50,9 +50,13 @@ def sweep(now: datetime) -> int:
     return removed
 
 
+def _in_one_message() -> QuerySet[Blob]:
+    return Blob.objects.filter(removed_at=None, passed_on=False).exclude(message_id="")
+
+
 def _of_failed_messages(now: datetime) -> Iterator[Blob]:
     """Files of messages that reached nobody, and that nobody tried again."""
-    for blob in Blob.objects.filter(removed_at=None).exclude(message_id=""):
+    for blob in _in_one_message():
         deliveries = Delivery.objects.filter(
             message__account=blob.account_id, message__message_id=blob.message_id
         )
@@ -69,7 +73,7 @@ def _of_messages_taken_back() -> Iterator[Blob]:
     Raises AgentError where the agent reads nobody's messages.
     """
     left_out: dict[int, str] = {}
-    for blob in Blob.objects.filter(removed_at=None).exclude(message_id="").select_related("account"):
+    for blob in _in_one_message().select_related("account"):
         if blob.account_id in left_out:
             continue
         message = Message.objects.filter(account=blob.account, message_id=blob.message_id).first()

@@ -30,6 +30,8 @@ class Blob(models.Model):
     pending = models.ForeignKey(
         PendingMessage, on_delete=models.SET_NULL, null=True, blank=True, related_name="blobs"
     )
+    #: Whether the account passed it on in another message, which names the same file.
+    passed_on = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     removed_at = models.DateTimeField(null=True, blank=True)
