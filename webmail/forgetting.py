@@ -20,8 +20,9 @@ from webmail.blobs.attaching import remove
 from webmail.conversations import NotFound
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.mailbox.envelope_mail import archive_message_id
-from webmail.models import Blob, Delivery, Draft, Message
+from webmail.models import Blob, Delivery, Draft, Message, Receipt
 from webmail.recounting import recount
+from webmail.tries import MAY_COME_BACK
 from webmail.withdrawing import withdraw
 
 _NOT_ARRIVED = (Delivery.State.QUEUED, Delivery.State.HELD, Delivery.State.SEALED, Delivery.State.FAILED)
@@ -57,10 +58,13 @@ def forget(account: Account, message_id: str, *, now: datetime) -> bool:
 def forget_expired(now: datetime, *, limit: int = 500) -> int:
     """Let go of messages whose time is over; how many. Can run twice, and beside itself.
 
-    One's own stay as long as somebody did not get them, so that nothing that failed vanishes unseen.
+    One's own stay as long as somebody did not get them, or may not have got what can still come back, so that
+    nothing that failed vanishes unseen.
     """
-    not_arrived = Delivery.objects.filter(message=OuterRef("pk"), state__in=_NOT_ARRIVED)
-    not_arrived = not_arrived.exclude(recipient_did=OuterRef("sender_did"))
+    of_others = Delivery.objects.filter(message=OuterRef("pk")).exclude(recipient_did=OuterRef("sender_did"))
+    receipts = Receipt.objects.filter(message=OuterRef("message_id"), recipient_did=OuterRef("recipient_did"))
+    may_come_back = Q(state=Delivery.State.HANDED_OVER, finished_at__gt=now - MAY_COME_BACK)
+    not_arrived = of_others.filter(Q(state__in=_NOT_ARRIVED) | may_come_back & ~Exists(receipts))
     rows = Message.objects.filter(~Exists(not_arrived), expires_at__lte=now, forgotten_at=None, replaces="")
     expired = list(rows.select_related("account", "conversation").order_by("expires_at")[:limit])
     for message in expired:

@@ -30,10 +30,11 @@ from webmail import (
 from webmail.blobs.cannot_fetch import CannotFetch
 from webmail.carriers import Accepted, Outcome, Refused
 from webmail.conversations import NotFound
+from webmail.delivery_reports import note_report
 from webmail.emoji import USUAL, is_one_emoji
 from webmail.mailbox import ARCHIVE, open_mailbox
 from webmail.message_info import message_info
-from webmail.models import Contact, Conversation, Delivery, Message
+from webmail.models import Contact, Conversation, Delivery, Message, Receipt
 from webmail.outgoing import CannotSend
 from webmail.previews import received
 from webmail.previews.card import Card
@@ -323,6 +324,30 @@ def test_what_somebody_did_not_get_does_not_vanish_from_its_sender_unseen(
         answers[:] = [Refused("mailbox-full", "5.2.2")]
         carry(message, carol)
     assert forgetting.forget_expired(late) == (1 if end == "arrives" else 0)
+
+
+@pytest.mark.parametrize("end", ["opened", "bounced", "nothing"])
+def test_what_may_still_come_back_from_the_own_mail_server_does_not_vanish_unseen(
+    alice: Account, bob: Account, write: Write, answers: list[Outcome], end: str
+) -> None:
+    message = write(alice, [bob], "for an hour", expires=Expires(True, 3600))
+    seal(message)
+    answers[:] = [Accepted("queued", relayed=True)]
+    carry(message, bob)
+    delivery = message.deliveries.get(recipient_did=bob.did)
+    now = timezone.now()
+    late, later = now + timedelta(hours=2), now + timedelta(days=6, hours=1)
+    assert forgetting.forget_expired(late) == 0
+    if end == "opened":
+        Receipt.objects.create(message=message, recipient_did=bob.did, fingerprint="ab", opened_at=now)
+        assert forgetting.forget_expired(late) == 1
+    elif end == "bounced":
+        note_report(str(delivery.pk), Refused("mailbox-full", "5.2.2"), now=late)
+        message.refresh_from_db()
+        assert message.undelivered
+        assert forgetting.forget_expired(later) == 0
+    else:
+        assert forgetting.forget_expired(later) == 1
 
 
 def test_a_note_to_oneself_disappears_after_its_time(alice: Account, write: Write) -> None:
