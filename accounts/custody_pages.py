@@ -232,6 +232,10 @@ def recovery_code(request: HttpRequest) -> HttpResponse:
     """
     account, found = _account_and_custody(request)
     if found is None or (found.mode == "managed" and not found.passkey_required):
+        if found is not None:
+            # As where the lock was taken away in another browser since the page that led here.
+            said = _("Your keys are not locked, so there is no recovery code. Locking them makes one.")
+            messages.info(request, said)
         return redirect("custody")
     managed = found.mode == "managed"
     form = ProofForm([PASSKEY] if managed else ways_to_open(found), request.POST or None)

@@ -125,6 +125,19 @@ def test_a_code_that_nobody_has_said_to_have_is_offered_anew(client: Client, ali
     assert unseen not in _words(client, "/devices/keys/")
 
 
+def test_where_the_lock_is_gone_since_it_is_said_that_there_is_no_code_and_what_makes_one(
+    client: Client, alice: Account
+) -> None:
+    fields = {"way": "passphrase", "new": WORDS, "again": WORDS}
+    client.post("/welcome/lock/", fields)
+    assert "you have not said that you wrote it down" in _words(client, "/welcome/lock/")
+    agent().make_managed(alice.did, Passphrase(WORDS))
+    there = client.get("/devices/keys/recovery-code/").headers["location"]
+    page = _words(client, there)
+    assert "Your keys are not locked, so there is no recovery code. Locking them makes one." in page
+    assert 'href="/devices/keys/lock/"' in page
+
+
 def test_the_end_of_the_first_visit_hears_that_the_code_is_written_down(
     client: Client, alice: Account
 ) -> None:
