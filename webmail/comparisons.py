@@ -15,7 +15,7 @@ from enum import StrEnum
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import own_entries, peers
+from accounts import lookups, own_entries, peers
 from accounts.models import Account, PeerCertificate
 from accounts.prepared_rows import PreparedRows
 from webmail import held_messages, safety_numbers
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: What a page that compares shows was read at the servers of both this lately.
 FRESH_FOR = timedelta(seconds=30)
+#: How long the account's own server is waited for, after theirs.
+OWN_SECONDS = 3.0
 
 _BY_DID = PreparedRows(
     lambda account, dids: Verification.objects.filter(account=account, did__in=dids).order_by("at", "pk")
@@ -102,7 +104,7 @@ def shown_mark(keys: PersonKeys) -> str:
 
 
 def comparison(account: Account, did: str, *, max_age: timedelta = FRESH_FOR) -> Comparison:
-    """The keys of both as they are now; of the account itself, as they were last read if they cannot be.
+    """The keys of both as they are now; of the account itself, as they were last read if they cannot be soon.
 
     Raises peers.PeerError if theirs cannot be read.
     """
@@ -203,7 +205,8 @@ def usable_fingerprints(dids: Iterable[str]) -> dict[str, frozenset[str]]:
 
 def _read_own(account: Account, max_age: timedelta) -> None:
     try:
-        peers.known_peer(account.did, max_age=max_age)
+        with lookups.within(OWN_SECONDS):
+            peers.known_peer(account.did, max_age=max_age)
     except peers.PeerError as error:
         log.info("own devices could not be read: %s", error.code)
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -15,12 +16,14 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+import outbound
 from accounts import key_history, own_entries, peers, records
 from accounts.identities import Identity
 from accounts.models import Account, Peer, PeerEvent
 from accounts.pds import PdsClient
 from crypto_agent.atsms import certificates
 from crypto_agent.atsms.content import text_part
+from tests.services.slow_server import slow_server
 from tests.webmail.conftest import Publish, Write, hand_over, seal
 from tests.webmail.installation import browser_of
 from tests.webmail.other_client import OtherClient
@@ -101,6 +104,22 @@ def test_while_the_own_server_is_away_the_own_part_is_what_was_last_read(
     phone.withdraw()
     settings.PLC_URL = "http://localhost:9"
     assert comparisons.comparison(alice, bob.did).number == number
+
+
+def test_a_slow_own_server_is_not_waited_for(
+    alice: Account, bob: Account, publish: Publish, settings: Settings
+) -> None:
+    phone = publish(alice)
+    own_entries.audit(alice)
+    number = comparisons.comparison(alice, bob.did).number
+    phone.withdraw()
+    with slow_server(60) as server:
+        settings.PLC_URL = f"http://localhost:{server.ports[0]}"
+        started = time.monotonic()
+        assert comparisons.comparison(alice, bob.did).number == number
+        # One question alone may take longer.
+        assert time.monotonic() - started < outbound.READ_SECONDS
+        assert server.asked
 
 
 def test_new_devices_of_somebody_never_compared_are_only_told(
