@@ -15,21 +15,23 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.db import DataError
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import enrolment
 from accounts.agent import agent
 from accounts.models import Account
-from crypto_agent.client import AgentClient, AgentRefused
+from crypto_agent.client import AgentClient, AgentError, AgentLimited, AgentLocked, AgentRefused
 from webmail import events, export_file, exported_settings, imported_parts, message_state
 from webmail.export_file import ExportFileError, Part
 from webmail.exported_values import NO_SUCH_VALUE, addresses_in
+from webmail.mailbox import MailboxError
 from webmail.message_state import State
 from webmail.models import AccountImport, Conversation, Message
 from webmail.recounting import recount
@@ -44,6 +46,8 @@ BATCH = 20
 MOST_STATES = 32
 #: How long one task is at it; the next goes on.
 AT_A_TIME_SECONDS = 60.0
+#: How often a full mailbox is tried: each time the keys read a batch.
+TRIED_FOR_ROOM_EVERY = timedelta(minutes=1)
 
 _COUNTED = (export_file.UNSENT, export_file.PENDING, export_file.ARCHIVE)
 
@@ -123,7 +127,7 @@ def begin(
 def take_in(import_pk: int, *, seconds: float = AT_A_TIME_SECONDS) -> bool:
     """Goes on with an import; True when nothing is left to do, or another worker is at it.
 
-    Raises AgentError or MailboxError; what was taken in so far stays.
+    Raises AgentError or MailboxError; what was taken in so far stays, and the import says what it waits for.
     """
     row = AccountImport.objects.select_related("account").filter(pk=import_pk).first()
     if row is None or row.state != AccountImport.State.RUNNING:
@@ -144,12 +148,19 @@ def take_in(import_pk: int, *, seconds: float = AT_A_TIME_SECONDS) -> bool:
         _fail(row, "changed")
     except AgentRefused as error:
         _fail(row, error.code)
+    except (AgentError, MailboxError) as error:
+        tried = AccountImport.objects.filter(pk=row.pk, state=AccountImport.State.RUNNING)
+        tried.update(waits_for=_waits_for(error), updated_at=timezone.now())
+        raise
     return True
 
 
-def due(before: datetime) -> list[tuple[int, int]]:
-    """Keys of the imports that nobody has gone on with since ``before``, and of their accounts."""
-    rows = AccountImport.objects.filter(state=AccountImport.State.RUNNING, updated_at__lt=before)
+def due(now: datetime, *, older_than: timedelta) -> list[tuple[int, int]]:
+    """Keys of the imports that nobody has gone on with or tried for so long, and of their accounts."""
+    without_room = Q(waits_for=AccountImport.WaitsFor.ROOM)
+    long_ago = ~without_room & Q(updated_at__lt=now - older_than)
+    long_ago |= without_room & Q(updated_at__lt=now - TRIED_FOR_ROOM_EVERY)
+    rows = AccountImport.objects.filter(long_ago, state=AccountImport.State.RUNNING)
     return list(rows.values_list("pk", "account"))
 
 
@@ -191,8 +202,8 @@ def _go_on(row: AccountImport, file: BinaryIO, until: float) -> bool:
         contents = [export_file.content(file, part) for part in batch]
         row.unreadable += imported_parts.take_in(row, batch[0].folder, contents, states)
         row.done += len(batch)
-        row.updated_at = timezone.now()
-        row.save(update_fields=["done", "unreadable", "left_out", "updated_at"])
+        row.updated_at, row.waits_for = timezone.now(), ""
+        row.save(update_fields=["done", "unreadable", "left_out", "updated_at", "waits_for"])
         events.publish(row.account_id, "conversations")
         if time.monotonic() > until:
             return False
@@ -241,6 +252,15 @@ def _take_settings(row: AccountImport, file: BinaryIO, take: Callable[[Account, 
             opened = agent().open_export_part(row.account.did, bytes(row.import_key), part.name, data)
             left_out += take(row.account, opened)
     return left_out
+
+
+def _waits_for(error: AgentError | MailboxError) -> AccountImport.WaitsFor:
+    if isinstance(error, MailboxError):
+        full = error.code == "full"
+        return AccountImport.WaitsFor.ROOM if full else AccountImport.WaitsFor.MAILBOX
+    if isinstance(error, AgentLocked):
+        return AccountImport.WaitsFor.KEYS
+    return AccountImport.WaitsFor.LIMIT if isinstance(error, AgentLimited) else AccountImport.WaitsFor.AGENT
 
 
 def _finish(row: AccountImport) -> None:

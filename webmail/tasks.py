@@ -373,7 +373,7 @@ def reconcile() -> None:
         _give_again(queues.ERASE, account_pk)
     for account_pk in account_erasure.due(now):
         _give_again(queues.CLOSE_ACCOUNT, account_pk)
-    for import_pk, account_pk in account_import.due(now - in_hand):
+    for import_pk, account_pk in account_import.due(now, older_than=in_hand):
         if not waiting.is_waiting(account_pk, now):
             _give_again(queues.TAKE_IN, import_pk)
     unfinished = Arrival.objects.filter(

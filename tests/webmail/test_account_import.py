@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -96,6 +97,14 @@ def begun(account: Account, settings: Settings, *more_settings: Mapping[str, obj
     )
 
 
+def what_it_waits_for(account: Account) -> str:
+    """What the page of a running import says of that; nothing while it goes on."""
+    page = html_of(browser_of(account), "/devices/import/")
+    assert "Your messages are coming in" in page
+    notice = re.search(r'<div class="notice">(.+?)</div>\s*</section>', page, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", notice[1]).split()) if notice else ""
+
+
 def written(account: Account, text: str) -> Message:
     return outgoing.send(account, [BOB], text, str(uuid4()))
 
@@ -121,8 +130,13 @@ def test_it_waits_while_the_keys_are_locked_and_goes_on_when_they_are_not(
     lock_account(alice, web)
     tasks.reconcile()
     assert again in given
+    assert what_it_waits_for(alice) == ""
     tasks.take_in(row.pk)
+    assert what_it_waits_for(alice) == (
+        "It waits, because your keys are locked. It goes on once you unlock them. Unlock"
+    )
     # The agent notes each question that it refuses, so it is not asked again and again.
+    AccountImport.objects.update(updated_at=timezone.now() - timedelta(hours=1))
     given.clear()
     tasks.reconcile()
     assert again not in given

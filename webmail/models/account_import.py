@@ -16,6 +16,13 @@ class AccountImport(models.Model):
         DONE = "done", "all here"
         FAILED = "failed", "stopped for good"
 
+    class WaitsFor(models.TextChoices):
+        ROOM = "room", "room in the mailbox"
+        MAILBOX = "mailbox", "the mailbox, which is away"
+        KEYS = "keys", "the keys, which are locked"
+        LIMIT = "limit", "the next hour, since the keys were used as often as this one allows"
+        AGENT = "agent", "the agent, which is away"
+
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="imports")
     #: The uploaded file in settings.IMPORT_DIR.
     file_name = models.CharField(max_length=64, unique=True)
@@ -23,6 +30,8 @@ class AccountImport(models.Model):
     import_key = models.BinaryField()
     state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
     failure_code = models.CharField(max_length=40, blank=True)
+    #: Why it did not go on when it was tried last; empty while it does.
+    waits_for = models.CharField(max_length=8, choices=WaitsFor.choices, blank=True, default="")
     #: Parts of the file to be taken in, those that were, and those among them that nothing here opens.
     total = models.PositiveIntegerField()
     done = models.PositiveIntegerField(default=0)
