@@ -13,20 +13,25 @@
     if (event.target.matches(".composer textarea")) grow(event.target);
   });
   document.addEventListener("taken-over", (event) => { if (event.target.matches(".composer textarea")) grow(event.target); });
-  // What is on its way to the server or waits for its turn, by its token. Each belongs to the form that it was written in and
-  // goes to the address of that one, whatever the pane shows by then. Its event carries it: htmx sends those of a form one
-  // after the other.
-  const underway = new Map();
+  // What is on its way to the server or waits for its turn. Each belongs to the form that it was written in and goes to the
+  // address of that one, whatever the pane shows by then, with all the fields that it was pressed with. Its event carries
+  // it: htmx sends those of a form one after the other.
+  const underway = new Set();
   // By a name of its own: within a submit Firefox tells nobody of another one.
   const goesOut = (entry) => window.htmx.trigger(entry.form, "entry", { entry });
   // Until htmx has looked through the page it does not hear of any; scripts that are still to come keep it waiting.
-  document.addEventListener("DOMContentLoaded", () => { for (const entry of underway.values()) goesOut(entry); });
-  const waitingIn = (form) => [...underway.values()].filter((entry) => entry.form === form);
+  document.addEventListener("DOMContentLoaded", () => { for (const entry of underway) goesOut(entry); });
+  const waitingIn = (form) => [...underway].filter((entry) => entry.form === form);
   // The draft that goes with it is the one that the page saw last.
-  const fieldsOf = ({ form, fields }) => [...fields, ["revision", form.elements.revision.value]];
+  const fieldsOf = ({ form, fields }) => {
+    fields.set("revision", form.elements.revision.value);
+    return [...fields];
+  };
   // Of what is in the field again because it was not taken, each text that goes out again unchanged keeps its token, by which
   // the server knows that it is the same message: the first of them may have got there.
   let unsent = [];
+  // What the field of the time shows since then.
+  let shownTime = "";
   const filesOf = (items) => items.flatMap((item) => [...item.querySelectorAll("[name=file]:not([type=checkbox]:not(:checked))")]).map((input) => input.value);
   const newToken = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -57,31 +62,44 @@
   const partsOf = (form, text, items) => {
     const parts = [];
     for (const before of unsent) {
-      const mine = items.slice(0, before.file.length);
-      const leads = !before.text || text === before.text || text.startsWith(`${before.text}\n`);
-      if (before.form !== form || !leads || filesOf(mine).join() !== before.file.join()) break;
-      parts.push({ text: before.text, token: before.token, items: mine, before });
+      const words = before.fields.get("text"), files = before.fields.getAll("file");
+      const mine = items.slice(0, files.length);
+      const leads = !words || text === words || text.startsWith(`${words}\n`);
+      if (before.form !== form || !leads || filesOf(mine).join() !== files.join()) break;
+      parts.push({ text: words, token: before.fields.get("token"), items: mine, before });
       items = items.slice(mine.length);
-      if (before.text) text = text.slice(before.text.length + 1);
+      if (words) text = text.slice(words.length + 1);
     }
     if (text.trim() || items.length || !parts.length) parts.push({ text, token: newToken(), items });
     return parts;
   };
-  // The one place above the field for a preview, and for a quote, has that of the first message that had one.
+  // The one place above the field for a preview, and for a quote, has that of the first message that had one. What was pressed
+  // for before stays as it was, but for what is pressed for now: another time, or that a topic begins.
   const entriesOf = (form, submitter, parts) => {
-    const showing = (name) => parts.find(({ before }) => before?.[name]) ?? parts.find(({ before }) => !before) ?? parts[0];
+    const showing = (name) => parts.find(({ before }) => before?.fields.get(name)) ?? parts.find(({ before }) => !before) ?? parts[0];
     const previewing = showing("preview"), replying = showing("in_reply_to");
-    const preview = window.takePreview?.(previewing.token) ?? "";
-    const reply = window.takeReply?.(replying.token) ?? { in_reply_to: "" };
+    const preview = window.takePreview?.(previewing.token);
+    const reply = window.takeReply?.(replying.token);
     const pressed = [...new FormData(form, submitter)].filter(([, value]) => typeof value === "string");
+    const now = (name) => pressed.filter(([each]) => each === name).map(([, value]) => value);
+    const isTimed = now("at").length > 0 || form.elements.when.value !== shownTime;
+    const anew = [...(isTimed ? ["at", "when"] : []), ...(now("begins").length ? ["begins"] : [])];
     return parts.map((part) => {
       const { text, token, items, before } = part;
-      const about = { preview: before?.preview ?? "", ...Object.fromEntries(Object.keys(reply).map((name) => [name, before?.[name] ?? ""])) };
-      const shown = { ...(part === previewing ? { preview } : {}), ...(part === replying ? reply : {}) };
-      const own = { text, file: filesOf(items), token, when: form.elements.when.value, ...about, ...shown };
-      const rest = pressed.filter(([name]) => !(name in own) && name !== "revision");
-      const fields = [...rest, ...Object.entries(own).flatMap(([name, value]) => [value].flat().map((one) => [name, one]))];
-      return { ...own, form, address: form.action, items, fields };
+      const fields = new FormData();
+      for (const [name, value] of before?.fields ?? pressed) fields.append(name, value);
+      const set = (name, values) => {
+        fields.delete(name);
+        for (const value of values) fields.append(name, value);
+      };
+      for (const name of anew) set(name, now(name));
+      set("text", [text]);
+      set("file", filesOf(items));
+      set("token", [token]);
+      if (part === previewing && preview !== undefined) set("preview", [preview]);
+      if (part === replying) for (const [name, value] of Object.entries(reply ?? {})) set(name, [value]);
+      const time = before && !isTimed ? before.time : submitter?.dataset.when ?? form.elements.when.value;
+      return { form, address: form.action, items, fields, time };
     });
   };
   document.addEventListener("submit", (event) => {
@@ -100,7 +118,7 @@
     // The time is for what was pressed for alone.
     form.elements.when.value = "";
     for (const entry of entries) {
-      underway.set(entry.token, entry);
+      underway.add(entry);
       goesOut(entry);
     }
     const menu = event.submitter?.closest("details.menu");
@@ -112,7 +130,7 @@
     if (!elt.matches(".composer")) return;
     const entry = triggeringEvent?.detail?.entry;
     // It is in the field again, or nobody is signed in for it any more.
-    if (!entry || underway.get(entry.token) !== entry) return event.preventDefault();
+    if (!underway.has(entry)) return event.preventDefault();
     event.detail.path = entry.address;
     for (const name of [...formData.keys()]) formData.delete(name);
     for (const [name, value] of fieldsOf(entry)) formData.append(name, value);
@@ -124,8 +142,9 @@
     $("#not-sent").hidden = successful || [401, 403, 422].includes(xhr.status);
     // Behind one that was not taken nothing goes: all of it is in the field again, in its order.
     const settled = successful ? [requestConfig.triggeringEvent.detail.entry] : waitingIn(elt);
-    for (const { token } of settled) {
-      underway.delete(token);
+    for (const entry of settled) {
+      const token = entry.fields.get("token");
+      underway.delete(entry);
       window.settleReply?.(token, successful);
       window.settlePreview?.(token, successful);
     }
@@ -136,12 +155,12 @@
       return;
     }
     // Nothing goes out earlier than it was to.
-    elt.elements.when.value ||= settled.find(({ when }) => when)?.when ?? "";
+    shownTime = elt.elements.when.value ||= settled.find(({ time }) => time)?.time ?? "";
     window.followThread(false);
     unsent = settled;
     $("#files").prepend(...settled.flatMap(({ items }) => items));
     const field = $("textarea", elt);
-    field.value = [...settled.map(({ text }) => text), field.value].filter(Boolean).join("\n");
+    field.value = [...settled.map(({ fields }) => fields.get("text")), field.value].filter(Boolean).join("\n");
     grow(field);
   });
 
@@ -149,7 +168,7 @@
   // server knows that it is the same message.
   const withoutPicture = ([name, value]) => [name, value && name === "preview" ? JSON.stringify({ ...JSON.parse(value), picture: "" }) : value];
   addEventListener("pagehide", () => {
-    for (const entry of underway.values()) {
+    for (const entry of underway) {
       const fields = fieldsOf(entry);
       const body = window.asLastWords(fields) ?? window.asLastWords(fields.map(withoutPicture));
       if (body) fetch(entry.address, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});

@@ -320,6 +320,83 @@ def test_what_was_not_taken_keeps_its_time_and_goes_at_another_that_is_pressed_f
     alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
 
 
+@pytest.mark.parametrize("more", ["", ", or so"], ids=["as it was", "changed"])
+def test_what_was_pressed_for_tomorrow_and_not_taken_waits_for_tomorrow(
+    visit: Visit, first_visit_of: FirstVisitOf, more: str
+) -> None:
+    first_visit_of("bob")
+    word = uuid4().hex[:8]
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    page.route("**/send/", lambda route: route.abort(), times=1)
+    composer(page).fill(f"tomorrow {word}")
+    _send_later(page).get_by_role("button", name="Tomorrow morning").click()
+    expect(composer(page)).to_have_value(f"tomorrow {word}")
+    composer(page).press("End")
+    composer(page).press_sequentially(more)
+    composer(page).press("Control+Enter")
+    expect(_waiting(page, f"tomorrow {word}{more}")).to_contain_text(
+        re.compile("Goes out .*8:00"), timeout=ARRIVAL
+    )
+    expect(page.locator("#thread .msg--own", has_text=f"tomorrow {word}")).to_have_count(0)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
+def test_of_several_that_were_not_taken_each_keeps_its_time(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    alice, word, held = _with_one_on_its_way(visit)
+    page = alice.page
+    day = date.today() + timedelta(days=3)
+    _send_at(page, f"that day {word}", f"{day}T09:30")
+    alice.write(f"now please {word}")
+    held[0].abort()
+    expect(composer(page)).to_have_value(f"on its way {word}\nthat day {word}\nnow please {word}")
+    composer(page).press("Control+Enter")
+    for text in ("on its way", "now please"):
+        expect(bubble(page, f"{text} {word}")).to_be_visible(timeout=ARRIVAL)
+    expect(_waiting(page, f"that day {word}")).to_contain_text("9:30", timeout=ARRIVAL)
+    expect(page.locator("#pending .msg", has_text=word)).to_have_count(1)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
+def test_a_time_that_is_taken_away_from_what_was_not_taken_is_none(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    alice, word, held = _with_one_on_its_way(visit)
+    page = alice.page
+    _send_at(page, f"that day {word}", f"{date.today() + timedelta(days=3)}T09:30")
+    held[0].abort()
+    expect(composer(page)).to_have_value(f"on its way {word}\nthat day {word}")
+    _send_later(page).get_by_label("Day and time").fill("")
+    composer(page).press("Control+Enter")
+    for text in ("on its way", "that day"):
+        expect(bubble(page, f"{text} {word}")).to_be_visible(timeout=ARRIVAL)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
+def test_what_was_to_begin_a_topic_and_was_not_taken_begins_it(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    word = uuid4().hex[:8]
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    page.route("**/send/", lambda route: route.abort(), times=1)
+    composer(page).fill(f"A walk {word}")
+    page.locator(".composer .later", has_text="Topics").locator("summary").click()
+    page.get_by_role("button", name="Send, and begin a topic").click()
+    expect(composer(page)).to_have_value(f"A walk {word}")
+    composer(page).press("Control+Enter")
+    page.wait_for_url(re.compile("/t/"))
+    expect(bubble(page, f"A walk {word}")).to_be_visible()
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
 def test_a_quote_stays_with_the_message_that_it_was_chosen_for(
     visit: Visit, first_visit_of: FirstVisitOf
 ) -> None:
