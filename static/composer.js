@@ -73,13 +73,15 @@
     if (text.trim() || items.length || !parts.length) parts.push({ text, token: newToken(), items });
     return parts;
   };
-  // The one place above the field for a preview, and for a quote, has that of the first message that had one. What was pressed
-  // for before stays as it was, but for what is pressed for now: another time, or that a topic begins.
+  // The one place above the field for a preview, and for a quote, has that of the message that it came back for, else what
+  // was chosen since: for what is new, or for the next where nothing is. What was pressed for before stays as it was, but
+  // for what is pressed for now: another time, or that a topic begins.
   const entriesOf = (form, submitter, parts) => {
-    const showing = (name) => parts.find(({ before }) => before?.fields.get(name)) ?? parts.find(({ before }) => !before) ?? parts[0];
+    const showing = (name) => parts.find(({ before }) => before?.shows[name]) ?? parts.find(({ before }) => !before)
+      ?? (parts.some(({ before }) => before.fields.get(name)) ? undefined : parts[0]);
     const previewing = showing("preview"), replying = showing("in_reply_to");
-    const preview = window.takePreview?.(previewing.token);
-    const reply = window.takeReply?.(replying.token);
+    const preview = previewing && window.takePreview?.(previewing.token);
+    const reply = replying && window.takeReply?.(replying.token);
     const pressed = [...new FormData(form, submitter)].filter(([, value]) => typeof value === "string");
     const now = (name) => pressed.filter(([each]) => each === name).map(([, value]) => value);
     const isTimed = now("at").length > 0 || form.elements.when.value !== shownTime;
@@ -145,8 +147,7 @@
     for (const entry of settled) {
       const token = entry.fields.get("token");
       underway.delete(entry);
-      window.settleReply?.(token, successful);
-      window.settlePreview?.(token, successful);
+      entry.shows = { in_reply_to: window.settleReply?.(token, successful), preview: window.settlePreview?.(token, successful) };
     }
     if (successful) {
       // A page in the middle of a conversation does not show what is written at its end.

@@ -82,7 +82,8 @@ window.eachPane((signal) => {
     shown();
   };
 
-  // ---- Sending takes the preview away with the text, and brings it back where it was not taken.
+  // ---- Sending takes the preview away with the text, and brings it back where it was not taken, unless
+  // another stands there by now; whether it does is what is answered.
   const waiting = new Map();
   window.takePreview = (token) => {
     clearTimeout(timer);
@@ -96,9 +97,11 @@ window.eachPane((signal) => {
   };
   window.settlePreview = (token, sent) => {
     const nodes = waiting.get(token);
-    waiting.delete(token);
-    if (sent || !nodes || field().value) return offer();
-    place.replaceChildren(...nodes);
+    const stays = !sent && Boolean(field().value);
+    if (!stays) waiting.delete(token);
+    const isBack = !sent && !stays && Boolean(nodes);
+    if (isBack) place.replaceChildren(...nodes);
     offer();
+    return isBack && Boolean(field().value);
   };
 });

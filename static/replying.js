@@ -45,6 +45,8 @@
   });
 
   // ---- Sending takes the quote away with the text, and brings it back where it was not taken.
+  const holds = () => Boolean(field()?.value || topic()?.value);
+  // Where another one was chosen meanwhile, it stays away; whether it stands there again is what is answered.
   const waiting = new Map();
   window.takeReply = (token) => {
     if (!place()) return { in_reply_to: "" };
@@ -56,9 +58,11 @@
   };
   window.settleReply = (token, sent) => {
     const nodes = waiting.get(token);
+    if (!sent && holds()) return false;
     waiting.delete(token);
-    if (sent || !nodes || !place() || field().value) return;
+    if (sent || !nodes || !place()) return false;
     place().replaceChildren(...nodes);
     shown = field().value;
+    return holds();
   };
 })();

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.accounts.http_server import Server
 from tests.browser.accessibility import violations
@@ -220,6 +220,28 @@ def test_what_was_not_sent_keeps_its_card(visit: Visit, site: Server) -> None:
     composer(page).press("Control+Enter")
     expect(message(page, "into the void").locator(".preview")).to_contain_text(TITLE, timeout=ARRIVAL)
     alice.excuse("ERR_INTERNET_DISCONNECTED", "htmx:")
+
+
+def test_of_two_that_were_not_taken_each_goes_with_its_own_card(visit: Visit, site: Server) -> None:
+    alice = visit("alice")
+    page = alice.page
+    alice.write_to("bob.test", text="a walk?")
+    links = [f"{site.url}/river-path?{number}" for number in ("one", "two")]
+    held: list[Route] = []
+    page.route("**/send/", lambda route: held.append(route), times=1)
+    for link in links:
+        composer(page).press_sequentially(f"{link} is nice")
+        expect(card(page)).to_contain_text(TITLE, timeout=ARRIVAL)
+        if link == links[0]:
+            composer(page).press("Control+Enter")
+            expect(card(page)).to_have_count(0)
+    held[0].abort()
+    expect(composer(page)).to_have_value("\n".join(f"{link} is nice" for link in links))
+    composer(page).press("Control+Enter")
+    for link in links:
+        shown = message(page, f"{link.rpartition('/')[2]} is nice").locator(".preview")
+        expect(shown).to_have_attribute("href", link, timeout=ARRIVAL)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
 
 
 def test_previews_need_no_script_and_can_be_switched_off(visit: Visit, site: Server) -> None:

@@ -416,6 +416,74 @@ def test_a_quote_stays_with_the_message_that_it_was_chosen_for(
     alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
 
 
+@pytest.mark.parametrize("then", ["answering the other", ""], ids=["written", "to be written"])
+def test_a_quote_that_was_chosen_since_is_for_what_comes_next(
+    visit: Visit, first_visit_of: FirstVisitOf, then: str
+) -> None:
+    first_visit_of("bob")
+    word = uuid4().hex[:8]
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"Begun {word}")
+    alice.write(f"Other {word}")
+    expect(bubble(page, f"Other {word}")).to_be_visible(timeout=ARRIVAL)
+    above = page.locator("#composer-reply")
+    menu(page, f"Begun {word}").get_by_role("link", name="Reply").click()
+    expect(above).to_contain_text("Begun", timeout=ARRIVAL)
+    held: list[Route] = []
+    page.route("**/send/", lambda route: held.append(route), times=1)
+    alice.write(f"saying so {word}")
+    menu(page, f"Other {word}").get_by_role("link", name="Reply").click()
+    expect(above).to_contain_text("Other", timeout=ARRIVAL)
+    composer(page).fill(then)
+    held[0].abort()
+    texts = [f"saying so {word}", *([then] if then else [])]
+    expect(composer(page)).to_have_value("\n".join(texts))
+    expect(above).to_contain_text("Other")
+    composer(page).press("Control+Enter")
+    expect(message(page, f"saying so {word}").locator(".quote")).to_contain_text("Begun", timeout=ARRIVAL)
+    if then:
+        expect(message(page, then).locator(".quote")).to_contain_text("Other", timeout=ARRIVAL)
+    else:
+        expect(above).to_contain_text("Other")
+        above.get_by_role("link").click()
+    expect(above).not_to_contain_text("Other")
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
+def test_of_two_quotes_the_second_comes_above_the_field_once_the_first_has_gone_out(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    first_visit_of("bob")
+    alice, word, held = _with_one_on_its_way(visit)
+    page, above = alice.page, alice.page.locator("#composer-reply")
+    for text in ("one", "two"):
+        menu(page, f"Begun {word}").get_by_role("link", name="Reply").click()
+        expect(above).to_contain_text("Begun", timeout=ARRIVAL)
+        alice.write(f"{text} {word}")
+    held[0].abort()
+    expect(composer(page)).to_have_value(f"on its way {word}\none {word}\ntwo {word}")
+    tried: list[Route] = []
+
+    def third_fails(route: Route) -> None:
+        tried.append(route)
+        if len(tried) == 3:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/send/", third_fails)
+    composer(page).press("Control+Enter")
+    expect(composer(page)).to_have_value(f"two {word}")
+    expect(above).to_contain_text("Begun")
+    above.get_by_role("link").click()
+    composer(page).press("Control+Enter")
+    expect(bubble(page, f"two {word}")).to_be_visible(timeout=ARRIVAL)
+    expect(message(page, f"one {word}").locator(".quote")).to_contain_text("Begun")
+    expect(message(page, f"two {word}").locator(".quote")).to_have_count(0)
+    alice.excuse("htmx:", "Failed to load resource", "ERR_FAILED")
+
+
 @pytest.mark.parametrize("more", ["", " 長い文" * 3500], ids=["short", "long"])
 def test_what_was_written_is_kept_though_its_page_is_left_at_once(
     visit: Visit, first_visit_of: FirstVisitOf, more: str
