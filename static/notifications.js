@@ -8,8 +8,8 @@
   const say = (state) => {
     for (const line of box.querySelectorAll("[data-state]")) line.hidden = line.dataset.state !== state;
     for (const button of document.querySelectorAll("[data-turn]")) {
-      const offers = { on: "off", failed: "on", lost: "on", off: "on", "signed-out": "on" }[state];
-      button.hidden = button.dataset.turn !== offers;
+      const offers = { on: ["off"], failed: ["on"], lost: ["on", "off"], off: ["on"], "signed-out": ["on"] }[state] ?? [];
+      button.hidden = !offers.includes(button.dataset.turn);
       button.disabled = false;
     }
   };
@@ -31,7 +31,9 @@
     if (Notification.permission === "denied") return say("refused");
     const subscription = await (await worker()).pushManager.getSubscription();
     const isOn = subscription && known.has(subscription.endpoint) && window.isSubscribedBy(box.dataset.keyOfServer, subscription);
-    say(isOn ? "on" : "chosen" in box.dataset ? "lost" : "off");
+    // Whoever took the permission back ended them there.
+    const isLost = "chosen" in box.dataset && Notification.permission === "granted";
+    say(isOn ? "on" : isLost ? "lost" : "off");
   };
 
   const turnOn = async () => {
@@ -44,9 +46,8 @@
 
   const turnOff = async () => {
     const subscription = await (await worker()).pushManager.getSubscription();
-    if (!subscription) return look();
-    await post(box.dataset.off, subscription.endpoint);
-    await subscription.unsubscribe();
+    await post(box.dataset.off, subscription?.endpoint ?? "");
+    await subscription?.unsubscribe();
     delete box.dataset.chosen;
     return look();
   };

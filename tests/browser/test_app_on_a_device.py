@@ -409,7 +409,7 @@ def test_a_browser_that_gets_no_notices_any_more_is_subscribed_anew_or_says_so(
     with page.expect_response("**/notifications/here/"):
         page.goto("/notifications/")
     shows("lost")
-    expect(page.get_by_role("button", name="Turn off", exact=True)).to_be_hidden()
+    expect(page.get_by_role("button", name="Turn off", exact=True)).to_be_visible()
     for screen in FORMS.values():
         page.set_viewport_size(screen)  # type: ignore[arg-type]
         assert problems_of(page, screen) == []
@@ -436,3 +436,20 @@ def test_a_browser_that_gets_no_notices_any_more_is_subscribed_anew_or_says_so(
     assert answered.value.status == 204
     shows("off")
     assert len(asked) == 3
+
+    # Who ended them by taking the permission back is not told that somebody else did.
+    page.get_by_role("button", name="Turn on").click()
+    shows("on")
+    on_another_day("delete localStorage.endpoint; localStorage.away = 'yes'")
+    alice.context.clear_permissions()
+    page.goto("/notifications/")
+    assert page.evaluate("Notification.permission") == "default"
+    shows("off")
+    alice.context.grant_permissions(["notifications"], origin=installation.url)
+    page.reload()
+    shows("lost")
+    # There is no address any more by which this browser could be named.
+    page.get_by_role("button", name="Turn off", exact=True).click()
+    shows("off")
+    page.reload()
+    shows("off")

@@ -262,6 +262,14 @@ def test_the_page_turns_browsers_on_and_off(alice_here: Account) -> None:
     assert not PushSubscription.objects.exists()
 
 
+def test_a_browser_that_lost_its_address_turns_itself_off_and_no_other(alice_here: Account) -> None:
+    browser, other = browser_of(alice_here), browser_of(alice_here)
+    for client, number in ((browser, 1), (other, 2)):
+        client.post("/notifications/on/", {"endpoint": f"https://push.example/{number}"})
+    assert browser.post("/notifications/off/", {"endpoint": ""}).status_code == 204
+    assert [row.endpoint for row in PushSubscription.objects.all()] == ["https://push.example/2"]
+
+
 def test_a_browser_of_which_no_sign_in_is_known_is_woken_once_its_page_says_that_it_is_there(
     alice_here: Account, push_service: PushService
 ) -> None:

@@ -59,8 +59,9 @@ def confirm(request: PageRequest) -> HttpResponse:
 @require_POST
 @signed_in(when_signed_out=told_to_script)
 def turn_off(request: PageRequest) -> HttpResponse:
-    """Forget the browser with ``endpoint``, or all of them."""
-    if endpoint := request.POST.get("endpoint", ""):
+    """Forget the browser with ``endpoint``, empty where it has none any more; without that, all of them."""
+    endpoint = request.POST.get("endpoint")
+    if endpoint is not None:
         subscriptions.remove(request.account, endpoint, request.oauth_session)
         return HttpResponse(status=204)
     subscriptions.remove_all(request.account)
