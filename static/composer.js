@@ -114,6 +114,7 @@
     if (!field.value.trim() && !filesOf(items).length) return;
     const entries = entriesOf(form, event.submitter, partsOf(form, field.value, items));
     unsent = [];
+    addEventListener("beforeunload", ask);
     for (const item of items) item.remove();
     field.value = "";
     grow(field);
@@ -149,6 +150,7 @@
       underway.delete(entry);
       entry.shows = { in_reply_to: window.settleReply?.(token, successful), preview: window.settlePreview?.(token, successful) };
     }
+    if (!underway.size) removeEventListener("beforeunload", ask);
     if (successful) {
       // A page in the middle of a conversation does not show what is written at its end.
       const newest = $("#newer [data-newest]");
@@ -165,16 +167,45 @@
     grow(field);
   });
 
+  // What outlives a page: of all of it together browsers carry so many octets, less what a form takes around them. Written
+  // as it is, for in the form of an address most letters of the world take up thrice the room.
+  const MOST_AFTER = 60000;
+  let carried = 0;
+  const octetsOf = (fields) => new Blob(fields.flat()).size;
+  const fits = (fields) => carried + octetsOf(fields) <= MOST_AFTER;
+  const post = (address, fields, options) => {
+    const body = new FormData();
+    for (const [name, value] of fields) body.append(name, value);
+    const octets = octetsOf(fields);
+    carried += octets;
+    return fetch(address, { method: "POST", body, keepalive: true, ...options }).finally(() => { carried -= octets; });
+  };
+  window.lastWords = { fit: fits, post };
+
   // A browser drops what is on its way as the page goes. So it goes out once more, and outlives the page: by its token the
-  // server knows that it is the same message.
+  // server knows that it is the same message. All that a form has goes in one request, for beside each other they would be
+  // in any order.
+  const asTheyAre = (field) => field;
   const withoutPicture = ([name, value]) => [name, value && name === "preview" ? JSON.stringify({ ...JSON.parse(value), picture: "" }) : value];
+  const wordsOf = (form, entries, change) => [
+    ["csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value],
+    ...entries.map((entry) => ["message", JSON.stringify(fieldsOf(entry).map(change))]),
+  ];
+  const formsUnderway = () => new Set([...underway].map(({ form }) => form));
   addEventListener("pagehide", () => {
-    for (const entry of underway) {
-      const fields = fieldsOf(entry);
-      const body = window.asLastWords(fields) ?? window.asLastWords(fields.map(withoutPicture));
-      if (body) fetch(entry.address, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
+    for (const form of formsUnderway()) {
+      const change = [asTheyAre, withoutPicture].find((each) => fits(wordsOf(form, waitingIn(form), each))) ?? withoutPicture;
+      const going = [];
+      for (const entry of waitingIn(form)) if (fits(wordsOf(form, [...going, entry], change))) going.push(entry);
+      if (!going.length) continue;
+      post(form.dataset.all, wordsOf(form, going, change), { headers: { "HX-Request": "true" } }).catch(() => {});
     }
   });
+  // Where that is more than a browser carries, it asks before it leaves.
+  const ask = (event) => {
+    const words = [...formsUnderway()].flatMap((form) => wordsOf(form, waitingIn(form), withoutPicture));
+    if (underway.size && !fits([...words, ...window.unkeptFields?.() ?? []])) event.preventDefault();
+  };
   // It would go out for whoever is signed in by now.
   document.addEventListener("signed-out", () => underway.clear());
 

@@ -6,19 +6,10 @@
   const PAUSE = 1000, LONGEST = 5000, AGAIN = 5000, RAREST = 60000;
   const held = (name) => ["text", "file", "to", "quote", "draft", "in_reply_to", "topic", "preview", "from"].includes(name) || name.startsWith("name-");
 
-  // What outlives a page, of which browsers carry so many octets, less what a form takes around them; nothing where that is
-  // more. Written as it is, for in the form of an address most letters of the world take up thrice the room.
-  const MOST_AFTER = 60000;
-  window.asLastWords = (fields) => {
-    if (new Blob(fields.flat()).size > MOST_AFTER) return undefined;
-    const body = new FormData();
-    for (const [name, value] of fields) body.append(name, value);
-    return body;
-  };
-
   // The forms of the page that have a draft: the composer, messages that are being changed, an answer to a mail.
   const forms = new Set();
   const isKept = () => [...forms].every((each) => each.isKept());
+  window.unkeptFields = () => [...forms].filter((each) => !each.isKept()).flatMap((each) => [...new URLSearchParams(each.written())]);
 
   const newName = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -46,7 +37,7 @@
     let kept = written();
     // A draft that can't be shown is not written over.
     let still = "shut" in state.dataset;
-    let running, underway, timer, since, submitted, cut = false, sending = 0;
+    let running, underway, outliving, timer, since, submitted, cut = false, sending = 0;
     // Whether what another page wrote is kept here and not shown, and whether it is what the field is about to be kept as.
     let left = false, swapping = false;
     // Whether the texts changed places here: the server knows who wrote last, and not any more whose the other one is.
@@ -100,6 +91,8 @@
       const beside = gone && sending > 0 && form.hasAttribute("hx-post") && !isEmpty(now);
       if (still || (sending && !beside) || now === kept || signal.aborted) { since = undefined; return; }
       if (running && leaving !== true) return later();
+      // A page that goes is hidden as well.
+      if (running && outliving === now) return;
       since = undefined;
       const body = new URLSearchParams(now);
       body.set("writer", beside ? newName() : writer);
@@ -109,11 +102,13 @@
       if (form.elements.token) body.set("token", form.elements.token.value);
       const mine = running = new AbortController();
       const headers = { Accept: "application/json", "X-CSRFToken": $("[name=csrfmiddlewaretoken]", form).value };
-      const last = leaving === true && window.asLastWords([...body]);
+      const last = leaving === true && window.lastWords.fit([...body]);
+      outliving = last ? now : undefined;
       let answer, said, done;
       underway = new Promise((resolve) => { done = resolve; });
       try {
-        answer = await fetch(address, { method: "POST", body: last || body, headers, keepalive: Boolean(last), signal: mine.signal });
+        const options = { headers, signal: mine.signal };
+        answer = await (last ? window.lastWords.post(address, [...body], options) : fetch(address, { method: "POST", body, ...options }));
         said = await answer.json().catch(() => undefined);
       } catch { /* offline, or cut off by sending */ } finally { done(); }
       if (mine.signal.aborted || signal.aborted) return;
@@ -267,6 +262,7 @@
 
     const mine = {
       form,
+      written,
       keep: () => keep(true),
       keepAll,
       isKept: () => still || written() === kept,

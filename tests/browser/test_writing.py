@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.browser.conftest import FirstVisitOf, Visit
 from tests.browser.test_message_actions import menu
@@ -171,6 +171,62 @@ def test_what_waited_for_its_turn_goes_out_and_what_was_begun_since_is_kept_thou
     expect(composer(page)).to_have_value(f"Half a thought {word}")
     with page.expect_response("**/draft/keep/"):
         composer(page).fill("")
+    alice.excuse("htmx:", "Failed to load resource")
+
+
+def test_what_waits_for_its_turn_goes_out_in_its_order_though_the_page_is_left(
+    visit: Visit, first_visit_of: FirstVisitOf
+) -> None:
+    word = uuid4().hex[:8]
+    first_visit_of("bob")
+    alice = visit("alice", viewport=WIDE)
+    page = alice.page
+    alice.write_to("bob.test", text=f"n0 {word}")
+    with_bob = page.url
+    _write_in_vain(alice, f"n1 {word}")
+    for number in range(2, 9):
+        alice.write(f"n{number} {word}")
+    page.goto("/language/")
+    page.goto(with_bob)
+    own = page.locator("#thread .msg--own .bubble", has_text=word)
+    expect(own).to_have_count(9, timeout=ARRIVAL)
+    assert [text.split()[0] for text in own.all_inner_texts()] == [f"n{number}" for number in range(9)]
+    alice.excuse("htmx:", "Failed to load resource")
+
+
+@pytest.mark.parametrize("last", ["waits", "is being written"])
+def test_where_more_is_left_than_a_browser_carries_it_asks_first(
+    visit: Visit, first_visit_of: FirstVisitOf, last: str
+) -> None:
+    much = " 長い文" * 3000
+    first_visit_of("bob")
+    alice, word, held = _with_one_on_its_way(visit)
+    page = alice.page
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.route("**/draft/keep/", lambda route: None)
+    alice.write(f"one {word}{much}")
+    composer(page).fill(f"two {word}{much}")
+    if last == "waits":
+        composer(page).press("Control+Enter")
+    page.evaluate("location = '/language/'")
+    expect(page).to_have_url(re.compile("/c/"))
+    page.wait_for_timeout(1000)
+    assert asked == ["beforeunload"]
+    held[0].continue_()
+    page.unroute("**/draft/keep/")
+    if last != "waits":
+        expect(bubble(page, f"one {word}")).to_be_visible(timeout=ARRIVAL)
+        composer(page).press("Control+Enter")
+    expect(bubble(page, f"two {word}")).to_be_visible(timeout=ARRIVAL)
+    # Nothing is left: nobody is asked any more.
+    page.goto("/language/")
+    assert asked == ["beforeunload"]
     alice.excuse("htmx:", "Failed to load resource")
 
 

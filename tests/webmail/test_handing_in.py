@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from uuid import uuid4
@@ -80,3 +81,30 @@ def test_the_database_is_asked_for_nothing_that_the_message_does_not_need(
         "webmail_undochoice",
         *("webmail_conversation", "webmail_contact", "webmail_pendingmessage", "webmail_draft"),
     ]
+
+
+def test_what_a_page_had_still_to_send_is_sent_in_its_order_and_once(
+    with_bob: Conversation, at_alices: Client
+) -> None:
+    address = reverse("conversation-send-all", args=[with_bob.conversation_id])
+    forms = [[["text", f"n{number}"], ["token", str(uuid4())]] for number in range(4)]
+    # Too short to be one that the server takes.
+    forms[1][1][1] = "0"
+    for _again in range(2):
+        assert at_alices.post(address, {"message": [json.dumps(form) for form in forms]}).status_code == 204
+    waiting = pending.in_conversation(with_bob.account, with_bob)
+    assert [each.content.text for each in waiting if each.content] == ["n0", "n2", "n3"]
+
+
+@pytest.mark.parametrize("message", ["", "{", "1", "[[1, 2, 3]]", "[" * 50_000])
+def test_what_is_no_form_is_not_sent(with_bob: Conversation, at_alices: Client, message: str) -> None:
+    address = reverse("conversation-send-all", args=[with_bob.conversation_id])
+    assert at_alices.post(address, {"message": message}).status_code == 400
+
+
+def test_nobody_sends_what_a_page_had_left_for_somebody_else(with_bob: Conversation) -> None:
+    address = reverse("conversation-send-all", args=[with_bob.conversation_id])
+    form = {"message": json.dumps([["text", TEXT], ["token", str(uuid4())]])}
+    assert Client().post(address, form).status_code == 401
+    browser_of(new_account("mallory")).post(address, form)
+    assert not PendingMessage.objects.exists()
