@@ -4,7 +4,7 @@
   const $ = (selector, within = document) => within.querySelector(selector);
   // Milliseconds: after the last key, at most between two, and after a try that failed, at first and at last.
   const PAUSE = 1000, LONGEST = 5000, AGAIN = 5000, RAREST = 60000;
-  const held = (name) => ["text", "file", "to", "quote", "draft", "in_reply_to", "topic", "preview", "from"].includes(name) || name.startsWith("name-");
+  const held = (name) => ["text", "file", "to", "quote", "draft", "in_reply_to", "topic", "preview", "from", "group_name"].includes(name) || name.startsWith("name-");
 
   // The forms of the page that have a draft: the composer, messages that are being changed, an answer to a mail.
   const forms = new Set();

@@ -22,6 +22,8 @@ class DraftContent:
     #: The key of the topic that it is written in.
     topic: str = ""
     preview: Card | None = None
+    #: What the group that `people` are is to be called.
+    name: str = ""
     #: The id of the conversation that goes on with `people`, and what is said there of it.
     former: str = ""
     told: str = ""
@@ -43,6 +45,7 @@ class DraftContent:
             "people": self.people,
             "topic": self.topic,
             "preview": self.preview.fields if self.preview else None,
+            "name": self.name,
             "former": self.former,
             "told": self.told,
             "passedOn": self.passed_on,
@@ -62,6 +65,7 @@ def decoded(data: bytes) -> DraftContent:
         people=tuple(str(did) for did in fields["people"]),
         topic=str(fields.get("topic", "")),
         preview=card_of(fields.get("preview")),
+        name=str(fields.get("name", "")),
         former=str(fields.get("former", "")),
         told=str(fields.get("told", "")),
         passed_on=tuple(str(name) for name in fields.get("passedOn", ())),
@@ -92,6 +96,7 @@ def joined(before: DraftContent, after: DraftContent) -> DraftContent:
         files=tuple(dict((*before.files, *after.files)).items()),
         in_reply_to=before.in_reply_to or after.in_reply_to,
         people=tuple(dict.fromkeys((*before.people, *after.people))),
+        name=after.name or before.name,
         topic=before.topic or after.topic,
         preview=before.preview or after.preview,
     )

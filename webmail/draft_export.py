@@ -16,6 +16,7 @@ from webmail import drafts, keeping_back
 from webmail.draft_content import DraftContent, content_of
 from webmail.draft_places import DraftPlace
 from webmail.exported_values import conversation_id_in, fitting, participants_in, topic_in
+from webmail.groups import LONGEST_NAME
 from webmail.message_state import State
 from webmail.models import Conversation, Draft, PendingMessage
 
@@ -37,6 +38,9 @@ def drafts_json(account: Account) -> Iterator[State]:
         content = content_of(data)
         if content is None or not content.text.strip():
             continue
+        if content.name:
+            # Only the page of a new conversation has a place for the name of the group.
+            conversation = None
         people = [did for did in conversation.participants if did != account.did] if conversation else ()
         yield {
             "kind": KIND,
@@ -45,6 +49,7 @@ def drafts_json(account: Account) -> Iterator[State]:
             "text": content.text,
             "topic": content.topic,
             "people": list(people or content.people),
+            "name": content.name,
         }
 
 
@@ -57,6 +62,7 @@ class _Given:
     text: str
     topic: str
     people: tuple[str, ...]
+    name: str
 
 
 def rows_of(account: Account, found: Iterable[Mapping[str, Any]]) -> tuple[list[Draft], int]:
@@ -117,12 +123,13 @@ def _given_in(each: Mapping[str, Any]) -> _Given:
         str(each["text"]),
         topic_in(each.get("topic") or ""),
         participants_in(each["people"]),
+        str(each.get("name") or "")[:LONGEST_NAME],
     )
 
 
 def _encoded(each: _Given, conversation: Conversation | None) -> bytes:
     if conversation is None:
-        return DraftContent(each.text, people=each.people).encoded()
+        return DraftContent(each.text, people=each.people, name=each.name).encoded()
     return DraftContent(each.text, topic=each.topic).encoded()
 
 

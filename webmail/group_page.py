@@ -50,10 +50,14 @@ def name_group(account: Account, conversation: Conversation, name: str, token: s
 
     Raises CannotSend.
     """
+    return send_message(account, others_in(account, conversation), naming_message(name), token)
+
+
+def naming_message(name: str) -> NewMessage:
+    """What tells a group its name; a blank one takes it away. Raises CannotSend."""
     cleaned = clean_name(name)
     if len(cleaned) > LONGEST_NAME:
         raise CannotSend(
             "name-too-long", _("A name can have up to %(count)d characters.") % {"count": LONGEST_NAME}
         )
-    update = NewMessage(group_update=NewGroupUpdate(title=cleaned))
-    return send_message(account, others_in(account, conversation), update, token)
+    return NewMessage(group_update=NewGroupUpdate(title=cleaned))

@@ -195,7 +195,7 @@ def _store(
     row.message_id, row.content_created_at = composed.message_id, composed.created_at
     row.expires_after = disappearing.seconds_of(message.expires)
     row.sealed, row.inline, row.draft = composed.sealed, list(composed.inline), composed.draft
-    followers = followers_of(row, others, content.told, written_at)
+    followers = followers_of(row, others, content, written_at)
     try:
         with transaction.atomic():
             row.conversation = outgoing.written_to(account, composed.conversation_id, others, now, later=True)
@@ -214,25 +214,25 @@ def _store(
 
 
 def followers_of(
-    row: PendingMessage, others: Sequence[str], told: str, written_at: datetime
+    row: PendingMessage, others: Sequence[str], content: DraftContent, written_at: datetime
 ) -> list[PendingMessage]:
-    """What goes out with a message by which ``row.former`` goes on with ``others``, composed and not stored.
-    Raises CannotSend."""
-    if row.former is None:
+    """What goes out with a message that gives a group its name, or by which ``row.former`` goes on with
+    ``others``, composed and not stored. Raises CannotSend."""
+    if row.former is None and not content.name:
         return []
     followers = []
-    for each in going_on.what_follows(row.account, row.former, others, told):
+    for each in going_on.what_follows(row.account, row.former, others, content):
         token = str(uuid5(NAMESPACE_URL, f"{row.token}/{each.what}"))
-        content = DraftContent(each.message.text)
-        follower = _new_row(row.account, Kind.HELD, row.release_at, token, row.created_at, content)
-        draft = (follower.draft_id, content.encoded())
+        its_own = DraftContent(each.message.text)
+        follower = _new_row(row.account, Kind.HELD, row.release_at, token, row.created_at, its_own)
+        draft = (follower.draft_id, its_own.encoded())
         composed = outgoing.compose(row.account, each.recipients, each.message, written_at, draft=draft)
         follower.message_id, follower.content_created_at = composed.message_id, composed.created_at
         follower.expires_after = disappearing.seconds_of(each.message.expires)
         follower.sealed, follower.draft = composed.sealed, composed.draft
         if each.what == "name":
             follower.names_group = True
-        else:
+        elif row.former is not None:
             follower.conversation = row.former
         followers.append(follower)
     return followers

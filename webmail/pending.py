@@ -109,13 +109,14 @@ def release(pending_pk: int, *, now: datetime) -> Message | None:
 
 
 def take_back(account: Account, pending_pk: int, *, now: datetime) -> PendingMessage:
-    """Makes a message a draft of its conversation again, or of a new one if another goes on by it; one that
-    passes another on is gone. The row that was. Raises NotPending, AgentError."""
+    """Makes a message a draft of its conversation again, or of a new one if it names a group or another
+    conversation goes on by it; one that passes another on is gone. The row that was. Raises NotPending,
+    AgentError."""
     with transaction.atomic():
         row = _locked(PendingMessage.objects.filter(account=account, pk=pending_pk))
         if row is None:
             raise NotPending
-        if row.former_id:
+        if row.former_id or row.followers.exists():
             drafts.put_back_new(account, row.draft_id, bytes(row.draft), now)
         elif not row.forwards:
             drafts.put_back(account, row.conversation, row.draft_id, bytes(row.draft), now)
@@ -235,7 +236,7 @@ def _composed_anew(row: PendingMessage, at: datetime) -> ComposedAnew:
     recipients = others_in(account, row.conversation)
     message, others = composed_of(account, recipients, content, row.files, expires)
     composed = outgoing.compose(account, others, message, at)
-    followers = keeping_back.followers_of(row, others, content.told, at)
+    followers = keeping_back.followers_of(row, others, content, at)
     return ComposedAnew(row.pk, row.message_id, composed, disappearing.seconds_of(expires), followers)
 
 

@@ -6,13 +6,22 @@ import re
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from demo.local_network import NetworkInfo
 from tests.browser.accessibility import violations
 from tests.browser.conftest import FirstVisitOf, Visit
+from tests.browser.first_visit import visited_without_browser
 from tests.browser.test_every_page import lasting, too_wide
+from tests.browser.test_taking_back import undo, undo_of_30_seconds
 from tests.browser.visitors import ARRIVAL, PHONE, WIDE, bubble
+from tests.services.installations import RunningInstallation
+from tests.services.newcomers import newcomer
+from tests.services.windows import Window
 from tests.webmail.pictures import photo
+
+FORMS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
 
 
 def test_a_picture_and_one_more_person(visit: Visit) -> None:
@@ -155,3 +164,87 @@ def test_a_photo_as_a_phone_takes_it_becomes_the_picture_and_one_too_large_is_to
     page.go_back()
     expect(page.get_by_label("Picture of this group")).to_be_visible()
     plain.excuse("status of 413")
+
+
+@FORMS
+def test_a_group_is_named_as_it_is_begun(
+    visit: Visit,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+    first_visit_of: FirstVisitOf,
+    viewport: dict[str, int],
+) -> None:
+    word = uuid4().hex[:8]
+    name, text = f"Walk {word}", f"Who comes along {word}"
+    first_visit_of("carol")
+    # No group with them has a name.
+    somebody = newcomer(local_network, f"walks{word}", f"Nina {word}")
+    visited_without_browser(Window(installation.url, somebody))
+    bob, alice = visit("bob", viewport=viewport), visit("alice", viewport=viewport)
+    page = alice.page
+    page.goto("/new/")
+    field = page.get_by_label("Name of this group")
+    _add(page, "bob.test", 1)
+    expect(field).to_be_hidden()
+    _add(page, somebody.person.handle, 2)
+    expect(field).to_be_visible()
+    assert (too_wide(page), violations(page)) == ([], [])
+    field.fill(name)
+    field.press("Enter")
+    _add(page, "carol.test", 3)
+    expect(field).to_have_value(name)
+    page.locator("#chips").get_by_role("button", name="Remove Carol").click()
+    expect(page.locator("#chips .chip")).to_have_count(2)
+    page.get_by_label("Message", exact=True).fill(text)
+
+    # It is in the draft, and in what was taken back.
+    page.goto("/")
+    page.get_by_role("link", name=re.compile(f"Draft: {text}")).first.click()
+    expect(field).to_have_value(name)
+    with undo_of_30_seconds(alice.another_tab(), installation):
+        page.get_by_role("button", name="Send", exact=True).click()
+        undo(page).click(timeout=ARRIVAL)
+        expect(field).to_have_value(name, timeout=ARRIVAL)
+        expect(page.get_by_label("Message", exact=True)).to_have_value(text)
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(bubble(page, text)).to_be_visible(timeout=ARRIVAL)
+    expect(page.locator("#thread .event")).to_contain_text(f"You named this group “{name}”", timeout=ARRIVAL)
+    expect(page.locator(".pane--main").get_by_role("heading", name=name)).to_be_visible()
+    bob.open_conversation(page.url)
+    expect(bob.page.locator(".pane--main").get_by_role("heading", name=name)).to_be_visible(timeout=ARRIVAL)
+    expect(bubble(bob.page, text)).to_be_visible()
+
+
+def _add(page: Page, handle: str, count: int) -> None:
+    page.get_by_label("To", exact=True).press_sequentially(handle)
+    page.locator("#results").get_by_role("button", name=re.compile("^Add")).click(timeout=ARRIVAL)
+    expect(page.locator("#chips .chip")).to_have_count(count)
+
+
+def test_a_group_is_named_without_script_too(
+    visit: Visit,
+    installation: RunningInstallation,
+    local_network: NetworkInfo,
+    first_visit_of: FirstVisitOf,
+) -> None:
+    word = uuid4().hex[:8]
+    for name in ("bob", "carol"):
+        first_visit_of(name)
+    somebody = newcomer(local_network, f"plain{word}", f"Paula {word}")
+    visited_without_browser(Window(installation.url, somebody))
+    page = visit("alice", viewport=PHONE, script=False).page
+    page.goto("/new/")
+    field, to = page.get_by_label("Name of this group"), page.get_by_label("To", exact=True)
+    for handle in ("bob.test", somebody.person.handle):
+        expect(field).to_be_hidden()
+        to.fill(handle)
+        to.press("Enter")
+    expect(page.locator("#chips .chip")).to_have_count(2)
+    field.fill(f"Plain walk {word}")
+    to.fill("carol.test")
+    to.press("Enter")
+    expect(page.locator("#chips .chip")).to_have_count(3)
+    expect(field).to_have_value(f"Plain walk {word}")
+    page.get_by_label("Message", exact=True).fill(f"Plainly {word}")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#thread .event")).to_contain_text(f"You named this group “Plain walk {word}”")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -506,7 +506,7 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     at_alices.post(reverse("draft-keep-new"), fields)
     now = timezone.now()
     others = [did for did in with_bob.participants if did != alice.did]
-    later = DraftContent("not before tomorrow")
+    later, named = DraftContent("not before tomorrow"), group_begun_later(alice, now)
     keeping_back.schedule(
         alice,
         others,
@@ -518,7 +518,8 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     )
     exported = json.dumps(list(draft_export.drafts_json(alice)))
     # Composed for its time, it took no draft with it but the conversation's own.
-    assert [each["text"] for each in json.loads(exported)] == ["anew", "not before tomorrow"]
+    texts = ["anew", "not before tomorrow", "not before the walk"]
+    assert sorted(each["text"] for each in json.loads(exported)) == sorted(texts)
     Draft.objects.all().delete()
     PendingMessage.objects.all().delete()
     for _again in range(2):
@@ -529,7 +530,16 @@ def test_an_export_takes_drafts_along(alice: Account, at_alices: Client, with_bo
     anew = drafts.at(alice, DraftPlace(draft_id=ONE))
     assert anew is not None
     assert anew.content == DraftContent("anew", people=("did:plc:carol",))
+    assert named in [content for _id, _time, content in drafts.of_new_conversations(alice)]
     assert take_drafts(alice, [{"id": "x", "text": "", "conversation": "", "people": []}]) == 1
+
+
+def group_begun_later(alice: Account, now: datetime) -> DraftContent:
+    """What waits for its time with the name of the group that it begins."""
+    people = (peer("dan").did, peer("eve").did)
+    content = DraftContent("not before the walk", people=people, name="Sunday walk")
+    keeping_back.schedule(alice, people, content, str(uuid4()), now + timedelta(days=1), now=now)
+    return content
 
 
 def exported_draft(number: int, **more: object) -> dict[str, object]:

@@ -22,6 +22,7 @@ from webmail.draft_content import DraftContent
 from webmail.draft_places import DraftPlace
 from webmail.drafts import CannotKeep, OpenDraft
 from webmail.edits import newest_edits
+from webmail.groups import LONGEST_NAME
 from webmail.models import Conversation
 from webmail.ordinary import marks
 from webmail.outgoing import MAX_RECIPIENTS
@@ -171,6 +172,7 @@ def draft_in_form(request: PageRequest, place: DraftPlace) -> DraftContent:
         people=tuple(dict.fromkeys(request.POST.getlist("to")))[:MAX_RECIPIENTS] if people else (),
         topic="" if people else topic_in(request.POST),
         preview=decoded(request.POST.get("preview", "")),
+        name=request.POST.get("group_name", "")[:LONGEST_NAME] if people else "",
         former=former if people and former.isalnum() else "",
     )
 

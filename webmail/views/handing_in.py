@@ -42,11 +42,12 @@ def hand_in(
     expires: Expires | None = None,
     on_page: DraftOnPage | None,
     going_on: GoingOn | None = None,
+    group_name: str = "",
 ) -> Message | PendingMessage:
     """Takes what was written. Raises CannotSend or CannotAttach; nothing is stored then.
 
-    It goes out at the time that the form names, or when it can't be taken back any more. The draft that it
-    was written as ``on_page`` is gone with it.
+    It goes out at the time that the form names, or when it can't be taken back any more, and the group gets
+    its name, if there is one, with it. The draft that it was written as ``on_page`` is gone with it.
     """
     account, now = request.account, timezone.now()
     text, token, at = (request.POST.get(name, "") for name in ("text", "token", "at"))
@@ -58,6 +59,8 @@ def hand_in(
     named = tuple((file.id, file.name) for file in files.shown)
     content = DraftContent(text, named, in_reply_to, topic=topic, preview=preview)
     former = going_on.former if going_on else None
+    if group_name:
+        content = replace(content, people=tuple(recipients), name=group_name)
     if going_on:
         content = replace(
             content,
@@ -79,7 +82,7 @@ def hand_in(
             now=now,
         )
     held_for = keeping_back.undo_time(account)
-    if held_for or former:
+    if held_for or former or group_name:
         held = keeping_back.hold(
             account,
             recipients,

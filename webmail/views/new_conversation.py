@@ -17,6 +17,7 @@ from accounts import people as directory
 from accounts import rate_limits
 from accounts.identities import IdentityError
 from accounts.models import Account
+from accounts.profiles import clean_name
 from accounts.rate_limits import TooOften
 from accounts.sessions import signed_in
 from webmail import consent, disappearing, drafts, forwarding, sending_times, threads
@@ -24,10 +25,12 @@ from webmail.blobs.attaching import CannotAttach
 from webmail.blobs.fetching import MessageFile
 from webmail.conversations import NotFound, others_in, row, with_people
 from webmail.conversations import find as find_conversation
+from webmail.draft_content import DraftContent
 from webmail.draft_places import DraftOnPage, DraftPlace
 from webmail.drafts import OpenDraft
 from webmail.finding_people import Suggestion, is_called
-from webmail.going_on import goes_on_words
+from webmail.going_on import goes_on_words, may_be_named
+from webmail.groups import LONGEST_NAME
 from webmail.identity_facts import facts_of
 from webmail.known_people import likenesses
 from webmail.models import Conversation
@@ -125,6 +128,7 @@ def new(request: PageRequest) -> HttpResponse:
             expires=disappearing.chosen(with_people(request.account, recipients)),
             on_page=_draft_on_page(request),
             going_on=_going_on(request, recipients),
+            group_name=_group_name(request, recipients),
         )
     except (CannotSend, CannotAttach) as error:
         composer = new_composer(text=text, error=error.sentence, files=files.shown)
@@ -193,6 +197,12 @@ def _going_on(request: PageRequest, recipients: Sequence[str]) -> GoingOn | None
         return None
     words = goes_on_words(former.participants, there) if request.POST.get("tell") else ""
     return GoingOn(former, words)
+
+
+def _group_name(request: PageRequest, recipients: Sequence[str]) -> str:
+    """What the form calls those who were chosen, if they are a group without a name."""
+    name = clean_name(request.POST.get("group_name", ""))
+    return name if name and may_be_named(request.account, recipients) else ""
 
 
 @require_POST
@@ -339,6 +349,7 @@ def _context(request: PageRequest, choice: Choice) -> dict[str, object]:
         "like": likenesses(request.account, [found.did]).get(found.did) if found else None,
         "chosen": choice.chosen,
         "disappears": _disappears(request.account, choice),
+        "may_be_named": may_be_named(request.account, choice.chosen_dids),
         "found": found,
         "facts": facts_of(request.account, [found.did])[found.did] if found else None,
         "problem": choice.problem,
@@ -358,9 +369,9 @@ def _disappears(account: Account, choice: Choice) -> int:
 def _page_of(request: PageRequest, draft: OpenDraft) -> HttpResponse:
     """The page with a draft: its people, its text, its files."""
     composer = with_draft(request.account, draft)
-    people = draft.content.people if draft.content else ()
-    choice = Choice(chosen=directory.look_up_all(list(people), seconds=CHOSEN_SECONDS))
-    return _page(request, choice, composer, former_id=draft.content.former if draft.content else "")
+    content = draft.content or DraftContent()
+    choice = Choice(chosen=directory.look_up_all(list(content.people), seconds=CHOSEN_SECONDS))
+    return _page(request, choice, composer, former_id=content.former, group_name=content.name)
 
 
 def _page(
@@ -369,6 +380,7 @@ def _page(
     composer: dict[str, Any] | None = None,
     *,
     former_id: str = "",
+    group_name: str = "",
     status: int = 200,
 ) -> HttpResponse:
     composer = composer or new_composer()
@@ -387,6 +399,8 @@ def _page(
             "previews": preview_choices.offered(request.account),
             "times": sending_times.choices(timezone.now()),
             "former": row(request.account, former) if former else None,
+            "group_name": request.POST.get("group_name", group_name),
+            "longest_name": LONGEST_NAME,
             "forwarded": _forwarded(request),
             "when": request.POST.get("when", ""),
             "tell": request.method != "POST" or bool(request.POST.get("tell")),

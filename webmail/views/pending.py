@@ -16,6 +16,7 @@ from crypto_agent.client import AgentError, AgentLocked, AgentSealed
 from webmail import pending, sending_times
 from webmail.blobs.attaching import CannotAttach
 from webmail.conversations import row
+from webmail.draft_places import DraftPlace
 from webmail.models import Conversation, Message, PendingMessage
 from webmail.outgoing import CannotSend
 from webmail.pending import NotPending
@@ -60,7 +61,7 @@ def undo(request: PageRequest, pending_pk: int) -> HttpResponse:
 
 def _made_on(row: PendingMessage) -> str | None:
     """The page where a message was made that is no draft of its conversation now; None for any other."""
-    if row.former_id:
+    if DraftPlace(draft_id=row.draft_id).rows(row.account).exists():
         return f"{reverse('new-conversation')}?{urlencode({'draft': row.draft_id})}"
     of_account = Message.objects.filter(account=row.account_id, forgotten_at=None)
     if row.forwards and of_account.filter(message_id=row.forwards).exists():
