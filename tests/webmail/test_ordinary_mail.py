@@ -94,6 +94,26 @@ def test_a_mail_that_is_hard_to_read_is_listed_read_and_deleted(alice: Account, 
     assert "hard to read" not in browser.get("/mail/").content.decode()
 
 
+@pytest.mark.parametrize("content", ["&#8203;&zwnj;", "<img src=https://t.example/x>&shy;", "<br>"])
+def test_a_mail_of_which_nothing_would_be_seen_says_so(alice: Account, content: str) -> None:
+    nothing = "=?utf-8?q?=E2=80=8B?="
+    header = f"From: {nothing} <desk@parcels.example>\r\nSubject: {nothing}\r\nContent-Type: text/html"
+    arrival, browser = arrived(alice, f"{header}\r\n\r\n{content}".encode()), browser_of(alice)
+    listed = browser.get("/mail/").content.decode()
+    assert "<bdi>desk@parcels.example</bdi>" in listed
+    assert "<bdi>Without a subject</bdi>" in listed
+    page = browser.get(f"/mail/{arrival.pk}/").content.decode()
+    assert "This mail has no text." in page
+    assert 'dir="auto">Without a subject</h1>' in page
+    assert "<dd><bdi>desk@parcels.example</bdi></dd>" in page
+
+
+def test_a_file_of_whose_name_nothing_would_be_seen_has_none(alice: Account) -> None:
+    raw = b"Content-Disposition: attachment; filename*=utf-8''%E2%80%8B\r\n\r\nx"
+    page = browser_of(alice).get(f"/mail/{arrived(alice, raw).pk}/").content.decode()
+    assert "<bdi>File without a name</bdi>" in page
+
+
 def test_its_design_comes_from_another_name_once_and_loads_nothing(alice: Account) -> None:
     browser = browser_of(alice)
     arrival = arrived(alice, designed_mail())

@@ -18,7 +18,7 @@ from email.policy import default
 
 import idna
 
-from accounts.one_line import one_line
+from accounts.one_line import is_blank, one_line
 from webmail.carriers.local_parts import LOCAL_PART, is_beyond_ascii
 from webmail.images.decoding import SHOWN_TYPES
 from webmail.mail_charsets import decoded
@@ -232,8 +232,10 @@ def _field(message: Message, name: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """A field, or a part of one; octets that are no character become question marks."""
-    return one_line(text.encode("utf-8", "replace").decode(), MAX_FIELD)
+    """A field, or a part of one, empty where nothing of it would be seen; octets that are no character become
+    question marks."""
+    line = one_line(text.encode("utf-8", "replace").decode(), MAX_FIELD)
+    return "" if is_blank(line) else line
 
 
 def _one_address(message: Message, name: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import Account
+from accounts.one_line import is_blank
 from accounts.sessions import signed_in
 from webmail import drafts
 from webmail.conversations import NotFound
@@ -108,7 +109,7 @@ def mail_page(
     context = {
         "shown": shown,
         "mail": shown.mail,
-        "words": words,
+        "words": "" if is_blank(words or "") else words,
         "frame": frame.ask_for(request.account.pk, arrival_id) if designed else "",
         "can_be_designed": shown.mail.html is not None and frame.is_set_up(),
         "left_out": cleaned.left_out if cleaned else 0,
