@@ -178,6 +178,7 @@ urlpatterns = [
     path("notifications/here/", notifications.confirm, name="notifications-here"),
     path("notifications/off/", notifications.turn_off, name="notifications-off"),
     path("notifications/notice/", notifications.notice, name="notice"),
+    path("notifications/renewal/", notifications.renewal, name="notifications-renewal"),
     path("manifest.webmanifest", installable.manifest, name="manifest"),
     path("service-worker.js", installable.service_worker, name="service-worker"),
     path("offline/", installable.offline, name="offline"),

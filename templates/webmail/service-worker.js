@@ -59,6 +59,21 @@ const show = async () => {
 };
 addEventListener("push", (event) => event.waitUntil(show()));
 
+// The push service took the browser's address away, or gave it another one. What fails here a page does once it is opened.
+const renew = async (given) => {
+  const answer = await fetch("{% url 'notifications-renewal' %}", { credentials: "same-origin", cache: "no-store" });
+  if (answer.status !== 200) return;
+  const { key, on, token } = await answer.json();
+  const subscribeAnew = async () => {
+    await (await registration.pushManager.getSubscription())?.unsubscribe();
+    return registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+  };
+  const { endpoint } = given ?? await subscribeAnew();
+  const body = new URLSearchParams({ endpoint, csrfmiddlewaretoken: token });
+  await fetch(on, { method: "POST", body, headers: { Accept: "application/json" }, credentials: "same-origin" });
+};
+addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew(event.newSubscription).catch(() => {})));
+
 addEventListener("notificationclick", (event) => {
   event.notification.close();
   const url = new URL(event.notification.data?.path ?? "/", location.origin);

@@ -380,6 +380,63 @@ PUSH_SERVICE = """
     """
 
 
+#: The same for a worker, which the browser tells that its address is none any more, and perhaps which is.
+CHANGE = """async (given) => {
+    const asked = [];
+    PushManager.prototype.getSubscription = async () => null;
+    PushManager.prototype.subscribe = async ({ applicationServerKey }) => {
+        asked.push(applicationServerKey);
+        return { endpoint: "https://push.example/by-the-worker" };
+    };
+    const change = new ExtendableEvent("pushsubscriptionchange");
+    if (given) change.newSubscription = { endpoint: given };
+    const done = [];
+    change.waitUntil = (work) => done.push(work);
+    dispatchEvent(change);
+    await Promise.all(done);
+    return asked;
+}"""
+
+
+def test_a_browser_without_an_open_page_is_subscribed_anew(
+    visit: Visit, installation: RunningInstallation
+) -> None:
+    alice = visit("alice")
+    page = alice.page
+    alice.context.grant_permissions(["notifications"], origin=installation.url)
+    alice.context.add_init_script(PUSH_SERVICE)
+
+    def kept() -> list[str]:
+        rows = installation.sql(
+            "SELECT endpoint FROM webmail_pushsubscription WHERE endpoint LIKE ?", "%by-%"
+        )
+        return [endpoint for (endpoint,) in rows]
+
+    page.goto("/notifications/")
+    for _attempt in range(5):
+        if page.evaluate(TAKEN_CARE_OF, 6000):
+            break
+        page.reload()
+    worker = alice.context.service_workers[-1]
+    assert worker.evaluate(CHANGE, None) == [], "nobody chose to be woken here"
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.locator("#push [data-state=on]")).to_be_visible()
+    key = page.locator("#push").get_attribute("data-key-of-server")
+    page.goto("about:blank")
+
+    assert worker.evaluate(CHANGE, None) == [key]
+    assert kept() == ["https://push.example/by-the-worker"]
+    assert worker.evaluate(CHANGE, "https://push.example/by-the-browser") == []
+    assert kept() == ["https://push.example/by-the-browser"]
+
+    page.goto("/notifications/")
+    page.get_by_role("button", name="Turn off everywhere").click()
+    expect(page.get_by_role("button", name="Turn off everywhere")).to_be_hidden()
+    page.goto("about:blank")
+    assert worker.evaluate(CHANGE, None) == []
+    assert kept() == []
+
+
 def test_a_browser_that_gets_no_notices_any_more_is_subscribed_anew_or_says_so(
     visit: Visit, installation: RunningInstallation
 ) -> None:

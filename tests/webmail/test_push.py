@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db.models import QuerySet
+from django.test import Client
 from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -156,6 +158,35 @@ def test_an_address_that_is_gone_is_given_up_and_its_browser_asked_for_another(
     assert here(anew) is False
     assert [row.endpoint for row in PushSubscription.objects.all()] == [anew]
     assert wake(alice_here) == 1
+
+
+def test_a_browser_without_an_open_page_says_another_address_where_it_is_to_be_woken(
+    alice_here: Account, push_service: PushService
+) -> None:
+    browser = browser_of(alice_here)
+    browser.handler.enforce_csrf_checks = True
+    page = browser.get("/notifications/").content.decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token
+    asked = browser.get("/notifications/renewal/")
+    assert (asked.status_code, asked.content) == (204, b"")
+    of_page = {"endpoint": f"{push_service.url}/1", "csrfmiddlewaretoken": token[1]}
+    assert browser.post("/notifications/on/", of_page).status_code == 204
+
+    asked = browser.get("/notifications/renewal/")
+    given, key = asked.json(), vapid.key()
+    assert key is not None
+    assert (given["key"], given["on"]) == (vapid.public_key(key), "/notifications/on/")
+    assert asked["Cache-Control"] == "no-store"
+    assert not [name for name in asked.headers if name.lower().startswith("access-control")]
+    another = {"endpoint": f"{push_service.url}/2"}
+    assert browser.post(given["on"], another).status_code == 403
+    of_worker = another | {"csrfmiddlewaretoken": given["token"]}
+    assert browser.post(given["on"], of_worker).status_code == 204
+    assert [row.endpoint for row in PushSubscription.objects.all()] == [f"{push_service.url}/2"]
+
+    assert browser_of(alice_here).get("/notifications/renewal/").status_code == 204
+    assert Client().get("/notifications/renewal/").status_code == 204
 
 
 @pytest.mark.parametrize("everywhere", [True, False])

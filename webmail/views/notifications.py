@@ -1,6 +1,7 @@
 """Notifications of browsers: the page that turns them on, and what a woken browser asks for."""
 
 from django.http import HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -54,6 +55,23 @@ def confirm(request: PageRequest) -> HttpResponse:
         return HttpResponse(status=204)
     lost = not subscriptions.known(request.account).filter(endpoint=endpoint).exists()
     return JsonResponse({"key": vapid.public_key(key), "lost": lost, "on": reverse("notifications-on")})
+
+
+@require_safe
+def renewal(request: PageRequest) -> HttpResponse:
+    """What a browser needs that gets another address while no page is open.
+
+    204 if it was not chosen to be woken, or nobody is signed in there. Else JSON: the ``key`` that it is
+    woken by, where it says its address, ``on``, and the ``token`` against requests of other sites, none of
+    which can read it here, as it can't in a page.
+    """
+    account, key = getattr(request, "account", None), vapid.key()
+    if account is None or key is None or not subscriptions.is_chosen(account, request.oauth_session):
+        return HttpResponse(status=204)
+    given = {"key": vapid.public_key(key), "on": reverse("notifications-on"), "token": get_token(request)}
+    answer = JsonResponse(given)
+    answer["Cache-Control"] = "no-store"
+    return answer
 
 
 @require_POST
