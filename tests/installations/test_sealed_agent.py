@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
@@ -75,7 +76,8 @@ def _written(alice: Window, bob: Window) -> Before:
     message = alice.thread(conversation)[0].id
     alice.attach(conversation, "with a file", ("a.txt", b"in the file", "text/plain"))
     (file,) = set(re.findall(r'href="(/m/[0-9a-f]+/files/\d+/)', alice.get(conversation)))
-    later: dict[str, str | list[str]] = {"text": WRITTEN[4], "token": str(uuid4()), "at": "tomorrow"}
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    later: dict[str, str | list[str]] = {"text": WRITTEN[4], "token": str(uuid4()), "at": tomorrow}
     assert alice.post(f"{conversation}send/", later, form_at=conversation).status_code == 302
     kept = alice.post(f"{conversation}draft/keep/", {"text": WRITTEN[3]}, form_at=conversation)
     assert kept.status_code == 200
