@@ -115,6 +115,7 @@ CATALOGUE = by_name(
         ),
         _entry("export-settings", "uploads", "webmail.exported_settings", settings=WEBMAIL),
         _entry("draft", "uploads", "webmail.draft_content", settings=WEBMAIL),
+        _entry("last-words", "uploads", "webmail.views.last_words", settings=WEBMAIL),
         _entry("preview-page", "uploads", "webmail.previews.child", settings=WEBMAIL, longest=16384),
         _entry("preview-answer", "uploads", "webmail.previews.page", settings=WEBMAIL),
         _entry("preview-card", "uploads", "webmail.previews.card", settings=WEBMAIL, longest=65536),

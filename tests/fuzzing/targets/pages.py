@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 
 from django.core.exceptions import DisallowedHost
@@ -20,7 +19,6 @@ from webmail.templatetags.addresses import host
 from webmail.views.conversation import _address_on
 
 FACTORY = RequestFactory()
-NOW = datetime(2026, 11, 20, tzinfo=UTC)
 URL_WORDS = (
     b"https://",
     b"http://",
@@ -92,7 +90,7 @@ def typed_target(data: bytes) -> None:
     with override_settings(PUBLIC_HOST="localhost"), suppress(DisallowedHost):
         canonical_host._elsewhere(request)
     with suppress(outgoing.CannotSend):
-        chosen_time(typed, typed, NOW)
+        chosen_time(typed, typed)
     for checked in (outgoing.checked_token, partial(outgoing.checked_text, needed=True)):
         with suppress(outgoing.CannotSend):
             assert checked(typed)

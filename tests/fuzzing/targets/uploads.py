@@ -28,6 +28,7 @@ from webmail.images.decoding import NotDecoded
 from webmail.previews import child, page
 from webmail.previews.card import Card
 from webmail.previews.card import decoded as card_in
+from webmail.views import last_words
 
 WRITER = export_file.Writer("did:plc:alice", datetime(2026, 11, 20, tzinfo=UTC))
 
@@ -147,6 +148,12 @@ def draft_target(data: bytes) -> None:
     if content is not None:
         draft_content.words(content)
         draft_content.decoded(content.encoded())
+
+
+@target(lambda: (b'[["text", "Hello"], ["token", "t"]]',), words=(b'["', b'"], ', b"\\ud800"))
+def last_words_target(data: bytes) -> None:
+    with suppress(ValueError, TypeError, RecursionError):
+        last_words._form(data.decode())
 
 
 @target(
